@@ -1,0 +1,18 @@
+"""The paper's run: 256x256, batch 32, 500 epochs, every value of its released scripts, on 40 embedded people.
+
+Command: python launch.py --config configs/paper.py
+Device:  one CUDA GPU.
+"""
+
+from depthjax.config import Config, Data, Evaluate, Evolve, Sample, Train
+
+
+def get_config() -> Config:
+    return Config(
+        name="paper",
+        data=Data(subjects=40, frames=10, resolution=256, crop="full"),
+        train=Train(epochs=500, batch_size=32, generator_lr=8e-5, discriminator_lr=1.5e-5),
+        evolve=Evolve(fitness="released", islands=20),
+        sample=Sample(count=400),
+        evaluate=Evaluate(seeds=30, feature_size=256),
+    )

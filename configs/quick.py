@@ -1,0 +1,24 @@
+"""The main job in minutes on a CPU: the paper's method at 64x64 and half width, on 40 embedded people.
+
+Command: python launch.py --config configs/quick.py --workdir runs/quick
+Device:  two CPU cores.
+"""
+
+from dataclasses import replace
+
+from configs import paper
+from depthjax.config import Config
+
+
+def get_config() -> Config:
+    base = paper.get_config()
+    return replace(
+        base,
+        name="quick",
+        data=replace(base.data, resolution=64, crop="face", near_mm=-10.0, far_mm=80.0),
+        model=replace(base.model, generator_width=256, discriminator_width=32),
+        train=replace(base.train, epochs=45, generator_lr=2e-4, discriminator_lr=1e-4, mirror=True),
+        evolve=replace(base.evolve, fitness="realism", islands=5),
+        sample=replace(base.sample, count=100),
+        evaluate=replace(base.evaluate, seeds=3, feature_size=128),
+    )

@@ -1,0 +1,26 @@
+"""Every stage of the main job at toy size, to see that all of it works: under a minute on two CPU cores.
+
+Command: python launch.py --config configs/smoke.py --workdir runs/smoke
+Device:  two CPU cores. The faces are not worth looking at.
+"""
+
+from dataclasses import replace
+
+from configs import quick
+from depthjax.config import Config
+
+
+def get_config() -> Config:
+    base = quick.get_config()
+    return replace(
+        base,
+        name="smoke",
+        data=replace(base.data, subjects=10, frames=3, resolution=32),
+        model=replace(base.model, latent_size=32, generator_width=32, discriminator_width=8),
+        train=replace(
+            base.train, epochs=4, batch_size=12, steps_per_dispatch=4, samples_every_epochs=2, save_every_epochs=2
+        ),
+        evolve=replace(base.evolve, generations=5, islands=2, population=6, hall_of_fame=6),
+        sample=replace(base.sample, count=12),
+        evaluate=replace(base.evaluate, seeds=1, feature_size=64, kid_subsets=10, bootstrap=100),
+    )

@@ -1,0 +1,3 @@
+"""depthjax: labelled, emotional depth faces, learnt from few."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,242 @@
+"""Every number of a run: typed, frozen, overridable from the command line, saved with the run.
+
+This file imports nothing heavy, so that a wrong flag is refused in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from depthjax.errors import ConfigError
+
+EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which faces, and how they become arrays in [-1, 1]."""
+
+    source: Literal["depth_heads"] = "depth_heads"
+    emotions: tuple[str, ...] = ("neutral", "happiness", "fear")
+    subjects: int = 40
+    frames: int = 10  # of each subject in each emotion
+    seed: int = 0
+    resolution: int = 256  # pixels, of the square image that the networks see
+    crop: Literal["full", "face"] = "full"  # full: all 128x200 squeezed to a square, as the paper does
+    near_mm: float = -20.0  # the window of depth about the nose tip: nearer is -1 ...
+    far_mm: float = 130.0  # ... farther, background and no return are +1
+    split: Literal["subject", "image"] = "subject"
+    test_fraction: float = 0.2
+
+
+@dataclass(frozen=True)
+class Model:
+    """The released conditional DCGAN, by size."""
+
+    latent_size: int = 256
+    generator_width: int = 512  # channels of the generator's first map; halved by each layer
+    discriminator_width: int = 64  # channels of the discriminator's first map; doubled by each layer
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+@dataclass(frozen=True)
+class Train:
+    """The paper's training (its section 4), with the released scripts' settings as defaults."""
+
+    seed: int = 0
+    epochs: int = 500
+    batch_size: int = 32
+    generator_lr: float = 8e-5
+    discriminator_lr: float = 1.5e-5
+    beta1: float = 0.5
+    beta2: float = 0.999
+    ema_decay: float = 0.994
+    generator_kd_weight: float = 1.0
+    discriminator_kd_weight: float = 0.5
+    generator_kd_norm: Literal["l1", "l2"] = "l1"  # released: L1; equation 5: squared L2
+    teacher_batch_stats: Literal["averaged", "frozen"] = "averaged"  # frozen: as released
+    mirror: bool = False  # flip real faces left to right, at random
+    steps_per_dispatch: int = 30  # training steps in one lax.scan
+    samples_every_epochs: int = 25  # fixed-latent sample grids
+    save_every_epochs: int = 25
+    keep_checkpoints: int = 2
+
+
+@dataclass(frozen=True)
+class Evolve:
+    """The latent genetic algorithm (paper: equations 2 and 3)."""
+
+    seed: int = 0
+    fitness: Literal["realism", "paper", "released"] = "realism"
+    mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
+    std_weight: float = 1.0  # beta of equation 2, for fitness = paper
+    population: int = 20
+    generations: int = 100
+    islands: int = 5  # independent populations of each emotion; their halls of fame together are the winners
+    hall_of_fame: int = 20
+    tournament: int = 3
+    crossover_probability: float = 0.8
+    blend_alpha: float = 0.5
+    mutation_probability: float = 0.2  # of an individual
+    gene_probability: float = 0.3  # of each gene of a mutating individual
+    mutation_sigma: float = 0.1
+    elite: int = 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The faces that a run hands over."""
+
+    seed: int = 0
+    methods: tuple[str, ...] = ("cdcgan_kd", "cdcgan_kd_ga")
+    emotions: tuple[str, ...] = ()  # empty: all that the generator knows
+    count: int = 400  # of each emotion
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """How the faces are judged."""
+
+    seed: int = 0
+    seeds: int = 3  # classifier seeds
+    classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
+    feature_size: int = 256  # pixels, of the square image that handcrafted features are taken from
+    kid_subsets: int = 100
+    bootstrap: int = 1000  # draws of a bootstrap interval
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run."""
+
+    name: str = "paper"
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    evolve: Evolve = field(default_factory=Evolve)
+    sample: Sample = field(default_factory=Sample)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The config as nested dictionaries that JSON can hold (tuples become lists)."""
+    return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def override(config: Config, assignments: dict[str, str]) -> Config:
+    """The config with dotted keys replaced by values parsed from text, then checked.
+
+    Args:
+        config: what to start from.
+        assignments: for instance `{"train.epochs": "3", "data.emotions": "fear,anger"}`.
+    Raises:
+        ConfigError: an unknown key, or text that does not parse as the field's type. Text is parsed, never evaluated.
+    """
+    for key, text in assignments.items():
+        config = _replace(config, key.split("."), text, key)
+    return validate(config)
+
+
+def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
+    names = [f.name for f in dataclasses.fields(node)]
+    if path[0] not in names:
+        close = difflib.get_close_matches(path[0], names, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(names)}"
+        raise ConfigError(f"--config.{key}: there is no '{path[0]}'; {hint}")
+    value = getattr(node, path[0])
+    if dataclasses.is_dataclass(value):
+        if len(path) == 1:
+            first = dataclasses.fields(value)[0].name
+            raise ConfigError(f"--config.{key}: this is a section; name a field in it, such as {key}.{first}")
+        return dataclasses.replace(node, **{path[0]: _replace(value, path[1:], text, key)})
+    if len(path) > 1:
+        raise ConfigError(f"--config.{key}: '{path[0]}' is a value, it has no field '{path[1]}'")
+    kind = typing.get_type_hints(type(node))[path[0]]
+    return dataclasses.replace(node, **{path[0]: _parse(text, kind, key)})
+
+
+def _parse(text: str, kind: Any, key: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        if text not in arguments:
+            raise ConfigError(f"--config.{key}: '{text}' is not one of {', '.join(map(str, arguments))}")
+        return text
+    if origin is tuple:
+        return tuple(_parse(part.strip(), arguments[0], key) for part in text.strip("()[]").split(",") if part.strip())
+    if origin in (typing.Union, types.UnionType):
+        return None if text.lower() == "none" else _parse(text, arguments[0], key)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"--config.{key}: '{text}' is neither true nor false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(
+            f"--config.{key}: '{text}' is not {'a whole number' if kind is int else 'a number'}"
+        ) from None
+
+
+def validate(config: Config) -> Config:
+    """The same config, or a ConfigError that names the field at fault and what it may be."""
+    for ok, key, rule in _rules(config):
+        if not ok:
+            raise ConfigError(f"--config.{key}: {rule}")
+    return config
+
+
+def _rules(c: Config) -> list[tuple[bool, str, str]]:
+    unknown = [e for e in (*c.data.emotions, *c.sample.emotions) if e not in EMOTIONS]
+    untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
+    return [
+        (not unknown, "data.emotions", f"{', '.join(unknown)}: not among {', '.join(EMOTIONS)}"),
+        (len(c.data.emotions) >= 2, "data.emotions", "name at least two emotions"),
+        (len(set(c.data.emotions)) == len(c.data.emotions), "data.emotions", "an emotion is named twice"),
+        (
+            not untrained,
+            "sample.emotions",
+            f"{', '.join(untrained)}: the generator only knows {', '.join(c.data.emotions)}",
+        ),
+        (c.data.resolution >= 16 and c.data.resolution % 16 == 0, "data.resolution", "must be a multiple of 16"),
+        (c.data.subjects >= 4, "data.subjects", "at least 4 are needed to keep people apart in the tests"),
+        (c.data.frames >= 1, "data.frames", "must be at least 1"),
+        (c.data.near_mm < 0 < c.data.far_mm, "data.near_mm", "near_mm must be below 0 (the nose tip) and far_mm above"),
+        (0 < c.data.test_fraction < 1, "data.test_fraction", "must lie between 0 and 1"),
+        (c.model.latent_size >= 1, "model.latent_size", "must be at least 1"),
+        (
+            c.model.generator_width >= 16 and c.model.generator_width % 16 == 0,
+            "model.generator_width",
+            "must be a multiple of 16",
+        ),
+        (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),
+        (c.train.epochs >= 1, "train.epochs", "must be at least 1"),
+        (c.train.batch_size >= 2, "train.batch_size", "must be at least 2: batch normalisation needs a batch"),
+        (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
+        (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),
+        (c.train.samples_every_epochs >= 1, "train.samples_every_epochs", "must be at least 1"),
+        (c.train.save_every_epochs >= 1, "train.save_every_epochs", "must be at least 1"),
+        (c.train.keep_checkpoints >= 1, "train.keep_checkpoints", "must be at least 1"),
+        (
+            c.evolve.population >= 2 and c.evolve.population % 2 == 0,
+            "evolve.population",
+            "must be even: crossover takes pairs",
+        ),
+        (0 <= c.evolve.elite < c.evolve.population, "evolve.elite", "must be smaller than the population"),
+        (c.evolve.hall_of_fame >= 1, "evolve.hall_of_fame", "must be at least 1"),
+        (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),
+        (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
+        (c.sample.count >= 1, "sample.count", "must be at least 1"),
+        (c.evaluate.seeds >= 1, "evaluate.seeds", "must be at least 1"),
+        (c.evaluate.feature_size >= 32, "evaluate.feature_size", "must be at least 32: a HOG block is 32 pixels"),
+    ]

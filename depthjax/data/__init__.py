@@ -1,0 +1,1 @@
+"""Data enters here: the embedded head model, its camera, the stored sets and their splits."""

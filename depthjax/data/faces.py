@@ -1,0 +1,73 @@
+"""`DepthFaces`: labelled depth images, and the splits that keep people apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from depthjax.data.window import DepthWindow
+
+
+@dataclass(frozen=True)
+class DepthFaces:
+    """Depth images with their labels.
+
+    Attributes:
+        images: (n, height, width) float32 in [-1, 1]; -1 is nearest, +1 is far, background or no return.
+        emotion: (n,) int32, an index into `emotions`.
+        subject: (n,) int32, one number a person.
+        frame: (n,) int32, the frame's number within its subject and emotion.
+        emotions: the names of the classes, in label order.
+        window: what the values of `images` mean in millimetres from the nose tip.
+    """
+
+    images: np.ndarray
+    emotion: np.ndarray
+    subject: np.ndarray
+    frame: np.ndarray
+    emotions: tuple[str, ...]
+    window: DepthWindow
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, index: np.ndarray) -> DepthFaces:
+        """The faces at `index` (integers or a mask), in that order."""
+        return DepthFaces(
+            self.images[index], self.emotion[index], self.subject[index], self.frame[index], self.emotions, self.window
+        )
+
+    def of(self, emotion: str) -> DepthFaces:
+        """The faces of one emotion, by name."""
+        return self.take(self.emotion == self.emotions.index(emotion))
+
+    def relief_mm(self) -> np.ndarray:
+        """(n, height, width) float32 millimetres behind the nose tip."""
+        return self.window.to_mm(self.images)
+
+
+def split_by_subject(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[DepthFaces, DepthFaces]:
+    """Train and test sets with no person on both sides.
+
+    Args:
+        test_fraction: of the people, rounded, at least one.
+        seed: chooses the people; the order of the faces does not.
+    """
+    people = np.unique(faces.subject)
+    count = min(max(1, round(test_fraction * len(people))), len(people) - 1)
+    held_out = np.random.default_rng(seed).permutation(people)[:count]
+    test = np.isin(faces.subject, held_out)
+    return faces.take(~test), faces.take(test)
+
+
+def split_by_image(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[DepthFaces, DepthFaces]:
+    """Train and test sets of random images, stratified by emotion.
+
+    This is the published protocol: one person's frames fall on both sides.
+    """
+    rng, test = np.random.default_rng(seed), np.zeros(len(faces), bool)
+    for label in range(len(faces.emotions)):
+        members = rng.permutation(np.flatnonzero(faces.emotion == label))
+        test[members[: max(1, round(test_fraction * len(members)))]] = True
+    return faces.take(~test), faces.take(test)

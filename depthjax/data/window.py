@@ -1,0 +1,41 @@
+"""The one place that maps millimetres to [-1, 1] and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DepthWindow:
+    """A range of depth about the nose tip: `near_mm` (negative: in front of it) is -1, `far_mm` is +1.
+
+    No return (0 mm), background and anything farther are +1, anything nearer is -1.
+    """
+
+    near_mm: float
+    far_mm: float
+
+    def from_mm(self, depth: np.ndarray, nose: np.ndarray) -> np.ndarray:
+        """Camera millimetres to [-1, 1].
+
+        Args:
+            depth: (n, height, width) millimetres from the camera; 0 is no return.
+            nose: (n,) millimetres from the camera to the nose tip.
+        Returns:
+            (n, height, width) float32 in [-1, 1].
+        """
+        relief = np.where(depth > 0, depth.astype(np.float32) - nose[:, None, None], np.inf)
+        return self.from_relief(relief)
+
+    def from_relief(self, relief: np.ndarray) -> np.ndarray:
+        """Millimetres behind the nose tip (infinite: nothing there) to float32 in [-1, 1]."""
+        clipped = np.clip(relief, self.near_mm, self.far_mm).astype(np.float32)
+        return (clipped - self.near_mm) * np.float32(2 / (self.far_mm - self.near_mm)) - 1
+
+    def to_mm(self, images: np.ndarray) -> np.ndarray:
+        """[-1, 1] to millimetres behind the nose tip; what was clipped comes back as the window's edge."""
+        return (np.asarray(images, np.float32) + 1) * np.float32((self.far_mm - self.near_mm) / 2) + np.float32(
+            self.near_mm
+        )

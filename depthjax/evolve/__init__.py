@@ -1,0 +1,1 @@
+"""The latent evolution: fitness terms, operators for one individual, algorithms on evosax, one scan."""

@@ -1,0 +1,18 @@
+"""Random keys, folded from (seed, purpose, step): the same numbers after a restart, none shared by two purposes."""
+
+from __future__ import annotations
+
+import zlib
+
+import jax
+
+
+def key_for(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
+    """A key that depends on nothing but its arguments.
+
+    Args:
+        seed: of the config section that asks.
+        purpose: a word, for instance `"train"`; its CRC-32 is folded in.
+        step: a training step, epoch or subject number; may be traced.
+    """
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(purpose.encode())), step)

@@ -1,0 +1,1 @@
+"""Losses, one pure update, the loop around it, and checkpoints."""
