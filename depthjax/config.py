@@ -25,6 +25,7 @@ class Data:
     emotions: tuple[str, ...] = ("neutral", "happiness", "fear")
     subjects: int = 40
     frames: int = 10  # of each subject in each emotion
+    full_sequence: bool = False  # begin with micro-expressions, as IKFDB's sequences; else only what follows them
     seed: int = 0
     resolution: int = 256  # pixels, of the square image that the networks see
     crop: Literal["full", "face"] = "full"  # full: all 128x200 squeezed to a square, as the paper does

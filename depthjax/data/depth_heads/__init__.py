@@ -1,0 +1,1 @@
+"""The embedded depth faces as a tensorflow-datasets set (no TensorFlow needed)."""

@@ -1,0 +1,85 @@
+"""What a Kinect v2 makes of a surface: blurred at its resolution, noisy, full of holes, in whole millimetres.
+
+Noise model: Fankhauser et al. 2015, "Kinect v2 for mobile robot navigation: evaluation and modeling".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from depthjax.data.render import Surface
+
+FOCAL = 365.0  # pixels
+LATERAL_MM = 1.6  # standard deviation of the lateral noise, modelled as the blur of a pixel's footprint
+JUMP_MM = 25.0  # a step of depth inside a footprint beyond which light from both sides mixes
+JUMP_HOLE = 0.6  # share of such mixed pixels that the sensor throws away; the others are flying pixels
+GRAZING_DEG, GRAZING_SOFTNESS_DEG = 80.0, 3.0  # angle at which half of the pixels give no return
+STRAY_HOLE = 5e-4  # share of pixels lost for no reason
+
+
+class Scene(NamedTuple):
+    """What stands around the face: distance of the wall (mm) and the share of hair pixels that give no return."""
+
+    wall: jax.Array
+    hair: jax.Array
+
+
+def axial_sigma(depth: jax.Array, angle: jax.Array) -> jax.Array:
+    """Standard deviation of depth in mm.
+
+    Args:
+        depth: mm, in the sensor's range (0.5 m to 2 m is what the fit was made for).
+        angle: radians between ray and surface normal, below pi/2.
+    """
+    z = depth / 1000
+    return 1.5 - 0.5 * z + 0.3 * z**2 + 0.1 * z**1.5 * angle**2 / (jnp.pi / 2 - angle) ** 2
+
+
+def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Array) -> jax.Array:
+    """The frame that the sensor delivers.
+
+    Args:
+        surface: rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1.
+        distance: mm, of the face; sets the footprint's width in pixels.
+    Returns:
+        (height, width) uint16 mm, 0 where there is no return.
+    """
+    seen = jnp.isfinite(surface.depth)
+    depth = jnp.where(seen, surface.depth, scene.wall)
+    mixed, jump = _blur(depth, LATERAL_MM * FOCAL / distance), _range(depth) > JUMP_MM
+    angle = jnp.clip(jnp.arccos(jnp.clip(surface.cosine, 0, 1)), 0, jnp.deg2rad(89.0))
+    noise_key, *hole_keys = jax.random.split(key, 4)
+    noisy = mixed + axial_sigma(mixed, angle) * jax.random.normal(noise_key, mixed.shape)
+    hole = _holes(hole_keys, jump, angle, surface.attribute * scene.hair)
+    return jnp.where(hole, 0, jnp.round(noisy)).astype(jnp.uint16)
+
+
+def _holes(keys: list[jax.Array], jump: jax.Array, angle: jax.Array, hair: jax.Array) -> jax.Array:
+    grazing = jax.nn.sigmoid((jnp.rad2deg(angle) - GRAZING_DEG) / GRAZING_SOFTNESS_DEG)
+    chance = jnp.maximum(jnp.where(jump, JUMP_HOLE, STRAY_HOLE), grazing)
+    # Strands lie together: the chance of hair is decided for patches, not for single pixels.
+    patches = jax.random.normal(keys[1], (-(-jump.shape[0] // 3), -(-jump.shape[1] // 3)))
+    patches = jnp.repeat(jnp.repeat(patches, 3, axis=0), 3, axis=1)[: jump.shape[0], : jump.shape[1]]
+    lost_hair = 0.8 * patches + 0.6 * jax.random.normal(keys[2], jump.shape) < jax.scipy.stats.norm.ppf(hair)
+    return (jax.random.uniform(keys[0], jump.shape) < chance) | (lost_hair & (hair > 0.01))
+
+
+def _blur(image: jax.Array, sigma: jax.Array, *, reach: int = 2) -> jax.Array:
+    taps = jnp.arange(-reach, reach + 1)
+    kernel = jnp.exp(-0.5 * (taps / sigma) ** 2)
+    kernel /= kernel.sum()
+    for axis in (0, 1):
+        padded = jnp.pad(image, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        windows = [jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis) for i in range(2 * reach + 1)]
+        image = sum(kernel[i] * window for i, window in enumerate(windows))
+    return image
+
+
+def _range(image: jax.Array, *, reach: int = 1) -> jax.Array:
+    """Largest less smallest depth in the footprint."""
+    window, ones = (2 * reach + 1, 2 * reach + 1), (1, 1)
+    high = jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, window, ones, "SAME")
+    return high - jax.lax.reduce_window(image, jnp.inf, jax.lax.min, window, ones, "SAME")

@@ -1,0 +1,119 @@
+"""People who do not exist: each a shape, a resting face and a way of showing emotion, drawn from (seed, subject)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from depthjax.data.head_model import HeadModel
+
+ADULT_HALF_BREADTH_MM = 27.0
+AGES = (7.0, 70.0)  # years, as in IKFDB
+SHAPE_AGES = {"child": 10.0, "young": 25.0, "old": 80.0}  # years at which each macro shape has its full weight
+ANCESTRIES = ("african", "asian", "caucasian")
+# How far the features of a region vary: standard deviation of a target's weight, before the negative half is cut off.
+LOCAL_SPREAD = {
+    "head": 0.28, "forehead": 0.4, "nose": 0.4, "chin": 0.35, "cheek": 0.45, "mouth": 0.28, "eye": 0.28,
+    "eyebrows": 0.45, "ear": 0.4, "neck": 0.2, "measure": 0.2, "asym": 0.12,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Person:
+    """One subject.
+
+    Attributes:
+        subject: its number.
+        sex, age: "male" or "female"; years.
+        rest: (vertices, 3) float32 millimetres, the face at rest, the middle of the eyes at the origin.
+        expressiveness: how strongly emotions show, 1 is the full facial action.
+        action_style: (52,) float32, a factor of each facial action; holds the asymmetry.
+        hair: share of scalp pixels that give no return.
+    """
+
+    subject: int
+    sex: str
+    age: float
+    rest: np.ndarray
+    expressiveness: float
+    action_style: np.ndarray
+    hair: float
+
+
+def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
+    """Draw subject number `subject`: the same person whatever else is drawn."""
+    rng = np.random.default_rng([seed, subject, 1])
+    sex = "male" if subject % 5 in (0, 2, 4) else "female"  # 24 men and 16 women in 40, as in IKFDB
+    age = rng.uniform(*AGES)
+    shape = model.base + np.tensordot(_macro_weights(model, rng, sex, age), model.macro_targets, 1)
+    shape += np.tensordot(_local_weights(model, rng), model.local_targets, 1)
+    shape += _hair_volume(model, shape, rng)
+    shape -= shape[model.eyes].mean(axis=0)
+    return Person(
+        subject=subject,
+        sex=sex,
+        age=age,
+        rest=shape.astype(np.float32),
+        expressiveness=rng.uniform(0.45, 1.05),
+        action_style=_action_style(model, rng),
+        hair=rng.uniform(0.1, 0.6),
+    )
+
+
+def face_size(rest: np.ndarray) -> float:
+    """Size of a face, 1 for an average adult: what a face detector's box follows.
+
+    Args:
+        rest: (vertices, 3) mm, the middle of the eyes at the origin.
+    """
+    front = rest[(rest[:, 2] > -60) & (rest[:, 1] > -110) & (rest[:, 1] < 60)]
+    return float(np.abs(front[:, 0]).mean() / ADULT_HALF_BREADTH_MM)
+
+
+def _macro_weights(model: HeadModel, rng: np.random.Generator, sex: str, age: float) -> np.ndarray:
+    years = list(SHAPE_AGES.values())
+    by_age = {stage: np.interp(age, years, np.eye(3)[i]) for i, stage in enumerate(SHAPE_AGES)}
+    by_ancestry = dict(zip(ANCESTRIES, rng.dirichlet([0.6] * 3), strict=True))
+    own = rng.uniform(0.75, 1.0)  # no face is the textbook man or woman
+    by_sex = {sex: own, "female" if sex == "male" else "male": 1 - own}
+    weights = np.zeros(len(model.macro), np.float32)
+    for name, row in model.macro.items():
+        ancestry, its_sex, stage = name.split("-")
+        weights[row] = by_ancestry[ancestry] * by_sex[its_sex] * by_age[stage]
+    return weights
+
+
+def _local_weights(model: HeadModel, rng: np.random.Generator) -> np.ndarray:
+    """One draw for both sides of the face, then a little of its own for each."""
+    both_sides = {name: name.removeprefix("l-").removeprefix("r-") for name in model.local}
+    shared = {root: rng.normal() for root in sorted(set(both_sides.values()))}
+    weights = np.zeros(len(model.local), np.float32)
+    for name, row in model.local.items():
+        root = both_sides[name]
+        spread = LOCAL_SPREAD[root.split("-")[0]]
+        weights[row] = max(0.0, spread * (shared[root] + 0.15 * rng.normal()))
+    return weights
+
+
+def _hair_volume(model: HeadModel, shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Hair as a swelling of the scalp, (vertices, 3) millimetres."""
+    centre = shape[model.eyes].mean(axis=0) + np.float32([0, 20, -80])
+    outward = shape - centre
+    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    return (rng.uniform(0, 18) * model.scalp)[:, None] * outward
+
+
+def _action_style(model: HeadModel, rng: np.random.Generator) -> np.ndarray:
+    """Everyone uses some actions more than others, and one side a little more than the other."""
+    shared = {name: rng.lognormal(0, 0.3) for name in sorted({_unsided(n) for n in model.face})}
+    tilt = rng.normal(0, 0.12)
+    sides = {"Left": 1 + tilt, "Right": 1 - tilt}
+    return np.array(
+        [shared[_unsided(n)] * next((f for s, f in sides.items() if n.endswith(s)), 1.0) for n in model.face],
+        np.float32,
+    )
+
+
+def _unsided(action: str) -> str:
+    return action.removesuffix("Left").removesuffix("Right")
