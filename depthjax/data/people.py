@@ -14,7 +14,7 @@ SHAPE_AGES = {"child": 10.0, "young": 25.0, "old": 80.0}  # years at which each 
 ANCESTRIES = ("african", "asian", "caucasian")
 # How far the features of a region vary: standard deviation of a target's weight, before the negative half is cut off.
 LOCAL_SPREAD = {
-    "head": 0.28, "forehead": 0.4, "nose": 0.4, "chin": 0.35, "cheek": 0.45, "mouth": 0.28, "eye": 0.28,
+    "head": 0.28, "forehead": 0.4, "nose": 0.4, "chin": 0.35, "cheek": 0.45, "mouth": 0.24, "eye": 0.25,
     "eyebrows": 0.45, "ear": 0.4, "neck": 0.2, "measure": 0.2, "asym": 0.12,
 }  # fmt: skip
 
@@ -55,7 +55,7 @@ def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
         sex=sex,
         age=age,
         rest=shape.astype(np.float32),
-        expressiveness=rng.uniform(0.45, 1.05),
+        expressiveness=rng.uniform(0.7, 1.2),
         action_style=_action_style(model, rng),
         hair=rng.uniform(0.1, 0.6),
     )

@@ -17,8 +17,8 @@ QUAD_BITS = 13
 NEAREST_MM, STEP_MM = 300.0, 1 / 256  # of the 19-bit depth in a key: 0.3 m to 2.3 m
 NOTHING = np.uint32(0xFFFFFFFF)
 SPACING = 0.75  # pixels between samples: below 1, so that no covered pixel is missed
-GRIDS = (1, 2, 3, 5, 7, 10, 14, 20, 30)
-HELD_MM = 1.5  # how far the depth at a pixel's centre may lie from the nearest sample in that pixel
+GRIDS = (1, 2, 4, 7, 12, 20, 30)
+HELD = 3.0  # pixel widths that the depth at a pixel's centre may lie from the nearest sample in that pixel
 
 
 class Bin(NamedTuple):
@@ -125,7 +125,8 @@ def _resolve(
     # The plane of the quad at the pixel's centre, but never far from where the quad was sampled:
     # a plane seen edge-on runs away within a pixel.
     exact = offset / jnp.where(jnp.abs(facing) < 1e-6, 1e-6, facing)
-    depth = jnp.clip(exact, sampled - HELD_MM, sampled + HELD_MM)
+    held = HELD * sampled / view.focal
+    depth = jnp.clip(exact, sampled - held, sampled + held)
     cosine = jnp.abs(facing) / jnp.sqrt(ray_x**2 + ray_y**2 + 1)
     fields = jnp.where(hit, depth, jnp.inf), jnp.where(hit, cosine, 1.0), jnp.where(hit, value, 0.0)
     return Surface(*(field.reshape(shape) for field in fields))

@@ -1,0 +1,184 @@
+"""The latent genetic algorithm against DEAP + PyTorch as released: one image at a time, the same operators and sizes.
+
+Command: python benchmarks/evolve.py [--json FILE] [--case NAME]
+
+3 emotions x 100 generations x 20 latents of 256, fitness 10 std - 5 |mean|; at 256x256 fewer generations, as the row
+says. The released generator runs in evaluation mode without gradients, on random weights: the arithmetic is the same.
+The rounds of both sides are interleaved and the best of each counts; compilation is reported apart. DEAP's seconds are
+those of eaSimple; both sides evaluate only what changed (about 84 % of the offspring), and the row says how many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import torch
+from deap import algorithms, base, tools
+
+from benchmarks.table import Row, report
+from depthjax.config import Evolve
+from depthjax.evolve.run import Networks, evolve
+from depthjax.models.dcgan import Discriminator, Generator
+
+LATENT, CLASSES = 256, 3
+RELEASED = Evolve(fitness="released", islands=1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One size of the networks."""
+
+    name: str
+    resolution: int
+    width: int
+    generations: int
+    rounds: int
+
+
+CASES = (
+    Case("half64", 64, 256, 100, 3),
+    Case("full64", 64, 512, 100, 2),
+    Case("full256", 256, 512, 5, 2),
+)
+
+
+class TorchGenerator(torch.nn.Module):
+    """The released generator: linear, batch norm, four transposed convolutions 4x4 stride 2, convolution 3x3, tanh."""
+
+    def __init__(self, resolution: int, width: int) -> None:
+        super().__init__()
+        self.side, self.width = resolution // 16, width
+        flat = self.side**2 * width
+        nn = torch.nn
+        self.linear = nn.Sequential(nn.Linear(LATENT + CLASSES, flat), nn.BatchNorm1d(flat), nn.LeakyReLU(0.2))
+        layers: list[Any] = []
+        for i in range(4):
+            wide, narrow = width >> i, width >> (i + 1)
+            layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.BatchNorm2d(narrow), nn.LeakyReLU(0.2)]
+        self.convs = nn.Sequential(*layers, nn.Conv2d(width >> 4, 1, 3, 1, 1), nn.Tanh())
+
+    def forward(self, latents: torch.Tensor, emotion: torch.Tensor) -> torch.Tensor:
+        """(n, 256) latents and (n, 3) one-hot emotion → (n, 1, h, w)."""
+        x = self.linear(torch.cat([latents, emotion], 1))
+        return self.convs(x.view(-1, self.width, self.side, self.side))
+
+
+class Maximise(base.Fitness):
+    """One value, larger is better."""
+
+    weights = (1.0,)
+
+
+class Individual(list):
+    """A latent as DEAP keeps it: a list of genes with a fitness."""
+
+    def __init__(self, genes: Any) -> None:
+        super().__init__(genes)
+        self.fitness = Maximise()
+
+
+def released_toolbox(generator: torch.nn.Module, emotion: int) -> base.Toolbox:
+    """DEAP's toolbox with the released operators and fitness, for one emotion."""
+    one_hot = torch.nn.functional.one_hot(torch.tensor([emotion]), CLASSES).float()
+
+    def evaluate(individual: Individual) -> tuple[float]:
+        with torch.no_grad():
+            image = generator(torch.tensor([individual]), one_hot)[0, 0]
+        return (float(10 * image.std() - 5 * image.mean().abs()),)
+
+    toolbox = base.Toolbox()
+    toolbox.register("individual", lambda: Individual(random.gauss(0, 1) for _ in range(LATENT)))
+    toolbox.register("evaluate", evaluate)
+    toolbox.register("mate", tools.cxBlend, alpha=RELEASED.blend_alpha)
+    toolbox.register("mutate", tools.mutGaussian, mu=0, sigma=RELEASED.mutation_sigma, indpb=RELEASED.gene_probability)
+    toolbox.register("select", tools.selTournament, tournsize=RELEASED.tournament)
+    return toolbox
+
+
+def deap_run(case: Case) -> Callable[[], int]:
+    """eaSimple for every emotion; returns the number of evaluations."""
+    torch.manual_seed(0)
+    generator = TorchGenerator(case.resolution, case.width).eval()
+
+    def run() -> int:
+        evaluations = 0
+        for emotion in range(CLASSES):
+            toolbox = released_toolbox(generator, emotion)
+            population = [toolbox.individual() for _ in range(RELEASED.population)]
+            _, log = algorithms.eaSimple(
+                population,
+                toolbox,
+                RELEASED.crossover_probability,
+                RELEASED.mutation_probability,
+                case.generations,
+                halloffame=tools.HallOfFame(RELEASED.hall_of_fame),
+                verbose=False,
+            )
+            evaluations += sum(log.select("nevals"))
+        return evaluations
+
+    return run
+
+
+def our_run(case: Case) -> Callable[[], int]:
+    """The same in one dispatch; returns the number of evaluations."""
+    generator, discriminator = Generator(case.resolution, case.width, CLASSES), Discriminator(64, CLASSES)
+    emotion = jnp.zeros(1, jnp.int32)
+    variables = generator.init(jax.random.key(0), jnp.zeros((1, LATENT)), emotion, train=False)
+    # The released fitness reads no discriminator, so none is given.
+    networks, settings = Networks(variables, {}), replace(RELEASED, generations=case.generations)
+
+    def run() -> int:
+        found = evolve(
+            jax.random.key(0),
+            networks,
+            jnp.zeros(CLASSES),
+            generator=generator,
+            discriminator=discriminator,
+            settings=settings,
+            latent_size=LATENT,
+        )
+        jax.block_until_ready(found)
+        return found.evaluations
+
+    return run
+
+
+def timed(run: Callable[[], int]) -> tuple[float, int]:
+    """Seconds and evaluations of one run."""
+    start = time.perf_counter()
+    evaluations = run()
+    return time.perf_counter() - start, evaluations
+
+
+def compare(case: Case) -> Row:
+    """One row: ours and DEAP's rounds in turn, after ours was compiled."""
+    random.seed(0)
+    ours, peer = our_run(case), deap_run(case)
+    first, _ = timed(ours)
+    rounds = [(timed(ours), timed(peer)) for _ in range(case.rounds)]
+    (ours_s, our_count), (peer_s, peer_count) = min(r[0] for r in rounds), min(r[1] for r in rounds)
+    size = f"{case.resolution}x{case.resolution} width {case.width}, 3 x {case.generations} x {RELEASED.population}"
+    note = f"evaluations {our_count} / {peer_count}; first call, with compilation, {first:.1f} s"
+    return Row(f"evolve {size}", "DEAP + PyTorch", ours_s, peer_s, note)
+
+
+def main() -> None:
+    """Parse the flags, run the cases, print and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--case", choices=[case.name for case in CASES], action="append", help="default: all")
+    flags = parser.parse_args()
+    report([compare(case) for case in CASES if not flags.case or case.name in flags.case], flags.json)
+
+
+if __name__ == "__main__":
+    main()

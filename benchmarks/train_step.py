@@ -1,0 +1,121 @@
+"""One training step, generator + discriminator + both teachers, against PyTorch: seconds in steady state.
+
+Command: python -m benchmarks.train_step [--quick] [--json FILE]
+Needs:   the bench extra (PyTorch). Ours and the peers take turns, so that a busy machine slows all alike; the median
+         counts. Compilation is left out, on both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import jax
+import numpy as np
+
+from benchmarks.table import Row, report
+from depthjax.config import Config
+from depthjax.train.state import init_state
+from depthjax.train.step import Batch, make_update
+
+Run = Callable[[], None]
+
+# name: resolution, generator width, discriminator width, batch size
+SIZES = {
+    "64x64, full width (512/64), batch 32": (64, 512, 64, 32),
+    "64x64, half width (256/32), batch 32": (64, 256, 32, 32),
+    "256x256, full width (512/64), batch 8": (256, 512, 64, 8),
+}
+
+
+def main() -> None:
+    """Run every size against every peer."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="write the rows here as well")
+    parser.add_argument("--quick", action="store_true", help="only 64x64, half width")
+    parser.add_argument("--rounds", type=int, default=9, help="steps timed of each")
+    flags = parser.parse_args()
+    names = [name for name in SIZES if not flags.quick or "half width" in name]
+    report([row for name in names for row in compare(name, flags.rounds)], flags.json)
+
+
+def compare(name: str, rounds: int) -> list[Row]:
+    """Rows of one size against PyTorch eager and torch.compile."""
+    config, batch_size = sized(*SIZES[name])
+    runs, notes = {"ours": ours(config, batch_size)}, {}
+    for peer, compiled in (("PyTorch eager", False), ("torch.compile", True)):
+        try:
+            runs[peer] = theirs(config, batch_size, compiled=compiled)
+        except Exception as error:  # torch.compile needs a C++ compiler: without one the row says so
+            notes[peer] = f"could not run: {str(error).strip().splitlines()[0][:80]}"
+    seconds = interleaved(runs, rounds)
+    peers = [peer for peer in (*runs, *notes) if peer != "ours"]
+    return [Row(f"train_step {name}", p, seconds["ours"], seconds.get(p), notes.get(p, "")) for p in peers]
+
+
+def sized(resolution: int, generator_width: int, discriminator_width: int, batch_size: int) -> tuple[Config, int]:
+    """The paper's config at another size."""
+    base = Config()
+    model = replace(base.model, generator_width=generator_width, discriminator_width=discriminator_width)
+    return replace(base, data=replace(base.data, resolution=resolution), model=model), batch_size
+
+
+def faces(config: Config, batch_size: int) -> Batch:
+    """Noise in the shape of a batch: the time does not depend on the values."""
+    rng, size = np.random.default_rng(0), config.data.resolution
+    images = rng.uniform(-1, 1, (batch_size, size, size)).astype(np.float32)
+    return Batch(images, (np.arange(batch_size) % len(config.data.emotions)).astype(np.int32))
+
+
+def ours(config: Config, batch_size: int) -> Run:
+    """A compiled step of depthjax, with its state donated."""
+    update = jax.jit(make_update(config), donate_argnums=0)
+    held = [init_state(jax.random.key(0), config)]
+    batch, key = jax.tree.map(jax.numpy.asarray, faces(config, batch_size)), jax.random.key(1)
+
+    def run() -> None:
+        held[0], _ = update(held[0], batch, key)
+        jax.block_until_ready(held[0])
+
+    run()
+    return run
+
+
+def theirs(config: Config, batch_size: int, *, compiled: bool) -> Run:
+    """The same step in PyTorch, warmed up; fresh latents are drawn in it, as in ours."""
+    import torch
+
+    from benchmarks.torch_peer import Training
+
+    training = Training(config)
+    if compiled:
+        for name in ("generator", "discriminator", "generator_teacher", "discriminator_teacher"):
+            setattr(training, name, torch.compile(getattr(training, name)))
+    batch = faces(config, batch_size)
+    images, emotion = torch.from_numpy(batch.images)[:, None], torch.from_numpy(batch.emotion).long()
+
+    def run() -> None:
+        training.step(images, emotion, torch.randn(batch_size, config.model.latent_size))
+
+    run()
+    run()
+    return run
+
+
+def interleaved(runs: dict[str, Run], rounds: int) -> dict[str, float]:
+    """The median seconds of each, taking turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The command line: flags only, then `depthjax.pipeline.run`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+from depthjax import __version__
+from depthjax.config import Config, override, validate
+from depthjax.errors import ConfigError, UserError
+from depthjax.stages import STAGES
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        flags, assignments = parse(sys.argv[1:] if arguments is None else arguments)
+        config = override(load_config(flags.config), assignments)
+        wanted = parse_stages(flags.stages)
+        workdir = flags.workdir or Path("runs") / config.name
+        from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
+
+        report = run(config, workdir, wanted)
+    except UserError as error:
+        print(f"depthjax: {error}", file=sys.stderr)
+        return error.exit_code
+    except OSError as error:  # a full disk, a folder that may not be written
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"depthjax: {error.strerror or error}{where}", file=sys.stderr)
+        return 1
+    if report.exists():
+        print(f"report: {report}")
+    return 0
+
+
+def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
+    """The named flags, and the `--config.a.b=value` overrides."""
+    parser = argparse.ArgumentParser(
+        prog="launch.py",
+        allow_abbrev=False,
+        description="Learn labelled depth faces from few, evolve and sample many, and judge them.",
+        epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
+    )
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="such as configs/quick.py")
+    parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
+    parser.add_argument("--stages", default="all", metavar="A,B", help=f"all, or some of {', '.join(STAGES)}")
+    parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
+    flags, others = parser.parse_known_args(arguments)
+    return flags, dict(map(_assignment, _joined(others)))
+
+
+def _joined(others: list[str]) -> list[str]:
+    """Allow `--config.a.b value` beside `--config.a.b=value`."""
+    joined: list[str] = []
+    for part in others:
+        if joined and not part.startswith("--") and "=" not in joined[-1]:
+            joined[-1] += f"={part}"
+        else:
+            joined.append(part)
+    return joined
+
+
+def _assignment(flag: str) -> tuple[str, str]:
+    name, equals, value = flag.partition("=")
+    if not name.startswith("--config."):
+        raise ConfigError(f"{name}: unknown flag; see --help")
+    if not equals:
+        raise ConfigError(f"{name}: give it a value, {name}=VALUE")
+    return name.removeprefix("--config."), value
+
+
+def parse_stages(text: str) -> list[str]:
+    """Stage names in the order of the pipeline."""
+    names = list(STAGES) if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in STAGES:
+            raise ConfigError(f"--stages: there is no '{name}'; known: {', '.join(STAGES)}")
+    if not names:
+        raise ConfigError(f"--stages: name at least one of {', '.join(STAGES)}")
+    return sorted(names, key=list(STAGES).index)
+
+
+def load_config(path: Path) -> Config:
+    """Run a config file and take its `get_config()`.
+
+    A config is Python: run only files that you trust.
+    """
+    if not path.is_file():
+        raise ConfigError(f"--config {path}: no such file")
+    folder = str(path.resolve().parents[1])
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # configs derive from each other by `from configs import ...`
+    spec = importlib.util.spec_from_file_location("config_of_this_run", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"--config {path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config()
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's file may do wrong
+        raise ConfigError(f"--config {path}: {type(error).__name__}: {error}") from None
+    if not isinstance(config, Config):
+        raise ConfigError(f"--config {path}: get_config() must return a depthjax Config")
+    return validate(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""The two ways to use all cores here: threads where the interpreter lock is released, processes where it is held.
+
+A process is never forked, which is unsafe once JAX runs: joblib's loky starts fresh interpreters, which import the
+function's module alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import joblib
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`[function(item) for item in items]`, on as many threads as this process may use cores; the order is kept.
+
+    Meanwhile BLAS keeps to one thread a call: teams of threads that wait for each other cost more than they bring.
+    """
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(joblib.cpu_count()) as pool:
+        return list(pool.map(function, items))
+
+
+def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
+    """`function(array)` for a function that treats rows alone, a few chunks of rows a core; the order is kept.
+
+    Args:
+        function: from a module that is cheap to import (or a `partial` of it); keeps the first axis.
+        array: (n, ...), n at least 1.
+    """
+    cores = joblib.cpu_count()
+    chunks = np.array_split(array, min(len(array), 4 * cores))
+    return np.concatenate(joblib.Parallel(n_jobs=cores)(joblib.delayed(function)(chunk) for chunk in chunks))

@@ -1,0 +1,160 @@
+"""The two convolutions of a DCGAN, 4x4 with stride 2, in the form that each platform runs fastest.
+
+One is the other's adjoint. XLA's CPU backend is slow wherever a convolution has holes in it: the transposed one
+forwards, and the gradient of either one's kernel. So on a CPU all three are written without holes, on the 2x2 blocks of
+pixels that a stride of 2 walks over: the same numbers from the same parameters, only the order of sums differs.
+Which form is lowered depends on the platform that the program is compiled for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+
+_LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Transposed convolution 4x4, stride 2, doubling height and width.
+
+    Equal to `lax.conv_transpose(x, kernel, (2, 2), "SAME")`, and to PyTorch's `ConvTranspose2d(.., 4, 2, 1)` with the
+    kernel turned by 180 degrees.
+
+    Args:
+        x: (n, h, w, c).
+        kernel: (4, 4, c, features).
+    Returns:
+        (n, 2h, 2w, features).
+    """
+    return lax.platform_dependent(x, kernel, cpu=transposed_conv_dense, default=transposed_conv_dilated)
+
+
+def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Convolution 4x4, stride 2, padding 1, halving height and width: PyTorch's `Conv2d(.., 4, 2, 1)`.
+
+    Args:
+        x: (n, h, w, c), h and w even.
+        kernel: (4, 4, c, features).
+    Returns:
+        (n, h/2, w/2, features).
+    """
+    return lax.platform_dependent(x, kernel, cpu=strided_conv_dense, default=strided_conv_plain)
+
+
+def transposed_conv_dilated(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`transposed_conv` in XLA's own terms: a convolution of the input spread out with zeros."""
+    return lax.conv_transpose(x, kernel, (2, 2), "SAME", dimension_numbers=_LAYOUT)
+
+
+def strided_conv_plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`strided_conv` in XLA's own terms."""
+    return lax.conv_general_dilated(x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=_LAYOUT)
+
+
+def transposed_conv_dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`transposed_conv` without holes, forwards and backwards."""
+    return _spread(x, kernel[::-1, ::-1].swapaxes(2, 3))
+
+
+@jax.custom_vjp
+def strided_conv_dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`strided_conv` without holes: forwards XLA's own, backwards not."""
+    return strided_conv_plain(x, kernel)
+
+
+@jax.custom_vjp
+def _spread(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The adjoint of `strided_conv` in its input: (n, h, w, features) → (n, 2h, 2w, c), kernel (4, 4, c, features).
+
+    Block p of the padded output only meets input rows p-1 and p. So every pixel of a block is a 2x2 window of the same
+    padded input: one convolution with stride 1 makes the four pixels of each block as four groups of channels.
+    """
+    n, h, w, features = x.shape
+    taps = _by_block(kernel)[::-1, ::-1].transpose(0, 1, 5, 2, 3, 4).reshape(2, 2, features, -1)
+    blocks = lax.conv_general_dilated(x, taps, (1, 1), ((1, 1), (1, 1)), dimension_numbers=_LAYOUT)
+    pixels = blocks.reshape(n, h + 1, w + 1, 2, 2, -1).transpose(0, 1, 3, 2, 4, 5)
+    return pixels.reshape(n, 2 * h + 2, 2 * w + 2, -1)[:, 1:-1, 1:-1]
+
+
+def _kernel_gradient(large: jax.Array, small: jax.Array) -> jax.Array:
+    """The gradient of `strided_conv`'s kernel: one matrix product for each of the four blocks that a window covers.
+
+    Args:
+        large: (n, 2h, 2w, c), the input.
+        small: (n, h, w, features), the gradient of the output.
+    Returns:
+        (4, 4, c, features).
+    """
+    n, h, w, features = small.shape
+    padded = jnp.pad(large, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    blocks = padded.reshape(n, h + 1, 2, w + 1, 2, -1).transpose(0, 1, 3, 2, 4, 5).reshape(n, h + 1, w + 1, -1)
+    rows = small.reshape(n * h * w, features)
+    taps = [blocks[:, t : t + h, u : u + w].reshape(n * h * w, -1).T @ rows for t in (0, 1) for u in (0, 1)]
+    return jnp.stack(taps).reshape(2, 2, 2, 2, -1, features).transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, -1, features)
+
+
+def _by_block(kernel: jax.Array) -> jax.Array:
+    """(4, 4, c, features) → (block row, block column, row in block, column in block, c, features)."""
+    return kernel.reshape(2, 2, 2, 2, *kernel.shape[2:]).transpose(0, 2, 1, 3, 4, 5)
+
+
+Residuals = tuple[jax.Array, jax.Array]
+
+
+def _strided_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Residuals]:
+    return strided_conv_dense(x, kernel), (x, kernel)
+
+
+def _strided_backward(residuals: Residuals, gradient: jax.Array) -> Residuals:
+    x, kernel = residuals
+    return _spread(gradient, kernel), _kernel_gradient(x, gradient)
+
+
+def _spread_forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Residuals]:
+    return _spread(x, kernel), (x, kernel)
+
+
+def _spread_backward(residuals: Residuals, gradient: jax.Array) -> Residuals:
+    x, kernel = residuals
+    return strided_conv_dense(gradient, kernel), _kernel_gradient(gradient, x)
+
+
+strided_conv_dense.defvjp(_strided_forward, _strided_backward)
+_spread.defvjp(_spread_forward, _spread_backward)
+
+
+class UpConv(nn.Module):
+    """`transposed_conv` with a bias: parameters `kernel` (4, 4, c, features) and `bias` (features,)."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, h, w, c) → (n, 2h, 2w, features)."""
+        x, kernel, bias = _parameters(self, x, self.features, self.dtype)
+        return transposed_conv(x, kernel) + bias
+
+
+class DownConv(nn.Module):
+    """`strided_conv` with a bias: parameters `kernel` (4, 4, c, features) and `bias` (features,)."""
+
+    features: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, h, w, c) → (n, h/2, w/2, features)."""
+        x, kernel, bias = _parameters(self, x, self.features, self.dtype)
+        return strided_conv(x, kernel) + bias
+
+
+def _parameters(module: nn.Module, x: jax.Array, features: int, dtype: Any) -> tuple[jax.Array, ...]:
+    shape = (4, 4, x.shape[-1], features)
+    kernel = module.param("kernel", nn.initializers.xavier_uniform(), shape)
+    bias = module.param("bias", nn.initializers.zeros, (features,))
+    return x.astype(dtype), kernel.astype(dtype), bias.astype(dtype)[None, None, None, :]

@@ -1,0 +1,183 @@
+"""The authors' released PyTorch weights as ours: a reader that executes nothing, and the mapping.
+
+A `.pth` file is a zip: one pickle that describes the tensors, and their bytes. A pickle is a program and may do
+anything, so `read_state_dict` runs it with every name refused but the five that a state dict of tensors needs.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import math
+import pickle
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from depthjax.errors import UserError
+
+Variables = dict[str, Any]
+Tensors = dict[str, np.ndarray]
+
+_STORAGES = {
+    "FloatStorage": np.float32,
+    "DoubleStorage": np.float64,
+    "HalfStorage": np.float16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+}
+
+
+class _Storage(NamedTuple):
+    dtype: Any
+
+
+def read_state_dict(path: Path) -> Tensors:
+    """The tensors of a PyTorch `.pth` (zip format, 1.6 or later), in the file's order, without executing its pickle.
+
+    Raises:
+        UserError: no such zip, or anything in it but named tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _tensors(archive, path)
+    except (UserError, FileNotFoundError) as error:
+        raise UserError(f"{path} is missing" if isinstance(error, OSError) else str(error)) from None
+    except Exception as error:  # a hostile or damaged file makes zipfile and pickle raise almost anything
+        raise UserError(f"{path} is not a PyTorch state dict of plain tensors ({error})") from None
+
+
+def _tensors(archive: zipfile.ZipFile, path: Path) -> Tensors:
+    names = [name for name in archive.namelist() if name.endswith("data.pkl")]
+    if len(names) != 1:
+        raise UserError(f"{path} is not a PyTorch state dict: it holds {len(names)} files named data.pkl, not one")
+    folder = names[0].removesuffix("data.pkl")
+    tensors = _Reader(archive, folder).load()
+    if isinstance(tensors, dict) and all(isinstance(v, np.ndarray) for v in tensors.values()):
+        return {str(name): value for name, value in tensors.items()}
+    raise UserError(f"{path} holds more than named tensors: save the network's state_dict() alone")
+
+
+class _Reader(pickle.Unpickler):
+    """An unpickler that knows five names and no others."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+        super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
+        self.archive, self.folder = archive, folder
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The few names that a state dict needs; anything else is refused before it can be called."""
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _rebuild_tensor
+        if module == "torch" and name in _STORAGES:
+            return _Storage(_STORAGES[name])
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no state dict needs: refused")
+
+    def persistent_load(self, pid: Any) -> np.ndarray:
+        """The bytes of a storage, as a flat array."""
+        kind, storage, key, _, count = pid
+        if kind != "storage" or not isinstance(storage, _Storage) or not str(key).isdecimal():
+            raise pickle.UnpicklingError(f"it refers to a {kind}, which no state dict needs: refused")
+        return np.frombuffer(self.archive.read(f"{self.folder}data/{key}"), storage.dtype, count=count)
+
+
+def _rebuild_tensor(
+    storage: np.ndarray, offset: int, shape: Sequence[int], stride: Sequence[int], *_: Any
+) -> np.ndarray:
+    """What torch calls to make a tensor, on numpy; a view that leaves its storage is refused."""
+    last = offset + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
+    inside = 0 <= offset and min((*shape, *stride, 0)) >= 0 and last < storage.size
+    if not inside or math.prod(shape) > storage.size:
+        raise pickle.UnpicklingError("a tensor reaches beyond its storage: refused")
+    strides = [s * storage.itemsize for s in stride]
+    return np.lib.stride_tricks.as_strided(storage[offset:], tuple(shape), strides).copy()
+
+
+def generator_variables(tensors: Tensors, variables: Variables) -> Variables:
+    """A released generator's tensors as our generator's variables, matched by order and shape.
+
+    Args:
+        tensors: as `read_state_dict` gives them.
+        variables: ours, for their shapes (arrays or `jax.ShapeDtypeStruct`).
+    Raises:
+        UserError: naming the tensor that does not fit.
+    """
+    taken, params, stats = _Queue(tensors), variables["params"], variables["batch_stats"]
+    width = params["conv_1"]["kernel"].shape[2]
+    flat = params["linear"]["bias"].shape[0]
+    order = _channels_last(flat, width)
+    out: Variables = {"params": {}, "batch_stats": {}}
+    latents = params["linear"]["kernel"].shape[0]
+    weight, bias = taken.next((flat, latents)), taken.next((flat,))
+    out["params"]["linear"] = {"kernel": weight[order].T, "bias": bias[order]}
+    _take_norm(taken, out, "norm_0", stats["norm_0"]["mean"].shape[0], order)
+    for i in range(1, 5):
+        *_, channels, features = params[f"conv_{i}"]["kernel"].shape
+        weight, bias = taken.next((channels, features, 4, 4)), taken.next((features,))
+        # PyTorch's transposed convolution turns its kernel by 180 degrees, ours does not.
+        out["params"][f"conv_{i}"] = {"kernel": weight[:, :, ::-1, ::-1].transpose(2, 3, 0, 1), "bias": bias}
+        _take_norm(taken, out, f"norm_{i}", features)
+    weight, bias = taken.next((1, width >> 4, 3, 3)), taken.next((1,))
+    out["params"]["conv_out"] = {"kernel": weight.transpose(2, 3, 1, 0), "bias": bias}
+    taken.finish()
+    return _contiguous(out)
+
+
+def discriminator_variables(tensors: Tensors, variables: Variables) -> Variables:
+    """A released discriminator's tensors as our discriminator's variables; as `generator_variables`."""
+    taken, params = _Queue(tensors), variables["params"]
+    out: Variables = {"params": {}, "batch_stats": {}}
+    for i in range(1, 5):
+        *_, channels, features = params[f"conv_{i}"]["kernel"].shape
+        weight, bias = taken.next((features, channels, 4, 4)), taken.next((features,))
+        out["params"][f"conv_{i}"] = {"kernel": weight.transpose(2, 3, 1, 0), "bias": bias}
+        if i > 1:
+            _take_norm(taken, out, f"norm_{i}", features)
+    flat = params["linear"]["kernel"].shape[0]
+    weight, bias = taken.next((1, flat)), taken.next((1,))
+    out["params"]["linear"] = {"kernel": weight[:, _channels_last(flat, features)].T, "bias": bias}
+    taken.finish()
+    return _contiguous(out)
+
+
+def _channels_last(flat: int, channels: int) -> np.ndarray:
+    """Where each of our flattened (h, w, channels) values lies in PyTorch's flattened (channels, h, w)."""
+    return np.arange(flat).reshape(channels, -1).T.reshape(-1)
+
+
+def _take_norm(taken: _Queue, out: Variables, name: str, features: int, order: Any = slice(None)) -> None:
+    scale, bias, mean, var = (taken.next((features,))[order] for _ in range(4))
+    out["params"][name] = {"scale": scale, "bias": bias}
+    out["batch_stats"][name] = {"mean": mean, "var": var}
+
+
+class _Queue:
+    """Tensors in the order of the file, each taken with the shape that it must have."""
+
+    def __init__(self, tensors: Tensors) -> None:
+        self.left = [(n, v) for n, v in tensors.items() if not n.endswith("num_batches_tracked")]
+        self.left.reverse()
+
+    def next(self, shape: tuple[int, ...]) -> np.ndarray:
+        if not self.left:
+            raise UserError(f"the released weights end before a tensor of shape {shape}: is this the other network?")
+        name, value = self.left.pop()
+        if value.shape != shape:
+            raise UserError(
+                f"tensor '{name}' has shape {value.shape} where {shape} belongs: set the data.resolution, "
+                "data.emotions and model sizes that these weights were trained with"
+            )
+        return value.astype(np.float32)
+
+    def finish(self) -> None:
+        if self.left:
+            raise UserError(f"tensor '{self.left[-1][0]}' is left over: these weights are of a larger network")
+
+
+def _contiguous(tree: Variables) -> Variables:
+    return {k: _contiguous(v) if isinstance(v, dict) else np.ascontiguousarray(v) for k, v in tree.items()}

@@ -1,0 +1,105 @@
+"""Depth faces as pictures: grey depth, shaded relief, and sheets of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import binary_fill_holes, gaussian_filter
+
+from depthjax.data.window import DepthWindow
+
+LIGHT = np.array([-1.0, -1.2, 1.6]) / np.linalg.norm([-1.0, -1.2, 1.6])  # right, down, towards the viewer
+WRAP = 0.3  # how far light reaches around: a bare Lambert term leaves half a face black
+EXAGGERATION = 1.2  # of relief, as in shaded maps: an emotion is a few millimetres
+SMOOTH_MM = 2.8  # about a pixel at 64x64: without it a sensor's noise hides the surface
+BRIGHTEST, BACKGROUND, HOLE = 240.0, 255.0, 30.0
+FAR_SHARE = 0.05  # of the window: what is nearer to its far end is background
+
+
+def grey(images: np.ndarray) -> np.ndarray:
+    """Depth as grey: -1 (near) is black, +1 (far) is white, whatever the picture holds.
+
+    Args:
+        images: (n, h, w) in [-1, 1].
+    Returns:
+        (n, h, w) uint8.
+    """
+    return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
+    """The surface lit from the upper left (wrapped Lambert) on white; holes inside the face are dark.
+
+    Relief is exaggerated by EXAGGERATION and smoothed by a Gaussian of SMOOTH_MM inside the face only, alike for every
+    picture, so that pictures of different sources can be compared.
+
+    Args:
+        images: (n, h, w) in [-1, 1].
+        window_mm: millimetres behind the nose tip of -1 and +1.
+        pitch_mm: the side of a pixel on the face in millimetres, or its height and width.
+    Returns:
+        (n, h, w) uint8.
+    """
+    high, wide = (pitch_mm, pitch_mm) if isinstance(pitch_mm, int | float) else pitch_mm
+    depth = DepthWindow(*window_mm).to_mm(images)
+    face = depth < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
+    smooth = _smooth_inside(depth, face, (0, SMOOTH_MM / high, SMOOTH_MM / wide))
+    down = EXAGGERATION * np.gradient(smooth, high, axis=1)
+    right = EXAGGERATION * np.gradient(smooth, wide, axis=2)
+    # Depth grows away from the viewer, so its own gradient points the way the surface faces.
+    facing = (LIGHT[0] * right + LIGHT[1] * down + LIGHT[2]) / np.sqrt(right**2 + down**2 + 1)
+    light = BRIGHTEST * np.clip((facing + WRAP) / (1 + WRAP), 0, 1)
+    return np.rint(_composed(light, face)).astype(np.uint8)
+
+
+def _smooth_inside(depth: np.ndarray, face: np.ndarray, sigma: tuple[float, float, float]) -> np.ndarray:
+    """Gaussian means over face pixels only: background must not drag the cheeks' edges away."""
+    weight = gaussian_filter(face.astype(np.float32), sigma)
+    total = gaussian_filter(np.where(face, depth, 0).astype(np.float32), sigma)
+    return total / np.maximum(weight, 1e-3)
+
+
+def _composed(light: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """The lit face over its background, outlines softened over a pixel."""
+    outline = np.stack([binary_fill_holes(mask) for mask in face]) if len(face) else face
+    cover, inside = (gaussian_filter(mask.astype(np.float32), (0, 0.5, 0.5)) for mask in (face, outline))
+    behind = inside * HOLE + (1 - inside) * BACKGROUND
+    return cover * light + (1 - cover) * behind
+
+
+def mosaic(rows: Sequence[np.ndarray], columns: int, *, tile: int = 128, gap: int = 6) -> np.ndarray:
+    """Pictures in a grid on white, each resized (bicubic) to the same square.
+
+    Args:
+        rows: for each row (up to `columns`, h, w) uint8; a short row ends in blank tiles.
+        columns: of the grid.
+        tile: side of a picture in the grid, in pixels.
+        gap: white pixels between pictures.
+    Returns:
+        (height, width) uint8.
+    """
+    sheet = np.full((len(rows) * (tile + gap) - gap, columns * (tile + gap) - gap), 255, np.uint8)
+    for r, row in enumerate(rows):
+        for c, picture in enumerate(row[:columns]):
+            resized = Image.fromarray(picture).resize((tile, tile), Image.Resampling.BICUBIC)
+            sheet[r * (tile + gap) :, c * (tile + gap) :][:tile, :tile] = np.asarray(resized)
+    return sheet
+
+
+def real_faces(train: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
+    """The middle frame of each of the first `count` people, in stored order: no one appears twice, nobody is picked.
+
+    Returns:
+        (up to count, h, w).
+    """
+    members = np.flatnonzero(train["emotion"] == emotion)
+    people = list(dict.fromkeys(train["subject"][members].tolist()))[:count]
+    frames = [members[train["subject"][members] == person] for person in people]
+    return train["images"][[f[np.argsort(train["frame"][f], kind="stable")[len(f) // 2]] for f in frames]]
+
+
+def first_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
+    """The first `count` generated faces of an emotion, as they came: (up to count, h, w)."""
+    return samples["images"][np.flatnonzero(samples["emotion"] == emotion)[:count]]

@@ -1,0 +1,150 @@
+"""Everything the report reads: the stored files of one run, each of them optional but its config."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from depthjax import files
+from depthjax.errors import UserError
+
+METHOD_NAMES = {
+    "gan": "GAN",
+    "vae": "VAE",
+    "gmm": "GMM",
+    "kde": "KDE",
+    "cdcgan_kd": "KD-cDCGAN",
+    "cdcgan_kd_ga": "KD-cDCGAN + GA",
+}
+STAGES = ("prepare", "train", "evolve", "sample", "evaluate", "report")
+METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is stored of a run; None or empty where a stage has not run yet.
+
+    Attributes:
+        config: the resolved config, nested.
+        environment: versions, devices, date, git revision and seeds.
+        minutes: of each finished stage, in the order of the stages.
+        metrics: a column of (rows,) float64 for each of METRICS.
+        train: images (n, h, w), emotion, subject, frame of the real faces that the networks saw.
+        samples: the same arrays, less subject and frame, for each method.
+        history: best and mean fitness, (classes, islands, generations + 1).
+        evaluation: evaluation.json.
+    """
+
+    config: dict[str, Any]
+    environment: dict[str, Any] | None
+    minutes: dict[str, float]
+    metrics: dict[str, np.ndarray] | None
+    train: dict[str, np.ndarray] | None
+    samples: dict[str, dict[str, np.ndarray]]
+    history: dict[str, np.ndarray] | None
+    evaluation: dict[str, Any] | None
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The classes, in label order."""
+        return tuple(self.config["data"]["emotions"])
+
+    @property
+    def window_mm(self) -> tuple[float, float]:
+        """Millimetres behind the nose tip that -1 and +1 stand for."""
+        return float(self.config["data"]["near_mm"]), float(self.config["data"]["far_mm"])
+
+
+def read_run(workdir: Path) -> Run:
+    """Read a work folder.
+
+    Raises:
+        UserError: config.json is missing, or any file that is there is damaged.
+    """
+    config = _object(workdir / "config.json")
+    for section, key in (("data", "emotions"), ("data", "near_mm"), ("data", "far_mm"), ("data", "resolution")):
+        if key not in config.get(section, {}):
+            raise UserError(f"{workdir / 'config.json'} has no '{section}.{key}': delete it and run --stages=prepare")
+    return Run(
+        config=config,
+        environment=_optional(workdir / "environment.json"),
+        minutes=_minutes(workdir / "stages"),
+        metrics=_metrics(workdir / "metrics.jsonl"),
+        train=_faces(workdir / "real" / "train.npz", ("images", "emotion", "subject", "frame")),
+        samples=_samples(workdir / "samples", config.get("sample", {}).get("methods", [])),
+        history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
+        evaluation=_optional(workdir / "evaluation.json"),
+    )
+
+
+def method_name(method: str) -> str:
+    """The name that readers see."""
+    return METHOD_NAMES.get(method, method)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = files.read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds no JSON object: delete it and run its stage again")
+    return value
+
+
+def _optional(path: Path) -> dict[str, Any] | None:
+    return _object(path) if path.exists() else None
+
+
+def _minutes(folder: Path) -> dict[str, float]:
+    stamps = {path.stem: _object(path) for path in sorted(folder.glob("*.json"))}
+    for name, stamp in stamps.items():
+        if not isinstance(stamp.get("seconds"), int | float):
+            raise UserError(f"{folder / name}.json has no 'seconds': delete it and run --stages={name}")
+    known = [name for name in STAGES if name in stamps]
+    return {name: stamps[name]["seconds"] / 60 for name in (*known, *(n for n in stamps if n not in STAGES))}
+
+
+def _metrics(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    columns: dict[str, list[float]] = {name: [] for name in METRICS}
+    for line, text in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            row = json.loads(text)
+            for name in METRICS:
+                columns[name].append(float(row[name]))
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{path}, line {line}: not a row of training metrics: remove the line or run --stages=train again"
+            ) from None
+    return {name: np.array(values) for name, values in columns.items()} if columns["epoch"] else None
+
+
+def _faces(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    arrays = files.read_arrays(path)
+    shapes = [arrays[name].shape for name in names if name in arrays]
+    whole = len(shapes) == len(names) and len(shapes[0]) == 3 and all(s[:1] == shapes[0][:1] for s in shapes)
+    if not whole:
+        raise UserError(f"{path} lacks {', '.join(names)} of one length: delete it and run its stage again")
+    return arrays
+
+
+def _samples(folder: Path, order: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    found = sorted(path.parent.name for path in folder.glob("*/samples.npz"))
+    methods = [m for m in order if m in found] + [m for m in found if m not in order]
+    arrays = {method: _faces(folder / method / "samples.npz", ("images", "emotion")) for method in methods}
+    return {method: stored for method, stored in arrays.items() if stored is not None}
+
+
+def _history(path: Path, classes: int) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    arrays = files.read_arrays(path)
+    whole = all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
+    if not whole:
+        raise UserError(f"{path} lacks best and mean of {classes} emotions: delete it and run --stages=evolve")
+    return arrays

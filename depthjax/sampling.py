@@ -1,0 +1,123 @@
+"""Faces from a trained run: latents through the teacher generator, written as labelled images."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.data.window import DepthWindow
+from depthjax.errors import UserError
+from depthjax.files import read_arrays, write_arrays
+from depthjax.keys import key_for
+from depthjax.models.dcgan import Generator
+
+IMAGES_AT_ONCE = 100
+
+
+class Latents(NamedTuple):
+    """What a method decodes: latents (n, d) float32 and the emotion of each (n,) int32."""
+
+    latents: np.ndarray
+    emotion: np.ndarray
+
+
+def random_latents(config: Config) -> Latents:
+    """Standard normal latents, `sample.count` of each emotion asked for: the method `cdcgan_kd`."""
+    wanted, count = _wanted(config), config.sample.count
+    draws = [
+        jax.random.normal(key_for(config.sample.seed, "sample", label), (count, config.model.latent_size))
+        for label in wanted
+    ]
+    return Latents(np.concatenate(draws), np.repeat(np.array(wanted, np.int32), count))
+
+
+def evolved_latents(config: Config, workdir: Path) -> Latents:
+    """The winners of the latent evolution, island by island from the best: the method `cdcgan_kd_ga`.
+
+    At most as many as the halls of fame hold; those of rank one come first, then rank two, over all islands.
+    """
+    winners = read_arrays(workdir / "evolve" / "winners.npz")["latents"]  # (classes, islands, hall, d)
+    by_rank = winners.transpose(0, 2, 1, 3).reshape(len(winners), -1, winners.shape[-1])
+    chosen = {label: _held(by_rank[label])[: config.sample.count] for label in _wanted(config)}
+    return Latents(
+        np.concatenate(list(chosen.values())),
+        np.repeat(np.array(list(chosen), np.int32), [len(latents) for latents in chosen.values()]),
+    )
+
+
+def _held(latents: np.ndarray) -> np.ndarray:
+    """A hall of fame that never filled up has NaN in its empty places."""
+    return latents[np.isfinite(latents).all(axis=1)]
+
+
+def _wanted(config: Config) -> list[int]:
+    return [config.data.emotions.index(e) for e in (config.sample.emotions or config.data.emotions)]
+
+
+def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
+    """(n, h, w) float32 images in [-1, 1] of the teacher generator in evaluation mode."""
+    generator = Generator(
+        resolution=config.data.resolution,
+        width=config.model.generator_width,
+        classes=len(config.data.emotions),
+        dtype=jnp.dtype(config.model.dtype),
+    )
+    apply = jax.jit(lambda variables, z, e: generator.apply(variables, z, e, train=False))
+    padding = -len(source.latents) % IMAGES_AT_ONCE  # one shape, one compilation
+    latents = np.pad(source.latents, ((0, padding), (0, 0)))
+    emotion = np.pad(source.emotion, (0, padding))
+    batches = [
+        np.asarray(apply(variables, latents[i : i + IMAGES_AT_ONCE], emotion[i : i + IMAGES_AT_ONCE]), np.float32)
+        for i in range(0, len(latents), IMAGES_AT_ONCE)
+    ]
+    return np.concatenate(batches)[: len(source.latents)]
+
+
+def write_samples(folder: Path, images: np.ndarray, source: Latents, emotions: tuple[str, ...]) -> None:
+    """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    grey = np.rint((images + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    for label in np.unique(source.emotion):
+        (temporary / emotions[label]).mkdir(parents=True)
+        for number, image in enumerate(grey[source.emotion == label]):
+            Image.fromarray(image).save(temporary / emotions[label] / f"{number:05d}.png")
+    write_arrays(temporary / "samples.npz", images=images, emotion=source.emotion, latents=source.latents)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def read_samples(folder: Path, config: Config) -> DepthFaces:
+    """The samples of one method as faces of nobody: subject and frame are running numbers."""
+    stored = read_arrays(folder / "samples.npz")
+    count = len(stored["images"])
+    return DepthFaces(
+        images=stored["images"],
+        emotion=stored["emotion"],
+        subject=np.arange(count, dtype=np.int32),
+        frame=np.zeros(count, np.int32),
+        emotions=config.data.emotions,
+        window=DepthWindow(config.data.near_mm, config.data.far_mm),
+    )
+
+
+METHODS: dict[str, Callable[[Config, Path], Latents]] = {
+    "cdcgan_kd": lambda config, workdir: random_latents(config),
+    "cdcgan_kd_ga": evolved_latents,
+}
+
+
+def latents_of(method: str, config: Config, workdir: Path) -> Latents:
+    """What `method` decodes, by its name in the config."""
+    if method not in METHODS:
+        raise UserError(f"sample.methods: '{method}' is not one of {', '.join(METHODS)}")
+    return METHODS[method](config, workdir)

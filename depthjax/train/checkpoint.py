@@ -1,0 +1,262 @@
+"""Checkpoints that are whole or absent, know their own checksums, and say which training they belong to.
+
+One step is one folder, `checkpoints/STEP/`:
+
+    state/         the train state by orbax, a folder an array, so that one network can be read alone
+    meta.json      the config, the data's fingerprint, the step
+    manifest.json  the sha256 of every other file: orbax keeps no checksum and would restore a flipped bit
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from depthjax.config import Config, to_dict
+from depthjax.errors import UserError
+from depthjax.files import read_json, write_json
+from depthjax.train.state import Pair, TrainState
+
+Say = Callable[[str], None]
+
+# What may change between two runs of one training: how long, how often to look, how much to keep.
+FREE_FIELDS = ("epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints")
+
+
+class Checkpoint(NamedTuple):
+    """A folder of one step, and what its manifest says: file → sha256."""
+
+    folder: Path
+    manifest: dict[str, str]
+
+
+def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, keep: int) -> Path:
+    """Write `checkpoints/STEP/`, whole or not at all, and drop all but the newest `keep`.
+
+    Args:
+        checkpoints: the run's folder of checkpoints.
+        state: to be saved; its `step` names the folder.
+        config, fingerprint: of the training; a later restore is refused where they differ.
+        keep: how many checkpoints to leave, this one included.
+    Returns:
+        The folder written.
+    """
+    step = int(state.step)
+    final, temporary = checkpoints / str(step), checkpoints / f".{step}.{os.getpid()}.tmp"
+    for leftover in checkpoints.glob(".*.tmp"):
+        shutil.rmtree(leftover)
+    temporary.mkdir(parents=True)
+    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
+        writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
+    write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
+    write_json(temporary / "manifest.json", {name: _sha256(temporary / name) for name in _files(temporary)})
+    if final.exists():  # a damaged one that resume passed over: this is the same step done again
+        shutil.rmtree(final)
+    temporary.replace(final)
+    for old in _steps(checkpoints)[keep:]:
+        shutil.rmtree(old)
+    return final
+
+
+def restore_latest(
+    checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, say: Say | None = None
+) -> TrainState | None:
+    """The newest good checkpoint of this training.
+
+    Args:
+        checkpoints: the run's folder of checkpoints; may be absent.
+        state: shapes and types to restore into (arrays or `jax.ShapeDtypeStruct`).
+        config, fingerprint: of the training that wants to go on.
+        say: told about every damaged checkpoint that was passed over (default: standard error).
+    Returns:
+        The state, or None where there is no checkpoint at all.
+    Raises:
+        UserError: it belongs to another training (the field is named), or every checkpoint is damaged.
+    """
+    if not _steps(checkpoints):
+        return None
+    found = _latest_good(checkpoints, ("",), say)
+    meta = read_json(found.folder / "meta.json")
+    refuse_other_training(meta, config, fingerprint, found.folder)
+    tree = _read(found.folder, state._asdict())
+    return TrainState(**jax.tree.map(jnp.array, tree))
+
+
+def restore_generator(
+    checkpoints: Path, *, config: Config | None = None, say: Say | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The teacher generator alone: no discriminator and no optimiser is read, or even checked.
+
+    Args:
+        checkpoints: the run's folder of checkpoints.
+        config: if given, refuse a checkpoint whose networks differ from it.
+        say: as in `restore_latest`.
+    Returns:
+        linen variables `{"params": ..., "batch_stats": ...}`, and meta: `step`, `fingerprint`, `config` (nested dict).
+    Raises:
+        UserError: no checkpoint, only damaged ones, or other networks.
+    """
+    variables, meta = _restore_teachers(checkpoints, ("generator",), config, say)
+    return variables["generator"], meta
+
+
+def restore_teachers(
+    checkpoints: Path, *, config: Config | None = None, say: Say | None = None
+) -> tuple[Pair, dict[str, Any]]:
+    """Both teachers, without students and optimisers: a Pair of linen variables, and meta as in `restore_generator`."""
+    variables, meta = _restore_teachers(checkpoints, Pair._fields, config, say)
+    return Pair(**variables), meta
+
+
+def refuse_other_training(meta: dict[str, Any], config: Config, fingerprint: str, folder: Path) -> None:
+    """Raise a UserError naming the first field in which a checkpoint's training differs from this one.
+
+    Data, model and training settings count, except those that only say how long to train and how often to save.
+    """
+    ours = to_dict(config)
+    refuse_other_networks(meta, config, folder)
+    for section in ("data", "train"):
+        for name, value in ours[section].items():
+            saved = meta["config"][section].get(name)
+            if saved != value and (section, name) not in {("train", free) for free in FREE_FIELDS}:
+                raise _other(folder, f"{section}.{name}", saved, value)
+    if meta["fingerprint"] != fingerprint:
+        raise _other(folder, "the faces (their fingerprint)", meta["fingerprint"][:12], fingerprint[:12])
+
+
+def refuse_other_settings(checkpoints: Path, config: Config) -> None:
+    """Raise a UserError if the newest checkpoint comes from other settings; nothing is read but its meta.
+
+    What `restore_latest` would refuse later, said before the stages ahead of training overwrite anything.
+    """
+    for folder in _steps(checkpoints)[:1]:
+        meta = read_json(folder / "meta.json")
+        refuse_other_training(meta, config, meta["fingerprint"], folder)
+
+
+def refuse_other_networks(meta: dict[str, Any], config: Config, folder: Path) -> None:
+    """Raise a UserError naming the first field that makes a checkpoint's networks differ from the config's."""
+    ours, saved = to_dict(config), meta["config"]
+    fields = [("data", "resolution"), ("data", "emotions"), *(("model", name) for name in ours["model"])]
+    for section, name in fields:
+        if saved[section].get(name) != ours[section][name]:
+            raise _other(folder, f"{section}.{name}", saved[section].get(name), ours[section][name])
+
+
+def _other(folder: Path, field: str, saved: Any, wanted: Any) -> UserError:
+    return UserError(
+        f"{folder} belongs to another training: {field} is {saved} there and {wanted} here; "
+        "set it back or take another --workdir"
+    )
+
+
+def _restore_teachers(
+    checkpoints: Path, nets: tuple[str, ...], config: Config | None, say: Say | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    wanted = tuple(f"state/{kind}.{net}." for kind in ("teacher_params", "teacher_batch_stats") for net in nets)
+    found = _latest_good(checkpoints, wanted, say)
+    meta = read_json(found.folder / "meta.json")
+    if config is not None:
+        refuse_other_networks(meta, config, found.folder)
+    leaves = {name.split("/")[1] for name in found.manifest if name.startswith(wanted)}
+    tree = _read(found.folder, _nested(leaves))
+    return {
+        net: {
+            "params": jax.tree.map(jnp.array, tree["teacher_params"][net]),
+            "batch_stats": jax.tree.map(jnp.array, tree["teacher_batch_stats"][net]),
+        }
+        for net in nets
+    }, meta
+
+
+def _nested(leaves: set[str]) -> dict[str, Any]:
+    """{"a.b.c"} as {"a": {"b": {"c": 0}}}: the tree whose leaves orbax is asked for."""
+    tree: dict[str, Any] = {}
+    for leaf in sorted(leaves):
+        *path, name = leaf.split(".")
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[name] = 0
+    return tree
+
+
+def _read(folder: Path, tree: dict[str, Any]) -> dict[str, Any]:
+    """The arrays of `tree`'s leaves, and no others, as numpy."""
+    arguments = ocp.args.PyTreeRestore(
+        item=tree,
+        partial_restore=True,
+        restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree),
+    )
+    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as reader:
+        return reader.restore((folder / "state").absolute(), args=arguments)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without orbax's warning, at every save, that there is nothing to merge in a format we did not ask for."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None) -> Checkpoint:
+    """The newest checkpoint whose files are what its manifest says; arrays not in `wanted` are not looked at."""
+    say = say or (lambda line: print(line, file=sys.stderr))
+    steps = _steps(checkpoints)
+    if not steps:
+        raise UserError(f"{checkpoints} holds no checkpoint: run the train stage first")
+    for folder in steps:
+        manifest, bad = _check(folder, wanted)
+        if bad is None:
+            return Checkpoint(folder, manifest)
+        say(f"{folder / bad} is damaged: passing over checkpoint {folder.name}")
+    raise UserError(f"every checkpoint in {checkpoints} is damaged: delete that folder and train again")
+
+
+def _check(folder: Path, wanted: tuple[str, ...]) -> tuple[dict[str, str], str | None]:
+    """The manifest, and the first file at fault (None: all good)."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        names = [n for n in manifest if n.startswith(wanted) or not _is_array(n)]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}, "manifest.json"
+    bad = (n for n in names if not (folder / n).is_file() or _sha256(folder / n) != manifest[n])
+    return manifest, next(bad, None)
+
+
+def _is_array(name: str) -> bool:
+    """Whether a file belongs to one array of the state (else to the checkpoint as a whole)."""
+    return name.startswith(tuple(f"state/{field}" for field in TrainState._fields))
+
+
+def _steps(checkpoints: Path) -> list[Path]:
+    """The folders of finished steps, newest first."""
+    folders = (f for f in checkpoints.glob("*") if f.name.isdecimal() and f.is_dir())
+    return sorted(folders, key=lambda f: int(f.name), reverse=True)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    return (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

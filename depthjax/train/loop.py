@@ -1,0 +1,187 @@
+"""Training from the first step, or the last checkpoint, to the last epoch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+from depthjax.files import digest
+from depthjax.keys import key_for
+from depthjax.models.dcgan import Generator
+from depthjax.train import checkpoint
+from depthjax.train.grid import write_grid
+from depthjax.train.interrupt import TrainingInterrupted, stop_on_signals
+from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
+from depthjax.train.progress import Progress
+from depthjax.train.state import TrainState, init_state, networks
+from depthjax.train.step import Batch, Metrics, make_steps, teacher_variables
+
+GRID_COLUMNS = 8  # faces of each emotion in a sample grid
+
+
+def train(
+    config: Config, faces: DepthFaces, workdir: Path, *, progress: Callable[[Row], None] | None = None
+) -> TrainState:
+    """Train both networks, going on from the latest good checkpoint in `workdir`.
+
+    Writes `checkpoints/STEP/`, `metrics.jsonl` and `figures/progress/epoch_XXXXX.png` there.
+
+    Args:
+        config: of the run.
+        faces: the training set alone, at `config.data.resolution`.
+        workdir: the run's folder.
+        progress: called with every new row of metrics (default: a bar, or lines, on standard error).
+    Returns:
+        The state after the last epoch.
+    Raises:
+        UserError: faces that don't fit the config, a checkpoint of another training, or a loss that is not finite
+            (nothing of that dispatch is saved).
+        TrainingInterrupted: SIGTERM or SIGINT came; the state is saved.
+    """
+    refuse_unfit(config, faces)
+    fingerprint, log = data_fingerprint(faces), workdir / "metrics.jsonl"
+    state = starting_state(config, workdir / "checkpoints", fingerprint)
+    per_epoch, done = len(faces) // config.train.batch_size, int(state.step)
+    rows = truncate_metrics(log, done)
+    if done >= config.train.epochs * per_epoch:
+        return state
+    shown = Progress(config.train.epochs * per_epoch, done)
+    device_faces = on_device(faces)
+    steps = compiled_steps(config, state, device_faces, shown.say)
+    seconds = rows[-1]["seconds"] if rows else 0.0
+    try:
+        with stop_on_signals() as stop:
+            for first, last in dispatches(config, per_epoch, done):
+                start = time.perf_counter()
+                state, metrics = steps(state, device_faces, np.int32(last - first))
+                values = {name: np.asarray(value)[: last - first] for name, value in metrics.items()}
+                elapsed = time.perf_counter() - start
+                refuse_not_finite(values, first)
+                seconds += elapsed
+                row = summary(values, first, last, config.train.batch_size, elapsed)
+                row |= {"epoch": last // per_epoch, "seconds": round(seconds, 3)}
+                append_metrics(log, [row])
+                (progress or shown)(row)
+                if due(config.train.samples_every_epochs, config, per_epoch, last):
+                    draw_grid(config, state, workdir, last // per_epoch)
+                if due(config.train.save_every_epochs, config, per_epoch, last) or stop.signal_number is not None:
+                    keep = config.train.keep_checkpoints
+                    checkpoint.save(workdir / "checkpoints", state, config=config, fingerprint=fingerprint, keep=keep)
+                if stop.signal_number is not None:
+                    raise TrainingInterrupted(stop.signal_number, last)
+    finally:
+        shown.close()
+    return state
+
+
+def refuse_unfit(config: Config, faces: DepthFaces) -> None:
+    """Raise a UserError if the faces are not what the config says, or fewer than a batch."""
+    size = config.data.resolution
+    if faces.images.shape[1:] != (size, size):
+        raise UserError(
+            f"the faces are {faces.images.shape[1:]} pixels but data.resolution is {size}: prepare them again"
+        )
+    if tuple(faces.emotions) != tuple(config.data.emotions):
+        raise UserError(
+            f"the faces show {faces.emotions} but data.emotions is {config.data.emotions}: prepare them again"
+        )
+    if len(faces) < config.train.batch_size:
+        raise UserError(
+            f"{len(faces)} faces to train on are fewer than a batch: lower --config.train.batch_size "
+            f"(now {config.train.batch_size}) to {len(faces)} or less"
+        )
+
+
+def data_fingerprint(faces: DepthFaces) -> str:
+    """A sha256 of everything that training sees of the faces."""
+    return digest(faces.images, faces.emotion, list(faces.emotions))
+
+
+def starting_state(config: Config, checkpoints: Path, fingerprint: str) -> TrainState:
+    """The latest good checkpoint, or a fresh state where there is none."""
+    key = key_for(config.train.seed, "init")
+    shapes = jax.eval_shape(lambda: init_state(key, config))
+    state = checkpoint.restore_latest(checkpoints, shapes, config=config, fingerprint=fingerprint)
+    return jax.jit(init_state, static_argnums=1)(key, config) if state is None else state
+
+
+def on_device(faces: DepthFaces) -> Batch:
+    """The whole training set as device arrays."""
+    return Batch(jnp.asarray(faces.images, jnp.float32), jnp.asarray(faces.emotion, jnp.int32))
+
+
+def compiled_steps(
+    config: Config, state: TrainState, faces: Batch, say: Callable[[str], None]
+) -> Callable[[TrainState, Batch, np.int32], tuple[TrainState, Metrics]]:
+    """The training program, compiled ahead of the clock; it consumes the state that it is given."""
+    start = time.perf_counter()
+    steps = jax.jit(make_steps(config, config.train.steps_per_dispatch), donate_argnums=0)
+    program = steps.lower(state, faces, np.int32(1)).compile()
+    say(f"training program compiled in {time.perf_counter() - start:.0f} s")
+    return program
+
+
+def dispatches(config: Config, per_epoch: int, done: int) -> Iterator[tuple[int, int]]:
+    """(first, last) of every dispatch to come: cut where samples or checkpoints are due.
+
+    The cuts of a resumed run fall where those of an uninterrupted one do.
+    """
+    train, first = config.train, done
+    total = train.epochs * per_epoch
+    events = (train.samples_every_epochs * per_epoch, train.save_every_epochs * per_epoch)
+    while first < total:
+        last = min(first + train.steps_per_dispatch, total, *((first // every + 1) * every for every in events))
+        yield first, last
+        first = last
+
+
+def due(every_epochs: int, config: Config, per_epoch: int, step: int) -> bool:
+    """Whether a step ends an epoch whose number is a multiple of `every_epochs`, or ends the training."""
+    return step % (every_epochs * per_epoch) == 0 or step == config.train.epochs * per_epoch
+
+
+def refuse_not_finite(values: dict[str, np.ndarray], first: int) -> None:
+    """Raise a UserError naming the first step, counted from one, whose loss is NaN or infinite."""
+    names = ("g_loss", "d_loss")
+    bad = [(int(np.flatnonzero(~np.isfinite(values[n]))[0]), n) for n in names if not np.isfinite(values[n]).all()]
+    if bad:
+        index, name = min(bad)
+        raise UserError(
+            f"{name} is {values[name][index]} at step {first + index + 1}: lower the learning rates "
+            "(--config.train.generator_lr, --config.train.discriminator_lr); the last checkpoint is untouched"
+        )
+
+
+def summary(values: dict[str, np.ndarray], first: int, last: int, batch_size: int, elapsed: float) -> Row:
+    """A row of metrics: the mean of each over the steps of a dispatch, and the rates."""
+    rate = (last - first) / elapsed
+    row: Row = {"step": last} | {name: float(value.mean(dtype=np.float64)) for name, value in values.items()}
+    return row | {"steps_per_second": round(rate, 4), "images_per_second": round(rate * batch_size, 3)}
+
+
+def draw_grid(config: Config, state: TrainState, workdir: Path, epoch: int) -> None:
+    """The teacher's faces of the run's fixed latents, as `figures/progress/epoch_XXXXX.png`."""
+    emotions = config.data.emotions
+    latents = jax.random.normal(key_for(config.train.seed, "grid"), (GRID_COLUMNS, config.model.latent_size))
+    labels = jnp.arange(len(emotions), dtype=jnp.int32).repeat(GRID_COLUMNS)
+    variables = teacher_variables(state).generator
+    images = decode(networks(config).generator, variables, jnp.tile(latents, (len(emotions), 1)), labels)
+    rows = np.asarray(images).reshape(len(emotions), GRID_COLUMNS, *images.shape[1:])
+    write_grid(workdir / "figures" / "progress" / f"epoch_{epoch:05}.png", rows, emotions, f"epoch {epoch}")
+
+
+@partial(jax.jit, static_argnums=0)
+def decode(generator: Generator, variables: dict[str, Any], latents: jax.Array, emotion: jax.Array) -> jax.Array:
+    """(n, d) latents and (n,) emotion → (n, h, w) faces in [-1, 1], in evaluation mode."""
+    images: jax.Array = generator.apply(variables, latents, emotion, False)  # type: ignore[assignment]
+    return images

@@ -1,0 +1,58 @@
+"""`metrics.jsonl`: one JSON object a line, a line a logged interval, with neither gaps nor doubles after a restart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from depthjax.errors import UserError
+from depthjax.files import write_text
+
+Row = dict[str, Any]
+
+
+def read_metrics(path: Path) -> list[Row]:
+    """Every row, oldest first (none if the file is absent), or a UserError that names file and line."""
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+    return [row for row in rows if row is not None]
+
+
+def truncate_metrics(path: Path, step: int) -> list[Row]:
+    """Drop the rows past `step` (their steps will be done again) and give what is left.
+
+    A last line cut short by a crash is dropped too; any other unreadable line is a UserError.
+    """
+    if not path.exists():
+        return []
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    parsed = [_parse(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
+    rows = [row for row in parsed if row is not None and row["step"] <= step]
+    write_text(path, "".join(_line(row) for row in rows))
+    return rows
+
+
+def append_metrics(path: Path, rows: Sequence[Row]) -> None:
+    """Add rows at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write("".join(_line(row) for row in rows))
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
+
+
+def _parse(path: Path, number: int, line: str) -> Row | None:
+    if not line.strip():
+        return None
+    try:
+        row = json.loads(line)
+        return {**row, "step": int(row["step"])}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}, line {number}: not a row of metrics; delete the line and run again") from None

@@ -1,0 +1,76 @@
+"""What training carries from step to step: both networks, both teachers, both optimisers."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from depthjax.config import Config
+from depthjax.models.dcgan import Discriminator, Generator
+
+
+class Pair(NamedTuple):
+    """The same thing for each of the two networks."""
+
+    generator: Any
+    discriminator: Any
+
+
+class TrainState(NamedTuple):
+    """Everything that a step reads and writes.
+
+    Attributes:
+        step: () int32, steps done.
+        params: the students' weights.
+        batch_stats: the students' running mean and variance.
+        opt_state: Adam's moments.
+        teacher_params: averaged weights; the teacher generator is the net that samples.
+        teacher_batch_stats: averaged running statistics (0 and 1 for ever if `teacher_batch_stats = frozen`).
+    """
+
+    step: jax.Array
+    params: Pair
+    batch_stats: Pair
+    opt_state: Pair
+    teacher_params: Pair
+    teacher_batch_stats: Pair
+
+
+def networks(config: Config) -> Pair:
+    """The linen generator and discriminator of a config; neither holds any weights."""
+    classes, dtype = len(config.data.emotions), jnp.dtype(config.model.dtype)
+    return Pair(
+        Generator(config.data.resolution, config.model.generator_width, classes, dtype),
+        Discriminator(config.model.discriminator_width, classes, dtype),
+    )
+
+
+def optimizers(config: Config) -> Pair:
+    """Adam for each network, with its own rate."""
+    train = config.train
+    return Pair(
+        optax.adam(train.generator_lr, b1=train.beta1, b2=train.beta2),
+        optax.adam(train.discriminator_lr, b1=train.beta1, b2=train.beta2),
+    )
+
+
+def init_state(key: jax.Array, config: Config) -> TrainState:
+    """A fresh state; the teachers start as copies of their students (so donating the state is safe)."""
+    nets, optimizer = networks(config), optimizers(config)
+    key_g, key_d = jax.random.split(key)
+    size, emotion = config.data.resolution, jnp.zeros(2, jnp.int32)
+    generator = nets.generator.init(key_g, jnp.zeros((2, config.model.latent_size)), emotion, False)
+    discriminator = nets.discriminator.init(key_d, jnp.zeros((2, size, size)), emotion, False)
+    params = Pair(generator["params"], discriminator["params"])
+    stats = Pair(generator["batch_stats"], discriminator["batch_stats"])
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        batch_stats=stats,
+        opt_state=Pair(*(o.init(p) for o, p in zip(optimizer, params, strict=True))),
+        teacher_params=jax.tree.map(jnp.copy, params),
+        teacher_batch_stats=jax.tree.map(jnp.copy, stats),
+    )

@@ -1,0 +1,52 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from depthjax.config import Data
+from depthjax.data import load
+from depthjax.errors import UserError
+
+SETTINGS = Data(subjects=4, frames=4, emotions=("fear", "anger"), resolution=32, crop="face", near_mm=-10, far_mm=80)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    assert load.prepare(SETTINGS, folder, progress=lambda line: None) == 32
+    return folder
+
+
+def test_every_face_comes_back_with_its_labels(folder):
+    faces = load.load(SETTINGS, folder)
+    assert faces.images.shape == (32, 32, 32) and faces.images.dtype == np.float32
+    assert -1 <= faces.images.min() < -0.7 and faces.images.max() == 1
+    rows = set(zip(faces.subject.tolist(), faces.emotion.tolist(), faces.frame.tolist(), strict=True))
+    assert rows == {(s, e, f) for s in range(4) for e in range(2) for f in range(4)}
+
+
+def test_stored_millimetres_are_the_rendered_ones(folder, tmp_path):
+    from depthjax.data.generate import generate
+
+    rendered = next(iter(generate(subjects=range(1), emotions=("fear",), frames=4, seed=0, full_sequence=False)))
+    faces = load.load(SETTINGS, folder)
+    mine = (faces.subject == 0) & (faces.emotion == 0)
+    assert np.array_equal(faces.images[mine], load.square_images(rendered.crops, SETTINGS))
+
+
+def test_preparing_again_changes_nothing(folder):
+    stored = {p: p.read_bytes() for p in folder.rglob("*.array_record*")}
+    assert stored and load.prepare(SETTINGS, folder, progress=lambda line: None) == 32
+    assert {p: p.read_bytes() for p in folder.rglob("*.array_record*")} == stored
+
+
+def test_other_settings_are_not_there(folder):
+    with pytest.raises(UserError, match="--stages=prepare"):
+        load.load(dataclasses.replace(SETTINGS, subjects=5), folder)
+
+
+def test_a_face_without_a_nose_is_named():
+    crops = np.full((3, 200, 128), 1000, np.uint16)
+    crops[1] = 0
+    with pytest.raises(UserError, match="face 1"):
+        load.square_images(crops, SETTINGS)

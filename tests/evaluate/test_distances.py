@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import scipy.linalg
+from sklearn.metrics.pairwise import polynomial_kernel as sklearn_kernel
+
+from depthjax.evaluate.distances import (
+    Gaussian,
+    frechet_distance,
+    frechet_of_draws,
+    gaussian_of,
+    kid_of_draws,
+    polynomial_kernel,
+    squared_mmd,
+)
+
+
+@pytest.fixture(scope="module")
+def sets():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(60, 7)), rng.normal(0.5, 1.5, size=(50, 7))
+
+
+def test_kernel_is_scikit_learns(sets):
+    expected = sklearn_kernel(*sets, degree=3, gamma=1 / 7, coef0=1)
+    np.testing.assert_allclose(polynomial_kernel(*sets), expected, rtol=1e-12)
+
+
+def test_kid_is_the_sum_over_distinct_pairs(sets):
+    x, y = sets
+    i, j = np.arange(5, 25), np.arange(12)
+
+    def k(a, b):
+        return (a @ b / 7 + 1) ** 3
+
+    within_x = np.mean([k(x[a], x[b]) for a in i for b in i if a != b])
+    within_y = np.mean([k(y[a], y[b]) for a in j for b in j if a != b])
+    between = np.mean([k(x[a], y[b]) for a in i for b in j])
+    kid = kid_of_draws(x, y, i[None], j[None])
+    np.testing.assert_allclose(kid, [within_x + within_y - 2 * between], rtol=1e-10)
+
+
+def test_kid_is_unbiased_so_it_scatters_about_zero_for_one_distribution():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 400, 4))
+    draws = np.stack([rng.permutation(400)[:40] for _ in range(300)])
+    kid = kid_of_draws(x, y, draws, draws[::-1])
+    assert kid.min() < 0 < kid.max()
+    assert abs(kid.mean()) < 3 * kid.std() / np.sqrt(10)
+    assert kid_of_draws(x, y + 1, draws, draws).min() > kid.mean()
+
+
+def test_squared_mmd_takes_float32_features_in_float64(sets):
+    kernel = polynomial_kernel(sets[0].astype(np.float32), sets[0].astype(np.float32))
+    assert kernel.dtype == np.float64
+    assert isinstance(squared_mmd(kernel, kernel, kernel), float)
+
+
+def test_frechet_of_a_set_with_itself_is_zero(sets):
+    a = gaussian_of(sets[0])
+    assert abs(frechet_distance(a, a)) < 1e-3
+    few = gaussian_of(np.random.default_rng(0).normal(size=(20, 64)))  # rank deficient
+    assert abs(frechet_distance(few, few)) < 1e-3
+
+
+def test_frechet_of_commuting_gaussians_has_a_closed_form():
+    rng = np.random.default_rng(2)
+    axes = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    s, t = rng.uniform(0.1, 3, (2, 6))
+    m, n = rng.normal(size=(2, 6))
+    distance = frechet_distance(Gaussian(m, axes * s**2 @ axes.T), Gaussian(n, axes * t**2 @ axes.T))
+    assert distance == pytest.approx(((m - n) ** 2).sum() + ((s - t) ** 2).sum(), abs=1e-6)
+
+
+def test_frechet_agrees_with_scipys_matrix_root(sets):
+    a, b = map(gaussian_of, sets)
+    np.testing.assert_allclose(a.covariance, np.cov(sets[0].T))
+    root = scipy.linalg.sqrtm(a.covariance @ b.covariance)
+    expected = ((a.mean - b.mean) ** 2).sum() + np.trace(a.covariance + b.covariance - 2 * root)
+    assert frechet_distance(a, b) == pytest.approx(expected.real, abs=1e-8)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), abs=1e-8)
+
+
+def test_frechet_of_draws_is_the_distance_of_each_subset(sets):
+    x, y = sets
+    i, j = np.arange(40).reshape(2, 20), np.arange(30).reshape(2, 15)
+    expected = [frechet_distance(gaussian_of(x[a]), gaussian_of(y[b])) for a, b in zip(i, j, strict=True)]
+    np.testing.assert_allclose(frechet_of_draws(x, y, i, j), expected, rtol=1e-9)

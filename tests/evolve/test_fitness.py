@@ -1,0 +1,70 @@
+"""Fitness terms against the formulas in numpy, and their saturation."""
+
+from typing import get_args, get_type_hints
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from depthjax.config import Evolve
+from depthjax.evolve.fitness import Measures, Weights, make_fitness, norm_shell_penalty, worst_if_nan
+
+MEDIAN = jnp.asarray([0.5, 1.0, -0.3])
+
+
+def face(mean: float = 0.0, std: float = 0.0, logit: float = 0.0) -> Measures:
+    return Measures(jnp.float32(mean), jnp.float32(std), jnp.float32(logit))
+
+
+def latent_of_norm(norm: float) -> jax.Array:
+    z = jax.random.normal(jax.random.key(0), (256,))
+    return z / jnp.linalg.norm(z) * norm
+
+
+def test_published_fitnesses_are_their_formulas() -> None:
+    paper, weights = make_fitness(Evolve(fitness="paper", mean_weight=2.0, std_weight=3.0), MEDIAN)
+    assert np.isclose(paper(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), 2 * -0.25 + 3 * 0.5)
+    released, weights = make_fitness(Evolve(fitness="released"), MEDIAN)
+    assert np.isclose(released(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), 10 * 0.5 - 5 * 0.25)
+
+
+def test_released_fitness_is_bounded_by_a_two_tone_image() -> None:
+    released, weights = make_fitness(Evolve(fitness="released"), MEDIAN)
+    image = np.repeat([-1.0, 1.0], 50)
+    assert np.isclose(released(face(image.mean(), image.std()), latent_of_norm(16), weights), 10)
+
+
+def realism_of(logit: float, norm: float) -> float:
+    realism, _ = make_fitness(Evolve(fitness="realism"), MEDIAN)
+    return float(realism(face(logit=logit), latent_of_norm(norm), Weights(1.0, 1.0, jnp.float32(0.5))))
+
+
+def test_realism_gives_no_credit_above_the_real_median() -> None:
+    assert np.isclose(realism_of(-2, 16), -2)
+    assert realism_of(0.5, 16) == realism_of(50, 16) == realism_of(np.inf, 16) == 0.5
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_norm_shell_is_free_inside_two_standard_deviations_then_one_logit_each(side: int) -> None:
+    sigma = 0.5**0.5
+    assert np.isclose(realism_of(3, 16 + side * 1.9 * sigma), 0.5)
+    assert np.isclose(realism_of(3, 16 + side * 5 * sigma), 0.5 - 3, atol=1e-4)
+
+
+def test_few_normal_latents_leave_the_shell() -> None:
+    latents = jax.random.normal(jax.random.key(1), (20_000, 256))
+    outside = np.mean(np.asarray(jax.vmap(norm_shell_penalty)(latents)) > 0)
+    assert 0.03 < outside < 0.06  # a normal distribution has 0.046
+
+
+def test_nan_becomes_the_worst_value_and_nothing_else_changes() -> None:
+    found = np.asarray(worst_if_nan(jnp.asarray([1.0, jnp.nan, -3.0])))
+    assert found.tolist() == [1.0, -np.inf, -3.0]
+
+
+def test_every_fitness_of_the_config_exists() -> None:
+    for name in get_args(get_type_hints(Evolve)["fitness"]):
+        fitness, weights = make_fitness(Evolve(fitness=name), MEDIAN)
+        one = weights._replace(real_logit_median=MEDIAN[0])
+        assert fitness(face(), latent_of_norm(16), one).shape == ()

@@ -1,0 +1,166 @@
+"""The operators against closed forms, and against DEAP where it is installed."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from depthjax.config import Evolve
+from depthjax.evolve.operators import blend, gaussian_mutation, tournament
+from depthjax.evolve.paper_ga import PaperGA, params_from
+
+DRAWS = 20_000
+ALPHA = 0.5
+COSTS = jnp.asarray([3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5, 8.0, 7.0])
+RANKS = np.argsort(np.argsort(np.asarray(COSTS)))
+PARENTS = jnp.linspace(-1, 1, 40).reshape(2, 20) ** 3
+
+
+@pytest.fixture(scope="module")
+def selected() -> np.ndarray:
+    pick = jax.jit(jax.vmap(partial(tournament, size=3), in_axes=(0, None)))
+    return np.asarray(pick(jax.random.split(jax.random.key(0), DRAWS), COSTS))
+
+
+@pytest.fixture(scope="module")
+def children() -> np.ndarray:
+    cross = jax.jit(jax.vmap(partial(blend, alpha=ALPHA), in_axes=(0, None, None)))
+    return np.stack(cross(jax.random.split(jax.random.key(1), DRAWS), PARENTS[0], PARENTS[1]))
+
+
+@pytest.fixture(scope="module")
+def mutated() -> np.ndarray:
+    mutate = jax.jit(jax.vmap(partial(gaussian_mutation, sigma=0.1, gene_probability=0.3), in_axes=(0, None)))
+    return np.asarray(mutate(jax.random.split(jax.random.key(2), DRAWS), PARENTS[0]))
+
+
+def test_tournament_selects_by_rank_as_the_closed_form_says(selected: np.ndarray) -> None:
+    n = len(COSTS)
+    expected = ((n - RANKS) / n) ** 3 - ((n - RANKS - 1) / n) ** 3
+    found = np.bincount(selected, minlength=n) / DRAWS
+    assert np.all(np.abs(found - expected) < 5 * np.sqrt(expected * (1 - expected) / DRAWS) + 1e-9)
+
+
+def test_an_infinite_cost_only_wins_against_its_like() -> None:
+    cost = jnp.asarray([jnp.inf, jnp.inf, jnp.inf, 1.0])
+    keys = jax.random.split(jax.random.key(0), 4000)
+    found = np.asarray(jax.vmap(partial(tournament, size=3), in_axes=(0, None))(keys, cost))
+    assert abs(np.mean(found == 3) - (1 - 0.75**3)) < 0.04
+
+
+def test_blend_children_have_the_parents_sum_and_the_closed_form_variance(children: np.ndarray) -> None:
+    first, second = np.asarray(PARENTS)
+    np.testing.assert_allclose(children.sum(0), np.broadcast_to(first + second, (DRAWS, 20)), atol=1e-5)
+    gap = np.abs(second - first)
+    variance = gap**2 * (1 + 2 * ALPHA) ** 2 / 12
+    for child in children:
+        assert np.all(np.abs(child.mean(0) - (first + second) / 2) < 5 * np.sqrt(variance / DRAWS))
+        np.testing.assert_allclose(child.var(0), variance, rtol=0.05)
+        low, high = np.minimum(first, second) - ALPHA * gap, np.maximum(first, second) + ALPHA * gap
+        assert np.all((child >= low - 1e-5) & (child <= high + 1e-5))
+
+
+def test_mutation_moves_the_asked_share_of_genes_by_the_asked_step(mutated: np.ndarray) -> None:
+    step = mutated - np.asarray(PARENTS[0])
+    moved = step != 0
+    assert abs(moved.mean() - 0.3) < 5 * np.sqrt(0.3 * 0.7 / moved.size)
+    assert abs(step[moved].std() - 0.1) < 1e-3
+    assert abs(step[moved].mean()) < 1e-3
+    assert abs(np.corrcoef(moved[:, 0], moved[:, 1])[0, 1]) < 0.04  # genes move independently
+
+
+def test_operators_agree_with_deap(selected: np.ndarray, children: np.ndarray, mutated: np.ndarray) -> None:
+    pytest.importorskip("deap")
+    import random
+
+    from deap import tools
+
+    random.seed(0)
+    draws, error = 5000, 5 / np.sqrt(5000)
+    first, second = np.asarray(PARENTS, np.float64)
+
+    class Individual:
+        def __init__(self, number: int) -> None:
+            self.number, self.fitness = number, -float(COSTS[number])
+
+    people = [Individual(i) for i in range(len(COSTS))]
+    theirs = np.bincount([i.number for i in tools.selTournament(people, draws, 3)], minlength=len(people)) / draws
+    assert np.all(np.abs(theirs - np.bincount(selected, minlength=len(people)) / DRAWS) < error / 2)
+
+    pairs = np.asarray([tools.cxBlend(first.tolist(), second.tolist(), ALPHA) for _ in range(draws)])
+    for ours, peer in zip(children, pairs.swapaxes(0, 1), strict=True):
+        assert np.all(np.abs(ours.mean(0) - peer.mean(0)) < 1.2 * error * peer.std(0) + 1e-6)
+        np.testing.assert_allclose(ours.std(0), peer.std(0), rtol=0.05)
+
+    peer = np.asarray([tools.mutGaussian(first.tolist(), 0, 0.1, 0.3)[0] for _ in range(draws)]) - first
+    ours = mutated - np.asarray(PARENTS[0])
+    np.testing.assert_allclose((ours != 0).mean(), (peer != 0).mean(), atol=0.01)
+    np.testing.assert_allclose(ours.std(0), peer.std(0), rtol=0.08)
+
+
+def offspring_of(settings: Evolve, parents: np.ndarray, cost: np.ndarray, draws: int) -> np.ndarray:
+    """(draws, n, d) generations of offspring of the same parents."""
+    algorithm = PaperGA(len(parents), jnp.zeros(parents.shape[1]), tournament_size=settings.tournament)
+    params = params_from(settings)
+    state = algorithm.init(jax.random.key(0), jnp.asarray(parents), jnp.asarray(cost), params)
+    keys = jax.random.split(jax.random.key(3), draws)
+    return np.asarray(jax.jit(jax.vmap(lambda key: algorithm.ask(key, state, params)[0]))(keys))
+
+
+@pytest.fixture(scope="module")
+def generation() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    parents = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32)
+    cost = np.arange(20, dtype=np.float32)
+    return parents, cost, offspring_of(Evolve(), parents, cost, 3000)
+
+
+def is_copy(offspring: np.ndarray, parents: np.ndarray) -> np.ndarray:
+    return (offspring[..., None, :] == parents).all(-1).any(-1)
+
+
+def test_a_generation_leaves_as_many_copies_as_varand(generation: tuple[np.ndarray, ...]) -> None:
+    parents, _, offspring = generation
+    chance = np.asarray([((20 - r) / 20) ** 3 - ((19 - r) / 20) ** 3 for r in range(20)])
+    twins = (chance**2).sum()  # a pair of equals: its children are copies too, unless rounding moves them
+    unmutated = 0.8 + 0.2 * 0.7**6
+    assert 0.2 * unmutated - 0.01 < is_copy(offspring, parents).mean() < (0.2 + 0.8 * twins) * unmutated + 0.01
+    assert not np.array_equal(offspring[0], offspring[1])
+
+
+def test_a_generation_agrees_with_deaps_easimple(generation: tuple[np.ndarray, ...]) -> None:
+    pytest.importorskip("deap")
+    import copy
+    import random
+
+    from deap import algorithms, base, tools
+
+    parents, cost, ours = generation
+
+    class Fitness(base.Fitness):
+        weights = (-1.0,)
+
+    class Individual(list):
+        pass
+
+    def individual(genes: np.ndarray, value: float) -> Individual:
+        made = Individual(genes.tolist())
+        made.fitness = Fitness((float(value),))
+        return made
+
+    random.seed(1)
+    toolbox = base.Toolbox()
+    toolbox.register("clone", copy.deepcopy)
+    toolbox.register("mate", tools.cxBlend, alpha=0.5)
+    toolbox.register("mutate", tools.mutGaussian, mu=0, sigma=0.1, indpb=0.3)
+    people = [individual(genes, value) for genes, value in zip(parents, cost, strict=True)]
+    peer = np.asarray(
+        [algorithms.varAnd(tools.selTournament(people, 20, 3), toolbox, 0.8, 0.2) for _ in range(400)], np.float32
+    )
+    flat, peer_flat = ours.reshape(-1, 6), peer.reshape(-1, 6)
+    error = 6 * peer_flat.std(0) / np.sqrt(400 * 5)  # offspring of a generation share parents: count a quarter of them
+    assert np.all(np.abs(flat.mean(0) - peer_flat.mean(0)) < error)
+    np.testing.assert_allclose(flat.std(0), peer_flat.std(0), rtol=0.06)
+    np.testing.assert_allclose(np.cov(flat.T), np.cov(peer_flat.T), atol=0.1)
+    assert abs(is_copy(ours, parents).mean() - is_copy(peer, parents).mean()) < 0.03

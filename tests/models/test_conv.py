@@ -1,0 +1,74 @@
+"""The convolutions without holes against XLA's own, in values, gradients and what is lowered where."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from depthjax.models import conv
+
+CASES = {
+    "transposed": (conv.transposed_conv, conv.transposed_conv_dense, conv.transposed_conv_dilated),
+    "strided": (conv.strided_conv, conv.strided_conv_dense, conv.strided_conv_plain),
+}
+
+
+def _inputs(channels, features, h=6, w=4):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, h, w, channels)).astype(np.float32)
+    return jnp.asarray(x), jnp.asarray(rng.normal(size=(4, 4, channels, features)).astype(np.float32) / 4)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("channels", "features"), [(5, 3), (1, 4)])
+def test_equal_to_xla_in_values_and_gradients(name, channels, features):
+    chosen, dense, plain = CASES[name]
+    inputs = _inputs(channels, features)
+
+    def value_and_gradients(fn):
+        return jax.jit(jax.value_and_grad(lambda x, k: jnp.sin(fn(x, k)).sum(), (0, 1)))(*inputs)
+
+    expected = value_and_gradients(plain)
+    np.testing.assert_allclose(dense(*inputs), plain(*inputs), atol=1e-5)
+    for fn in (dense, chosen):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), value_and_gradients(fn), expected)
+
+
+def test_transposed_conv_by_its_definition():
+    x, kernel = _inputs(2, 3, h=3, w=2)
+    expected = np.zeros((3, 8, 6, 3))  # every input pixel paints its 4x4 kernel, turned as lax.conv_transpose turns it
+    for i in range(3):
+        for j in range(2):
+            patch = np.einsum("nc,abcf->nabf", x[:, i, j], kernel[::-1, ::-1])
+            expected[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += patch
+    np.testing.assert_allclose(conv.transposed_conv(x, kernel), expected[:, 1:-1, 1:-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_second_derivatives_and_vmap(name):
+    _, dense, plain = CASES[name]
+    x, kernel = _inputs(2, 3, h=4)
+
+    def penalty(fn):  # a gradient penalty, as regularised discriminators take
+        return jax.grad(lambda k: jnp.square(jax.grad(lambda x: jnp.tanh(fn(x, k)).sum())(x)).sum())(kernel)
+
+    np.testing.assert_allclose(penalty(dense), penalty(plain), atol=1e-4)
+    mapped = jax.vmap(dense, (0, None))(jnp.stack([x, 2 * x]), kernel)
+    np.testing.assert_allclose(mapped[1], 2 * plain(x, kernel), atol=1e-5)
+
+
+@pytest.mark.parametrize(("platform", "holes"), [("cpu", False), ("cuda", True), ("tpu", True)])
+def test_a_gpu_gets_the_convolution_as_xla_has_it(platform, holes):
+    program = jax.export.export(jax.jit(conv.transposed_conv), platforms=[platform])(*_inputs(2, 3)).mlir_module()
+    assert ("lhs_dilate = [2, 2]" in program) == holes
+
+
+def test_modules_share_the_parameter_layout():
+    x = jnp.zeros((1, 4, 4, 3))
+    for module, size in ((conv.UpConv(5), 8), (conv.DownConv(5), 2)):
+        images, variables = module.init_with_output(jax.random.key(0), x)
+        assert images.shape == (1, size, size, 5)
+        assert jax.tree.map(jnp.shape, variables["params"]) == {"kernel": (4, 4, 3, 5), "bias": (5,)}
+        bound = np.sqrt(6 / (16 * 3 + 16 * 5))  # Xavier uniform
+        assert 0.8 * bound < np.abs(variables["params"]["kernel"]).max() <= bound
+        assert not variables["params"]["bias"].any()

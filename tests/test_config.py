@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from depthjax.__main__ import load_config, parse, parse_stages
+from depthjax.config import Config, override, to_dict
+from depthjax.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def test_an_override_takes_the_type_of_its_field():
+    config = override(
+        Config(),
+        {
+            "train.epochs": "3",
+            "train.generator_lr": "1e-3",
+            "train.mirror": "true",
+            "data.emotions": "fear,anger",
+            "train.teacher_batch_stats": "frozen",
+        },
+    )
+    assert config.train.epochs == 3 and config.train.generator_lr == 1e-3 and config.train.mirror is True
+    assert config.data.emotions == ("fear", "anger") and config.train.teacher_batch_stats == "frozen"
+    assert Config().train.epochs == 500  # the original is as it was
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "says"),
+    [
+        ("train.epoch", "3", "did you mean 'epochs'"),
+        ("trian.epochs", "3", "did you mean 'train'"),
+        ("train", "3", "this is a section"),
+        ("train.epochs.x", "3", "is a value"),
+        ("train.epochs", "3.5", "not a whole number"),
+        ("train.epochs", "__import__('os')", "not a whole number"),
+        ("train.generator_lr", "fast", "not a number"),
+        ("train.mirror", "yes", "neither true nor false"),
+        ("train.teacher_batch_stats", "thawed", "not one of"),
+        ("data.emotions", "joy,fear", "not among"),
+        ("data.emotions", "fear,fear", "twice"),
+        ("data.resolution", "100", "multiple of 16"),
+        ("sample.emotions", "anger", "only knows"),
+        ("evolve.population", "7", "even"),
+    ],
+)
+def test_a_wrong_override_is_one_clear_line(key, text, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        override(Config(), {key: text})
+    assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
+
+
+def test_a_config_survives_json():
+    plain = to_dict(Config())
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain["data"]["emotions"] == ["neutral", "happiness", "fear"]
+
+
+def test_the_paper_config_has_the_papers_values():
+    paper = load_config(CONFIGS / "paper.py")
+    train, evolve = paper.train, paper.evolve
+    assert (train.epochs, train.batch_size, train.generator_lr, train.discriminator_lr) == (500, 32, 8e-5, 1.5e-5)
+    assert (train.ema_decay, train.generator_kd_weight, train.discriminator_kd_weight) == (0.994, 1.0, 0.5)
+    assert (train.beta1, train.beta2, paper.model.latent_size, paper.data.resolution) == (0.5, 0.999, 256, 256)
+    assert (evolve.population, evolve.generations, evolve.tournament, evolve.crossover_probability) == (20, 100, 3, 0.8)
+    assert (evolve.blend_alpha, evolve.mutation_probability, evolve.gene_probability, evolve.mutation_sigma) == (
+        0.5, 0.2, 0.3, 0.1)  # fmt: skip
+
+
+def test_quick_and_smoke_derive_from_the_paper():
+    quick, smoke = (load_config(CONFIGS / f"{name}.py") for name in ("quick", "smoke"))
+    assert (quick.data.subjects, len(quick.data.emotions), quick.data.frames, quick.data.resolution) == (40, 3, 10, 64)
+    assert smoke.train.ema_decay == quick.train.ema_decay == 0.994
+
+
+def test_flags_and_overrides_are_told_apart():
+    flags, assignments = parse(["--config", "a.py", "--config.train.epochs=3", "--config.sample.count", "7"])
+    assert str(flags.config) == "a.py" and assignments == {"train.epochs": "3", "sample.count": "7"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--config", "a.py", "--confg=3"], ["--config", "a.py", "--config.train.epochs"]]
+)
+def test_unknown_flags_are_refused(arguments):
+    with pytest.raises(ConfigError):
+        parse(arguments)
+
+
+def test_stages_come_in_the_order_of_the_pipeline():
+    assert parse_stages("report,evolve") == ["evolve", "report"]
+    assert parse_stages("all")[0] == "prepare"
+    with pytest.raises(ConfigError, match="evolv"):
+        parse_stages("evolv")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("def get_config(:", "SyntaxError"),
+        ("x = 1", "get_config"),
+        ("def get_config(): return 3", "must return"),
+        ("def get_config(): raise KeyError('a')", "KeyError"),
+    ],
+)
+def test_a_broken_config_file_is_one_clear_line(tmp_path, text, says):
+    path = tmp_path / "broken.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says) as caught:
+        load_config(path)
+    assert "broken.py" in str(caught.value)

@@ -1,0 +1,78 @@
+"""Imports point one way, from data in to report out, and the pure rooms stay pure."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "depthjax"
+FLOW = ("errors", "files", "config", "keys", "stages", "environment", "data", "models", "train", "evolve",
+        "evaluate", "report", "sampling", "pipeline", "__main__")  # fmt: skip
+# What a room may import besides itself; everything may import the first four.
+ALLOWED = {
+    "data": set(),
+    "models": set(),
+    "train": {"data", "models"},
+    "evolve": {"models"},
+    "evaluate": {"data"},
+    "report": {"data"},
+    "sampling": {"data", "models"},
+    "stages": set(),
+    "environment": set(),
+    "pipeline": {"data", "models", "train", "evolve", "evaluate", "report", "sampling", "stages", "environment"},
+    "__main__": {"pipeline", "stages"},
+}
+BASE = {"errors", "files", "config", "keys", "__init__"}
+PURE = ("models", "evolve", "train/step.py", "train/losses.py", "train/state.py")
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module, [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, []) for alias in node.names)
+
+
+def rooms(path):
+    for module, names in imports(path):
+        if module == "depthjax":
+            yield from (n if n in FLOW else "__init__" for n in names)
+        elif module.startswith("depthjax."):
+            yield module.split(".")[1]
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_only_what_comes_before_it(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    allowed = ALLOWED.get(room, set()) | BASE | {room}
+    assert set(rooms(path)) <= allowed
+
+
+@pytest.mark.parametrize("part", PURE)
+def test_pure_rooms_touch_no_file_and_print_nothing(part):
+    paths = [ROOT / part] if part.endswith(".py") else [p for p in sorted((ROOT / part).glob("*.py")) if p.name != "released.py"]
+    for path in paths:
+        names = {n.id for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Name)}
+        assert not names & {"open", "print", "Path"}, path
+        modules = {module.split(".")[0] for module, _ in imports(path)}
+        assert not modules & {"os", "pathlib", "random", "time", "sys"}, path
+
+
+def test_nothing_heavy_is_imported_before_the_flags_are_checked():
+    import subprocess
+    import sys
+
+    code = "import sys, depthjax.__main__; print([m for m in ('jax', 'sklearn', 'matplotlib') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_unpickles():
+    for path in FILES:
+        modules = {module.split(".")[0] for module, _ in imports(path)}
+        assert not modules & {"pickle", "dill", "cloudpickle"} or path.name == "released.py", path
+        assert "allow_pickle=True" not in path.read_text(), path
