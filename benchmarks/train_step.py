@@ -8,6 +8,7 @@ Needs:   the bench extra (PyTorch). Ours and the peers take turns, so that a bus
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +41,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="steps timed of each")
     flags = parser.parse_args()
     names = [name for name in SIZES if not flags.quick or "half width" in name]
-    report([row for name in names for row in compare(name, flags.rounds)], flags.json)
+    rows = []
+    for name in names:
+        rows += compare(name, flags.rounds)
+        print(f"{name}: done", file=sys.stderr, flush=True)
+    report(rows, flags.json)
 
 
 def compare(name: str, rounds: int) -> list[Row]:
@@ -93,6 +98,8 @@ def theirs(config: Config, batch_size: int, *, compiled: bool) -> Run:
 
     training = Training(config)
     if compiled:
+        torch._dynamo.reset()  # or the sizes before would use up its limit of recompilations, and this one run eagerly
+        torch._dynamo.config.recompile_limit = 64
         for name in ("generator", "discriminator", "generator_teacher", "discriminator_teacher"):
             setattr(training, name, torch.compile(getattr(training, name)))
     batch = faces(config, batch_size)

@@ -99,8 +99,8 @@ def main() -> None:
         picture.save(file, format="PNG", optimize=True)
     readme = ROOT / "README.md"
     block = "\n\n".join([recognition(evaluation), distances(evaluation), caption(workdir, evaluation)])
-    marks = r"(<!-- results -->\n).*?(\n<!-- /results -->)"
-    text = re.sub(marks, lambda m: m.group(1) + block + m.group(2), readme.read_text(), flags=re.S)
+    marks = r"(<!-- results -->\n).*?(<!-- /results -->)"
+    text = re.sub(marks, lambda m: m.group(1) + block + "\n" + m.group(2), readme.read_text(), flags=re.S)
     write_text(readme, text)
 
 

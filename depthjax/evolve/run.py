@@ -7,7 +7,7 @@ all islands are decoded as one batch (`make_measure`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -93,7 +93,8 @@ def evolve(
         images_at_once: largest batch of the generator; bounds memory. None: 10 on CPU, 1024 elsewhere.
     """
     fitness, weights = make_fitness(settings, jnp.asarray(real_logit_median, jnp.float32))
-    islands = _evolve_islands(
+    platform = jax.default_backend()
+    islands = _compiled(platform)(
         key,
         networks,
         params_from(settings),
@@ -105,7 +106,7 @@ def evolve(
         islands=settings.islands,
         generations=settings.generations,
         hall_of_fame=settings.hall_of_fame,
-        images_at_once=images_at_once or IMAGES_AT_ONCE.get(jax.default_backend(), IMAGES_AT_ONCE_ELSEWHERE),
+        images_at_once=images_at_once or IMAGES_AT_ONCE.get(platform, IMAGES_AT_ONCE_ELSEWHERE),
     )
     return Evolution(
         best=islands.best,
@@ -154,17 +155,14 @@ def evolve_islands(
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(emotions, jnp.arange(islands))
 
 
-_STATIC = (
-    "algorithm",
-    "generator",
-    "discriminator",
-    "fitness",
-    "islands",
-    "generations",
-    "hall_of_fame",
-    "images_at_once",
-)
-_evolve_islands = jax.jit(evolve_islands, static_argnames=_STATIC)
+@lru_cache
+def _compiled(platform: str) -> Callable[..., Island]:
+    """`evolve_islands` under jit; sizes and functions are static."""
+    # On a CPU, level 3 unrolls every random draw: three times the compilation for the same speed.
+    options = {"xla_backend_optimization_level": 2} if platform == "cpu" else None
+    static = ("algorithm", "generator", "discriminator", "fitness")
+    sizes = ("islands", "generations", "hall_of_fame", "images_at_once")
+    return jax.jit(evolve_islands, static_argnames=static + sizes, compiler_options=options)
 
 
 def evolve_island(
@@ -222,8 +220,8 @@ def evolve_island(
 def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_at_once: int) -> Measure:
     """The function that decodes and measures faces: `(networks, latents (n, d), emotion (n,), needed (n,)) → Measures`.
 
-    Rows that are not needed are left out, and what is returned for them means nothing. Under vmap, the axes join the batch instead of nesting in it:
-    the networks see one flat batch, `images_at_once` rows at a time, needed ones only.
+    Rows that are not needed are left out, and what is returned for them means nothing. Under vmap, the axes join the
+    batch instead of nesting in it: the networks see one flat batch, `images_at_once` rows at a time.
     """
 
     def measure_batch(networks: Networks, latents: jax.Array, emotion: jax.Array) -> Measures:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from depthjax.models.conv import DownConv, UpConv
+from depthjax.models.conv import DownConv, UpConv, xavier_uniform
 from depthjax.models.norm import BatchNorm
 
 SLOPE = 0.2  # of LeakyReLU
@@ -40,15 +40,13 @@ class Generator(nn.Module):
         """(n, d) latents and (n,) int emotion → (n, resolution, resolution) float32 in [-1, 1]."""
         side = self.resolution >> DOUBLINGS
         x = jnp.concatenate([latents, jax.nn.one_hot(emotion, self.classes, dtype=latents.dtype)], axis=-1)
-        x = nn.Dense(side * side * self.width, self.dtype, kernel_init=nn.initializers.xavier_uniform(), name="linear")(
-            x
-        )
+        x = nn.Dense(side * side * self.width, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         x = nn.leaky_relu(BatchNorm(self.dtype, name="norm_0")(x, train), SLOPE)
         x = x.reshape(-1, side, side, self.width)
         for i in range(1, DOUBLINGS + 1):
             x = UpConv(self.width >> i, self.dtype, name=f"conv_{i}")(x)
             x = nn.leaky_relu(BatchNorm(self.dtype, name=f"norm_{i}")(x, train), SLOPE)
-        x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.xavier_uniform(), name="conv_out")(x)
+        x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=xavier_uniform, name="conv_out")(x)
         return jnp.tanh(x[..., 0].astype(jnp.float32))
 
 
@@ -77,5 +75,5 @@ class Discriminator(nn.Module):
                 x = BatchNorm(self.dtype, name=f"norm_{i}")(x, train)
             x = nn.leaky_relu(x, SLOPE)
         x = x.reshape(x.shape[0], -1)
-        x = nn.Dense(1, self.dtype, kernel_init=nn.initializers.xavier_uniform(), name="linear")(x)
+        x = nn.Dense(1, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         return x[:, 0].astype(jnp.float32)

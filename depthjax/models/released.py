@@ -91,7 +91,7 @@ def _rebuild_tensor(
 ) -> np.ndarray:
     """What torch calls to make a tensor, on numpy; a view that leaves its storage is refused."""
     last = offset + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
-    inside = 0 <= offset and min((*shape, *stride, 0)) >= 0 and last < storage.size
+    inside = offset >= 0 and min((*shape, *stride, 0)) >= 0 and last < storage.size
     if not inside or math.prod(shape) > storage.size:
         raise pickle.UnpicklingError("a tensor reaches beyond its storage: refused")
     strides = [s * storage.itemsize for s in stride]

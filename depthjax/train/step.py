@@ -145,7 +145,7 @@ def teacher_variables(state: TrainState) -> Pair:
 
 def mirrored(key: jax.Array, batch: Batch) -> Batch:
     """Each face flipped left to right with probability one half."""
-    flip = jax.random.bernoulli(key, shape=(len(batch.images), 1, 1))
+    flip = jax.random.bernoulli(key, shape=(len(batch.images),)).reshape(-1, 1, 1)
     return batch._replace(images=jnp.where(flip, batch.images[:, :, ::-1], batch.images))
 
 

@@ -12,6 +12,7 @@ from depthjax.evolve.operators import blend, gaussian_mutation, tournament
 from depthjax.evolve.paper_ga import PaperGA, params_from
 
 DRAWS = 20_000
+FAST = {"xla_backend_optimization_level": 2}  # as the package compiles: a third of the time
 ALPHA = 0.5
 COSTS = jnp.asarray([3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.0, 3.5, 8.0, 7.0])
 RANKS = np.argsort(np.argsort(np.asarray(COSTS)))
@@ -20,19 +21,21 @@ PARENTS = jnp.linspace(-1, 1, 40).reshape(2, 20) ** 3
 
 @pytest.fixture(scope="module")
 def selected() -> np.ndarray:
-    pick = jax.jit(jax.vmap(partial(tournament, size=3), in_axes=(0, None)))
+    pick = jax.jit(jax.vmap(partial(tournament, size=3), in_axes=(0, None)), compiler_options=FAST)
     return np.asarray(pick(jax.random.split(jax.random.key(0), DRAWS), COSTS))
 
 
 @pytest.fixture(scope="module")
 def children() -> np.ndarray:
-    cross = jax.jit(jax.vmap(partial(blend, alpha=ALPHA), in_axes=(0, None, None)))
+    cross = jax.jit(jax.vmap(partial(blend, alpha=ALPHA), in_axes=(0, None, None)), compiler_options=FAST)
     return np.stack(cross(jax.random.split(jax.random.key(1), DRAWS), PARENTS[0], PARENTS[1]))
 
 
 @pytest.fixture(scope="module")
 def mutated() -> np.ndarray:
-    mutate = jax.jit(jax.vmap(partial(gaussian_mutation, sigma=0.1, gene_probability=0.3), in_axes=(0, None)))
+    mutate = jax.jit(
+        jax.vmap(partial(gaussian_mutation, sigma=0.1, gene_probability=0.3), in_axes=(0, None)), compiler_options=FAST
+    )
     return np.asarray(mutate(jax.random.split(jax.random.key(2), DRAWS), PARENTS[0]))
 
 
@@ -106,7 +109,7 @@ def offspring_of(settings: Evolve, parents: np.ndarray, cost: np.ndarray, draws:
     params = params_from(settings)
     state = algorithm.init(jax.random.key(0), jnp.asarray(parents), jnp.asarray(cost), params)
     keys = jax.random.split(jax.random.key(3), draws)
-    return np.asarray(jax.jit(jax.vmap(lambda key: algorithm.ask(key, state, params)[0]))(keys))
+    return np.asarray(jax.jit(jax.vmap(lambda key: algorithm.ask(key, state, params)[0]), compiler_options=FAST)(keys))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from depthjax.models import conv
 
@@ -52,8 +53,10 @@ def test_second_derivatives_and_vmap(name):
     def penalty(fn):  # a gradient penalty, as regularised discriminators take
         return jax.grad(lambda k: jnp.square(jax.grad(lambda x: jnp.tanh(fn(x, k)).sum())(x)).sum())(kernel)
 
-    np.testing.assert_allclose(penalty(dense), penalty(plain), atol=1e-4)
-    mapped = jax.vmap(dense, (0, None))(jnp.stack([x, 2 * x]), kernel)
+    np.testing.assert_allclose(
+        jax.jit(penalty, static_argnums=0)(dense), jax.jit(penalty, static_argnums=0)(plain), atol=1e-4
+    )
+    mapped = jax.jit(jax.vmap(dense, (0, None)))(jnp.stack([x, 2 * x]), kernel)
     np.testing.assert_allclose(mapped[1], 2 * plain(x, kernel), atol=1e-5)
 
 
@@ -63,12 +66,17 @@ def test_a_gpu_gets_the_convolution_as_xla_has_it(platform, holes):
     assert ("lhs_dilate = [2, 2]" in program) == holes
 
 
-def test_modules_share_the_parameter_layout():
+@pytest.mark.parametrize(("module", "size"), [(conv.UpConv(5), 8), (conv.DownConv(5), 2)])
+def test_modules_share_the_parameter_layout(module, size):
     x = jnp.zeros((1, 4, 4, 3))
-    for module, size in ((conv.UpConv(5), 8), (conv.DownConv(5), 2)):
-        images, variables = module.init_with_output(jax.random.key(0), x)
-        assert images.shape == (1, size, size, 5)
-        assert jax.tree.map(jnp.shape, variables["params"]) == {"kernel": (4, 4, 3, 5), "bias": (5,)}
-        bound = np.sqrt(6 / (16 * 3 + 16 * 5))  # Xavier uniform
-        assert 0.8 * bound < np.abs(variables["params"]["kernel"]).max() <= bound
-        assert not variables["params"]["bias"].any()
+    images, variables = jax.jit(module.init_with_output)(jax.random.key(0), x)
+    assert images.shape == (1, size, size, 5)
+    assert jax.tree.map(jnp.shape, variables["params"]) == {"kernel": (4, 4, 3, 5), "bias": (5,)}
+    bound = np.sqrt(6 / (16 * 3 + 16 * 5))  # Xavier uniform
+    assert 0.8 * bound < np.abs(variables["params"]["kernel"]).max() <= bound
+    assert not variables["params"]["bias"].any()
+
+
+def test_xavier_uniform_is_flax_s():
+    key, shape = jax.random.key(5), (4, 4, 3, 5)
+    np.testing.assert_allclose(conv.xavier_uniform(key, shape), nn.initializers.xavier_uniform()(key, shape), rtol=1e-6)

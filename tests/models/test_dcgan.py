@@ -27,41 +27,43 @@ def test_parameter_counts_at_the_papers_size():
 
 
 @pytest.fixture(scope="module")
-def nets():
+def nets(filled):
     generator, discriminator = Generator(32, 32, 3), Discriminator(8, 3)
-    latents = jax.random.normal(jax.random.key(1), (4, 6))
-    images, g = jax.jit(lambda: generator.init_with_output(jax.random.key(0), latents, LABELS, False))()
-    logits, d = jax.jit(lambda: discriminator.init_with_output(jax.random.key(0), images, LABELS, False))()
-    return generator, discriminator, g, d, latents, images, logits
+    g, d = filled(generator, jnp.zeros((2, 6))), filled(discriminator, jnp.zeros((2, 32, 32)))
+    latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    generate = jax.jit(generator.apply, static_argnums=3)
+    judge = jax.jit(discriminator.apply, static_argnums=3)
+    return generate, judge, g, d, latents, generate(g, latents, LABELS, False)
 
 
 def test_shapes_range_and_condition(nets):
-    generator, discriminator, g, d, latents, images, logits = nets
+    generate, judge, g, d, latents, images = nets
+    logits, other = judge(d, images, LABELS, False), (LABELS + 1) % 3
     assert images.shape == (4, 32, 32) and logits.shape == (4,)
     assert images.dtype == logits.dtype == jnp.float32
-    assert np.abs(images).max() < 1
-    other = (LABELS + 1) % 3
-    assert not np.allclose(generator.apply(g, latents, other, False), images, atol=1e-6)
-    assert not np.allclose(discriminator.apply(d, images, other, False), logits, atol=1e-6)
+    assert 0.1 < np.abs(images).max() < 1
+    assert not np.allclose(generate(g, latents, other, False), images, atol=1e-4)
+    assert not np.allclose(judge(d, images, other, False), logits, atol=1e-4)
 
 
-def test_evaluation_is_per_sample_and_training_is_not(nets):
-    generator, _, g, _, latents, images, _ = nets
-    np.testing.assert_allclose(generator.apply(g, latents[:2], LABELS[:2], False), images[:2], atol=1e-5)
-    whole, _ = generator.apply(g, latents, LABELS, True, mutable=["batch_stats"])
-    half, _ = generator.apply(g, latents[:2], LABELS[:2], True, mutable=["batch_stats"])
-    assert not np.allclose(whole[:2], half, atol=1e-3)
+def test_evaluation_treats_each_sample_alone(nets):
+    generate, _, g, _, latents, images = nets
+    changed = latents.copy()
+    changed[2:] = 9.0
+    np.testing.assert_allclose(generate(g, changed, LABELS, False)[:2], images[:2], atol=1e-5)
+    assert not np.allclose(generate(g, changed, LABELS, False)[2:], images[2:], atol=1e-2)
 
 
 def test_bfloat16_computes_and_keeps_float32(nets):
-    generator, discriminator, g, d, latents, images, logits = nets
-    low = Generator(32, 32, 3, jnp.bfloat16), Discriminator(8, 3, jnp.bfloat16)
-    shapes = jax.eval_shape(lambda: low[0].init(jax.random.key(0), latents, LABELS, False))
+    _, judge, g, d, latents, images = nets
+    low_g, low_d = Generator(32, 32, 3, jnp.bfloat16), Discriminator(8, 3, jnp.bfloat16)
+    shapes = jax.eval_shape(lambda: low_g.init(jax.random.key(0), latents, LABELS, False))
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
-    faces = low[0].apply(g, latents, LABELS, False)
+    faces = jax.jit(low_g.apply, static_argnums=3)(g, latents, LABELS, False)
     assert faces.dtype == jnp.float32
-    np.testing.assert_allclose(faces, images, atol=0.02)
-    np.testing.assert_allclose(low[1].apply(d, images, LABELS, False), logits, atol=0.05)
+    assert 0 < np.abs(faces - images).mean() < 0.01  # of a range of 2
+    logits = jax.jit(low_d.apply, static_argnums=3)(d, images, LABELS, False)
+    np.testing.assert_allclose(logits, judge(d, images, LABELS, False), atol=0.1)
 
 
 def test_batch_norm_keeps_the_unbiased_variance_and_uses_the_biased_one():

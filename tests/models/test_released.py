@@ -29,7 +29,7 @@ def _stir(torch, net):
             if name.endswith("running_var"):
                 tensor.uniform_(0.5, 2.0)
             elif tensor.is_floating_point():
-                tensor.add_(0.05 * torch.randn_like(tensor))
+                tensor.add_((0.1 if tensor.ndim > 1 else 0.3) * torch.randn_like(tensor))
     return net.eval()
 
 
@@ -47,8 +47,9 @@ def test_same_image_from_the_same_weights(tmp_path, resolution):
     latents, emotion = np.random.default_rng(0).normal(size=(4, 10)).astype(np.float32), np.array([0, 1, 2, 1])
     with torch.no_grad():
         expected = theirs(torch.from_numpy(latents), torch.from_numpy(emotion))[:, 0].numpy()
-    np.testing.assert_allclose(ours.apply(variables, latents, emotion, False), expected, atol=1e-4)
-    assert np.std(expected) > 0.01
+    images = jax.jit(ours.apply, static_argnums=3)(variables, latents, emotion, False)
+    np.testing.assert_allclose(images, expected, atol=1e-4)
+    assert np.std(expected) > 0.05
 
 
 def test_same_logit_from_the_same_weights(tmp_path):
@@ -63,7 +64,9 @@ def test_same_logit_from_the_same_weights(tmp_path):
     emotion = np.array([0, 1, 2, 1])
     with torch.no_grad():
         expected = theirs(torch.from_numpy(images)[:, None], torch.from_numpy(emotion)).numpy()
-    np.testing.assert_allclose(ours.apply(variables, images, emotion, False), expected, atol=1e-4)
+    logits = jax.jit(ours.apply, static_argnums=3)(variables, images, emotion, False)
+    np.testing.assert_allclose(logits, expected, atol=1e-4)
+    assert np.std(expected) > 0.05
 
 
 def test_the_tool_writes_a_plain_npz(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,165 @@
+"""The whole run, once, as a user starts it; then everything a user may do to a finished run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from depthjax.__main__ import main
+
+SMOKE = str(Path(__file__).parents[1] / "configs" / "smoke.py")
+METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
+
+
+def launch(workdir, *arguments):
+    return main(["--config", SMOKE, "--workdir", str(workdir), *arguments])
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("runs") / "smoke"
+    assert launch(workdir) == 0
+    return workdir
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def stamps(workdir):
+    return {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()}
+
+
+def test_a_run_leaves_every_file_of_the_work_folder(finished):
+    for name in ("config.json", "environment.json", "metrics.jsonl", "evaluation.json", "report.html"):
+        assert (finished / name).stat().st_size > 0
+    for method in METHODS:
+        stored = np.load(finished / "samples" / method / "samples.npz")
+        assert stored["images"].shape == (36, 32, 32) and np.bincount(stored["emotion"]).tolist() == [12, 12, 12]
+        assert np.abs(stored["images"]).max() <= 1
+    assert not list(finished.rglob("*.tmp"))
+
+
+def test_the_pictures_are_the_stored_faces(finished):
+    folder = finished / "samples" / "cdcgan_kd"
+    stored = np.load(folder / "samples.npz")
+    first_fear = stored["images"][stored["emotion"] == 2][0]
+    png = np.asarray(Image.open(folder / "fear" / "00000.png"), np.float32)
+    assert np.abs(png / 127.5 - 1 - first_fear).max() <= 0.5 / 127.5 + 1e-6
+
+
+def test_the_same_command_again_repeats_nothing(finished, capsys):
+    before = stamps(finished)
+    assert launch(finished) == 0
+    assert stamps(finished) == before
+    printed = capsys.readouterr().out
+    assert printed.count("done before, unchanged") == 6
+    assert f"report: {finished / 'report.html'}" in printed
+
+
+def test_a_changed_setting_redoes_only_what_depends_on_it(copy, capsys):
+    before = stamps(copy)
+    assert launch(copy, "--config.evaluate.bootstrap=50") == 0
+    lines = capsys.readouterr().out
+    assert "sample: done before" in lines and "evaluate: starting" in lines and "report: starting" in lines
+    after = stamps(copy)
+    kept = [p for p in before if p.parts[len(copy.parts)] in ("checkpoints", "samples", "evolve", "real", "data")]
+    assert kept and all(after[p] == before[p] for p in kept)
+    assert json.loads((copy / "evaluation.json").read_text())["settings"]["bootstrap"] == 50
+
+
+def test_sampling_reads_the_generator_teacher_alone(copy):
+    """Everything of a checkpoint but the generator teacher's arrays is removed: sampling does not notice."""
+    (state,) = (copy / "checkpoints").glob("*/state")
+    kept = ("teacher_params.generator", "teacher_batch_stats.generator")
+    removed = [p for p in state.iterdir() if p.is_dir() and not p.name.startswith(kept)]
+    assert len(removed) > 20
+    for path in removed:
+        shutil.rmtree(path)
+    arguments = ("--stages=sample", "--config.sample.count=30", "--config.sample.methods=cdcgan_kd")
+    assert launch(copy, *arguments, "--config.sample.emotions=fear,neutral") == 0
+    folder = copy / "samples" / "cdcgan_kd"
+    assert len(list(folder.glob("fear/*.png"))) == len(list(folder.glob("neutral/*.png"))) == 30
+    assert not (folder / "happiness").exists()
+
+
+def test_the_first_samples_do_not_depend_on_how_many_are_asked_for(finished, copy):
+    assert launch(copy, "--stages=sample", "--config.sample.count=30") == 0
+    few, many = (np.load(w / "samples" / "cdcgan_kd" / "samples.npz") for w in (finished, copy))
+    for label in range(3):
+        first = many["images"][many["emotion"] == label][:12]
+        assert np.allclose(few["images"][few["emotion"] == label], first, atol=1e-5)
+
+
+def test_the_winners_are_what_is_decoded(finished):
+    winners = np.load(finished / "evolve" / "winners.npz")["latents"]
+    sampled = np.load(finished / "samples" / "cdcgan_kd_ga" / "samples.npz")
+    for label in range(3):
+        held = {latent.tobytes() for latent in winners[label].reshape(-1, winners.shape[-1])}
+        assert all(latent.tobytes() in held for latent in sampled["latents"][sampled["emotion"] == label])
+
+
+def test_evolution_never_loses_its_best(finished):
+    best = np.load(finished / "evolve" / "history.npz")["best"]
+    assert best.shape == (3, 2, 6) and (np.diff(best, axis=-1) >= 0).all()
+
+
+def test_evaluation_names_its_floors_and_intervals(finished):
+    evaluation = json.loads((finished / "evaluation.json").read_text())
+    assert set(evaluation["methods"]) == set(METHODS)
+    for method in evaluation["methods"].values():
+        for kind in ("kid", "frechet"):
+            for space in ("relief", "fused"):
+                entry = method[kind][space]
+                low, high = entry["interval"]
+                assert low <= entry["value"] <= high and entry["dimensions"] > 0 and "floor" in entry
+        for classifier in ("random_forest", "decision_tree", "xgboost"):
+            for protocol in ("trtr", "tstr"):
+                score = method[protocol][classifier]["accuracy"]
+                assert 0 <= score["interval"][0] <= score["value"] <= score["interval"][1] <= 1
+
+
+def test_other_training_settings_are_refused_before_anything_is_touched(copy, capsys):
+    before = stamps(copy)
+    assert launch(copy, "--config.train.generator_lr=1e-3", "--config.data.frames=4") == 1
+    error = capsys.readouterr().err
+    assert "data.frames" in error and "--workdir" in error and error.count("\n") == 1
+    assert stamps(copy) == before
+
+
+def test_training_goes_on_when_given_more_epochs(copy):
+    rows = len((copy / "metrics.jsonl").read_text().splitlines())
+    assert launch(copy, "--stages=train", "--config.train.epochs=5") == 0
+    lines = [json.loads(line) for line in (copy / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) > rows and [r["step"] for r in lines] == sorted({r["step"] for r in lines})
+
+
+def test_a_stage_without_what_it_needs_says_which(tmp_path, capsys):
+    assert launch(tmp_path / "empty", "--stages=sample") == 1
+    error = capsys.readouterr().err
+    assert "sample needs train" in error and "--stages=train,sample" in error and error.count("\n") == 1
+
+
+def test_the_report_can_be_written_from_a_part(copy):
+    (copy / "evaluation.json").unlink()
+    (copy / "report.html").unlink()
+    assert launch(copy, "--stages=report") == 0
+    assert "--stages=evaluate" in (copy / "report.html").read_text()
+
+
+def test_damaged_faces_are_named(copy, capsys):
+    path = copy / "real" / "train.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert launch(copy, "--stages=evolve", "--config.evolve.generations=4") == 1
+    error = capsys.readouterr().err
+    assert "train.npz is damaged" in error and error.count("\n") == 1
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    assert launch(tmp_path / "file" / "run", "--stages=prepare") == 1
+    assert capsys.readouterr().err.count("\n") == 1

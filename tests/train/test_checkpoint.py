@@ -1,0 +1,158 @@
+"""Checkpoints: whole, checked, refused to strangers, and readable in part."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from depthjax.errors import UserError
+from depthjax.train import checkpoint
+
+PRINT = "f" * 64
+
+
+def _equal(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, state, config):
+    folder = tmp_path_factory.mktemp("run") / "checkpoints"
+    for step in (4, 8, 12):
+        now = state._replace(step=state.step + step)
+        checkpoint.save(folder, now, config=config, fingerprint=PRINT, keep=2)
+    return folder
+
+
+@pytest.fixture
+def copy(saved, tmp_path):
+    return shutil.copytree(saved, tmp_path / "checkpoints")
+
+
+def _flip_a_bit(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _restore(folder, state, config, **options):
+    return checkpoint.restore_latest(folder, state, config=config, fingerprint=PRINT, **options)
+
+
+def test_round_trip_keeps_the_newest(saved, state, config):
+    assert sorted(f.name for f in saved.iterdir()) == ["12", "8"]
+    restored = _restore(saved, state, config)
+    _equal(restored, state._replace(step=state.step + 12))
+    assert restored.step.dtype == np.int32
+
+
+def test_no_checkpoint_is_a_fresh_start_but_not_for_a_sampler(tmp_path, state, config):
+    assert _restore(tmp_path / "absent", state, config) is None
+    with pytest.raises(UserError, match="holds no checkpoint: run the train stage"):
+        checkpoint.restore_generator(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("part", ["params.discriminator.conv_2.kernel/0.0.0.0", "step/.zarray", "_METADATA"])
+def test_one_flipped_bit_falls_back_a_step_and_names_the_file(copy, state, config, part):
+    _flip_a_bit(copy / "12" / "state" / part)
+    lines = []
+    assert _restore(copy, state, config, say=lines.append).step == 8
+    assert len(lines) == 1 and part in lines[0]
+
+
+def test_all_damaged_is_an_error(copy, state, config):
+    (copy / "12" / "manifest.json").write_text("{")
+    (copy / "8" / "meta.json").unlink()
+    lines = []
+    with pytest.raises(UserError, match="every checkpoint"):
+        _restore(copy, state, config, say=lines.append)
+    assert "manifest.json" in lines[0] and "meta.json" in lines[1]
+
+
+def test_a_kill_in_mid_save_leaves_nothing_that_counts(copy, state, config):
+    (copy / ".16.99.tmp").mkdir()
+    (copy / ".16.99.tmp" / "meta.json").write_text("{}")
+    assert _restore(copy, state, config).step == 12
+    now = state._replace(step=state.step + 16)
+    checkpoint.save(copy, now, config=config, fingerprint=PRINT, keep=2)
+    assert sorted(f.name for f in copy.iterdir()) == ["12", "16"]
+
+
+def test_the_generator_alone_needs_nothing_else(copy, state, config):
+    wanted = ("teacher_params.generator", "teacher_batch_stats.generator")
+    arrays = [f for f in (copy / "12" / "state").iterdir() if f.is_dir() and f.name != "array_metadatas"]
+    for folder in arrays:
+        if not folder.name.startswith(wanted):
+            shutil.rmtree(folder)
+    variables, meta = checkpoint.restore_generator(copy, config=config)
+    expected = {"params": state.teacher_params.generator, "batch_stats": state.teacher_batch_stats.generator}
+    _equal(variables, expected)
+    assert meta["step"] == 12 and meta["config"]["data"]["emotions"] == list(config.data.emotions)
+
+
+def test_the_generators_own_bits_are_checked(copy):
+    _flip_a_bit(copy / "12" / "state" / "teacher_params.generator.linear.kernel" / "0.0")
+    lines = []
+    _, meta = checkpoint.restore_generator(copy, say=lines.append)
+    assert meta["step"] == 8 and "teacher_params.generator.linear.kernel" in lines[0]
+
+
+def test_both_teachers(saved, state, config):
+    teachers, _ = checkpoint.restore_teachers(saved, config=config)
+    _equal(teachers.discriminator["params"], state.teacher_params.discriminator)
+    _equal(teachers.discriminator["batch_stats"], state.teacher_batch_stats.discriminator)
+    _equal(teachers.generator["params"], state.teacher_params.generator)
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("data", {"resolution": 64}),
+        ("data", {"emotions": ("fear", "happiness")}),
+        ("data", {"far_mm": 90.0}),
+        ("model", {"generator_width": 32}),
+        ("model", {"latent_size": 9}),
+        ("model", {"dtype": "bfloat16"}),
+        ("train", {"generator_lr": 1e-3}),
+        ("train", {"mirror": False}),
+        ("train", {"teacher_batch_stats": "frozen"}),
+    ],
+)
+def test_another_training_is_refused_by_the_field_that_differs(saved, state, config, section, change):
+    other = replace(config, **{section: replace(getattr(config, section), **change)})
+    with pytest.raises(UserError, match=rf"{section}\.{next(iter(change))} is "):
+        _restore(saved, state, other)
+
+
+def test_going_on_longer_is_not_another_training(saved, state, trained):
+    longer = trained(epochs=900, save_every_epochs=1, samples_every_epochs=2, keep_checkpoints=9, steps_per_dispatch=7)
+    assert _restore(saved, state, longer).step == 12
+
+
+def test_other_faces_are_refused(saved, state, config):
+    with pytest.raises(UserError, match="the faces"):
+        checkpoint.restore_latest(saved, state, config=config, fingerprint="0" * 64)
+
+
+def test_a_sampler_minds_networks_but_not_rates(saved, config, trained):
+    checkpoint.restore_generator(saved, config=trained(generator_lr=1.0))
+    with pytest.raises(UserError, match=r"model\.latent_size"):
+        checkpoint.restore_generator(saved, config=replace(config, model=replace(config.model, latent_size=99)))
+
+
+def test_nothing_is_pickled_and_everything_is_in_the_manifest(saved):
+    files = {f.relative_to(saved / "12").as_posix() for f in (saved / "12").rglob("*") if f.is_file()}
+    manifest = json.loads((saved / "12" / "manifest.json").read_text())
+    assert files == {*manifest, "manifest.json"}
+    assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
+
+
+def test_other_settings_are_refused_before_anything_is_overwritten(saved, config, trained, tmp_path):
+    checkpoint.refuse_other_settings(tmp_path / "absent", config)
+    checkpoint.refuse_other_settings(saved, trained(epochs=900))
+    with pytest.raises(UserError, match=r"train\.beta1 is 0\.5 there and 0\.9 here"):
+        checkpoint.refuse_other_settings(saved, trained(beta1=0.9))
