@@ -18,7 +18,7 @@ def get_config() -> Config:
         data=replace(base.data, subjects=10, frames=3, resolution=32),
         model=replace(base.model, latent_size=32, generator_width=32, discriminator_width=8),
         train=replace(
-            base.train, epochs=4, batch_size=12, steps_per_dispatch=4, samples_every_epochs=2, save_every_epochs=2
+            base.train, epochs=4, batch_size=12, steps_per_dispatch=6, samples_every_epochs=2, save_every_epochs=2
         ),
         evolve=replace(base.evolve, generations=5, islands=2, population=6, hall_of_fame=6),
         sample=replace(base.sample, count=12),

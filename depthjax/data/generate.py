@@ -113,7 +113,8 @@ def _bins() -> tuple[Bin, ...]:
 
 def _film(person: Person, shots: Shot, scene: kinect.Scene) -> jax.Array:
     model = load_head_model()
-    head = Head(*map(jnp.asarray, (person.rest, model.face_targets, model.scalp)), jnp.float32(face_size(person.rest)))
+    size = jnp.float32(face_size(person.rest))
+    head = Head(jnp.asarray(person.rest), jnp.asarray(model.face_targets), jnp.asarray(model.scalp), size)
     return _film_jitted(head, shots, scene)
 
 

@@ -98,8 +98,8 @@ def _local_weights(model: HeadModel, rng: np.random.Generator) -> np.ndarray:
 
 def _hair_volume(model: HeadModel, shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Hair as a swelling of the scalp, (vertices, 3) millimetres."""
-    centre = shape[model.eyes].mean(axis=0) + np.float32([0, 20, -80])
-    outward = shape - centre
+    centre = shape[model.eyes].mean(axis=0) + np.array([0, 20, -80], np.float32)
+    outward = (shape - centre).astype(np.float32)
     outward /= np.linalg.norm(outward, axis=1, keepdims=True)
     return (rng.uniform(0, 18) * model.scalp)[:, None] * outward
 

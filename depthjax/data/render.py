@@ -66,8 +66,8 @@ def sampling_bins(quads: np.ndarray, vertices: np.ndarray, *, pixels_per_mm: flo
 
 
 def _grid(along: int, across: int) -> np.ndarray:
-    u, v = np.meshgrid((np.arange(along) + 0.5) / along, (np.arange(across) + 0.5) / across, indexing="ij")
-    u, v = u.ravel(), v.ravel()
+    grid = np.meshgrid((np.arange(along) + 0.5) / along, (np.arange(across) + 0.5) / across, indexing="ij")
+    u, v = (axis.ravel() for axis in grid)
     return np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], axis=1).astype(np.float32)
 
 
