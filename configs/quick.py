@@ -19,7 +19,7 @@ def get_config() -> Config:
         model=replace(base.model, generator_width=256, discriminator_width=32),
         train=replace(
             base.train,
-            epochs=50,
+            epochs=40,
             batch_size=16,
             generator_lr=2e-4,
             discriminator_lr=1e-4,
