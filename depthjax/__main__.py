@@ -26,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UserError as error:
         print(f"depthjax: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # training has a handler of its own, which saves first
+        print("depthjax: stopped; the stages that were done stay done", file=sys.stderr)
+        return 130
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
         print(f"depthjax: {error.strerror or error}{where}", file=sys.stderr)
