@@ -26,8 +26,8 @@ def get_config() -> Config:
             ema_decay=0.98,  # the paper's 0.994 looks back over a hundredth of its run; so does this
             mirror=True,
         ),
-        # Many short evolutions, of which few are kept: the winners of one long evolution resemble each other.
-        evolve=replace(base.evolve, fitness="realism", islands=20, generations=30, hall_of_fame=5),
+        # Many short evolutions, one winner each: the winners of one evolution are all but the same face.
+        evolve=replace(base.evolve, fitness="realism", islands=100, generations=6, hall_of_fame=1),
         sample=replace(base.sample, count=100),
         evaluate=replace(base.evaluate, seeds=3, feature_size=128),
     )
