@@ -15,18 +15,31 @@ from typing import Any, Literal
 from depthjax.errors import ConfigError
 
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
+EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
 @dataclass(frozen=True)
 class Data:
     """Which faces, and how they become arrays in [-1, 1]."""
 
-    source: Literal["depth_heads"] = "depth_heads"
+    source: Literal["depth_heads", "folder", "ikfdb"] = "depth_heads"
     emotions: tuple[str, ...] = ("neutral", "happiness", "fear")
+    # Rendered faces (depth_heads).
     subjects: int = 40
     frames: int = 10  # of each subject in each emotion
     full_sequence: bool = False  # begin with micro-expressions, as IKFDB's sequences; else only what follows them
-    seed: int = 0
+    seed: int = 0  # of the rendered people, and of who is held out
+    # Faces of one's own (folder, ikfdb).
+    path: str = ""
+    pattern: str = ""  # of a file's path within its emotion's folder, such as s{subject}_f{frame}
+    unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; said aloud
+    grey_mm: float = 0.6  # millimetres of one grey level, for unit = grey
+    polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
+    hole: float | None = None  # the stored value of no return; none: 0 in mm and m, no such value in grey
+    width_mm: float = 180.0  # what an image's width spans at the nose; sets the scale of exported points
+    on_error: Literal["fail", "skip"] = "fail"
+    device_budget: int = 2000  # megabytes; larger training sets stream from disk
+    # The networks' images.
     resolution: int = 256  # pixels, of the square image that the networks see
     crop: Literal["full", "face"] = "full"  # full: all 128x200 squeezed to a square, as the paper does
     near_mm: float = -20.0  # the window of depth about the nose tip: nearer is -1 ...
@@ -112,6 +125,14 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Export:
+    """What the export stage writes."""
+
+    sets: tuple[str, ...] = ()  # of real, and the names of methods; empty: all that is there
+    formats: tuple[str, ...] = ("png16",)  # of png8, png16, npz, points, mesh
+
+
+@dataclass(frozen=True)
 class Config:
     """A whole run."""
 
@@ -122,6 +143,7 @@ class Config:
     evolve: Evolve = field(default_factory=Evolve)
     sample: Sample = field(default_factory=Sample)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    export: Export = field(default_factory=Export)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -198,7 +220,9 @@ def validate(config: Config) -> Config:
 
 
 def _rules(c: Config) -> list[tuple[bool, str, str]]:
-    unknown = [e for e in (*c.data.emotions, *c.sample.emotions) if e not in EMOTIONS]
+    rendered = c.data.source == "depth_heads"
+    unknown = [e for e in c.data.emotions if e not in EMOTIONS] if rendered else []
+    unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
     untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
     return [
         (not unknown, "data.emotions", f"{', '.join(unknown)}: not among {', '.join(EMOTIONS)}"),
@@ -210,6 +234,13 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             f"{', '.join(untrained)}: the generator only knows {', '.join(c.data.emotions)}",
         ),
         (c.data.resolution >= 16 and c.data.resolution % 16 == 0, "data.resolution", "must be a multiple of 16"),
+        (all(c.data.emotions), "data.emotions", "an emotion has no name"),
+        (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
+        (c.data.grey_mm > 0, "data.grey_mm", "must be above 0"),
+        (c.data.width_mm > 0, "data.width_mm", "must be above 0"),
+        (c.data.device_budget >= 0, "data.device_budget", "must not be negative"),
+        (not unknown_formats, "export.formats", f"{', '.join(unknown_formats)}: not among {', '.join(EXPORT_FORMATS)}"),
+        (bool(c.export.formats), "export.formats", f"name at least one of {', '.join(EXPORT_FORMATS)}"),
         (c.data.subjects >= 4, "data.subjects", "at least 4 are needed to keep people apart in the tests"),
         (c.data.frames >= 1, "data.frames", "must be at least 1"),
         (c.data.near_mm < 0 < c.data.far_mm, "data.near_mm", "near_mm must be below 0 (the nose tip) and far_mm above"),
