@@ -81,7 +81,7 @@ def digest(*parts: Any) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             sha.update(f"{part.dtype.str}{part.shape}".encode())
-            sha.update(np.ascontiguousarray(part).tobytes())
+            sha.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8))  # no copy: it may be a mapped file
         else:
             sha.update(json.dumps(part, sort_keys=True).encode())
         sha.update(b"\0")

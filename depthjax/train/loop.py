@@ -19,6 +19,7 @@ from depthjax.files import digest
 from depthjax.keys import key_for
 from depthjax.models.dcgan import Generator
 from depthjax.train import checkpoint
+from depthjax.train.feed import Feed, feed_for
 from depthjax.train.grid import write_grid
 from depthjax.train.interrupt import TrainingInterrupted, stop_on_signals
 from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
@@ -56,14 +57,14 @@ def train(
     if done >= config.train.epochs * per_epoch:
         return state
     shown = Progress(config.train.epochs * per_epoch, done)
-    device_faces = on_device(faces)
-    steps = compiled_steps(config, state, device_faces, shown.say)
+    feed = feed_for(config, faces, done)
+    steps = compiled_steps(config, state, feed, shown.say)
     seconds = rows[-1]["seconds"] if rows else 0.0
     try:
         with stop_on_signals() as stop:
             for first, last in dispatches(config, per_epoch, done):
                 start = time.perf_counter()
-                state, metrics = steps(state, device_faces, np.int32(last - first))
+                state, metrics = steps(state, feed.take(last - first), np.int32(last - first))
                 values = {name: np.asarray(value)[: last - first] for name, value in metrics.items()}
                 elapsed = time.perf_counter() - start
                 refuse_not_finite(values, first)
@@ -115,18 +116,15 @@ def starting_state(config: Config, checkpoints: Path, fingerprint: str) -> Train
     return jax.jit(init_state, static_argnums=1)(key, config) if state is None else state
 
 
-def on_device(faces: DepthFaces) -> Batch:
-    """The whole training set as device arrays."""
-    return Batch(jnp.asarray(faces.images, jnp.float32), jnp.asarray(faces.emotion, jnp.int32))
-
-
 def compiled_steps(
-    config: Config, state: TrainState, faces: Batch, say: Callable[[str], None]
+    config: Config, state: TrainState, feed: Feed, say: Callable[[str], None]
 ) -> Callable[[TrainState, Batch, np.int32], tuple[TrainState, Metrics]]:
     """The training program, compiled ahead of the clock; it consumes the state that it is given."""
     start = time.perf_counter()
-    steps = jax.jit(make_steps(config, config.train.steps_per_dispatch), donate_argnums=0)
-    program = steps.lower(state, faces, np.int32(1)).compile()
+    steps = make_steps(config, config.train.steps_per_dispatch, streamed=feed.streamed)
+    program = jax.jit(steps, donate_argnums=0).lower(state, feed.shapes, np.int32(1)).compile()
+    if feed.streamed:
+        say("the training set is larger than data.device_budget: it streams from disk")
     say(f"training program compiled in {time.perf_counter() - start:.0f} s")
     return program
 

@@ -89,36 +89,46 @@ def make_update(config: Config) -> Update:
     return update
 
 
-def make_steps(config: Config, most: int) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
+def make_steps(
+    config: Config, most: int, *, streamed: bool = False
+) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
     """Many steps in one program: `steps(state, faces, count)` with a traced `count` of at most `most`.
 
+    Args:
+        streamed: whether `faces` are the batches of these steps, or the whole training set.
     Args of the function made:
-        faces: the whole training set, on the device.
+        faces: on the device; images (n, h, w), of which each step takes a batch, or (most, batch, h, w), streamed.
         count: () int32; the program is compiled once for any count, so an epoch may end in mid-dispatch.
     Its result: the state `count` steps on, and metrics of shape (most,), of which the first `count` are filled.
 
-    Each epoch is a new permutation of all faces, cut into full batches; the rest sits that epoch out. Batches and
-    keys depend on the seed and the step alone, so a resumed run replays.
+    Batches and keys depend on the seed and the step alone, so a resumed run replays. A loop of traced length and not
+    `lax.scan`: XLA makes the same loop of both, and this one is compiled once for every length.
     """
-    update, size = make_update(config), config.train.batch_size
-
-    def batch_of(step: jax.Array, faces: Batch) -> Batch:
-        per_epoch = len(faces.images) // size
-        order = jax.random.permutation(key_for(config.train.seed, "shuffle", step // per_epoch), len(faces.images))
-        index = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * size, size)
-        return jax.tree.map(lambda array: array[index], faces)
+    update = make_update(config)
 
     def steps(state: TrainState, faces: Batch, count: jax.Array) -> tuple[TrainState, Metrics]:
         def body(i: jax.Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, log = carry
-            batch, key = batch_of(state.step, faces), key_for(config.train.seed, "train", state.step)
-            state, metrics = update(state, batch, key)
+            batch = jax.tree.map(lambda a: a[i], faces) if streamed else shuffled_batch(config, faces, state.step)
+            state, metrics = update(state, batch, key_for(config.train.seed, "train", state.step))
             return state, {name: log[name].at[i].set(value) for name, value in metrics.items()}
 
         log = {name: jnp.zeros(most) for name in METRICS}
         return jax.lax.fori_loop(0, count, body, (state, log))
 
     return steps
+
+
+def shuffled_batch(config: Config, faces: Batch, step: jax.Array) -> Batch:
+    """The batch of a step, of a training set that is on the device.
+
+    Each epoch is a new permutation of all faces, cut into full batches; the rest sits that epoch out.
+    """
+    size = config.train.batch_size
+    per_epoch = len(faces.images) // size
+    order = jax.random.permutation(key_for(config.train.seed, "shuffle", step // per_epoch), len(faces.images))
+    index = jax.lax.dynamic_slice_in_dim(order, step % per_epoch * size, size)
+    return jax.tree.map(lambda array: array[index], faces)
 
 
 def forward(net: Any, params: Any, stats: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from depthjax.errors import UserError
 from depthjax.train import loop
+from depthjax.train.feed import feed_for
 from depthjax.train.interrupt import TrainingInterrupted
 
 TIMES = ("steps_per_second", "images_per_second", "seconds")
@@ -22,7 +23,7 @@ def program(trained, faces):
     """The real training program, compiled once for every test of this file."""
     config = trained(steps_per_dispatch=5)
     state = jax.eval_shape(lambda: loop.init_state(jax.random.key(0), config))
-    return loop.compiled_steps(config, state, loop.on_device(faces), lambda _: None)
+    return loop.compiled_steps(config, state, feed_for(config, faces, 0), lambda _: None)
 
 
 @pytest.fixture

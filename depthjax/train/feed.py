@@ -1,0 +1,103 @@
+"""How faces reach the training program: all at once if they fit the device, else streamed from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.train.step import Batch
+
+MEGABYTE = 2**20
+
+
+class Feed(Protocol):
+    """What the loop takes its faces from.
+
+    Attributes:
+        streamed: whether `take` gives the batches of a dispatch, or the whole training set.
+        shapes: what `take` gives, as arrays or their shapes.
+    """
+
+    streamed: bool
+    shapes: Batch
+
+    def take(self, count: int) -> Batch:
+        """The faces of the next `count` steps, on the device."""
+        ...
+
+
+def feed_for(config: Config, faces: DepthFaces, step: int) -> Feed:
+    """The feed of a training that stands at `step`: resident up to `data.device_budget` megabytes, else streamed."""
+    fits = faces.images.size * np.float32().itemsize <= config.data.device_budget * MEGABYTE
+    return ResidentFeed(faces) if fits else StreamedFeed(config, faces, step)
+
+
+class ResidentFeed:
+    """The whole training set on the device, once."""
+
+    streamed = False
+
+    def __init__(self, faces: DepthFaces) -> None:
+        self.shapes = Batch(jnp.asarray(faces.images, jnp.float32), jnp.asarray(faces.emotion, jnp.int32))
+
+    def take(self, count: int) -> Batch:
+        """The same arrays every time: the program itself shuffles them."""
+        del count
+        return self.shapes
+
+
+class StreamedFeed:
+    """Batches that grain reads ahead, in an order that depends on the seed and the step alone.
+
+    Each epoch is a new permutation of all faces, cut into full batches; the rest sits that epoch out. (Not the
+    permutation of a set that is on the device: a training that resumes with another budget goes on with other batches.)
+    """
+
+    streamed = True
+
+    def __init__(self, config: Config, faces: DepthFaces, step: int) -> None:
+        self._most, size = config.train.steps_per_dispatch, config.train.batch_size
+        self._batches = streamed_batches(faces, batch_size=size, seed=config.train.seed, first=step)
+        pixels = faces.images.shape[1:]
+        self.shapes = Batch(
+            jax.ShapeDtypeStruct((self._most, size, *pixels), jnp.float32),  # type: ignore[arg-type]
+            jax.ShapeDtypeStruct((self._most, size), jnp.int32),  # type: ignore[arg-type]
+        )
+
+    def take(self, count: int) -> Batch:
+        """`count` batches, and zeros up to the length that the program was compiled for."""
+        rows = [next(self._batches) for _ in range(count)]
+        images, emotion = (np.zeros(s.shape, s.dtype) for s in self.shapes)
+        for i, row in enumerate(rows):
+            images[i], emotion[i] = row["images"], row["emotion"]
+        return Batch(jnp.asarray(images), jnp.asarray(emotion))
+
+
+def streamed_batches(faces: DepthFaces, *, batch_size: int, seed: int, first: int) -> Iterator[dict[str, np.ndarray]]:
+    """Batches of `images` (b, h, w) and `emotion` (b,) without end, from batch number `first` on."""
+    import grain  # takes seconds to import
+
+    rows: Any = grain.MapDataset.source(_Rows(faces)).seed(seed).shuffle()
+    batches = rows.batch(batch_size, drop_remainder=True).repeat()
+    ahead = iter(batches.to_iter_dataset(grain.ReadOptions(num_threads=4, prefetch_buffer_size=64)))
+    ahead.set_state({"next_index": first})
+    return ahead
+
+
+class _Rows:
+    """Faces one by one, as grain wants a source."""
+
+    def __init__(self, faces: DepthFaces) -> None:
+        self._faces = faces
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+        return {"images": np.asarray(self._faces.images[index]), "emotion": self._faces.emotion[index]}
