@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -18,7 +17,7 @@ from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import key_for
-from depthjax.models.dcgan import Generator
+from depthjax.train.state import networks
 
 IMAGES_AT_ONCE = 100
 
@@ -65,12 +64,7 @@ def _wanted(config: Config) -> list[int]:
 
 def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
     """(n, h, w) float32 images in [-1, 1] of the teacher generator in evaluation mode."""
-    generator = Generator(
-        resolution=config.data.resolution,
-        width=config.model.generator_width,
-        classes=len(config.data.emotions),
-        dtype=jnp.dtype(config.model.dtype),
-    )
+    generator = networks(config).generator
     apply = jax.jit(lambda variables, z, e: generator.apply(variables, z, e, train=False))
     padding = -len(source.latents) % IMAGES_AT_ONCE  # one shape, one compilation
     latents = np.pad(source.latents, ((0, padding), (0, 0)))

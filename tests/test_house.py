@@ -16,7 +16,7 @@ ALLOWED = {
     "evolve": {"models"},
     "evaluate": {"data"},
     "report": {"data"},
-    "sampling": {"data", "models"},
+    "sampling": {"data", "models", "train"},
     "stages": set(),
     "environment": set(),
     "pipeline": {"data", "models", "train", "evolve", "evaluate", "report", "sampling", "stages", "environment"},

@@ -56,9 +56,6 @@ STYLE: Any = {
     "figure.facecolor": "white",
 }
 COLUMNS, TILE, GAP = 8, 128, 6  # of a sheet of faces
-FIELD_MM = (
-    180.0  # assumed width of the picture on the face; its height too, unless all of a 128x200 crop is squeezed in
-)
 
 
 @dataclass(frozen=True)
@@ -253,8 +250,9 @@ def _sources(run: Run, emotion: int, count: int) -> list[tuple[str, np.ndarray]]
 def _view(run: Run, images: np.ndarray, view: str) -> np.ndarray:
     if view == "depth":
         return grey(images)
-    aspect = 200 / 128 if run.config["data"].get("crop") == "full" else 1.0
-    pitch = (FIELD_MM * aspect / images.shape[1], FIELD_MM / images.shape[2])
+    wide = run.config["data"]["width_mm"]  # its height too, unless all of a 128x200 crop is squeezed in
+    high = wide * 200 / 128 if run.config["data"].get("crop") == "full" else wide
+    pitch = (high / images.shape[1], wide / images.shape[2])
     return shade(images, run.window_mm, pitch) if len(images) else grey(images)
 
 

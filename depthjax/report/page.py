@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from depthjax import files
-from depthjax.report.figures import COLUMNS, FIELD_MM, Drawn, draw_figures, face_figure_name
+from depthjax.report.figures import COLUMNS, Drawn, draw_figures, face_figure_name
 from depthjax.report.numbers import Number, lookup
 from depthjax.report.stored import Run, method_name, read_run
 from depthjax.report.tables import Table, distance_table, likeness_table, published_table, recognition_table
@@ -69,7 +69,7 @@ def render_page(run: Run, drawn: dict[str, Drawn]) -> str:
         pictures=_pictures(run, drawn),
         face_pictures=_face_pictures(run, drawn),
         columns=COLUMNS,
-        field_mm=f"{FIELD_MM:.0f}",
+        field_mm=f"{run.config['data']['width_mm']:.0f}",
         settings=_flat(run.config),
         environment=run.environment,
         islands=None if run.history is None else run.history["best"].shape[1],
