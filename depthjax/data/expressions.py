@@ -24,18 +24,18 @@ MICRO = 1 / 3  # the first part of a sequence is micro-expression ...
 MICRO_PEAK = 0.25  # ... which never passes this intensity
 # Actions that come and go with no emotion at all, and the largest weight each takes.
 UNRELATED = {
-    "jawOpen": 0.12, "mouthClose": 0.1, "mouthLeft": 0.2, "mouthRight": 0.2, "mouthPress": 0.25, "mouthPucker": 0.15,
-    "browInnerUp": 0.2, "browDown": 0.2, "cheekPuff": 0.12, "eyeSquint": 0.2, "mouthShrugUpper": 0.15,
-    "mouthSmile": 0.12,
+    "jawOpen": 0.066, "mouthClose": 0.055, "mouthLeft": 0.11, "mouthRight": 0.11, "mouthPress": 0.14,
+    "mouthPucker": 0.08, "browInnerUp": 0.11, "browDown": 0.11, "cheekPuff": 0.066, "eyeSquint": 0.11,
+    "mouthShrugUpper": 0.08, "mouthSmile": 0.066,
 }  # fmt: skip
 
 
 def intensity(phase: np.ndarray) -> np.ndarray:
     """How much of the emotion shows at `phase` in [0, 1] of a sequence, in [0, 1].
 
-    A micro-expression first, under 30 %; then onset, apex from 60 to 90 %, and the beginning of the offset.
+    A micro-expression first, under 30 %; then onset, apex from 60 to 88 %, and the offset, down to a half.
     """
-    return np.interp(phase, [0, MICRO / 2, MICRO, 0.6, 0.9, 1.0], [0.05, MICRO_PEAK, 0.2, 1.0, 1.0, 0.75])
+    return np.interp(phase, [0, MICRO / 2, MICRO, 0.6, 0.88, 1.0], [0.05, MICRO_PEAK, 0.2, 1.0, 1.0, 0.5])
 
 
 def action_weights(model: HeadModel, person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> np.ndarray:

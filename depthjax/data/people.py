@@ -55,7 +55,7 @@ def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
         sex=sex,
         age=age,
         rest=shape.astype(np.float32),
-        expressiveness=rng.uniform(0.7, 1.2),
+        expressiveness=rng.uniform(0.9, 1.3),
         action_style=_action_style(model, rng),
         hair=rng.uniform(0.1, 0.6),
     )
@@ -106,7 +106,7 @@ def _hair_volume(model: HeadModel, shape: np.ndarray, rng: np.random.Generator) 
 
 def _action_style(model: HeadModel, rng: np.random.Generator) -> np.ndarray:
     """Everyone uses some actions more than others, and one side a little more than the other."""
-    shared = {name: rng.lognormal(0, 0.3) for name in sorted({_unsided(n) for n in model.face})}
+    shared = {name: rng.lognormal(0, 0.22) for name in sorted({_unsided(n) for n in model.face})}
     tilt = rng.normal(0, 0.12)
     sides = {"Left": 1 + tilt, "Right": 1 - tilt}
     return np.array(
