@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class Data:
     unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; said aloud
     grey_mm: float = 0.6  # millimetres of one grey level, for unit = grey
     polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
-    hole: float | None = None  # the stored value of no return; none: 0 in mm and m, no such value in grey
+    hole: float | None = None  # the stored value of no return (nan: all not finite); none: 0 in mm and m, none in grey
     width_mm: float = 180.0  # what an image's width spans at the nose; sets the scale of exported points
     on_error: Literal["fail", "skip"] = "fail"
     device_budget: int = 2000  # megabytes; larger training sets stream from disk
@@ -120,6 +121,7 @@ class Evaluate:
     seeds: int = 3  # classifier seeds
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
     feature_size: int = 256  # pixels, of the square image that handcrafted features are taken from
+    most_real: int = 4000  # real faces judged with, of train and of test: more are drawn from by chance
     kid_subsets: int = 100
     bootstrap: int = 1000  # draws of a bootstrap interval
 
@@ -154,6 +156,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such number: data.hole may be nan
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -270,5 +274,6 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
         (c.sample.count >= 1, "sample.count", "must be at least 1"),
         (c.evaluate.seeds >= 1, "evaluate.seeds", "must be at least 1"),
+        (c.evaluate.most_real >= 100, "evaluate.most_real", "must be at least 100"),
         (c.evaluate.feature_size >= 32, "evaluate.feature_size", "must be at least 32: a HOG block is 32 pixels"),
     ]

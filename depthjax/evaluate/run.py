@@ -80,6 +80,8 @@ def evaluate(
             are not finite, or an unknown classifier.
     """
     check_classifiers(config.evaluate.classifiers)
+    drawn_from = {"train": len(train), "test": len(test)}
+    train, test = (_drawn(config, faces, part) for faces, part in ((train, "train"), (test, "test")))
     _check(train, test, methods)
     say = _with_seconds(progress)
     judged = _measured(config, train, test, methods, cache, say)
@@ -96,7 +98,7 @@ def evaluate(
     floor = distances.pop("floor")
     return {
         "schema": SCHEMA,
-        "data": _data(config, train, test),
+        "data": _data(config, train, test) | {"drawn_from": drawn_from},
         "settings": _settings(config, draws),
         "floor": floor,
         "methods": {
@@ -108,6 +110,14 @@ def evaluate(
             for name, faces in methods.items()
         },
     }
+
+
+def _drawn(config: Config, faces: DepthFaces, part: str) -> DepthFaces:
+    """At most `evaluate.most_real` of the real faces, by chance: features of a hundred thousand would take hours."""
+    if len(faces) <= config.evaluate.most_real:
+        return faces
+    chosen = np.random.default_rng(_seed(config, f"draw {part}")).permutation(len(faces))
+    return faces.take(np.sort(chosen[: config.evaluate.most_real]))
 
 
 def _sets(train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces]) -> dict[str, DepthFaces]:

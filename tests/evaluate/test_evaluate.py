@@ -46,6 +46,7 @@ def test_data_and_settings_are_stated(evaluation):
     assert evaluation["data"] == {
         "source": "depth_heads", "emotions": ["neutral", "happiness", "fear"], "resolution": 32,
         "train": {"images": 72, "subjects": 8}, "test": {"images": 27, "subjects": 3}, "window_mm": [-10.0, 80.0],
+        "drawn_from": {"train": 72, "test": 27},
     }  # fmt: skip
     assert evaluation["settings"] == {
         "feature_size": 64, "seeds": [0, 1], "bootstrap": 100, "kid_subsets": 20, "kid_subset_size": 36,
@@ -107,6 +108,14 @@ def test_people_on_both_sides_leave_no_score_on_unseen_people(sets, cache):
     train, _, methods = sets
     result = evaluate(small, train, train, methods, cache, progress=lambda _: None)
     assert "8 people are in both" in result["methods"]["cdcgan_kd"]["tstr"]["reason"]
+
+
+def test_a_large_set_is_judged_by_a_draw_of_it(faces, cache):
+    large, test = faces(12, 6), faces(3, 3, first=100)
+    small = override(CONFIG, {"evaluate.classifiers": "decision_tree", "evaluate.most_real": "100"})
+    result = evaluate(small, large, test, {"cdcgan_kd": test}, cache, progress=lambda _: None)
+    assert result["data"]["train"]["images"] == 100 and result["data"]["drawn_from"] == {"train": 216, "test": 27}
+    assert result["methods"]["cdcgan_kd"]["trtr"]["decision_tree"]["n_train"] == 100
 
 
 def _broken(sets, change):
