@@ -10,7 +10,7 @@ from pathlib import Path
 from depthjax import __version__
 from depthjax.config import Config, override, validate
 from depthjax.errors import ConfigError, UserError
-from depthjax.stages import STAGES
+from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,8 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="such as configs/quick.py")
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
-    parser.add_argument("--stages", default="all", metavar="A,B", help=f"all, or some of {', '.join(STAGES)}")
+    stages_help = f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}"
+    parser.add_argument("--stages", default="all", metavar="A,B", help=stages_help)
     parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
     flags, others = parser.parse_known_args(arguments)
     return flags, dict(map(_assignment, _joined(others)))
@@ -78,11 +79,11 @@ def parse_stages(text: str) -> list[str]:
     """Stage names in the order of the pipeline."""
     names = list(STAGES) if text == "all" else [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in STAGES:
-            raise ConfigError(f"--stages: there is no '{name}'; known: {', '.join(STAGES)}")
+        if name not in KNOWN:
+            raise ConfigError(f"--stages: there is no '{name}'; known: {', '.join(KNOWN)}")
     if not names:
-        raise ConfigError(f"--stages: name at least one of {', '.join(STAGES)}")
-    return sorted(names, key=list(STAGES).index)
+        raise ConfigError(f"--stages: name at least one of {', '.join(KNOWN)}")
+    return sorted(names, key=list(KNOWN).index)
 
 
 def load_config(path: Path) -> Config:

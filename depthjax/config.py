@@ -16,6 +16,8 @@ from typing import Any, Literal
 from depthjax.errors import ConfigError
 
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
+OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
+BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
@@ -36,7 +38,7 @@ class Data:
     unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; said aloud
     grey_mm: float = 0.6  # millimetres of one grey level, for unit = grey
     polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
-    hole: float | None = None  # the stored value of no return (nan: all not finite); none: 0 in mm and m, none in grey
+    hole: float | None = None  # the stored value of no return (nan: all not finite); 0 always is one in mm and m
     width_mm: float = 180.0  # what an image's width spans at the nose; sets the scale of exported points
     on_error: Literal["fail", "skip"] = "fail"
     device_budget: int = 2000  # megabytes; larger training sets stream from disk
@@ -104,6 +106,25 @@ class Evolve:
 
 
 @dataclass(frozen=True)
+class Baselines:
+    """The methods that ours is compared with; all learn from the same faces, mirrored if `train.mirror`."""
+
+    seed: int = 0
+    methods: tuple[str, ...] = ()  # which to fit, of gan, vae, gmm, kde; name them in sample.methods as well
+    gan_epochs: int | None = None  # none: train.epochs, the same number of steps and operations as ours
+    vae_epochs: int | None = None  # none: train.epochs
+    vae_latent_size: int = 32
+    vae_width: int = 256  # channels of the decoder's first map; the encoder's are those of the discriminator
+    vae_lr: float = 1e-3  # at the start of a cosine to zero
+    folds: int = 4  # of people, held out in turn to choose what follows by their likelihood
+    gmm_pca: tuple[int, ...] = (8, 16, 32, 64)  # principal components of the pixels, to choose from
+    gmm_components: tuple[int, ...] = (1, 2, 4, 8)  # Gaussians of each emotion, to choose from
+    gmm_regularisation: tuple[float, ...] = (0.1, 0.3, 0.5)  # share of the variance of all faces, to choose from
+    kde_pca: tuple[int, ...] = (8, 16, 32, 64)
+    kde_bandwidths: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)  # standard deviations of all faces
+
+
+@dataclass(frozen=True)
 class Sample:
     """The faces that a run hands over."""
 
@@ -142,6 +163,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
     sample: Sample = field(default_factory=Sample)
     evaluate: Evaluate = field(default_factory=Evaluate)
@@ -223,9 +245,17 @@ def validate(config: Config) -> Config:
     return config
 
 
+def _listed(names: list[str]) -> str:
+    return f"{', '.join(names)}: {'is' if len(names) == 1 else 'are'}"
+
+
 def _rules(c: Config) -> list[tuple[bool, str, str]]:
     rendered = c.data.source == "depth_heads"
     unknown = [e for e in c.data.emotions if e not in EMOTIONS] if rendered else []
+    known_methods = (*OWN_METHODS, *BASELINE_METHODS)
+    unknown_methods = [m for m in c.sample.methods if m not in known_methods]
+    unknown_baselines = [m for m in c.baselines.methods if m not in BASELINE_METHODS]
+    unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
     unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
     untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
     return [
@@ -238,7 +268,11 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             f"{', '.join(untrained)}: the generator only knows {', '.join(c.data.emotions)}",
         ),
         (c.data.resolution >= 16 and c.data.resolution % 16 == 0, "data.resolution", "must be a multiple of 16"),
-        (all(c.data.emotions), "data.emotions", "an emotion has no name"),
+        (
+            all(e.strip(".") and not set(e) & set("/\\\0") for e in c.data.emotions),
+            "data.emotions",
+            "an emotion names a folder: no slash, no backslash, and not only dots",
+        ),
         (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
         (c.data.grey_mm > 0, "data.grey_mm", "must be above 0"),
         (c.data.width_mm > 0, "data.width_mm", "must be above 0"),
@@ -272,6 +306,16 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.hall_of_fame >= 1, "evolve.hall_of_fame", "must be at least 1"),
         (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
+        (
+            not unknown_baselines,
+            "baselines.methods",
+            f"{_listed(unknown_baselines)} not among {', '.join(BASELINE_METHODS)}",
+        ),
+        (c.baselines.folds >= 2, "baselines.folds", "must be at least 2"),
+        (c.baselines.vae_latent_size >= 1, "baselines.vae_latent_size", "must be at least 1"),
+        (bool(c.sample.methods), "sample.methods", f"name at least one of {', '.join(known_methods)}"),
+        (not unknown_methods, "sample.methods", f"{_listed(unknown_methods)} not among {', '.join(known_methods)}"),
+        (not unfitted, "sample.methods", f"{_listed(unfitted)} not fitted: name it in baselines.methods as well"),
         (c.sample.count >= 1, "sample.count", "must be at least 1"),
         (c.evaluate.seeds >= 1, "evaluate.seeds", "must be at least 1"),
         (c.evaluate.most_real >= 100, "evaluate.most_real", "must be at least 100"),

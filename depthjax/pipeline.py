@@ -1,21 +1,32 @@
-"""prepare → train → evolve → sample → evaluate → report: each stage reads and writes only the run's work folder."""
+"""prepare → train → evolve → sample → evaluate → report: each stage reads and writes only the run's work folder.
+
+export, if asked for, hands what any of them made to other programs.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from depthjax import stages
-from depthjax.config import Config, to_dict
+from depthjax.config import BASELINE_METHODS, Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
-from depthjax.files import read_arrays, write_arrays, write_json
+from depthjax.files import write_arrays, write_json
+
+if TYPE_CHECKING:
+    from depthjax.export.sets import FaceSet
 
 Say = Callable[[str], None]
+
+MOST_JUDGED = 1000  # real faces an emotion of which the discriminator's median is taken
 
 
 def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAGES), *, say: Say = print) -> Path:
@@ -29,9 +40,9 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
     workdir.mkdir(parents=True, exist_ok=True)
     if "train" in wanted:
         _refuse_other_training(config, workdir)
-    for stage in stages.STAGES:
+    for stage in stages.KNOWN:
         if stage in wanted:
-            _run_stage(stage, config, workdir, say)
+            _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
     return workdir / "report.html"
 
 
@@ -43,10 +54,10 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
     stages.clear(stage, workdir)
     _write_descriptions(config, workdir)
     say(f"{stage}: starting")
-    start = time.monotonic()
+    start, faces = time.monotonic(), stages.faces_state(stage, config, workdir)
     outputs = RUNNERS[stage](config, workdir, lambda line: say(f"{stage}: {line}"))
     seconds = time.monotonic() - start
-    stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds)
+    stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
     say(f"{stage}: done in {seconds:.0f} s")
 
 
@@ -54,12 +65,21 @@ def _require_inputs(stage: str, config: Config, workdir: Path) -> None:
     """The report takes what is there; every other stage needs the stages before it, with these settings."""
     if stage == "report":
         return
-    needed = [s for s in stages.STAGES[stage][1] if not (s == "evolve" and "cdcgan_kd_ga" not in config.sample.methods)]
+    before = stages.inputs(stage, config)
+    needed = [s for s in before if stage not in ("sample", "evaluate") or s not in _idle(config)]
     for missing in (s for s in needed if not stages.is_done(s, config, workdir)):
         raise UserError(
             f"{stage} needs {missing}, which has not finished in {workdir} with these settings: "
             f"run --stages={missing},{stage}"
         )
+
+
+def _idle(config: Config) -> set[str]:
+    """The stages whose files none of the sampled methods needs."""
+    own = "cdcgan_kd" in config.sample.methods or "cdcgan_kd_ga" in config.sample.methods
+    used = {"evolve": "cdcgan_kd_ga" in config.sample.methods, "train": own}
+    used["baselines"] = any(method in BASELINE_METHODS for method in config.sample.methods)
+    return {stage for stage, is_used in used.items() if not is_used}
 
 
 def _refuse_other_training(config: Config, workdir: Path) -> None:
@@ -79,21 +99,42 @@ def _write_descriptions(config: Config, workdir: Path) -> None:
 def prepare(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Store the faces, then the train and test images that the networks and the evaluation see."""
     from depthjax.data import load
+    from depthjax.data.squares import write_squares
+    from depthjax.report.dataset import write_dataset_page
 
     load.prepare(config.data, workdir / "data", progress=say)
-    parts = dict(zip(("train", "test"), load.split(load.load(config.data, workdir / "data"), config.data), strict=True))
-    for name, faces in parts.items():
-        labels = {"emotion": faces.emotion, "subject": faces.subject, "frame": faces.frame}
-        write_arrays(workdir / "real" / f"{name}.npz", images=faces.images, **labels)
-        say(f"{name}: {len(faces)} faces of {len(np.unique(faces.subject))} people")
-    return [workdir / "data", *(workdir / "real" / f"{name}.npz" for name in parts)]
+    faces = load.stored(config.data, workdir / "data")
+    test = load.held_out(faces, config.data)
+    outputs = [workdir / "data"]
+    for part, members in (("train", ~test), ("test", test)):
+        index = np.flatnonzero(members)
+        _refuse_missing_emotion(part, faces.emotion[index], config)
+        outputs += write_squares(workdir / "real" / part, faces, index, config.data)
+        say(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} people")
+    sides = {"train": faces.subject[~test], "test": faces.subject[test], "held_out": test}
+    place = load.stored_folder(config.data, workdir / "data")
+    outputs += write_dataset_page(faces, config.data, **sides, folder=workdir, stored=place)
+    say(f"what the faces are: {workdir / 'dataset.html'}")
+    return outputs
+
+
+def _refuse_missing_emotion(part: str, emotion: np.ndarray, config: Config) -> None:
+    missing = [name for label, name in enumerate(config.data.emotions) if label not in emotion]
+    if missing:
+        raise UserError(
+            f"{part}: no face of {', '.join(missing)}, for few people show it: choose others to test on by "
+            f"--config.data.seed (now {config.data.seed}) or --config.data.test_fraction, or leave the emotion out"
+        )
 
 
 def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
-    """The `train` or `test` faces that prepare stored."""
-    stored = read_arrays(workdir / "real" / f"{part}.npz")
+    """The `train` or `test` faces that prepare stored; their images are mapped from the file, read-only."""
+    from depthjax.data.squares import read_squares
+
+    arrays = read_squares(workdir / "real" / part)
+    columns = {name: arrays[name] for name in ("images", "emotion", "subject", "frame")}
     window = DepthWindow(config.data.near_mm, config.data.far_mm)
-    return DepthFaces(**stored, emotions=config.data.emotions, window=window)
+    return DepthFaces(**columns, emotions=config.data.emotions, window=window)
 
 
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -104,6 +145,23 @@ def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     state = train_networks(config, faces, workdir)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
     return [workdir / "checkpoints", workdir / "metrics.jsonl"]
+
+
+def baselines(config: Config, workdir: Path, say: Say) -> list[Path]:
+    """Fit the methods that ours is compared with, each in a folder of its own."""
+    from depthjax.baselines.methods import BASELINES
+    from depthjax.keys import key_for
+
+    folders = []
+    for method in config.baselines.methods:
+        key, faces = key_for(config.baselines.seed, f"fit {method}"), real_faces(config, workdir, "train")
+        folders.append(workdir / "baselines" / method)
+        BASELINES[method].fit(key, config, faces, folders[-1], progress=partial(_say_of, say, method))
+    return folders
+
+
+def _say_of(say: Say, method: str, line: str) -> None:
+    say(f"{method}: {line}")
 
 
 def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -117,13 +175,16 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.train.checkpoint import restore_teachers
     from depthjax.train.state import networks
 
-    nets = networks(config)
+    nets, size = networks(config), config.evolve
     teachers, _ = restore_teachers(workdir / "checkpoints", config=config)
     judge = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
     faces = real_faces(config, workdir, "train")
-    per_emotion = [faces.of(emotion) for emotion in faces.emotions]
+    shuffled = np.random.default_rng([size.seed, 1]).permutation(len(faces))
+    members = [
+        np.sort(shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED]) for label in range(len(faces.emotions))
+    ]
+    per_emotion = [faces.take(index) for index in members]
     medians = [jnp.median(judge(teachers.discriminator, f.images, f.emotion)) for f in per_emotion]
-    size = config.evolve
     say(f"{size.generations} generations x {len(medians)} emotions x {size.islands} islands x {size.population}")
     found = evolve_latents(
         key_for(size.seed, "evolve"),
@@ -143,17 +204,15 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:
-    """Decode each method's latents with the generator teacher, which is all of the training that is read."""
-    from depthjax.sampling import decode, latents_of, write_samples
-    from depthjax.train.checkpoint import restore_generator
+    """Write each method's faces; of our training, only the generator teacher is read."""
+    from depthjax.sampling import draw, write_samples
 
-    variables, _ = restore_generator(workdir / "checkpoints", config=config)
     folders = []
     for method in config.sample.methods:
-        source = latents_of(method, config, workdir)
+        drawn = draw(method, config, workdir)
         folders.append(workdir / "samples" / method)
-        write_samples(folders[-1], decode(config, variables, source), source, config.data.emotions)
-        counts = np.bincount(source.emotion, minlength=len(config.data.emotions))
+        write_samples(folders[-1], drawn, config.data.emotions)
+        counts = np.bincount(drawn.emotion, minlength=len(config.data.emotions))
         named = ", ".join(f"{n} {e}" for n, e in zip(counts, config.data.emotions, strict=True) if n)
         say(f"{method}: {named} in {folders[-1]}")
         if counts.max() < config.sample.count:
@@ -181,11 +240,56 @@ def report(config: Config, workdir: Path, say: Say) -> list[Path]:
     return [write_report(workdir)]
 
 
+def with_export_sets(config: Config, workdir: Path) -> Config:
+    """The config with every set that is there in `export.sets`, if none was named."""
+    known = ("real", *config.sample.methods)
+    for name in config.export.sets:
+        if name not in known:
+            raise UserError(f"export.sets: '{name}' is not one of {', '.join(known)} (real, and sample.methods)")
+    there = [name for name in known if stages.is_done("prepare" if name == "real" else "sample", config, workdir)]
+    sets = tuple(dict.fromkeys(config.export.sets)) or tuple(there)
+    if not sets:
+        raise UserError(f"{workdir} holds no faces of these settings to export: run --stages=prepare,export")
+    return dataclasses.replace(config, export=dataclasses.replace(config.export, sets=sets))
+
+
+def export(config: Config, workdir: Path, say: Say) -> list[Path]:
+    """Write each set as images, arrays, point clouds or meshes for other programs."""
+    from depthjax.export.run import write_set
+
+    return [
+        write_set(_export_set(name, config, workdir), workdir / "export", config.export.formats, progress=say)
+        for name in config.export.sets
+    ]
+
+
+def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
+    from depthjax.data import load
+    from depthjax.data.crop import CROP_SHAPE
+    from depthjax.export.sets import real_set, sample_set
+    from depthjax.sampling import read_samples
+
+    if name == "real":
+        stored = load.stored(config.data, workdir / "data")
+        return real_set(config.data, stored, fingerprint=stages.fingerprint("prepare", config))
+    rendered = config.data.source == "depth_heads"  # whose shape is known without opening what prepare stored
+    return sample_set(
+        config.data,
+        read_samples(workdir / "samples" / name, config),
+        method=name,
+        crop_shape=CROP_SHAPE if rendered else load.stored(config.data, workdir / "data").shape,
+        seed=config.evolve.seed if name == "cdcgan_kd_ga" else config.sample.seed,
+        fingerprint=stages.fingerprint("sample", config),
+    )
+
+
 RUNNERS: dict[str, Callable[[Config, Path, Say], list[Path]]] = {
     "prepare": prepare,
     "train": train,
+    "baselines": baselines,
     "evolve": evolve,
     "sample": sample,
     "evaluate": evaluate,
     "report": report,
+    "export": export,
 }

@@ -11,15 +11,16 @@ import jax
 import numpy as np
 from PIL import Image
 
+from depthjax.baselines.batches import decoded
+from depthjax.baselines.methods import BASELINES
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import key_for
+from depthjax.train.checkpoint import restore_generator
 from depthjax.train.state import networks
-
-IMAGES_AT_ONCE = 100
 
 
 class Latents(NamedTuple):
@@ -27,6 +28,14 @@ class Latents(NamedTuple):
 
     latents: np.ndarray
     emotion: np.ndarray
+
+
+class Drawn(NamedTuple):
+    """Faces of a method: images (n, h, w) in [-1, 1], emotion (n,), latents (n, d), d = 0 where there are none."""
+
+    images: np.ndarray
+    emotion: np.ndarray
+    latents: np.ndarray
 
 
 def random_latents(config: Config) -> Latents:
@@ -62,30 +71,34 @@ def _wanted(config: Config) -> list[int]:
     return [config.data.emotions.index(e) for e in (config.sample.emotions or config.data.emotions)]
 
 
+def draw(method: str, config: Config, workdir: Path) -> Drawn:
+    """Faces of a method, by its name in the config: latents through the teacher generator, or a baseline's own way."""
+    if method in BASELINES:
+        wanted = _wanted(config)
+        emotion = np.repeat(np.array(wanted, np.int32), config.sample.count)
+        key = key_for(config.sample.seed, f"sample {method}")
+        images = BASELINES[method].sample(key, config, workdir / "baselines" / method, emotion)
+        return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
+    source = latents_of(method, config, workdir)
+    variables, _ = restore_generator(workdir / "checkpoints", config=config)
+    return Drawn(decode(config, variables, source), source.emotion, source.latents)
+
+
 def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
     """(n, h, w) float32 images in [-1, 1] of the teacher generator in evaluation mode."""
-    generator = networks(config).generator
-    apply = jax.jit(lambda variables, z, e: generator.apply(variables, z, e, train=False))
-    padding = -len(source.latents) % IMAGES_AT_ONCE  # one shape, one compilation
-    latents = np.pad(source.latents, ((0, padding), (0, 0)))
-    emotion = np.pad(source.emotion, (0, padding))
-    batches = [
-        np.asarray(apply(variables, latents[i : i + IMAGES_AT_ONCE], emotion[i : i + IMAGES_AT_ONCE]), np.float32)
-        for i in range(0, len(latents), IMAGES_AT_ONCE)
-    ]
-    return np.concatenate(batches)[: len(source.latents)]
+    return decoded(networks(config).generator, variables, source.latents, source.emotion)
 
 
-def write_samples(folder: Path, images: np.ndarray, source: Latents, emotions: tuple[str, ...]) -> None:
+def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None:
     """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    grey = np.rint((images + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    for label in np.unique(source.emotion):
+    grey = np.rint((drawn.images + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    for label in np.unique(drawn.emotion):
         (temporary / emotions[label]).mkdir(parents=True)
-        for number, image in enumerate(grey[source.emotion == label]):
+        for number, image in enumerate(grey[drawn.emotion == label]):
             Image.fromarray(image).save(temporary / emotions[label] / f"{number:05d}.png")
-    write_arrays(temporary / "samples.npz", images=images, emotion=source.emotion, latents=source.latents)
+    write_arrays(temporary / "samples.npz", **drawn._asdict())
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
 

@@ -6,41 +6,83 @@ from pathlib import Path
 
 from depthjax import __version__
 from depthjax.config import Config, to_dict
-from depthjax.files import digest, read_json, write_json
+from depthjax.files import digest, read_json, tree_digest, write_json
+
+LAYOUT = 2  # of the work folder; raised when a stage comes to write other files
 
 # Stage: the config sections it reads, and the stages whose files it reads.
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "prepare": (("data",), ()),
     "train": (("data", "model", "train"), ("prepare",)),
+    "baselines": (("data", "model", "train", "baselines"), ("prepare",)),
     "evolve": (("evolve",), ("train",)),
-    "sample": (("sample",), ("train", "evolve")),
+    "sample": (("sample",), ("train", "baselines", "evolve")),
     "evaluate": (("evaluate",), ("prepare", "sample")),
-    "report": ((), ("prepare", "train", "evolve", "sample", "evaluate")),
+    "report": ((), ("prepare", "train", "baselines", "evolve", "sample", "evaluate")),
 }
+# Run only when asked for by name.
+OPTIONAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"export": (("export",), ("prepare", "sample"))}
+KNOWN = STAGES | OPTIONAL
+
+
+def inputs(stage: str, config: Config) -> tuple[str, ...]:
+    """The stages whose files this one reads, with these settings: an export those of the sets that it is to write."""
+    before = KNOWN[stage][1]
+    if stage != "export":
+        return before
+    of_sets = {"prepare" if name == "real" else "sample" for name in config.export.sets}
+    return tuple(name for name in before if name in of_sets)
 
 
 def fingerprint(stage: str, config: Config) -> str:
     """A sha256 of all that the stage's files depend on: its settings, those of the stages before it, the version."""
-    sections, before = STAGES[stage]
+    sections, before = KNOWN[stage][0], inputs(stage, config)
     settings = to_dict(config)
-    return digest(__version__, stage, {s: settings[s] for s in sections}, [fingerprint(b, config) for b in before])
+    return digest(
+        __version__, LAYOUT, stage, {s: settings[s] for s in sections}, [fingerprint(b, config) for b in before]
+    )
 
 
 def is_done(stage: str, config: Config, workdir: Path) -> bool:
-    """Whether the stage finished with these settings and all its files are still there."""
+    """Whether the stage finished with these settings and faces, and all its files are still there."""
     path = _stamp(workdir, stage)
     if not path.exists():
         return False
     stamp = read_json(path)
-    return stamp.get("fingerprint") == fingerprint(stage, config) and all(
-        (workdir / name).exists() for name in stamp["outputs"]
+    faces = faces_state(stage, config, workdir)
+    return (
+        stamp.get("fingerprint") == fingerprint(stage, config)
+        and faces in (stamp.get("faces", ""), None)
+        and all((workdir / name).exists() for name in stamp["outputs"])
     )
 
 
-def mark_done(stage: str, config: Config, workdir: Path, *, outputs: list[Path], seconds: float) -> None:
-    """Stamp a stage that has finished; `outputs` are files or folders inside `workdir`."""
+def faces_state(stage: str, config: Config, workdir: Path) -> str | None:
+    """What tells the user's own faces, as the stage finds them, from others: prepare in their folder, others in `data`.
+
+    Empty for rendered faces. None where it cannot be told: a folder that is gone is no reason to do anything again.
+    """
+    if config.data.source == "depth_heads":
+        return ""
+    if stage == "prepare":
+        folder = Path(config.data.path)
+        return tree_digest(folder) if folder.is_dir() else None
+    prepared = _stamp(workdir, "prepare")
+    return str(read_json(prepared).get("faces", "")) if prepared.exists() else None
+
+
+def mark_done(
+    stage: str, config: Config, workdir: Path, *, outputs: list[Path], seconds: float, faces: str | None = ""
+) -> None:
+    """Stamp a stage that has finished.
+
+    Args:
+        outputs: files or folders inside `workdir`.
+        faces: `faces_state` before the stage began.
+    """
     names = [str(path.relative_to(workdir)) for path in outputs]
-    stamp = {"fingerprint": fingerprint(stage, config), "seconds": round(seconds, 2), "outputs": names}
+    done = {"fingerprint": fingerprint(stage, config), "faces": faces or ""}
+    stamp = done | {"seconds": round(seconds, 2), "outputs": names}
     write_json(_stamp(workdir, stage), stamp)
 
 

@@ -152,11 +152,11 @@ def test_the_report_can_be_written_from_a_part(copy):
 
 
 def test_damaged_faces_are_named(copy, capsys):
-    path = copy / "real" / "train.npz"
+    path = copy / "real" / "train" / "images.npy"
     path.write_bytes(path.read_bytes()[:1000])
     assert launch(copy, "--stages=evolve", "--config.evolve.generations=4") == 1
     error = capsys.readouterr().err
-    assert "train.npz is damaged" in error and error.count("\n") == 1
+    assert "images.npy is damaged" in error and error.count("\n") == 1
 
 
 def test_a_folder_that_may_not_be_written_is_one_line(tmp_path, capsys):

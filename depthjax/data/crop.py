@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import jax
-import jax.numpy as jnp
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import jax
 
 CROP_SHAPE = (200, 128)  # height, width
 CROP_WIDTH_MM = 180.0
 NOSE_ROW = 114.0  # row of the nose tip: 160 mm of forehead and hair above it, 121 mm of chin and neck below
 FACE_ROWS = slice(56, 184)  # of the crop: the square from the brow to the chin, mouth open
+FACE_MIDDLE = 0.6  # the middle of that square, as a share of the crop's height
+NOSE_ROWS, NOSE_COLUMNS = (0.48, 0.66), (44 / 128, 84 / 128)  # where the nose tip is looked for, as shares of the crop
+NOSE_RANK = 20 / 1440  # of the returns there, ordered by nearness, as a share
 EDGE_MM = 30.0  # depths further apart than this are not interpolated
 
 
@@ -25,6 +31,8 @@ def crop_face(frame: jax.Array, nose: jax.Array, *, pixel_mm: jax.Array) -> jax.
     Returns:
         CROP_SHAPE uint16 mm.
     """
+    import jax.numpy as jnp  # here, so that processes that only read files start without JAX
+
     step = CROP_WIDTH_MM / CROP_SHAPE[1] / pixel_mm
     y = nose[1] + (jnp.arange(CROP_SHAPE[0]) - NOSE_ROW) * step
     x = nose[0] + (jnp.arange(CROP_SHAPE[1]) - (CROP_SHAPE[1] - 1) / 2) * step
@@ -40,38 +48,54 @@ def crop_face(frame: jax.Array, nose: jax.Array, *, pixel_mm: jax.Array) -> jax.
 
 
 def _within(index: jax.Array, size: int) -> jax.Array:
-    return jnp.clip(index, 0, size - 1)
+    return index.clip(0, size - 1)
 
 
 def nose_distance(crops: np.ndarray) -> np.ndarray:
     """Distance of the nose tip in each crop.
 
-    The 20th nearest return around the nose, not the nearest: noise and flying pixels come closer than any skin.
+    Not the nearest return around the nose but the 20th nearest (in a crop of 200x128): noise and flying pixels come
+    closer than any skin. The region and the rank are shares of the image, so that any size is measured alike.
 
     Args:
-        crops: (n, 200, 128) uint16 mm, 0 is no return.
+        crops: (n, height, width) uint16 mm, 0 is no return.
     Returns:
-        (n,) float32 mm; 0 where the region has fewer than 20 returns.
+        (n,) float32 mm; 0 where the region has fewer returns than that.
     """
-    region = crops[:, int(NOSE_ROW) - 18 : int(NOSE_ROW) + 18, 44:84].reshape(len(crops), -1).astype(np.float32)
+    height, width = crops.shape[1:]
+    rows, columns = (slice(round(size * low), round(size * high)) for size, low, high in
+                     ((height, *NOSE_ROWS), (width, *NOSE_COLUMNS)))  # fmt: skip
+    region = crops[:, rows, columns].reshape(len(crops), -1).astype(np.float32)
     region[region == 0] = np.inf
-    nearest = np.partition(region, 19, axis=1)[:, 19]
+    rank = max(1, round(region.shape[1] * NOSE_RANK))
+    nearest = np.partition(region, rank - 1, axis=1)[:, rank - 1]
     return np.where(np.isfinite(nearest), nearest, 0).astype(np.float32)
+
+
+def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the largest square about the middle of the face, within an image of this height and width."""
+    height, width = shape
+    side = min(height, width)
+    top = min(max(0, round(FACE_MIDDLE * height - side / 2)), height - side)
+    left = (width - side) // 2
+    return slice(top, top + side), slice(left, left + side)
 
 
 def to_square(crops: np.ndarray, resolution: int, *, crop: str) -> np.ndarray:
     """Crops in [-1, 1] to the networks' square by area averaging.
 
     Args:
-        crops: (n, 200, 128) float32 after the depth window.
-        crop: "full" squeezes the whole crop (the paper); "face" takes the 128x128 from brow to chin.
+        crops: (n, height, width) float32 after the depth window.
+        crop: "full" squeezes the whole crop (the paper); "face" takes the square from brow to chin (of a crop of
+            200x128: FACE_ROWS).
     Returns:
         (n, resolution, resolution) float32.
     """
-    cut = crops[:, FACE_ROWS] if crop == "face" else crops
-    rows = _area_weights(cut.shape[1], resolution)
-    columns = _area_weights(cut.shape[2], resolution)
-    return np.matmul(np.matmul(rows, cut), columns.T).astype(np.float32)
+    height, width = crops.shape[1:]
+    rows, columns = face_square((height, width)) if crop == "face" else (slice(None), slice(None))
+    cut = crops[:, rows, columns]
+    down, across = _area_weights(cut.shape[1], resolution), _area_weights(cut.shape[2], resolution)
+    return np.matmul(np.matmul(down, cut), across.T).astype(np.float32)
 
 
 def _area_weights(source: int, target: int) -> np.ndarray:

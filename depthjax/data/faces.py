@@ -47,17 +47,31 @@ class DepthFaces:
         return self.window.to_mm(self.images)
 
 
-def split_by_subject(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[DepthFaces, DepthFaces]:
-    """Train and test sets with no person on both sides.
+def held_out_people(subject: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
+    """(n,) bool: the faces of the people who are tested on.
 
     Args:
+        subject: (n,) labels.
         test_fraction: of the people, rounded, at least one.
         seed: chooses the people; the order of the faces does not.
     """
-    people = np.unique(faces.subject)
+    people = np.unique(subject)
     count = min(max(1, round(test_fraction * len(people))), len(people) - 1)
-    held_out = np.random.default_rng(seed).permutation(people)[:count]
-    test = np.isin(faces.subject, held_out)
+    return np.isin(subject, np.random.default_rng(seed).permutation(people)[:count])
+
+
+def held_out_images(emotion: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
+    """(n,) bool: the images that are tested on, that share of each emotion, at least one."""
+    rng, test = np.random.default_rng(seed), np.zeros(len(emotion), bool)
+    for label in range(emotion.max() + 1):
+        members = rng.permutation(np.flatnonzero(emotion == label))
+        test[members[: max(1, round(test_fraction * len(members)))]] = True
+    return test
+
+
+def split_by_subject(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[DepthFaces, DepthFaces]:
+    """Train and test sets with no person on both sides; see `held_out_people`."""
+    test = held_out_people(faces.subject, test_fraction, seed)
     return faces.take(~test), faces.take(test)
 
 
@@ -66,8 +80,5 @@ def split_by_image(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[
 
     This is the published protocol: one person's frames fall on both sides.
     """
-    rng, test = np.random.default_rng(seed), np.zeros(len(faces), bool)
-    for label in range(len(faces.emotions)):
-        members = rng.permutation(np.flatnonzero(faces.emotion == label))
-        test[members[: max(1, round(test_fraction * len(members)))]] = True
+    test = held_out_images(faces.emotion, test_fraction, seed)
     return faces.take(~test), faces.take(test)

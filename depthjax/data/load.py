@@ -1,4 +1,4 @@
-"""Where faces enter a run: prepared once as a stored set, then read as `DepthFaces`."""
+"""Where faces enter a run: stored once, whatever their source, then read as millimetres or as `DepthFaces`."""
 
 from __future__ import annotations
 
@@ -8,78 +8,156 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import CROP_SHAPE, nose_distance, to_square
-from depthjax.data.faces import DepthFaces, split_by_image, split_by_subject
+from depthjax.data.faces import DepthFaces, held_out_images, held_out_people
+from depthjax.data.squares import square_images
+from depthjax.data.stored import StoredFaces, read_stored
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
+from depthjax.files import digest, tree_digest
+
+# What the stored millimetres of one's own faces depend on; the rest of the section is about the networks' squares.
+READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "hole", "on_error")
 
 
 def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], None]) -> int:
-    """Store the set that `settings` describe under `folder`, whole or not at all.
+    """Store the set that `settings` describe under `folder`, whole or not at all; nothing, if it is there.
+
+    Faces of one's own are checked first, and stored anew when any of their files changed.
 
     Returns:
         The number of faces stored.
+    Raises:
+        UserError: the faces cannot be used, or the disk is full.
     """
-    import tensorflow_datasets as tfds  # takes seconds to import
+    store = _store_rendered if settings.source == "depth_heads" else _store_own
+    builder = store(settings, folder, progress)
+    return sum(split.num_examples for split in builder.info.splits.values())
 
-    builder = _builder(settings, folder)
-    # A set left half-written by a killed run has no dataset_info: the library would take it for another version.
-    if builder.data_path.exists() and not (Path(builder.data_path) / "dataset_info.json").exists():
-        shutil.rmtree(builder.data_path)
-    expected = settings.subjects * settings.frames * len(settings.emotions)
-    progress(f"rendering {expected} faces of {settings.subjects} people")
-    tfds.disable_progress_bar()
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
-        builder.download_and_prepare()
-    return int(builder.info.splits["faces"].num_examples)
+
+def stored(settings: configs.Data, folder: Path) -> StoredFaces:
+    """Open what `prepare` stored under `folder` for these settings.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    path = stored_folder(settings, folder)
+    if not (path / "dataset_info.json").exists():
+        raise UserError(f"{folder} does not hold the faces of this config: run --stages=prepare first")
+    return read_stored(path)
+
+
+def stored_folder(settings: configs.Data, folder: Path) -> Path:
+    """Where `prepare` stores the faces of these settings, under `folder`."""
+    return Path(_builder(settings, folder).data_path)
 
 
 def load(settings: configs.Data, folder: Path) -> DepthFaces:
-    """Read the stored set into the networks' square images.
+    """Read the stored set into the networks' square images, all in memory.
 
     Raises:
         UserError: the set is not there, or a face has no nose to measure from.
     """
-    builder = _builder(settings, folder)
-    if not (Path(builder.data_path) / "dataset_info.json").exists():
-        raise UserError(f"{folder} does not hold the faces of this config: run --stages=prepare first")
-    rows = list(builder.as_data_source(split="faces"))
-    rows.sort(key=lambda row: (row["subject"], row["emotion"], row["frame"]))  # the files hold them shuffled
-    crops = np.stack([row["depth"] for row in rows]).reshape(-1, *CROP_SHAPE)
-    labels = {k: np.array([row[k] for row in rows], np.int32) for k in ("emotion", "subject", "frame")}
+    faces = stored(settings, folder)
     return DepthFaces(
-        images=square_images(crops, settings),
+        images=square_images(faces.depth[:], settings),
+        emotion=faces.emotion,
+        subject=faces.subject,
+        frame=faces.frame,
         emotions=settings.emotions,
         window=DepthWindow(settings.near_mm, settings.far_mm),
-        **labels,
     )
 
 
-def square_images(crops: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """Millimetre crops (n, 200, 128) to the networks' (n, resolution, resolution) float32 in [-1, 1]."""
-    nose = nose_distance(crops)
-    if (nose == 0).any():
-        raise UserError(f"face {int(np.argmin(nose))} has no depth around its nose: remove it from the data")
-    window = DepthWindow(settings.near_mm, settings.far_mm)
-    return to_square(window.from_mm(crops, nose), settings.resolution, crop=settings.crop)
+def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndarray:
+    """(n,) bool: the faces that are tested on, by the configured protocol."""
+    if settings.split == "subject":
+        return held_out_people(faces.subject, settings.test_fraction, settings.seed)
+    return held_out_images(faces.emotion, settings.test_fraction, settings.seed)
 
 
 def split(faces: DepthFaces, settings: configs.Data) -> tuple[DepthFaces, DepthFaces]:
     """Train and test faces, by the configured protocol."""
-    chosen = split_by_subject if settings.split == "subject" else split_by_image
-    return chosen(faces, settings.test_fraction, settings.seed)
+    test = held_out(faces, settings)
+    return faces.take(~test), faces.take(test)
 
 
-def _builder(settings: configs.Data, folder: Path):  # type: ignore[no-untyped-def]  # tfds has no types
-    from depthjax.data.depth_heads import depth_heads_dataset_builder as depth_heads
+def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
+    builder = _builder(settings, folder)
+    expected = settings.subjects * settings.frames * len(settings.emotions)
+    if not _is_whole(builder):
+        progress(f"rendering {expected} faces of {settings.subjects} people")
+        _write(builder, settings)
+    return builder
 
-    parameters = {name: getattr(settings, name) for name in ("emotions", "subjects", "frames", "seed", "full_sequence")}
-    name = "{}_{subjects}x{frames}_seed{seed}".format("-".join(settings.emotions), **parameters)
-    name += "" if settings.full_sequence else "_expression"
-    builder_config = depth_heads.DepthHeadsConfig(name=name, description="of a run", **parameters)
+
+def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
+    from depthjax.data.checks import check
+
+    before = _builder(settings, folder)
+    listing = tree_digest(Path(settings.path))
+    if _is_whole(before) and before.info.metadata["listing"] == listing:
+        progress(f"{settings.path} is stored already, and has not changed")
+        return before
+    checked = check(settings, Path(settings.path), say=progress)
+    progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
+    builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
+    if _is_whole(builder):
+        shutil.rmtree(builder.data_path)  # of other files
+        builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
+    _write(builder, settings)
+    return builder
+
+
+def _is_whole(builder: Any) -> bool:
+    return (Path(builder.data_path) / "dataset_info.json").exists()
+
+
+def _write(builder: Any, settings: configs.Data) -> None:
+    """Let the library write the set, under another name until it is whole.
+
+    What a killed run left is removed first: without dataset_info the library would take it for another version.
+    """
+    import tensorflow_datasets as tfds  # takes seconds to import
+
+    path = Path(builder.data_path)
+    for left in (path, *path.parent.glob(f"*incomplete*{path.name}*")):
+        shutil.rmtree(left, ignore_errors=True)
+    tfds.disable_progress_bar()
+    downloads = None
+    if settings.source != "depth_heads":
+        downloads = tfds.download.DownloadConfig(manual_dir=settings.path)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
+            builder.download_and_prepare(download_config=downloads)
+    except (RuntimeError, OSError) as error:  # array_record's own, of a full disk or a file that may not grow
+        reason = " ".join(str(error).split(";")[0].split(": ", 1)[-1].split())
+        raise UserError(
+            f"{path.parent}: the faces could not be stored ({reason}): make room and run again; nothing half-written stays"
+        ) from None
+
+
+def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:
+    """The builder of this source; `own` are further fields of the config of one's own faces."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # a configuration of one's own is no reason for a warning
-    return depth_heads.Builder(data_dir=str(folder), config=builder_config, file_format="array_record")
+    place = {"data_dir": str(folder), "file_format": "array_record"}
+    if settings.source == "depth_heads":
+        from depthjax.data.depth_heads import depth_heads_dataset_builder as depth_heads
+
+        names = ("emotions", "subjects", "frames", "seed", "full_sequence")
+        parameters = {name: getattr(settings, name) for name in names}
+        name = "{}_{subjects}x{frames}_seed{seed}".format("-".join(settings.emotions), **parameters)
+        name += "" if settings.full_sequence else "_expression"
+        rendered = depth_heads.DepthHeadsConfig(name=name, description="of a run", **parameters)
+        return depth_heads.Builder(config=rendered, **place)
+    from depthjax.data.depth_folder import depth_folder_dataset_builder as depth_folder
+    from depthjax.data.ikfdb import ikfdb_dataset_builder as ikfdb
+
+    name = f"faces_{digest(*(str(getattr(settings, key)) for key in READ_BY))[:12]}"
+    read = ikfdb.IkfdbConfig if settings.source == "ikfdb" else depth_folder.DepthFolderConfig
+    builder = ikfdb.Builder if settings.source == "ikfdb" else depth_folder.Builder
+    return builder(config=read(name=name, description="of a run", settings=settings, **own), **place)

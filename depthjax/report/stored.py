@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from depthjax import files
+from depthjax.data.squares import read_squares
 from depthjax.errors import UserError
 
 METHOD_NAMES = {
@@ -74,7 +75,7 @@ def read_run(workdir: Path) -> Run:
         environment=_optional(workdir / "environment.json"),
         minutes=_minutes(workdir / "stages"),
         metrics=_metrics(workdir / "metrics.jsonl"),
-        train=_faces(workdir / "real" / "train.npz", ("images", "emotion", "subject", "frame")),
+        train=read_squares(workdir / "real" / "train") if (workdir / "real" / "train").exists() else None,
         samples=_samples(workdir / "samples", config.get("sample", {}).get("methods", [])),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
         evaluation=_optional(workdir / "evaluation.json"),

@@ -117,7 +117,9 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
     subject = np.tile(np.repeat(np.arange(people, dtype=np.int32), 2), count)
     frame = np.tile(np.arange(2, dtype=np.int32), people * count)
     real = {"images": fake_faces(len(labels), size, rng), "emotion": labels, "subject": subject, "frame": frame}
-    files.write_arrays(workdir / "real" / "train.npz", **real)
+    with files.replacing(workdir / "real" / "train" / "images.npy") as file:
+        np.save(file, real.pop("images"))
+    files.write_arrays(workdir / "real" / "train" / "labels.npz", **real, stored=np.arange(len(labels), dtype=np.int32))
     for method, noise in (("cdcgan_kd", 0.05), ("cdcgan_kd_ga", 0.03)):
         images = fake_faces(count * 9, size, rng, noise=noise)
         emotion = np.repeat(np.arange(count, dtype=np.int32), 9)

@@ -204,7 +204,8 @@ def test_without_one_stage_the_rest_is_still_shown(
         ("metrics.jsonl", '{"epoch":'),
         ("evolve/history.npz", "not a zip"),
         ("samples/cdcgan_kd/samples.npz", ""),
-        ("real/train.npz", "PK"),
+        ("real/train/images.npy", "PK"),
+        ("real/train/labels.npz", "PK"),
     ],
 )
 def test_damage_is_one_line_that_names_the_file(finished: Path, tmp_path: Path, name: str, content: str) -> None:

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from depthjax.config import EMOTIONS
 from depthjax.data.crop import CROP_SHAPE
+from depthjax.data.stored import features, parts
 
 
 @dataclasses.dataclass
@@ -27,29 +27,26 @@ class DepthHeadsConfig(tfds.core.BuilderConfig):
 class Builder(tfds.core.GeneratorBasedBuilder):
     """Depth faces of people who do not exist: 128x200 pixels, whole millimetres, 0 is no return."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012 (the base class declares it so)
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.1.0": "In order; with names of people and sources."}  # noqa: RUF012 (declared so by the base)
     BUILDER_CONFIGS = [DepthHeadsConfig(name="ikfdb_like", description="40 people, seven emotions")]  # noqa: RUF012
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(
-                {
-                    "depth": tfds.features.Tensor(shape=CROP_SHAPE, dtype=np.uint16, encoding="zlib"),
-                    "emotion": tfds.features.ClassLabel(names=list(self.builder_config.emotions)),
-                    "subject": np.int32,
-                    "frame": np.int32,
-                }
-            ),
+            features=features(CROP_SHAPE, self.builder_config.emotions),
             supervised_keys=("depth", "emotion"),
             homepage="https://static.makehumancommunity.org/",
+            disable_shuffling=True,
+            metadata=tfds.core.MetadataDict(subjects=[str(i) for i in range(self.builder_config.subjects)]),
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         del dl_manager  # nothing is downloaded: the head model comes with the package
-        return {"faces": self._generate_examples()}
+        config = self.builder_config
+        count = config.subjects * len(config.emotions) * config.frames
+        return parts(self._generate_examples(), count, CROP_SHAPE)
 
-    def _generate_examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _generate_examples(self) -> Iterator[dict[str, Any]]:
         from depthjax.data.generate import generate  # imports JAX: only when something is to be rendered
 
         config = self.builder_config
@@ -61,6 +58,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             full_sequence=config.full_sequence,
         ):
             for frame, depth in enumerate(shots.crops):
-                name = f"{shots.subject:05d}_{shots.emotion}_{frame:05d}"
+                source = f"seed {config.seed}, person {shots.subject}, {shots.emotion}, frame {frame}"
                 row = {"depth": depth, "emotion": shots.emotion, "subject": shots.subject, "frame": frame}
-                yield name, row
+                yield row | {"source": source}

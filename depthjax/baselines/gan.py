@@ -1,0 +1,73 @@
+"""The plain conditional DCGAN: our networks and our training, without teachers and without evolution.
+
+It is trained by the very loop of the stabilised GAN with both distillation weights at zero, so it takes the same steps
+of the same batches, and by default as many operations. An averaging decay of zero makes the teacher the student of
+this step: what is sampled, and drawn in the progress grids, is the student.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from depthjax.baselines import record
+from depthjax.baselines.batches import decoded
+from depthjax.baselines.seeds import host_seed
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.train.checkpoint import restore_generator
+from depthjax.train.loop import train
+from depthjax.train.state import networks
+
+STUDENT_FIELDS = ("epochs", "batch_size", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
+
+
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
+    """Train, going on from the last checkpoint in `folder`; more epochs go on from a finished training.
+
+    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does, and `fit.json` at the end.
+    The contract is that of `methods.Fit`.
+
+    Raises:
+        TrainingInterrupted: SIGTERM or SIGINT came; the state is saved.
+    """
+    plain = without_teachers(config, seed=host_seed(key))
+    settings, marks = _settings(plain), record.fingerprint(key, faces)
+    if record.is_finished(folder, settings, marks, longer="train.epochs"):
+        progress("fitted before, unchanged")
+        return
+    progress(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
+    record.reopen(folder)
+    state = train(plain, faces, folder)
+    record.finish(folder, settings, marks, steps=int(state.step))
+
+
+def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
+    """Standard normal latents through the student generator. The contract is that of `methods.Sample`."""
+    plain = without_teachers(config, seed=0)
+    record.require(folder, _settings(plain))
+    variables, _ = restore_generator(folder / "checkpoints", config=plain)
+    latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
+    return decoded(networks(plain).generator, variables, latents, emotion)
+
+
+def without_teachers(config: Config, *, seed: int) -> Config:
+    """The config of the plain GAN's own training."""
+    plain = replace(
+        config.train,
+        seed=seed,
+        epochs=config.baselines.gan_epochs or config.train.epochs,
+        ema_decay=0.0,
+        generator_kd_weight=0.0,
+        discriminator_kd_weight=0.0,
+        teacher_batch_stats="averaged",
+    )
+    return replace(config, train=plain)
+
+
+def _settings(plain: Config) -> record.Settings:
+    return record.settings_of(plain, "model", *(f"train.{name}" for name in STUDENT_FIELDS))

@@ -1,0 +1,89 @@
+"""A Gaussian mixture for each emotion, over the principal components of the pixels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from depthjax.baselines import record
+from depthjax.baselines.held_out import choose
+from depthjax.baselines.pixels import Space, fit_space, pixels_of
+from depthjax.baselines.seeds import host_seed
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.files import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
+
+FIELDS = (
+    "train.mirror",
+    "baselines.folds",
+    *(f"baselines.gmm_{name}" for name in ("pca", "components", "regularisation")),
+)
+
+Choice = tuple[int, float]  # Gaussians of an emotion, and what is added to their variances
+
+
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
+    """Choose the sizes by people held out, then fit all faces. The contract is that of `methods.Fit`.
+
+    Writes `fit.npz`: the space, and `weights` (classes, m), `means` (classes, m, k), `covariances` (classes, m, k, k).
+    """
+    settings, marks = record.settings_of(config, *FIELDS), record.fingerprint(key, faces)
+    if record.is_finished(folder, settings, marks):
+        progress("fitted before, unchanged")
+        return
+    base, seed = config.baselines, host_seed(key)
+    pixels = pixels_of(faces, mirror=config.train.mirror)
+
+    def density(known: np.ndarray, asked: np.ndarray, choice: Choice) -> np.ndarray:
+        return mixture(known, choice, seed).score_samples(asked)
+
+    choices = list(product(base.gmm_components, base.gmm_regularisation))
+    with threadpool_limits(1, "blas"):  # teams of threads take longer on matrices of this size
+        size, choice, nats = choose(pixels, density, sizes=base.gmm_pca, choices=choices, folds=base.folds, seed=seed)
+        space = fit_space(pixels.rows, size, seed=seed)
+        groups = [space.whiten(pixels.rows[pixels.emotion == label]) for label in range(len(faces.emotions))]
+        count = min(choice[0], *(len(group) for group in groups))
+        fitted = [mixture(group, (count, choice[1]), seed) for group in groups]
+    progress(f"{count} Gaussians an emotion, {len(space.scale)} components: {nats:.3f} nats a pixel on unseen people")
+    parameters = {
+        name: np.stack([getattr(m, f"{name}_") for m in fitted]) for name in ("weights", "means", "covariances")
+    }
+    write_arrays(folder / "fit.npz", **space._asdict(), **parameters)
+    record.finish(folder, settings, marks, pca=size, components=count, regularisation=choice[1], nats_a_pixel=nats)
+
+
+def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
+    """Draws of each emotion's mixture as faces, without residual noise. The contract is that of `methods.Sample`."""
+    record.require(folder, record.settings_of(config, *FIELDS))
+    stored, rng = read_arrays(folder / "fit.npz"), np.random.default_rng(host_seed(key))
+    space = Space(*(stored[name] for name in Space._fields))
+    coordinates = np.zeros((len(emotion), len(space.scale)))
+    for label in np.unique(emotion):
+        where = np.flatnonzero(emotion == label)
+        weights, means, covariances = (stored[name][label] for name in ("weights", "means", "covariances"))
+        component = rng.choice(len(weights), len(where), p=weights / weights.sum())
+        roots = np.linalg.cholesky(covariances)
+        noise = rng.standard_normal((len(where), len(space.scale)))
+        coordinates[where] = means[component] + np.einsum("nij,nj->ni", roots[component], noise)
+    return space.images(coordinates, (config.data.resolution, config.data.resolution))
+
+
+def mixture(coordinates: np.ndarray, choice: Choice, seed: int) -> GaussianMixture:
+    """The mixture of (n, k) whitened coordinates, of n Gaussians at most, full covariances."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    count, regularisation = min(choice[0], len(coordinates)), choice[1]
+    with warnings.catch_warnings():  # one that still moves is judged by its held-out likelihood like any other
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return GaussianMixture(count, reg_covar=regularisation, random_state=seed).fit(coordinates)

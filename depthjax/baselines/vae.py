@@ -1,0 +1,207 @@
+"""The conditional variational autoencoder, sampled from the Gaussians that its latents really follow.
+
+The latents of the training faces do not fill the prior: decoded from it, most faces fall between all that was learnt
+and come out deformed. So after training one Gaussian an emotion is fitted to the aggregate posterior and sampled
+instead (ex-post density estimation: Ghosh et al. 2020, arXiv 1903.12436, section 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from depthjax.baselines import record
+from depthjax.baselines.batches import AT_ONCE, decoded
+from depthjax.baselines.pixels import refuse_few
+from depthjax.baselines.seeds import host_seed
+from depthjax.baselines.trees import flat, nested
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+from depthjax.files import read_arrays, write_arrays
+from depthjax.models.dcgan import Generator
+from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
+from depthjax.train.feed import feed_for
+from depthjax.train.loop import refuse_unfit
+from depthjax.train.step import Batch, forward, mirrored, shuffled_batch
+
+FIELDS = ("model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size")
+OWN_FIELDS = ("vae_latent_size", "vae_width", "vae_lr")
+METRICS = ("loss", "reconstruction", "divergence")
+
+
+class Pair(NamedTuple):
+    """The same thing for both networks."""
+
+    encoder: Any
+    decoder: Any
+
+
+class State(NamedTuple):
+    """What training carries from step to step."""
+
+    step: jax.Array
+    params: Pair
+    batch_stats: Pair
+    opt_state: Any
+
+
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
+    """Train both networks, then fit the latents' Gaussians; a fit that was cut short starts over.
+
+    Writes `fit.npz`: the decoder's variables by path, `latent_mean` (classes, d) and `latent_root` (classes, d, d), the
+    Cholesky factor of the covariance. The contract is that of `methods.Fit`.
+
+    Raises:
+        UserError: besides, a loss that is not finite (nothing is stored).
+    """
+    refuse_unfit(config, faces)
+    refuse_few(faces)
+    settings, marks = _settings(config), record.fingerprint(key, faces)
+    if record.is_finished(folder, settings, marks):
+        progress("fitted before, unchanged")
+        return
+    state, metrics = train(key, config, faces, progress=progress)
+    means, roots = aggregate_posterior(config, state, faces)
+    decoder = {"params": state.params.decoder, "batch_stats": state.batch_stats.decoder}
+    write_arrays(folder / "fit.npz", latent_mean=means, latent_root=roots, **flat(decoder))
+    record.finish(folder, settings, marks, steps=int(state.step), **metrics)
+
+
+def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
+    """Draws of each emotion's Gaussian through the decoder. The contract is that of `methods.Sample`."""
+    record.require(folder, _settings(config))
+    stored = read_arrays(folder / "fit.npz")
+    means, roots = stored.pop("latent_mean"), stored.pop("latent_root")
+    noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1])))
+    latents = means[emotion] + np.einsum("nij,nj->ni", roots[emotion], noise)
+    return decoded(networks(config).decoder, nested(stored), latents.astype(np.float32), emotion)
+
+
+def networks(config: Config) -> Pair:
+    """The linen encoder and decoder of a config; the decoder is the GAN's generator in another size."""
+    classes, dtype = len(config.data.emotions), jnp.dtype(config.model.dtype)
+    return Pair(
+        Encoder(config.model.discriminator_width, config.baselines.vae_latent_size, classes, dtype),
+        Generator(config.data.resolution, config.baselines.vae_width, classes, dtype),
+    )
+
+
+def train(
+    key: jax.Array, config: Config, faces: DepthFaces, *, progress: Callable[[str], None]
+) -> tuple[State, dict[str, float]]:
+    """All epochs; the state, and the METRICS of the last dispatch."""
+    key_init, key_train = jax.random.split(key)
+    config = replace(config, train=replace(config.train, seed=host_seed(key)))  # the batches are of this key, too
+    epochs, per_epoch = epochs_of(config), len(faces) // config.train.batch_size
+    total, most = epochs * per_epoch, config.train.steps_per_dispatch
+    optimizer, feed = (
+        optax.adam(optax.cosine_decay_schedule(config.baselines.vae_lr, total)),
+        feed_for(config, faces, 0),
+    )
+    state = jax.jit(lambda k: init_state(k, config, optimizer))(key_init)
+    steps = jax.jit(make_steps(config, optimizer, key_train, streamed=feed.streamed), donate_argnums=0)
+    progress(f"{epochs} epochs of {per_epoch} steps")
+    for first in range(0, total, most):
+        last = min(first + most, total)
+        state, log = steps(state, feed.take(last - first), np.int32(last - first))
+        means = dict(zip(METRICS, map(float, log), strict=True))
+        if not np.isfinite(means["loss"]):
+            raise UserError(f"the VAE's loss is {means['loss']} by step {last}: lower --config.baselines.vae_lr")
+        if last * 10 // total > first * 10 // total:
+            progress(f"step {last}: " + ", ".join(f"{name} {value:.0f}" for name, value in means.items()) + " nats")
+    return state, means
+
+
+def init_state(key: jax.Array, config: Config, optimizer: optax.GradientTransformation) -> State:
+    """A fresh state."""
+    nets, size, emotion = networks(config), config.data.resolution, jnp.zeros(2, jnp.int32)
+    key_encoder, key_decoder = jax.random.split(key)
+    encoder = nets.encoder.init(key_encoder, jnp.zeros((2, size, size)), emotion, False)
+    decoder = nets.decoder.init(key_decoder, jnp.zeros((2, config.baselines.vae_latent_size)), emotion, False)
+    params = Pair(encoder["params"], decoder["params"])
+    stats = Pair(encoder["batch_stats"], decoder["batch_stats"])
+    return State(jnp.zeros((), jnp.int32), params, stats, optimizer.init(params))
+
+
+def make_update(
+    config: Config, optimizer: optax.GradientTransformation
+) -> Callable[[State, Batch, jax.Array], tuple[State, jax.Array]]:
+    """The learning rule: `update(state, batch, key)` → the next state and the step's METRICS, (3,) nats an image."""
+    nets = networks(config)
+
+    def loss_of(params: Pair, stats: Pair, batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
+        encoded, e_stats = forward(nets.encoder, params.encoder, stats.encoder, batch.images, batch.emotion)
+        posterior = Posterior(*encoded)
+        latents = reparameterised(key, posterior)
+        images, d_stats = forward(nets.decoder, params.decoder, stats.decoder, latents, batch.emotion)
+        reconstruction, kl = optimal_sigma_loss(batch.images, images), divergence(posterior).mean()
+        loss = reconstruction + kl
+        return loss, (Pair(e_stats, d_stats), jnp.stack([loss, reconstruction, kl]))
+
+    def update(state: State, batch: Batch, key: jax.Array) -> tuple[State, jax.Array]:
+        key_mirror, key_noise = jax.random.split(key)
+        batch = mirrored(key_mirror, batch) if config.train.mirror else batch
+        gradient, (stats, metrics) = jax.grad(loss_of, has_aux=True)(state.params, state.batch_stats, batch, key_noise)
+        change, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        return State(state.step + 1, optax.apply_updates(state.params, change), stats, opt_state), metrics
+
+    return update
+
+
+def make_steps(
+    config: Config, optimizer: optax.GradientTransformation, key: jax.Array, *, streamed: bool
+) -> Callable[[State, Batch, jax.Array], tuple[State, jax.Array]]:
+    """`steps(state, faces, count)` → the state `count` steps on, and the mean METRICS; as `train.step.make_steps`."""
+    update = make_update(config, optimizer)
+
+    def steps(state: State, faces: Batch, count: jax.Array) -> tuple[State, jax.Array]:
+        def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
+            state, total = carry
+            batch = jax.tree.map(lambda a: a[i], faces) if streamed else shuffled_batch(config, faces, state.step)
+            state, metrics = update(state, batch, jax.random.fold_in(key, state.step))
+            return state, total + metrics
+
+        state, total = jax.lax.fori_loop(0, count, body, (state, jnp.zeros(len(METRICS))))
+        return state, total / count
+
+    return steps
+
+
+def aggregate_posterior(config: Config, state: State, faces: DepthFaces) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (classes, d) and Cholesky factor (classes, d, d) of the latents of each emotion's faces.
+
+    The covariance of a mixture of all posteriors is that of their means plus the mean of their variances, which also
+    keeps it from being singular where faces are few. Mirrored faces count too if `train.mirror`.
+    """
+    encoder = networks(config).encoder
+    variables = {"params": state.params.encoder, "batch_stats": state.batch_stats.encoder}
+    encode = jax.jit(lambda images, emotion: encoder.apply(variables, images, emotion, False))
+    means, roots = [], []
+    for label in range(len(faces.emotions)):
+        images = faces.images[faces.emotion == label]
+        images = np.concatenate([images, images[:, :, ::-1]]) if config.train.mirror else images
+        cuts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
+        parts = [encode(cut, np.full(len(cut), label, np.int32)) for cut in cuts]
+        centre = np.concatenate([np.asarray(part.mean, np.float64) for part in parts])
+        spread = np.exp(np.concatenate([np.asarray(part.log_variance, np.float64) for part in parts]))
+        means.append(centre.mean(0))
+        roots.append(np.linalg.cholesky(np.cov(centre, rowvar=False) + np.diag(spread.mean(0))))
+    return np.stack(means), np.stack(roots)
+
+
+def epochs_of(config: Config) -> int:
+    """`baselines.vae_epochs`, or as many as the GAN's."""
+    return config.baselines.vae_epochs or config.train.epochs
+
+
+def _settings(config: Config) -> record.Settings:
+    own = (f"baselines.{name}" for name in OWN_FIELDS)
+    return record.settings_of(config, *FIELDS, *own) | {"baselines.vae_epochs": epochs_of(config)}

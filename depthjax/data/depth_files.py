@@ -1,0 +1,202 @@
+"""One depth file to its raw images: PNG, TIFF, NPY or NPZ, refused from the header where that is enough.
+
+No file is trusted: sizes are read before pixels, nothing is unpickled, stacks are read a row at a time.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz")
+MOST_PIXELS = 16 * 2**20
+LEAST_SIDE = 16  # pixels; a face in fewer has no expression
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+AGAIN = "export it again, or remove it"
+NAMES = ("depth", "images")  # of the array to take from an NPZ that holds several
+
+
+class Unfit(Exception):
+    """A file or image that cannot be used.
+
+    Attributes:
+        kind: a word or two, the same for all files with this fault.
+        what: the fault in this file.
+        todo: what its owner can do.
+    """
+
+    def __init__(self, kind: str, what: str, todo: str) -> None:
+        super().__init__(f"{what}: {todo}")
+        self.kind, self.what, self.todo = kind, what, todo
+
+
+class _Header(NamedTuple):
+    """Of an array in a file: images of this height and width, one after the other."""
+
+    count: int
+    shape: tuple[int, int]
+    dtype: np.dtype
+
+
+def read_images(path: Path) -> Iterator[np.ndarray]:
+    """The images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
+
+    Raises:
+        Unfit: it is no such file, or it holds what is no depth image. Rows of a stack come before a fault behind them.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise Unfit("not a file", "not a regular file", "remove it")
+        if status.st_size == 0:
+            raise Unfit("empty", "0 bytes", AGAIN)
+        with path.open("rb") as file:
+            yield from _READERS[path.suffix.lower()](file)
+    except Unfit:
+        raise
+    except OSError as error:
+        if error.errno is None:  # Pillow's, of a damaged file
+            raise _damaged(error) from None
+        raise Unfit("unreadable", f"cannot be read ({error.strerror})", "make it readable, or remove it") from None
+    except MemoryError:
+        raise Unfit("too large", "does not fit into memory", "cut it into smaller files") from None
+    except Exception as error:  # each decoder raises its own on damaged or hostile files
+        raise _damaged(error) from None
+
+
+def _damaged(error: Exception) -> Unfit:
+    reason = " ".join(str(error).split())[:80] or type(error).__name__
+    return Unfit("damaged", f"cannot be decoded ({reason})", AGAIN)
+
+
+def _refuse_size(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        todo = "crop it to the face, or remove it"
+        raise Unfit("too large", f"{width}x{height} pixels: more than {MOST_PIXELS // 2**20} megapixels", todo)
+    if min(height, width) < LEAST_SIDE:
+        todo = "remove it"
+        raise Unfit("too small", f"{width}x{height} pixels: smaller than {LEAST_SIDE}x{LEAST_SIDE}", todo)
+
+
+def _read_png(file: IO[bytes]) -> Iterator[np.ndarray]:
+    from PIL.PngImagePlugin import PngImageFile
+
+    header = file.read(26)
+    if not header.startswith(PNG_SIGNATURE):
+        raise Unfit("not a PNG", "named .png, but its bytes are no PNG", AGAIN)
+    width, height, bits, colour = struct.unpack(">IIBB", header[16:26])
+    _refuse_size(height, width)
+    if colour == 3:
+        raise _colour_mapped("a colour palette")
+    if colour != 0 and bits == 16:
+        raise _colour_mapped("16-bit colour")
+    if bits < 8:
+        raise Unfit("few levels", f"{bits}-bit: {2**bits} levels are no depth", "export 8 or 16 bits")
+    file.seek(0)
+    # Not Image.open: it would try its other decoders, and warn of sizes that are checked here.
+    with PngImageFile(file) as image:
+        if getattr(image, "is_animated", False):
+            raise Unfit("animated", f"an animation of {image.n_frames} frames", "save each frame as a file of its own")
+        yield _single_channel(np.asarray(image))
+
+
+def _read_tiff(file: IO[bytes]) -> Iterator[np.ndarray]:
+    from PIL.TiffImagePlugin import TiffImageFile
+
+    if file.read(4)[:2] not in (b"II", b"MM"):
+        raise Unfit("not a TIFF", "named .tif, but its bytes are no TIFF", AGAIN)
+    file.seek(0)
+    with TiffImageFile(file) as image:
+        _refuse_size(image.height, image.width)
+        if image.mode in ("P", "CMYK", "YCbCr", "LAB"):
+            raise _colour_mapped(f"{image.mode} colour")
+        if image.mode == "1":
+            raise Unfit("few levels", "1-bit: 2 levels are no depth", "export 8 or 16 bits")
+        if image.tag_v2.next:
+            raise Unfit("animated", "several images in one file", "save each image as a file of its own")
+        yield _single_channel(np.asarray(image))
+
+
+def _single_channel(pixels: np.ndarray) -> np.ndarray:
+    """Grey levels that were saved in several equal channels are grey levels; anything else is colour."""
+    if pixels.ndim == 2:
+        return _native(pixels)
+    colours = pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))]
+    opaque = pixels.shape[-1] in (1, 3) or (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
+    if not opaque or not (colours == colours[..., :1]).all():
+        raise _colour_mapped("colour pixels" if opaque else "transparent pixels")
+    return _native(colours[..., 0])
+
+
+def _colour_mapped(what: str) -> Unfit:
+    why = "a colour map is no depth: it cannot be turned back into millimetres"
+    return Unfit("colour", f"{what}: {why}", "export the depth itself, as one channel of 8 or 16 bits")
+
+
+def _native(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype.kind not in "uif":
+        raise Unfit("no numbers", f"holds {pixels.dtype} values", "save integers or floats")
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+
+
+def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
+    yield from _rows(file, _array_header(file))
+
+
+def _read_npz(file: IO[bytes]) -> Iterator[np.ndarray]:
+    if not zipfile.is_zipfile(file):
+        raise Unfit("not an NPZ", "named .npz, but its bytes are no complete NPZ", AGAIN)
+    with zipfile.ZipFile(file) as archive:
+        member = _choose_member(archive)
+        with archive.open(member) as array:
+            yield from _rows(array, _array_header(array))
+            array.read()  # to the end, where zipfile compares the checksum
+
+
+def _choose_member(archive: zipfile.ZipFile) -> str:
+    members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+    for name in NAMES:
+        if name in members:
+            return members[name]
+    if len(members) != 1:
+        held = ", ".join(sorted(members)[:5]) or "no array"
+        raise Unfit("several arrays", f"holds {held}", f"keep one array, or name the one to take '{NAMES[0]}'")
+    return next(iter(members.values()))
+
+
+def _array_header(file: Any) -> _Header:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise Unfit("no numbers", "holds Python objects, which are never unpickled here", "save a plain array")
+    if dtype.kind not in "uif":
+        raise Unfit("no numbers", f"holds {dtype} values", "save integers or floats")
+    if len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) == 3 and shape[-1] in (3, 4):
+        raise _colour_mapped(f"{shape[-1]} channels")
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise Unfit("no images", f"an array of shape {shape}", "save (height, width) or (images, height, width)")
+    if fortran:
+        raise Unfit("Fortran order", "saved column by column", "save np.ascontiguousarray(array)")
+    _refuse_size(*shape[-2:])
+    return _Header(1 if len(shape) == 2 else shape[0], (shape[-2], shape[-1]), dtype)
+
+
+def _rows(file: Any, header: _Header) -> Iterator[np.ndarray]:
+    size = header.shape[0] * header.shape[1] * header.dtype.itemsize
+    for row in range(header.count):
+        data = file.read(size)
+        if len(data) < size:
+            raise Unfit("damaged", f"ends in the middle of image {row} of {header.count}", AGAIN)
+        yield _native(np.frombuffer(data, header.dtype).reshape(header.shape))
+
+
+_READERS = {".png": _read_png, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": _read_npy, ".npz": _read_npz}

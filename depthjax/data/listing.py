@@ -1,0 +1,192 @@
+"""Which files of a folder are faces, and what their folders say of them: nothing is opened here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from depthjax.data.depth_files import SUFFIXES
+from depthjax.errors import UserError
+
+# Where the emotion's folder stands above a file: `Fear/x.png` (authors' release), `person/fear/x.png` (original).
+EMOTION_FIRST, SUBJECT_FIRST = 0, 1
+ORIGINAL_PATTERNS = ("{subject}/**{frame}", "{subject}/**{frame}*", "{subject}/**")
+SHOWN = 8  # names in a sentence
+IGNORED = ("thumbs.db", "desktop.ini")
+
+
+class Problem(NamedTuple):
+    """What keeps a file, or an image of it, from use.
+
+    Attributes:
+        path: within the folder, with unprintable characters escaped.
+        kind: the same word or two for all of this fault.
+        what: the fault.
+        todo: what its owner can do.
+    """
+
+    path: str
+    kind: str
+    what: str
+    todo: str
+
+
+class DepthFile(NamedTuple):
+    """A file of an emotion.
+
+    Attributes:
+        path: to open it by.
+        shown: within the folder, with unprintable characters escaped.
+        name: what `data.pattern` is applied to: the path within the emotion's folder (of the original IKFDB: with its
+            subject's folder for the emotion's), without the suffix.
+        emotion: its label.
+    """
+
+    path: Path
+    shown: str
+    name: str
+    emotion: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of the emotions asked for, in natural order, what is wrong already, and what to say of the rest."""
+
+    files: list[DepthFile]
+    problems: list[Problem]
+    notes: list[str]
+    layout: int
+
+
+def escape(name: str) -> str:
+    """A file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
+    return "".join(
+        c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode() for c in name
+    )
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A sorting key in which `f2` comes before `f10`."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split("([0-9]+)", name)]
+
+
+def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = False) -> Listing:
+    """Find the files of each emotion's folder.
+
+    Args:
+        root: holds a folder of each emotion (any case, if none has the very name).
+        subject_first: allow the emotions' folders within a folder of each person too (the original IKFDB).
+    Raises:
+        UserError: there is no such folder, or it lacks an emotion.
+    """
+    if not root.is_dir():
+        raise UserError(f"--config.data.path={escape(str(root))}: no such folder")
+    problems: list[Problem] = []
+    found = sorted(_walk(root, "", set(), problems), key=natural)
+    layout = _layout(found, emotions) if subject_first else EMOTION_FIRST
+    folders = Counter(parts[layout] for name in found if len(parts := name.split("/")) > layout + 1)
+    labels = _labels(folders, emotions, root)
+    named = [name for name in found if _folder(name, layout) in labels]
+    files = [_file(root, name, layout, labels) for name in named if Path(name).suffix.lower() in SUFFIXES]
+    problems = [p for p in problems if not p.path.count("/") or _is_asked_for(p.path, layout, labels)]
+    return Listing(sorted(files, key=lambda f: f.emotion), problems, _notes(found, named, folders, labels), layout)
+
+
+def _walk(folder: Path, within: str, seen: set[tuple[int, int]], problems: list[Problem]) -> Iterator[str]:
+    """Paths of files within the folder, links followed wherever they lead, no folder entered twice.
+
+    A folder that is reached a second time is a link in a circle, or its faces would count twice.
+    """
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            problems.append(Problem(escape(within), "link", "leads to a folder that is read already", "remove the link"))
+            return
+        seen.add((status.st_dev, status.st_ino))
+        with os.scandir(folder) as entries:
+            # Links last: a folder is read under its own name where it has one in this folder.
+            here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        problems.append(Problem(escape(within), "unreadable", what, "make it readable, or remove it"))
+        return
+    for entry in here:
+        if entry.name.startswith(".") or entry.name.lower() in IGNORED:
+            continue
+        name = f"{within}/{entry.name}" if within else entry.name
+        if _is_folder(entry):
+            yield from _walk(folder / entry.name, name, seen, problems)
+        else:
+            yield name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links that lead to each other: opening it will say so
+        return False
+
+
+def _layout(found: Sequence[str], emotions: Sequence[str]) -> int:
+    wanted = {e.lower() for e in emotions}
+    heads = {name.split("/")[0].lower() for name in found}
+    return EMOTION_FIRST if heads & wanted else SUBJECT_FIRST
+
+
+def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[str, int]:
+    """Label of each folder's name; an emotion's very name, else its name in any case."""
+    labels, missing = {}, []
+    for label, emotion in enumerate(emotions):
+        names = [emotion] if emotion in folders else [f for f in folders if f.lower() == emotion.lower()]
+        labels.update(dict.fromkeys(names, label))
+        missing += [] if names else [emotion]
+    if missing:
+        there = _shown_names(folders) or "no folder with files in it"
+        raise UserError(
+            f"--config.data.path={escape(str(root))}: no folder for {', '.join(map(escape, missing))}; there is {there}: "
+            "name the folders to take by --config.data.emotions=A,B"
+        )
+    return labels
+
+
+def _shown_names(names: Sequence[str] | Counter[str]) -> str:
+    ordered = sorted(names, key=natural)
+    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
+    return ", ".join(escape(name) for name in ordered[:SHOWN]) + more
+
+
+def _folder(name: str, layout: int) -> str | None:
+    parts = name.split("/")
+    return parts[layout] if len(parts) > layout + 1 else None
+
+
+def _is_asked_for(path: str, layout: int, labels: dict[str, int]) -> bool:
+    parts = path.split("/")
+    return len(parts) <= layout or parts[layout] in {escape(name) for name in labels}
+
+
+def _file(root: Path, name: str, layout: int, labels: dict[str, int]) -> DepthFile:
+    parts = name.split("/")
+    rest = "/".join(parts[:layout] + parts[layout + 1 :])
+    stem = rest.removesuffix(Path(rest).suffix)
+    return DepthFile(root / name, escape(name), stem, labels[parts[layout]])
+
+
+def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], labels: dict[str, int]) -> list[str]:
+    notes = []
+    others = [name for name in folders if name not in labels]
+    if others:
+        notes.append(f"left out, not in --config.data.emotions: {_shown_names(others)}")
+    loose = len(found) - sum(folders.values())
+    if loose:
+        notes.append(f"left out: {loose} files beside the folders of the emotions")
+    kinds = Counter(Path(name).suffix.lower() for name in named if Path(name).suffix.lower() not in SUFFIXES)
+    if kinds:
+        each = ", ".join(f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(SHOWN))
+        notes.append(f"left out: {each}; depth is read from {', '.join(SUFFIXES)}")
+    return notes

@@ -1,0 +1,105 @@
+"""Frames that look alike, grouped to stand for people where names say nothing of them.
+
+One person's frames of one clip follow each other closely; two people differ by more. Groups are chains of frames closer
+than a threshold that comes from the data, so that a split by group leaves no burst of one clip on both sides. They are
+no identities: a person may come apart into several groups, and people who look alike may share one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from depthjax.data.crop import nose_distance, to_square
+from depthjax.data.window import DepthWindow
+
+BOXES = 16  # a side
+RELIEF_MM = (-10.0, 60.0)  # the front of a face: its outline moves with the crop, not with the person
+ROWS, COLUMNS = (0.25, 0.85), (20 / 128, 108 / 128)  # of the image, from the brow to the chin
+COMPONENTS = 64  # of the boxes' 256 values; the others are noise
+SAMPLE = 512  # frames that the threshold is derived from
+NEAREST_SHARE = 0.95  # so many frames are grouped with the frame most like them ...
+RANDOM_SHARE = 1 / 3  # ... but none as far apart as this share of two frames drawn at random
+CHUNK = (1024, 8192)
+
+
+def relief_boxes(depth: np.ndarray) -> np.ndarray:
+    """What frames are compared by: box means of the face's relief, without its mean and tilt.
+
+    A head that turns a little, or sits a little farther off, stays the same.
+
+    Args:
+        depth: (n, height, width) uint16 camera millimetres with a nose, 0 is no return.
+    Returns:
+        (n, 256) float32 millimetres, scaled so that a Euclidean distance is the root mean square over the boxes.
+    """
+    height, width = depth.shape[1:]
+    rows, columns = (slice(round(size * low), round(size * high)) for size, (low, high) in
+                     ((height, ROWS), (width, COLUMNS)))  # fmt: skip
+    window = DepthWindow(*RELIEF_MM)
+    relief = window.to_mm(window.from_mm(depth[:, rows, columns], nose_distance(depth)))
+    boxes = to_square(relief, BOXES, crop="full").reshape(len(depth), -1)
+    y, x = np.meshgrid(*2 * [np.linspace(-1, 1, BOXES, dtype=np.float32)], indexing="ij")
+    planes = np.linalg.qr(np.stack([np.ones_like(x), x, y], -1).reshape(-1, 3))[0]
+    return (boxes - (boxes @ planes) @ planes.T) / BOXES
+
+
+def group_alike(boxes: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, float]:
+    """Groups of frames that hang together by near-duplicates.
+
+    Args:
+        boxes: (n, 256) of `relief_boxes`, n at least 2.
+        seed: of the sample that the threshold is derived from.
+    Returns:
+        (n,) int32 group numbers, in order of first appearance, and the threshold in mm.
+    """
+    points = _principal(boxes)
+    threshold = _threshold(points, np.random.default_rng(seed))
+    return _chains(points, threshold), threshold
+
+
+def _principal(boxes: np.ndarray) -> np.ndarray:
+    centred = boxes - boxes.mean(axis=0, keepdims=True)
+    return centred @ np.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]
+
+
+def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)
+
+
+def _threshold(points: np.ndarray, rng: np.random.Generator) -> float:
+    asked = rng.permutation(len(points))[:SAMPLE]
+    nearest, drawn = np.empty(len(asked)), []
+    for start in range(0, len(asked), 16):  # 16 frames against all: a few megabytes even for 100,000
+        chunk = asked[start : start + 16]
+        squared = _squared_distances(points[chunk], points)
+        squared[np.arange(len(chunk)), chunk] = np.inf
+        nearest[start : start + 16] = np.sqrt(np.maximum(squared.min(axis=1), 0))
+        others = squared[:, asked]
+        drawn.append(np.sqrt(np.maximum(others[np.isfinite(others)], 0)))
+    return float(min(np.quantile(nearest, NEAREST_SHARE), RANDOM_SHARE * np.median(np.concatenate(drawn))))
+
+
+def _chains(points: np.ndarray, threshold: float) -> np.ndarray:
+    """Connected components of "closer than the threshold", block by block of the distance matrix."""
+    count, (tall, wide) = len(points), CHUNK
+    label = np.arange(count)
+    for top in range(0, count, tall):
+        pairs = []
+        for left in range(top, count, wide):
+            squared = _squared_distances(points[top : top + tall], points[left : left + wide])
+            row, column = np.nonzero(squared <= threshold**2)
+            first, second = label[row + top], label[column + left]
+            apart = first != second
+            pairs.append(np.unique(first[apart] * count + second[apart]))
+        label = _merged(label, *np.divmod(np.concatenate(pairs), count))
+    order = np.unique(label, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(order[1]))
+    return rank[order[2]].astype(np.int32)
+
+
+def _merged(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(label), len(label)))
+    return connected_components(graph, directed=False)[1].astype(np.int64)[label]

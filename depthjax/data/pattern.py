@@ -1,0 +1,109 @@
+"""Subject and frame from a file's name, by a template such as `s{subject}_f{frame}`, and proposals of templates."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from depthjax.errors import ConfigError
+
+PLACES = {"{subject}": "(?P<subject>[^/]+)", "{frame}": "(?P<frame>[0-9]+)", "**": ".*?", "*": "[^/]*?"}
+COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
+          "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
+LOOKED_AT = 5000  # names, for a proposal
+LEAST_SHARE = 0.9  # of them that a proposal must match: a few files may be strays
+DIGITS = re.compile("[0-9]+")
+
+
+class Name(NamedTuple):
+    """What a name says: the person, and the frame's number if the template has one."""
+
+    subject: str
+    frame: int | None
+
+
+def compile_template(template: str) -> re.Pattern[str]:
+    """The regular expression of a template.
+
+    `{subject}` is any text within a folder's or file's name, `{frame}` digits, `*` any text within a name, `**` any
+    text across folders; all else stands for itself.
+
+    Raises:
+        ConfigError: no `{subject}`, one of the two named twice, or another word in braces.
+    """
+    where = f"--config.data.pattern={template}"
+    for word in re.findall(r"\{[^}]*\}?", template):
+        if word not in PLACES:
+            raise ConfigError(f"{where}: {word} means nothing; known: {{subject}}, {{frame}}, * and **")
+    if template.count("{subject}") != 1 or template.count("{frame}") > 1:
+        raise ConfigError(f"{where}: needs {{subject}} once, and {{frame}} at most once")
+    pieces = re.split(r"(\{subject\}|\{frame\}|\*\*|\*)", template)
+    return re.compile("".join(PLACES.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)
+
+
+def read_name(pattern: re.Pattern[str], name: str) -> Name | None:
+    """Subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
+    match = pattern.fullmatch(name)
+    if match is None:
+        return None
+    frame = match.groupdict().get("frame")
+    return Name(match["subject"], None if frame is None else int(frame))
+
+
+def propose(names: Sequence[tuple[int, str]], *, most: int = 3) -> list[str]:
+    """Templates that fit nearly all names, the likeliest first.
+
+    One fits if all but a tenth match it, at least two people come out, fewer than there are names, and no frame of a
+    person and an emotion comes out twice. Likeliest are those whose people appear in every emotion, with a number for
+    the frame.
+
+    Args:
+        names: emotion, and path within the emotion's folder without the suffix.
+    """
+    looked_at = names[:: -(-len(names) // LOOKED_AT) or 1]
+    candidates = dict.fromkeys([*_from_digits([name for _, name in looked_at]), *COMMON])
+    fits = [fit for template in candidates if (fit := _fit(template, looked_at)) is not None]
+    fits.sort(key=lambda fit: fit.score, reverse=True)
+    distinct = {fit.people: fit.template for fit in reversed(fits)}  # the likeliest of those that tell the same apart
+    return [fit.template for fit in fits if distinct[fit.people] == fit.template][:most]
+
+
+def _from_digits(names: Sequence[str]) -> list[str]:
+    """Templates with a run of digits for the subject and another for the frame, of names where only digits differ."""
+    usual = Counter(DIGITS.sub("\0", name) for name in names).most_common(1)[0][0]
+    literals = [re.sub(r"[*{}]", "*", text) for text in usual.split("\0")]
+    runs = range(len(literals) - 1)
+    chosen = [(subject, frame) for subject in runs for frame in (*runs, None) if frame != subject]
+    return [_fill(literals, subject, frame) for subject, frame in chosen]
+
+
+def _fill(literals: Sequence[str], subject: int, frame: int | None) -> str:
+    places = {subject: "{subject}", frame: "{frame}"}
+    return literals[0] + "".join(places.get(i, "*") + text for i, text in enumerate(literals[1:]))
+
+
+class _Fit(NamedTuple):
+    """A template that fits: how likely it is meant, and the number of each name's person (-1: does not match)."""
+
+    template: str
+    score: tuple[float, ...]
+    people: tuple[int, ...]
+
+
+def _fit(template: str, names: Sequence[tuple[int, str]]) -> _Fit | None:
+    pattern = compile_template(template)
+    read = [(emotion, read_name(pattern, name)) for emotion, name in names]
+    known = [(emotion, name.subject, name.frame) for emotion, name in read if name is not None]
+    numbers = {subject: i for i, subject in enumerate(dict.fromkeys(subject for _, subject, _ in known))}
+    if len(known) < LEAST_SHARE * len(names) or not 2 <= len(numbers) < len(names):
+        return None
+    framed = known[0][2] is not None
+    if framed and len(set(known)) < len(known):
+        return None
+    emotions = len({emotion for emotion, _, _ in known})
+    shared = len({(emotion, subject) for emotion, subject, _ in known}) / (len(numbers) * emotions)
+    subject_first = template.find("{subject}") < template.find("{frame}") or not framed
+    score = (len(known), round(shared, 2), framed, -template.count("*"), subject_first, -len(numbers))
+    return _Fit(template, score, tuple(-1 if name is None else numbers[name.subject] for _, name in read))

@@ -1,0 +1,87 @@
+"""The networks' square images of a part of the faces, in files that are mapped and not read: any number of them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from depthjax import config as configs
+from depthjax.data.crop import nose_distance, to_square
+from depthjax.data.stored import StoredFaces
+from depthjax.data.window import DepthWindow
+from depthjax.errors import UserError
+from depthjax.files import read_arrays, replacing, write_arrays
+
+CHUNK = 64  # faces that a thread makes at once
+LABELS = ("emotion", "subject", "frame", "stored")
+
+
+def square_images(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
+    """Camera millimetres (n, h, w) to the networks' (n, resolution, resolution) float32 in [-1, 1].
+
+    Raises:
+        UserError: a face has no nose to measure from.
+    """
+    nose = nose_distance(depth)
+    if (nose == 0).any():
+        raise UserError(f"face {int(np.argmin(nose))} has no depth around its nose: remove it from the data")
+    window = DepthWindow(settings.near_mm, settings.far_mm)
+    return to_square(window.from_mm(depth, nose), settings.resolution, crop=settings.crop)
+
+
+def write_squares(folder: Path, faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> list[Path]:
+    """Write the faces at `index` as `folder/images.npy` and `folder/labels.npz`, a few of them in memory at a time.
+
+    Args:
+        index: (k,) of the stored faces, in the order they are to have.
+    Returns:
+        The paths written. The labels are emotion, subject, frame and stored (the `index`), (k,) int32 each.
+    """
+    images, labels = folder / "images.npy", folder / "labels.npz"
+    shape = (len(index), settings.resolution, settings.resolution)
+    with replacing(images) as file:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in _chunks(faces, index, settings):
+            file.write(np.ascontiguousarray(chunk, "<f4").data)
+    columns = (faces.emotion[index], faces.subject[index], faces.frame[index], index.astype(np.int32))
+    write_arrays(labels, **dict(zip(LABELS, columns, strict=True)))
+    return [images, labels]
+
+
+def _chunks(faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> Iterator[np.ndarray]:
+    waiting: deque[Future[np.ndarray]] = deque()
+    cores = joblib.cpu_count()
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:  # array code: it lets other threads run
+        for start in range(0, len(index), CHUNK):
+            waiting.append(pool.submit(lambda i: square_images(faces.depth[i], settings), index[start : start + CHUNK]))
+            if len(waiting) > 2 * cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def read_squares(folder: Path) -> dict[str, np.ndarray]:
+    """What `write_squares` wrote: images (k, h, w) float32, mapped read-only, and the labels.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    path = folder / "images.npy"
+    labels = read_arrays(folder / "labels.npz")
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run --stages=prepare") from None
+    except Exception as error:  # a bad header, or fewer bytes than it says
+        raise UserError(f"{path} is damaged ({error}): delete it and run --stages=prepare") from None
+    whole = images.ndim == 3 and all(name in labels and labels[name].shape == images.shape[:1] for name in LABELS)
+    if not whole:
+        raise UserError(f"{path} and labels.npz beside it do not fit: delete them and run --stages=prepare")
+    return {"images": images, **{name: labels[name] for name in LABELS}}

@@ -1,0 +1,59 @@
+"""Work on files in fresh processes, results in order and never many of them waiting."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+import joblib
+
+from depthjax.errors import UserError
+
+FEW = 4  # tasks that are done sooner than processes start
+AHEAD = 4  # tasks a core that are done or under way before their turn
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def in_order(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """`map(function, tasks)` on all cores, at most a few results ahead of the reader.
+
+    A process is never forked, which is unsafe once JAX runs; fresh ones import the function's module alone.
+
+    Args:
+        function: of a module that is cheap to import.
+    Raises:
+        UserError: a process was killed, most likely for want of memory.
+    """
+    ahead = iter(tasks)
+    first = list(itertools.islice(ahead, FEW))
+    if len(first) < FEW or joblib.cpu_count() == 1:
+        yield from map(function, itertools.chain(first, ahead))
+        return
+    context, cores = multiprocessing.get_context("spawn"), joblib.cpu_count()
+    pool = ProcessPoolExecutor(cores, context, initializer=_begin)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for task in itertools.chain(first, ahead):
+            waiting.append(pool.submit(function, task))
+            if len(waiting) >= AHEAD * cores:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise UserError("a process that reads the faces was killed: is there enough memory? Then run again") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for these
+    threadpool_limits(1, "blas")

@@ -1,0 +1,170 @@
+"""What can be exported, in one form: real faces as the sensor saw them, and generated ones at a stated distance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from depthjax import config as configs
+from depthjax.data.crop import face_square, nose_distance
+from depthjax.data.faces import DepthFaces
+from depthjax.data.stored import StoredFaces
+from depthjax.data.window import DepthWindow
+from depthjax.errors import UserError
+
+STANDING_MM = 1000.0  # from the camera to the nose of a generated face, whose relief says nothing of distance
+FAR_MARGIN_MM = 1.0  # from the window's far edge: networks come close to +1 where nothing is, and never quite there
+
+
+class Camera(NamedTuple):
+    """A pinhole: focal lengths and principal point in pixels, and the distance of the nose tip in mm.
+
+    Pixel (column u, row v) at depth z mm is the point ((u - centre_x) z / focal_x, (v - centre_y) z / focal_y, z).
+    """
+
+    focal_x: float
+    focal_y: float
+    centre_x: float
+    centre_y: float
+    nose_mm: float
+
+
+class Face(NamedTuple):
+    """One face: (h, w) uint16 camera mm with 0 for no return, (h, w) float32 in [-1, 1], and its camera."""
+
+    depth: np.ndarray
+    image: np.ndarray
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Faces to export, read some at a time.
+
+    Attributes:
+        name: of the set, and of its folder.
+        emotion, subject: (n,) int32, indices into `emotions` and `subjects`.
+        frame: (n,) int32.
+        emotions, subjects: names, as the user gave them.
+        sources: (n,) where each face came from.
+        read: the faces of the given numbers.
+        shape: height and width.
+        window: what the values of `Face.image` mean.
+        seed: that the set was made with.
+        fingerprint: of the settings that the set was made with.
+    """
+
+    name: str
+    emotion: np.ndarray
+    subject: np.ndarray
+    frame: np.ndarray
+    emotions: tuple[str, ...]
+    subjects: tuple[str, ...]
+    sources: Sequence[str] | np.ndarray
+    read: Callable[[np.ndarray], list[Face]]
+    shape: tuple[int, int]
+    window: DepthWindow
+    seed: int
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.emotion)
+
+
+def camera_of(shape: tuple[int, int], nose_mm: float, span_mm: tuple[float, float]) -> Camera:
+    """The pinhole whose image of this height and width spans (height, width) `span_mm` at the nose.
+
+    The axis goes through the image's middle: what a crop does not tell is where it was cut from.
+    """
+    height, width = shape
+    focal_y, focal_x = height * nose_mm / span_mm[0], width * nose_mm / span_mm[1]
+    return Camera(focal_x, focal_y, (width - 1) / 2, (height - 1) / 2, nose_mm)
+
+
+def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -> FaceSet:
+    """The stored faces as they are, in camera millimetres."""
+    window = DepthWindow(settings.near_mm, settings.far_mm)
+    height, width = stored.shape
+    span = (settings.width_mm * height / width, settings.width_mm)
+
+    def read(index: np.ndarray) -> list[Face]:
+        depth = stored.depth[index]
+        nose = nose_distance(depth)
+        if (nose == 0).any():
+            source = stored.sources[index[int(np.argmin(nose))]]
+            raise UserError(f"{source}: no depth around its nose: remove it from the data and prepare again")
+        cameras = [camera_of(stored.shape, float(distance), span) for distance in nose]
+        return list(map(Face, depth, window.from_mm(depth, nose), cameras))
+
+    return FaceSet(
+        name="real",
+        emotion=stored.emotion,
+        subject=stored.subject,
+        frame=stored.frame,
+        emotions=stored.emotions,
+        subjects=stored.subjects,
+        sources=stored.sources,
+        read=read,
+        shape=stored.shape,
+        window=window,
+        seed=settings.seed,
+        fingerprint=fingerprint,
+    )
+
+
+def sample_set(
+    settings: configs.Data,
+    faces: DepthFaces,
+    *,
+    method: str,
+    crop_shape: tuple[int, int],
+    seed: int,
+    fingerprint: str,
+) -> FaceSet:
+    """A method's samples, put `STANDING_MM` from a camera.
+
+    Args:
+        crop_shape: height and width of the crops that the networks' squares were made from.
+    """
+    shape = (faces.images.shape[1], faces.images.shape[2])
+    camera = camera_of(shape, STANDING_MM, _square_span(settings, crop_shape))
+
+    def read(index: np.ndarray) -> list[Face]:
+        images = faces.images[index]
+        return [
+            Face(depth, image, camera) for depth, image in zip(_standing(images, faces.window), images, strict=True)
+        ]
+
+    numbers = [f"{number:05d}" for number in faces.subject]
+    return FaceSet(
+        name=method,
+        emotion=faces.emotion,
+        subject=np.arange(len(faces), dtype=np.int32),
+        frame=faces.frame,
+        emotions=faces.emotions,
+        subjects=tuple(numbers),
+        sources=[f"samples/{method}/samples.npz[{i}]" for i in range(len(faces))],
+        read=read,
+        shape=shape,
+        window=faces.window,
+        seed=seed,
+        fingerprint=fingerprint,
+    )
+
+
+def _square_span(settings: configs.Data, crop_shape: tuple[int, int]) -> tuple[float, float]:
+    """Millimetres at the nose that the networks' square spans, in height and width; it may squeeze the crop."""
+    rows, columns = face_square(crop_shape) if settings.crop == "face" else map(slice, crop_shape)
+    pixel_mm = settings.width_mm / crop_shape[1]
+    height, width = (len(range(size)[part]) for part, size in zip((rows, columns), crop_shape, strict=True))
+    return height * pixel_mm, width * pixel_mm
+
+
+def _standing(images: np.ndarray, window: DepthWindow) -> np.ndarray:
+    """[-1, 1] to uint16 camera millimetres; far and no return are 0."""
+    relief = window.to_mm(images)
+    depth = np.clip(np.rint(relief + STANDING_MM), 1, 2**16 - 1)
+    return np.where(relief > window.far_mm - FAR_MARGIN_MM, 0, depth).astype(np.uint16)

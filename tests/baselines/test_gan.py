@@ -1,0 +1,44 @@
+"""The plain GAN is the training loop with its teachers silenced."""
+
+import shutil
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from depthjax.baselines import gan
+from depthjax.files import read_json
+from depthjax.train import loop
+from depthjax.train.metrics_log import read_metrics
+
+
+def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
+    plain = gan.without_teachers(config, seed=gan.host_seed(jax.random.key(1)))
+    state = loop.train(plain, faces, fitted("gan"))  # finished: restored, not trained
+    jax.tree.map(np.testing.assert_array_equal, state.params, state.teacher_params)
+    jax.tree.map(np.testing.assert_array_equal, state.batch_stats, state.teacher_batch_stats)
+    assert int(state.step) == 60 * (96 // 24)
+
+
+def test_distillation_is_measured_but_weighs_nothing(fitted):
+    rows = read_metrics(fitted("gan") / "metrics.jsonl")
+    assert rows[-1]["step"] == 240
+    for row in rows:
+        np.testing.assert_allclose(row["g_loss"], row["g_adv"], rtol=1e-6)
+        np.testing.assert_allclose(row["d_loss"], (row["d_adv_real"] + row["d_adv_fake"]) / 2, rtol=1e-5)
+        assert row["g_kd"] > 0
+
+
+def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, monkeypatch):
+    folder, asked = shutil.copytree(fitted("gan"), tmp_path / "gan"), []
+
+    def restored(plain, faces, folder):
+        asked.append(plain)
+        return loop.starting_state(plain, folder / "checkpoints", loop.data_fingerprint(faces))
+
+    monkeypatch.setattr(gan, "train", restored)
+    longer = replace(config, baselines=replace(config.baselines, gan_epochs=90))
+    gan.fit(jax.random.key(1), longer, faces, folder, progress=lambda _: None)
+    assert [plain.train.epochs for plain in asked] == [90]
+    assert read_json(folder / "fit.json")["chosen"] == {"steps": 240}  # the checkpoint there was taken up
+    assert gan.without_teachers(config, seed=0).train.epochs == 60

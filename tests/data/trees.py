@@ -1,0 +1,88 @@
+"""Folders that look like a user's: small depth faces, and every way in which a file can be wrong."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SHAPE = (40, 32)
+EMOTIONS = ("neutral", "happiness", "fear")
+
+
+def face(subject: int, emotion: int = 0, frame: int = 0, shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    """Camera millimetres (h, w) uint16 of a bump with a nose, another for each label; 0 around it is no return."""
+    rng, (height, width) = np.random.default_rng([subject, emotion, frame]), shape
+    y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None] - np.array([0.57, 0.5])[:, None, None]
+    shape_rng = np.random.default_rng(subject)
+    breadth, nose, cheek = shape_rng.uniform(0.6, 1.4, 3)
+    relief = 250 * breadth * (x**2 + 0.5 * y**2) - 25 * nose * np.exp(-((x / 0.07) ** 2 + (y / 0.08) ** 2))
+    relief += 15 * cheek * np.sin(9 * breadth * x + 7 * y + subject) + 6 * emotion * np.exp(-(((y - 0.18) / 0.1) ** 2))
+    depth = 900 + relief + rng.normal(0, 0.6, shape)
+    return np.where(x**2 + 0.6 * y**2 < 0.2, np.round(depth), 0).astype(np.uint16)
+
+
+def tree(root: Path, *, subjects: int = 4, frames: int = 2, name: str = "s{}_f{}.png") -> Path:
+    """16-bit PNG: `root/EMOTION/s1_f0.png` and so on."""
+    for emotion, folder in enumerate(EMOTIONS):
+        for subject in range(1, subjects + 1):
+            for frame in range(frames):
+                path = root / folder / name.format(subject, frame)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(face(subject, emotion, frame)).save(path)
+    return root
+
+
+def png_header(width: int, height: int, bits: int = 8, colour: int = 0) -> bytes:
+    """A PNG that says its size and holds no pixels."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    """One file of each fault; returns the kind of problem by file name."""
+    good, other = face(90), face(91)
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("This is a note about the data.\n" * 10)
+    Image.fromarray(good).save(folder / "cut.png")
+    whole = (folder / "cut.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    moving = [Image.fromarray((face(92, frame=i) // 8).astype(np.uint8)) for i in range(3)]
+    moving[0].save(folder / "moving.png", save_all=True, append_images=moving[1:])
+    moving[0].save(folder / "pages.tif", save_all=True, append_images=moving[1:])
+    Image.fromarray(np.stack([good % 251, good % 13, good % 7], -1).astype(np.uint8)).save(folder / "colour.png")
+    Image.fromarray((good // 8).astype(np.uint8)).convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "pal.png")
+    Image.fromarray(np.zeros((1, 1), np.uint8)).save(folder / "dot.png")
+    (folder / "vast.png").write_bytes(png_header(20_000, 20_000))
+    np.lib.format.write_array_header_1_0(
+        (folder / "vast.npy").open("wb"), {"descr": "<u2", "fortran_order": False, "shape": (20_000, 20_000)}
+    )
+    np.save(folder / "nan.npy", np.where(good > 0, good / 1000, np.nan).astype(np.float32))
+    np.save(folder / "inf.npy", np.where(good > 0, good / 1000, np.inf).astype(np.float32))
+    Image.fromarray(np.full(SHAPE, 900, np.uint16)).save(folder / "flat.png")
+    Image.fromarray(np.zeros(SHAPE, np.uint16)).save(folder / "holes.png")
+    noseless = good.copy()
+    noseless[15:30, 8:24] = 0
+    Image.fromarray(noseless).save(folder / "noseless.png")
+    Image.fromarray(face(93, shape=(44, 32))).save(folder / "tall.png")
+    Image.fromarray((good // 8).astype(np.uint8)).save(folder / "grey.png")
+    np.save(folder / "objects.npy", np.array([{"depth": 1}]), allow_pickle=True)
+    np.save(folder / "fortran.npy", np.asfortranarray(np.stack([good, other])))
+    np.savez(folder / "two.npz", first=good, second=other)
+    np.save(folder / "stack_cut.npy", np.stack([good, other]))
+    (folder / "stack_cut.npy").write_bytes((folder / "stack_cut.npy").read_bytes()[:-99])
+    np.save(folder / "metres.npy", good.astype(np.float32))  # millimetres, read as metres
+    np.save(folder / "below.npy", good.astype(np.int16) - 1000)
+    (folder / "round.png").symlink_to("round2.png")
+    (folder / "round2.png").symlink_to("round.png")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    return {
+        "empty.png": "empty", "text.png": "not a PNG", "cut.png": "damaged", "moving.png": "animated",
+        "pages.tif": "animated", "colour.png": "colour", "pal.png": "colour", "dot.png": "too small",
+        "vast.png": "too large", "vast.npy": "too large", "nan.npy": "not finite", "inf.npy": "not finite",
+        "flat.png": "constant", "holes.png": "all holes", "noseless.png": "no nose", "tall.png": "other size",
+        "grey.png": "other unit", "objects.npy": "no numbers", "fortran.npy": "Fortran order",
+        "two.npz": "several arrays", "stack_cut.npy": "damaged", "metres.npy": "too far", "below.npy": "negative",
+        "round.png": "unreadable", "round2.png": "unreadable", "gone.png": "unreadable",
+    }  # fmt: skip
