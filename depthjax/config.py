@@ -113,13 +113,13 @@ class Baselines:
     methods: tuple[str, ...] = ()  # which to fit, of gan, vae, gmm, kde; name them in sample.methods as well
     gan_epochs: int | None = None  # none: train.epochs, the same number of steps and operations as ours
     vae_epochs: int | None = None  # none: train.epochs
-    vae_latent_size: int = 32
+    vae_latent_size: int = 16
     vae_width: int = 256  # channels of the decoder's first map; the encoder's are those of the discriminator
     vae_lr: float = 1e-3  # at the start of a cosine to zero
     folds: int = 4  # of people, held out in turn to choose what follows by their likelihood
     gmm_pca: tuple[int, ...] = (8, 16, 32, 64)  # principal components of the pixels, to choose from
     gmm_components: tuple[int, ...] = (1, 2, 4, 8)  # Gaussians of each emotion, to choose from
-    gmm_regularisation: tuple[float, ...] = (0.1, 0.3, 0.5)  # share of the variance of all faces, to choose from
+    gmm_regularisation: tuple[float, ...] = (0.03, 0.1, 0.3)  # share of the variance of all faces, to choose from
     kde_pca: tuple[int, ...] = (8, 16, 32, 64)
     kde_bandwidths: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)  # standard deviations of all faces
 
@@ -313,6 +313,24 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         ),
         (c.baselines.folds >= 2, "baselines.folds", "must be at least 2"),
         (c.baselines.vae_latent_size >= 1, "baselines.vae_latent_size", "must be at least 1"),
+        (
+            c.baselines.vae_width >= 16 and c.baselines.vae_width % 16 == 0,
+            "baselines.vae_width",
+            "must be a multiple of 16",
+        ),
+        (c.baselines.vae_lr > 0, "baselines.vae_lr", "must be above 0"),
+        (c.baselines.gan_epochs != 0, "baselines.gan_epochs", "must be at least 1, or none: as train.epochs"),
+        (c.baselines.vae_epochs != 0, "baselines.vae_epochs", "must be at least 1, or none: as train.epochs"),
+        *(
+            (bool(grid) and min(grid) >= least, f"baselines.{name}", f"must name values of at least {least}")
+            for name, grid, least in (
+                ("gmm_pca", c.baselines.gmm_pca, 1),
+                ("gmm_components", c.baselines.gmm_components, 1),
+                ("kde_pca", c.baselines.kde_pca, 1),
+                ("gmm_regularisation", c.baselines.gmm_regularisation, 0.0),
+                ("kde_bandwidths", c.baselines.kde_bandwidths, 1e-6),
+            )
+        ),
         (bool(c.sample.methods), "sample.methods", f"name at least one of {', '.join(known_methods)}"),
         (not unknown_methods, "sample.methods", f"{_listed(unknown_methods)} not among {', '.join(known_methods)}"),
         (not unfitted, "sample.methods", f"{_listed(unfitted)} not fitted: name it in baselines.methods as well"),

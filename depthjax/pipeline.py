@@ -40,8 +40,9 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
     workdir.mkdir(parents=True, exist_ok=True)
     if "train" in wanted:
         _refuse_other_training(config, workdir)
+    nothing_to_do = () if config.baselines.methods else ("baselines",)
     for stage in stages.KNOWN:
-        if stage in wanted:
+        if stage in wanted and stage not in nothing_to_do:
             _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
     return workdir / "report.html"
 

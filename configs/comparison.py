@@ -1,0 +1,20 @@
+"""Ours beside four other methods, at the size of the quick run: GAN, VAE, GMM, KDE, on the same faces.
+
+Command: python launch.py --config configs/comparison.py
+Device:  two CPU cores. The plain GAN takes as many steps as ours.
+"""
+
+from dataclasses import replace
+
+from configs import quick
+from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
+
+
+def get_config() -> Config:
+    base = quick.get_config()
+    return replace(
+        base,
+        name="comparison",
+        baselines=replace(base.baselines, methods=BASELINE_METHODS, vae_width=128, vae_epochs=50),
+        sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS)),
+    )
