@@ -15,7 +15,7 @@ from depthjax.config import Config, to_dict
 
 PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "evosax", "numpy", "scipy", "scikit-image", "scikit-learn",
-    "xgboost", "xgboost-cpu", "tensorflow-datasets",
+    "xgboost", "xgboost-cpu", "tensorflow-datasets", "grain", "array-record", "trimesh", "pillow",
 )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def write_points(path: Path, face: Face) -> None:
     import trimesh  # takes seconds to import
 
     points = back_project(face.depth, face.camera)[face.depth > 0]
-    _write_ply(path, trimesh.PointCloud(points))
+    # Without a point, the library can write a mesh but no cloud.
+    _write_ply(path, trimesh.PointCloud(points) if len(points) else trimesh.Trimesh(points))
 
 
 def write_mesh(path: Path, face: Face) -> None:

@@ -139,7 +139,7 @@ def _copies(evaluation: dict[str, Any], methods: list[str]) -> Verdict:
         verb = "is" if len(closer) == 1 else "are"
         words = f"{_names(closer)} {verb} closer to the training faces than real people are: look for copies."
     else:
-        words = "None is closer than real people are: no sign of copying by this measure."
+        words = "None is closer than real people by more than the intervals: no sign of copying by this measure."
     return Verdict("Copies", (*parts, words))
 
 
