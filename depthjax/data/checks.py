@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import nose_distance
-from depthjax.data.depth_files import Unfit, read_images
-from depthjax.data.listing import ORIGINAL_PATTERNS, SUBJECT_FIRST, DepthFile, Listing, Problem, escape, list_faces
-from depthjax.data.millimetres import to_millimetres, unit_of
-from depthjax.data.near_duplicates import group_alike, relief_boxes
+from depthjax.data.listing import ORIGINAL_PATTERNS, SUBJECT_FIRST, DepthFile, Listing, list_faces
+from depthjax.data.look import FILES_A_TASK, Face, depths, look
+from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import Name, compile_template, propose, read_name
+from depthjax.data.problems import CELL, Problem, escape, shorten, table
 from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
-SENSOR_SHAPE = (424, 512)  # a whole frame of a Kinect v2, in which the face is still to be found
-SHOWN = 20  # problems of a kind
-CELL = 60  # characters of a path in the table
-FILES_A_TASK = 32
 LEAST_SUBJECTS, LEAST_PEOPLE = 2, 4
 Say = Callable[[str], None]
-
-
-class Seen(NamedTuple):
-    """An image that can be used by itself: its row in the file, what tells it from others, what it is compared by."""
-
-    row: int
-    shape: tuple[int, int]
-    stored: str
-    digest: bytes
-    boxes: np.ndarray | None
-
-
-class Look(NamedTuple):
-    """What a look into a file found."""
-
-    seen: list[Seen]
-    problems: list[Problem]
-    rows: int
-
-
-class Face(NamedTuple):
-    """An image that is to be stored."""
-
-    file: DepthFile
-    seen: Seen
-    stack: bool
-
-    @property
-    def shown(self) -> str:
-        """Where it comes from, for people and for provenance."""
-        return f"{self.file.shown}, row {self.seen.row}" if self.stack else self.file.shown
 
 
 @dataclass(frozen=True)
@@ -85,9 +49,15 @@ class Checked:
         Raises:
             UserError: a file is no longer what it was when it was checked.
         """
-        for i, (face, depth) in enumerate(zip(self.faces, _depths(self.faces, settings), strict=True)):
+        for i, (face, depth) in enumerate(zip(self.faces, depths(self.faces, settings), strict=True)):
             labels = {"emotion": face.file.emotion, "subject": int(self.subject[i]), "frame": int(self.frame[i])}
             yield {"depth": depth, "source": face.shown, **labels}
+
+    def labels(self) -> dict[str, np.ndarray]:
+        """Every column of the stored set but the depth, (n,) each."""
+        emotion = np.array([face.file.emotion for face in self.faces], np.int32)
+        sources = np.array([face.shown for face in self.faces])
+        return {"emotion": emotion, "subject": self.subject, "frame": self.frame, "sources": sources}
 
 
 def check(settings: configs.Data, root: Path, *, say: Say) -> Checked:
@@ -120,67 +90,9 @@ def check(settings: configs.Data, root: Path, *, say: Say) -> Checked:
     return checked
 
 
-def look(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool) -> list[Look]:
-    """Look into some files; runs in a process of its own.
-
-    Args:
-        compare: also measure what near-duplicates are found by.
-    """
-    return [_look(file, settings, compare) for file in files]
-
-
-def _look(file: DepthFile, settings: configs.Data, compare: bool) -> Look:
-    seen: list[Seen] = []
-    problems: list[Problem] = []
-    rows = 0
-    try:
-        for row, raw in enumerate(read_images(file.path)):
-            rows += 1
-            try:
-                seen.append(_see(row, raw, settings, compare))
-            except Unfit as fault:
-                problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
-    except Unfit as fault:  # of the file: rows before the fault are not trusted either
-        return Look([], [Problem(file.shown, fault.kind, fault.what, fault.todo)], rows)
-    if rows == 1:
-        problems = [p._replace(path=file.shown) for p in problems]
-    return Look(seen, problems, rows)
-
-
-def _see(row: int, raw: np.ndarray, settings: configs.Data, compare: bool) -> Seen:
-    depth = face_of(raw, settings)
-    if not depth.any():
-        raise Unfit("all holes", "no pixel has a return", "remove it; or see --config.data.hole")
-    returns = depth[depth > 0]
-    if returns.min() == returns.max():
-        raise Unfit("constant", "every pixel has the same value", "remove it")
-    if nose_distance(depth[None])[0] == 0:
-        raise Unfit("no nose", "no depth around the nose (the middle of the image)", "crop it about the face; or remove it")
-    digest = hashlib.blake2b(depth.tobytes(), digest_size=16).digest()
-    boxes = relief_boxes(depth[None])[0] if compare else None
-    unit = unit_of(raw.dtype, settings.unit)
-    bits = f"{8 * raw.dtype.itemsize}-bit {'floats' if raw.dtype.kind == 'f' else 'integers'}"
-    return Seen(row, depth.shape, f"{bits} ({unit})", digest, boxes)
-
-
-def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """A stored image as a face in camera millimetres: found and cropped, if it is a whole frame of IKFDB's sensor.
-
-    Raises:
-        Unfit: it is no depth in the configured unit, or a frame without a face.
-    """
-    depth = to_millimetres(raw, settings)
-    if settings.source != "ikfdb" or depth.shape != SENSOR_SHAPE:
-        return depth
-    from depthjax.data.find_face import crop_from_frame
-
-    face = crop_from_frame(depth)
-    if face is None:
-        raise Unfit("no face", "no face found in the sensor's frame", "crop it to 128x200 yourself, or remove it")
-    return face
-
-
-def _look_into(files: Sequence[DepthFile], settings: configs.Data, *, compare: bool) -> tuple[list[Face], list[Problem]]:
+def _look_into(
+    files: Sequence[DepthFile], settings: configs.Data, *, compare: bool
+) -> tuple[list[Face], list[Problem]]:
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
     faces: list[Face] = []
     problems: list[Problem] = []
@@ -264,9 +176,9 @@ def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
         todo = "keep it under its one true emotion" if contradicted else "remove it"
         for face in same if contradicted else same[1:]:
             other = same[1] if face is same[0] else same[0]
-            problems.append(Problem(face.shown, "duplicate", f"the same pixels as {_cut(other.shown)}", todo))
-            dropped.add(face[:1] + (face.seen.row,))
-    return [face for face in faces if face[:1] + (face.seen.row,) not in dropped], problems
+            problems.append(Problem(face.shown, "duplicate", f"the same pixels as {shorten(other.shown)}", todo))
+            dropped.add((face.file.path, face.seen.row))
+    return [face for face in faces if (face.file.path, face.seen.row) not in dropped], problems
 
 
 def _tell(problems: Sequence[Problem], settings: configs.Data, root: Path, say: Say) -> None:
@@ -280,26 +192,6 @@ def _tell(problems: Sequence[Problem], settings: configs.Data, root: Path, say: 
             "go on without these files by --config.data.on_error=skip"
         )
     say(f"going on without these {len(problems)} (--config.data.on_error=skip)")
-
-
-def table(problems: Sequence[Problem]) -> list[str]:
-    """The problems as aligned lines, the first of each kind, and the count of each kind."""
-    kinds: dict[str, list[Problem]] = defaultdict(list)
-    for problem in problems:
-        kinds[problem.kind].append(problem)
-    rows = [("file", "what", "what to do")]
-    for kind in kinds.values():
-        rows += [(_cut(p.path), p.what, p.todo) for p in kind[:SHOWN]]
-        if len(kind) > SHOWN:
-            rows.append((f"... and {len(kind) - SHOWN} more: {kind[0].kind}", "", ""))
-    widths = [max(len(row[i]) for row in rows if row[1]) for i in range(2)]
-    lines = [f"  {file:<{widths[0]}}  {what:<{widths[1]}}  {todo}".rstrip() for file, what, todo in rows]
-    counts = ", ".join(f"{len(kind)} {name}" for name, kind in kinds.items())
-    return [*lines, f"{len(problems)} problems: {counts}"]
-
-
-def _cut(path: str) -> str:
-    return path if len(path) <= CELL else "..." + path[3 - CELL :]
 
 
 def _units(faces: Sequence[Face], settings: configs.Data) -> str:
@@ -342,14 +234,19 @@ def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
 
 def _grouped(faces: list[Face], say: Say) -> Checked:
     boxes = np.stack([face.seen.boxes for face in faces if face.seen.boxes is not None])
-    group, threshold = group_alike(boxes) if len(faces) > 1 else (np.zeros(1, np.int32), 0.0)
+    emotion = np.array([face.file.emotion for face in faces])
+    if len(faces) == 1:
+        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",), faces[0].seen.shape)
+    folders = [(face.file.path.parent, face.file.emotion) for face in faces]
+    follows = np.array([False, *(a == b for a, b in itertools.pairwise(folders))])
+    group, thresholds = group_alike(boxes, follows)
     sizes = np.bincount(group)
     say(
-        f"{len(sizes)} GROUPS OF NEAR-DUPLICATES (closer than {threshold:.2f} mm) STAND FOR PEOPLE; the largest holds "
-        f"{sizes.max()} of {len(faces)} frames. They keep a burst of one clip on one side of a split, but they are no "
-        "people: faces of one person may be on both sides, and scores flatter"
+        f"{len(sizes)} GROUPS OF NEAR-DUPLICATES STAND FOR PEOPLE (closer than {thresholds.tight:.2f} mm, or than "
+        f"{thresholds.wide:.2f} mm one after the other); the largest holds {sizes.max()} of {len(faces)} frames. They "
+        "keep a burst of one clip on one side of a split, but they are no people: faces of one person may be on both "
+        "sides, and scores flatter"
     )
-    emotion = np.array([face.file.emotion for face in faces])
     names = tuple(f"group {i}" for i in range(len(sizes)))
     return Checked([_light(face) for face in faces], group, _numbered(group, emotion), names, faces[0].seen.shape)
 
@@ -366,61 +263,11 @@ def _refuse_few_people(checked: Checked, settings: configs.Data, grouped: bool) 
     for label, emotion in enumerate(settings.emotions):
         if len(people[label]) < LEAST_SUBJECTS:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {len(people[label])} {who}, and at least {LEAST_SUBJECTS} are "
-                f"needed to test on someone else: add faces, or leave it out of --config.data.emotions{hint}"
+                f"'{escape(emotion)}' has usable faces of {len(people[label])} {who}, and at least {LEAST_SUBJECTS} "
+                f"are needed to test on someone else: add faces, or leave it out of --config.data.emotions{hint}"
             )
     if len(checked.subjects) < LEAST_PEOPLE:
         raise UserError(
             f"there are faces of {len(checked.subjects)} {who}, and at least {LEAST_PEOPLE} are needed to keep people "
             f"apart in the tests: add faces{hint}"
         )
-
-
-def _depths(faces: Sequence[Face], settings: configs.Data) -> Iterator[np.ndarray]:
-    """Every face in camera millimetres: single files by several processes, stacks row by row in this one."""
-    for stack, run in _runs(faces):
-        if stack:
-            yield from _convert_file(run, settings)
-        else:
-            tasks = (run[start : start + FILES_A_TASK] for start in range(0, len(run), FILES_A_TASK))
-            for depths in in_order(partial(convert, settings=settings), tasks):
-                yield from depths
-
-
-def _runs(faces: Sequence[Face]) -> Iterator[tuple[bool, list[Face]]]:
-    """Consecutive faces: of one stack, or of single files."""
-    run: list[Face] = []
-    for face in faces:
-        if run and (face.stack or run[-1].stack) and face.file.path != run[-1].file.path:
-            yield run[-1].stack, run
-            run = []
-        run.append(face)
-    if run:
-        yield run[-1].stack, run
-
-
-def convert(faces: Sequence[Face], *, settings: configs.Data) -> list[np.ndarray]:
-    """Single files to camera millimetres; runs in a process of its own."""
-    return [depth for face in faces for depth in _convert_file([face], settings)]
-
-
-def _convert_file(faces: Sequence[Face], settings: configs.Data) -> Iterator[np.ndarray]:
-    """The rows of one file that `faces` name, in order."""
-    wanted = {face.seen.row: face for face in faces}
-    found = 0
-    try:
-        for row, raw in enumerate(read_images(faces[0].file.path)):
-            if row in wanted:
-                depth = face_of(raw, settings)
-                if hashlib.blake2b(depth.tobytes(), digest_size=16).digest() != wanted[row].seen.digest:
-                    break
-                found += 1
-                yield depth
-    except Unfit as fault:
-        raise _changed(faces[0], fault.what) from None
-    if found < len(faces):
-        raise _changed(faces[0], "other pixels")
-
-
-def _changed(face: Face, what: str) -> UserError:
-    return UserError(f"{face.file.shown} changed while the faces were being stored ({what}): run again")

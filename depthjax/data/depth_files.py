@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 import struct
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ class Unfit(Exception):
 class _Header(NamedTuple):
     """Of an array in a file: images of this height and width, one after the other."""
 
-    count: int
+    images: int
     shape: tuple[int, int]
     dtype: np.dtype
 
@@ -112,7 +113,8 @@ def _read_tiff(file: IO[bytes]) -> Iterator[np.ndarray]:
     if file.read(4)[:2] not in (b"II", b"MM"):
         raise Unfit("not a TIFF", "named .tif, but its bytes are no TIFF", AGAIN)
     file.seek(0)
-    with TiffImageFile(file) as image:
+    # Pillow warns of odd tags; what counts is whether pixels come out.
+    with warnings.catch_warnings(action="ignore"), TiffImageFile(file) as image:
         _refuse_size(image.height, image.width)
         if image.mode in ("P", "CMYK", "YCbCr", "LAB"):
             raise _colour_mapped(f"{image.mode} colour")
@@ -120,7 +122,8 @@ def _read_tiff(file: IO[bytes]) -> Iterator[np.ndarray]:
             raise Unfit("few levels", "1-bit: 2 levels are no depth", "export 8 or 16 bits")
         if image.tag_v2.next:
             raise Unfit("animated", "several images in one file", "save each image as a file of its own")
-        yield _single_channel(np.asarray(image))
+        pixels = _single_channel(np.asarray(image))
+    yield pixels
 
 
 def _single_channel(pixels: np.ndarray) -> np.ndarray:
@@ -192,10 +195,10 @@ def _array_header(file: Any) -> _Header:
 
 def _rows(file: Any, header: _Header) -> Iterator[np.ndarray]:
     size = header.shape[0] * header.shape[1] * header.dtype.itemsize
-    for row in range(header.count):
+    for row in range(header.images):
         data = file.read(size)
         if len(data) < size:
-            raise Unfit("damaged", f"ends in the middle of image {row} of {header.count}", AGAIN)
+            raise Unfit("damaged", f"ends in the middle of image {row} of {header.images}", AGAIN)
         yield _native(np.frombuffer(data, header.dtype).reshape(header.shape))
 
 

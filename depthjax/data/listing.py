@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from depthjax.data.depth_files import SUFFIXES
+from depthjax.data.problems import Problem, escape
 from depthjax.errors import UserError
 
 # Where the emotion's folder stands above a file: `Fear/x.png` (authors' release), `person/fear/x.png` (original).
@@ -18,22 +19,6 @@ EMOTION_FIRST, SUBJECT_FIRST = 0, 1
 ORIGINAL_PATTERNS = ("{subject}/**{frame}", "{subject}/**{frame}*", "{subject}/**")
 SHOWN = 8  # names in a sentence
 IGNORED = ("thumbs.db", "desktop.ini")
-
-
-class Problem(NamedTuple):
-    """What keeps a file, or an image of it, from use.
-
-    Attributes:
-        path: within the folder, with unprintable characters escaped.
-        kind: the same word or two for all of this fault.
-        what: the fault.
-        todo: what its owner can do.
-    """
-
-    path: str
-    kind: str
-    what: str
-    todo: str
 
 
 class DepthFile(NamedTuple):
@@ -61,13 +46,6 @@ class Listing:
     problems: list[Problem]
     notes: list[str]
     layout: int
-
-
-def escape(name: str) -> str:
-    """A file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
-    return "".join(
-        c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode() for c in name
-    )
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -105,7 +83,9 @@ def _walk(folder: Path, within: str, seen: set[tuple[int, int]], problems: list[
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:
-            problems.append(Problem(escape(within), "link", "leads to a folder that is read already", "remove the link"))
+            problems.append(
+                Problem(escape(within), "link", "leads to a folder that is read already", "remove the link")
+            )
             return
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
@@ -148,8 +128,8 @@ def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[
     if missing:
         there = _shown_names(folders) or "no folder with files in it"
         raise UserError(
-            f"--config.data.path={escape(str(root))}: no folder for {', '.join(map(escape, missing))}; there is {there}: "
-            "name the folders to take by --config.data.emotions=A,B"
+            f"--config.data.path={escape(str(root))}: no folder for {', '.join(map(escape, missing))}; there is {there}"
+            ": name the folders to take by --config.data.emotions=A,B"
         )
     return labels
 

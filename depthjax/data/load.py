@@ -15,10 +15,10 @@ import numpy as np
 from depthjax import config as configs
 from depthjax.data.faces import DepthFaces, held_out_images, held_out_people
 from depthjax.data.squares import square_images
-from depthjax.data.stored import StoredFaces, read_stored
+from depthjax.data.stored import LABELS_NAME, StoredFaces, read_stored
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
-from depthjax.files import digest, tree_digest
+from depthjax.files import digest, tree_digest, write_arrays
 
 # What the stored millimetres of one's own faces depend on; the rest of the section is about the networks' squares.
 READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "hole", "on_error")
@@ -110,6 +110,7 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
         shutil.rmtree(builder.data_path)  # of other files
         builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
     _write(builder, settings)
+    write_arrays(Path(builder.data_path) / LABELS_NAME, **checked.labels())
     return builder
 
 
@@ -137,7 +138,8 @@ def _write(builder: Any, settings: configs.Data) -> None:
     except (RuntimeError, OSError) as error:  # array_record's own, of a full disk or a file that may not grow
         reason = " ".join(str(error).split(";")[0].split(": ", 1)[-1].split())
         raise UserError(
-            f"{path.parent}: the faces could not be stored ({reason}): make room and run again; nothing half-written stays"
+            f"{path.parent}: the faces could not be stored ({reason}): make room and run again; "
+            "nothing half-written stays"
         ) from None
 
 

@@ -1,11 +1,14 @@
 """Frames that look alike, grouped to stand for people where names say nothing of them.
 
 One person's frames of one clip follow each other closely; two people differ by more. Groups are chains of frames closer
-than a threshold that comes from the data, so that a split by group leaves no burst of one clip on both sides. They are
-no identities: a person may come apart into several groups, and people who look alike may share one.
+than thresholds that come from the data: a tight one for any two frames, and a wide one for frames whose files follow
+each other, which hardly ever join two people. So a split by group leaves a burst of one clip on one side. Groups are no
+identities: a person may come apart into several of them, and people who look alike may share one.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +20,8 @@ RELIEF_MM = (-10.0, 60.0)  # the front of a face: its outline moves with the cro
 ROWS, COLUMNS = (0.25, 0.85), (20 / 128, 108 / 128)  # of the image, from the brow to the chin
 COMPONENTS = 64  # of the boxes' 256 values; the others are noise
 SAMPLE = 512  # frames that the threshold is derived from
-NEAREST_SHARE = 0.95  # so many frames are grouped with the frame most like them ...
-RANDOM_SHARE = 1 / 3  # ... but none as far apart as this share of two frames drawn at random
+NEAREST_SHARE = 0.95  # tight: so many frames are grouped with the frame most like them; never more than wide
+RANDOM_SHARE = 1 / 3  # wide: of the distance of two frames drawn at random
 CHUNK = (1024, 8192)
 
 
@@ -43,18 +46,29 @@ def relief_boxes(depth: np.ndarray) -> np.ndarray:
     return (boxes - (boxes @ planes) @ planes.T) / BOXES
 
 
-def group_alike(boxes: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, float]:
+class Thresholds(NamedTuple):
+    """Root mean square millimetres over the boxes, below which two frames are alike, and two that follow each other."""
+
+    tight: float
+    wide: float
+
+
+def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, Thresholds]:
     """Groups of frames that hang together by near-duplicates.
 
     Args:
         boxes: (n, 256) of `relief_boxes`, n at least 2.
-        seed: of the sample that the threshold is derived from.
+        follows: (n,) bool, whether a frame's file comes right after that of the row before, in one folder.
+        seed: of the sample that the thresholds are derived from.
     Returns:
-        (n,) int32 group numbers, in order of first appearance, and the threshold in mm.
+        (n,) int32 group numbers, in order of first appearance, and the thresholds.
     """
     points = _principal(boxes)
-    threshold = _threshold(points, np.random.default_rng(seed))
-    return _chains(points, threshold), threshold
+    thresholds = _thresholds(points, np.random.default_rng(seed))
+    steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+    begins = ~(follows[1:] & (steps <= thresholds.wide))
+    runs = np.concatenate([[0], np.cumsum(begins)])
+    return _chains(points, runs, thresholds.tight), thresholds
 
 
 def _principal(boxes: np.ndarray) -> np.ndarray:
@@ -66,7 +80,7 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)
 
 
-def _threshold(points: np.ndarray, rng: np.random.Generator) -> float:
+def _thresholds(points: np.ndarray, rng: np.random.Generator) -> Thresholds:
     asked = rng.permutation(len(points))[:SAMPLE]
     nearest, drawn = np.empty(len(asked)), []
     for start in range(0, len(asked), 16):  # 16 frames against all: a few megabytes even for 100,000
@@ -76,13 +90,13 @@ def _threshold(points: np.ndarray, rng: np.random.Generator) -> float:
         nearest[start : start + 16] = np.sqrt(np.maximum(squared.min(axis=1), 0))
         others = squared[:, asked]
         drawn.append(np.sqrt(np.maximum(others[np.isfinite(others)], 0)))
-    return float(min(np.quantile(nearest, NEAREST_SHARE), RANDOM_SHARE * np.median(np.concatenate(drawn))))
+    wide = RANDOM_SHARE * float(np.median(np.concatenate(drawn)))
+    return Thresholds(min(float(np.quantile(nearest, NEAREST_SHARE)), wide), wide)
 
 
-def _chains(points: np.ndarray, threshold: float) -> np.ndarray:
-    """Connected components of "closer than the threshold", block by block of the distance matrix."""
+def _chains(points: np.ndarray, label: np.ndarray, threshold: float) -> np.ndarray:
+    """Connected components of "of one label, or closer than the threshold", block by block of the distance matrix."""
     count, (tall, wide) = len(points), CHUNK
-    label = np.arange(count)
     for top in range(0, count, tall):
         pairs = []
         for left in range(top, count, wide):
@@ -92,9 +106,8 @@ def _chains(points: np.ndarray, threshold: float) -> np.ndarray:
             apart = first != second
             pairs.append(np.unique(first[apart] * count + second[apart]))
         label = _merged(label, *np.divmod(np.concatenate(pairs), count))
-    order = np.unique(label, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(order[1]))
-    return rank[order[2]].astype(np.int32)
+    _, first, number = np.unique(label, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number].astype(np.int32)
 
 
 def _merged(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

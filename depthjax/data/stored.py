@@ -17,7 +17,8 @@ import numpy as np
 from depthjax.errors import UserError
 from depthjax.files import cached_arrays
 
-PART_BYTES = 256 * 2**20  # of a split: the library holds a whole split in memory before it writes it
+PART_BYTES = 64 * 2**20  # of a split: the library holds a whole split in memory before it writes it
+LABELS_NAME = "labels.npz"  # beside the records: every column but the depth
 READ_AHEAD = 512  # records read in one call
 
 
@@ -27,22 +28,26 @@ class DepthRows:
     `rows[i]` is (h, w) uint16 and `rows[indices]` is (k, h, w); 0 is no return.
     """
 
-    def __init__(self, source: Any, shape: tuple[int, int]) -> None:
-        self._source = source
-        self._shape = shape
+    def __init__(self, source: Any, shape: tuple[int, int], folder: Path) -> None:
+        self._source, self._shape, self._folder = source, shape, folder
 
     def __len__(self) -> int:
         return len(self._source)
 
     def __getitem__(self, index: int | np.integer | slice | np.ndarray | list[int]) -> np.ndarray:
         if isinstance(index, int | np.integer):
-            return np.asarray(self._source[range(len(self))[index]]["depth"])
+            return self._read([range(len(self))[index]])[0]
         wanted = np.arange(len(self))[index].tolist()
         rows = np.empty((len(wanted), *self._shape), np.uint16)
         for start in range(0, len(wanted), READ_AHEAD):
-            for i, row in enumerate(self._source.__getitems__(wanted[start : start + READ_AHEAD])):
-                rows[start + i] = row["depth"]
+            rows[start : start + READ_AHEAD] = self._read(wanted[start : start + READ_AHEAD])
         return rows
+
+    def _read(self, wanted: list[int]) -> list[np.ndarray]:
+        try:
+            return [np.asarray(row["depth"]) for row in self._source.__getitems__(wanted)]
+        except Exception as error:  # the file readers raise their own on damaged files; every record has a checksum
+            raise _damaged(self._folder, error) from None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for start in range(0, len(self), 64):
@@ -82,8 +87,8 @@ def read_stored(folder: Path) -> StoredFaces:
     """Open a stored set.
 
     Args:
-        folder: of the set's version, with its `dataset_info.json`. A first reading leaves the labels there as
-            `labels.npz`, so that the next need not go through all records for them.
+        folder: of the set's version, with its `dataset_info.json`. The labels are there too, in a file of
+            their own, or are left there by the first reading: the next need not go through all records for them.
     Raises:
         UserError: the set is not there, or damaged.
     """
@@ -95,15 +100,18 @@ def read_stored(folder: Path) -> StoredFaces:
         builder = tfds.builder_from_directory(folder)
         source = builder.as_data_source(split="all")
         features = builder.info.features
-        labels = cached_arrays(folder / "labels.npz", lambda: _labels(builder, len(source)))
+        labels = cached_arrays(folder / LABELS_NAME, lambda: _labels(builder, len(source)))
     except (UserError, OSError):  # also a full disk, while the labels are written
         raise
     except Exception as error:  # the library and its file readers each raise their own on damaged files
-        raise UserError(f"{folder} is damaged ({_first_line(error)}): delete it and run --stages=prepare") from None
+        raise _damaged(folder, error) from None
     shape = tuple(features["depth"].shape)
-    subjects = tuple(builder.info.metadata["subjects"])
     return StoredFaces(
-        DepthRows(source, shape), **labels, emotions=tuple(features["emotion"].names), subjects=subjects, shape=shape
+        DepthRows(source, shape, folder),
+        **labels,
+        emotions=tuple(features["emotion"].names),
+        subjects=tuple(builder.info.metadata["subjects"]),
+        shape=shape,
     )
 
 
@@ -148,5 +156,6 @@ def parts(rows: Iterable[dict[str, Any]], count: int, shape: tuple[int, int]) ->
     return {f"part_{i:05d}": enumerate(itertools.islice(ahead, size)) for i in range(-(-count // size))}
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def _damaged(folder: Path, error: Exception) -> UserError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return UserError(f"{folder} is damaged ({reason}): delete it and run --stages=prepare")

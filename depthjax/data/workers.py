@@ -11,12 +11,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-import joblib
-
 from depthjax.errors import UserError
 
 FEW = 4  # tasks that are done sooner than processes start
-AHEAD = 4  # tasks a core that are done or under way before their turn
+AHEAD = 16  # tasks a core that are done or under way before their turn
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -31,13 +29,14 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Itera
     Raises:
         UserError: a process was killed, most likely for want of memory.
     """
-    ahead = iter(tasks)
+    import joblib  # here, so that the processes start without it
+
+    ahead, cores = iter(tasks), joblib.cpu_count()
     first = list(itertools.islice(ahead, FEW))
-    if len(first) < FEW or joblib.cpu_count() == 1:
+    if len(first) < FEW or cores == 1:
         yield from map(function, itertools.chain(first, ahead))
         return
-    context, cores = multiprocessing.get_context("spawn"), joblib.cpu_count()
-    pool = ProcessPoolExecutor(cores, context, initializer=_begin)
+    pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=_begin)
     waiting: deque[Future[Result]] = deque()
     try:
         for task in itertools.chain(first, ahead):

@@ -55,7 +55,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         config = self.builder_config
         checked = config.checked or check(config.settings, Path(dl_manager.manual_dir), say=print)
         if checked.shape != tuple(config.shape):
-            raise UserError(f"the images are {checked.shape}, the builder's config says {config.shape}: change its shape")
+            raise UserError(
+                f"the images are {checked.shape}, the builder's config says {config.shape}: change its shape"
+            )
         self.info.metadata["subjects"] = list(checked.subjects)
         return parts(checked.rows(config.settings), len(checked.faces), checked.shape)
 
