@@ -14,13 +14,14 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.listing import ORIGINAL_PATTERNS, SUBJECT_FIRST, DepthFile, Listing, list_faces
-from depthjax.data.look import FILES_A_TASK, Face, depths, look
+from depthjax.data.look import Face, look, read_aside
 from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import Name, compile_template, propose, read_name
 from depthjax.data.problems import CELL, Problem, escape, shorten, table
 from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
+FILES_A_TASK = 32
 LEAST_SUBJECTS, LEAST_PEOPLE = 2, 4
 Say = Callable[[str], None]
 
@@ -43,13 +44,9 @@ class Checked:
     subjects: tuple[str, ...]
     shape: tuple[int, int]
 
-    def rows(self, settings: configs.Data) -> Iterator[dict[str, Any]]:
-        """The rows of the stored set, in order, converted again from the files.
-
-        Raises:
-            UserError: a file is no longer what it was when it was checked.
-        """
-        for i, (face, depth) in enumerate(zip(self.faces, depths(self.faces, settings), strict=True)):
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of the stored set, in order, from where the check put them aside."""
+        for i, (face, depth) in enumerate(zip(self.faces, read_aside(self.faces), strict=True)):
             labels = {"emotion": face.file.emotion, "subject": int(self.subject[i]), "frame": int(self.frame[i])}
             yield {"depth": depth, "source": face.shown, **labels}
 
@@ -60,13 +57,16 @@ class Checked:
         return {"emotion": emotion, "subject": self.subject, "frame": self.frame, "sources": sources}
 
 
-def check(settings: configs.Data, root: Path, *, say: Say) -> Checked:
+def check(settings: configs.Data, root: Path, spool: Path, *, say: Say) -> Checked:
     """Look into every file that the settings ask for.
 
     Args:
         root: the folder of the faces.
+        spool: a folder of the caller's own, where the faces wait in millimetres until `Checked.rows` has read them:
+            as large as their pixels, uncompressed.
         say: called with what is found, line by line; the problems as one table.
     Raises:
+        OSError: the spool's disk is full.
         UserError: there are problems and `settings.on_error` is `fail`; or too few people are left.
     """
     listing = list_faces(root, settings.emotions, subject_first=settings.source == "ikfdb")
@@ -78,7 +78,7 @@ def check(settings: configs.Data, root: Path, *, say: Say) -> Checked:
     grouped = not names
     files = [file for file in listing.files if grouped or file.name in names]
     say(f"looking into {len(files)} files")
-    faces, problems = _look_into(files, settings, compare=grouped)
+    faces, problems = _look_into(files, settings, spool, compare=grouped)
     problems = [*listing.problems, *unnamed, *problems]
     faces, more = _alike(faces)
     _tell([*problems, *more], settings, root, say)
@@ -91,12 +91,13 @@ def check(settings: configs.Data, root: Path, *, say: Say) -> Checked:
 
 
 def _look_into(
-    files: Sequence[DepthFile], settings: configs.Data, *, compare: bool
+    files: Sequence[DepthFile], settings: configs.Data, spool: Path, *, compare: bool
 ) -> tuple[list[Face], list[Problem]]:
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
+    into = partial(look, settings=settings, compare=compare, spool=spool)
     faces: list[Face] = []
     problems: list[Problem] = []
-    looks = (found for looks in in_order(partial(look, settings=settings, compare=compare), tasks) for found in looks)
+    looks = (found for looks in in_order(into, tasks) for found in looks)
     for file, found in zip(files, looks, strict=True):
         problems += found.problems
         faces += [Face(file, seen, found.rows > 1) for seen in found.seen]

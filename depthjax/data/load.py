@@ -6,7 +6,8 @@ import contextlib
 import io
 import logging
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import digest, tree_digest, write_arrays
 
+SPOOL = "checking_"  # a folder where checked faces wait, until they are stored
 # What the stored millimetres of one's own faces depend on; the rest of the section is about the networks' squares.
 READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "hole", "on_error")
 
@@ -91,7 +93,8 @@ def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[st
     expected = settings.subjects * settings.frames * len(settings.emotions)
     if not _is_whole(builder):
         progress(f"rendering {expected} faces of {settings.subjects} people")
-        _write(builder, settings)
+        with _room(folder):
+            _write(builder, settings)
     return builder
 
 
@@ -103,15 +106,31 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
     if _is_whole(before) and before.info.metadata["listing"] == listing:
         progress(f"{settings.path} is stored already, and has not changed")
         return before
-    checked = check(settings, Path(settings.path), say=progress)
-    progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
-    builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
-    if _is_whole(builder):
-        shutil.rmtree(builder.data_path)  # of other files
+    for left in folder.glob(f"{SPOOL}*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _room(folder), tempfile.TemporaryDirectory(prefix=SPOOL, dir=folder) as spool:
+        checked = check(settings, Path(settings.path), Path(spool), say=progress)
+        progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
         builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
-    _write(builder, settings)
-    write_arrays(Path(builder.data_path) / LABELS_NAME, **checked.labels())
+        if _is_whole(builder):
+            shutil.rmtree(builder.data_path)  # of other files
+            builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
+        _write(builder, settings)
+        write_arrays(Path(builder.data_path) / LABELS_NAME, **checked.labels())
     return builder
+
+
+@contextlib.contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """A full disk, or one that may not be written, as one line."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:  # array_record raises the former
+        reason = " ".join(str(error).split(";")[0].split(": ", 1)[-1].split())
+        raise UserError(
+            f"{folder}: the faces could not be stored ({reason}): make room and run again; nothing half-written stays"
+        ) from None
 
 
 def _is_whole(builder: Any) -> bool:
@@ -132,15 +151,8 @@ def _write(builder: Any, settings: configs.Data) -> None:
     downloads = None
     if settings.source != "depth_heads":
         downloads = tfds.download.DownloadConfig(manual_dir=settings.path)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
-            builder.download_and_prepare(download_config=downloads)
-    except (RuntimeError, OSError) as error:  # array_record's own, of a full disk or a file that may not grow
-        reason = " ".join(str(error).split(";")[0].split(": ", 1)[-1].split())
-        raise UserError(
-            f"{path.parent}: the faces could not be stored ({reason}): make room and run again; "
-            "nothing half-written stays"
-        ) from None
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
+        builder.download_and_prepare(download_config=downloads)
 
 
 def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:

@@ -1,11 +1,13 @@
-"""A look into files, and their faces in millimetres: what runs in processes of its own."""
+"""A look into files, which puts their faces in millimetres aside: what runs in processes of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
-from functools import partial
-from typing import NamedTuple
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -16,21 +18,35 @@ from depthjax.data.listing import DepthFile
 from depthjax.data.millimetres import to_millimetres, unit_of
 from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.problems import Problem
-from depthjax.data.workers import in_order
-from depthjax.errors import UserError
 
 SENSOR_SHAPE = (424, 512)  # a whole frame of a Kinect v2, in which the face is still to be found
-FILES_A_TASK = 32
+
+
+class Place(NamedTuple):
+    """Where an image's millimetres wait, between being checked and being stored."""
+
+    path: Path
+    offset: int
 
 
 class Seen(NamedTuple):
-    """An image that can be used by itself: its row in the file, what tells it from others, what it is compared by."""
+    """An image that can be used by itself.
+
+    Attributes:
+        row: in its file.
+        shape: height and width.
+        stored: the type and unit of the values in the file.
+        digest: of the millimetres, to tell copies by.
+        boxes: what near-duplicates are found by, if that was asked for.
+        place: where the millimetres are.
+    """
 
     row: int
     shape: tuple[int, int]
     stored: str
     digest: bytes
     boxes: np.ndarray | None
+    place: Place
 
 
 class Look(NamedTuple):
@@ -54,16 +70,23 @@ class Face(NamedTuple):
         return f"{self.file.shown}, row {self.seen.row}" if self.stack else self.file.shown
 
 
-def look(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool) -> list[Look]:
-    """Look into some files; runs in a process of its own.
+def look(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[Look]:
+    """Look into some files, and put the millimetres of what can be used aside; runs in a process of its own.
+
+    Every file is decoded once: what is stored later is what was checked.
 
     Args:
         compare: also measure what near-duplicates are found by.
+        spool: a folder for files of bare uint16 values, one a call.
+    Raises:
+        OSError: the spool's disk is full.
     """
-    return [_look(file, settings, compare) for file in files]
+    number, path = tempfile.mkstemp(dir=spool)
+    with open(number, "wb") as aside:  # noqa: PTH123 (mkstemp gives a number)
+        return [_look(file, settings, compare, aside, Path(path)) for file in files]
 
 
-def _look(file: DepthFile, settings: configs.Data, compare: bool) -> Look:
+def _look(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> Look:
     seen: list[Seen] = []
     problems: list[Problem] = []
     rows = 0
@@ -71,9 +94,13 @@ def _look(file: DepthFile, settings: configs.Data, compare: bool) -> Look:
         for row, raw in enumerate(read_images(file.path)):
             rows += 1
             try:
-                seen.append(_see(row, raw, settings, compare))
+                depth = face_of(raw, settings)
+                _refuse_empty(depth)
             except Unfit as fault:
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
+                continue
+            seen.append(_see(row, depth, _describe(raw, settings), compare, Place(path, aside.tell())))
+            aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
         return Look([], [Problem(file.shown, fault.kind, fault.what, fault.todo)], rows)
     if rows == 1:
@@ -81,22 +108,26 @@ def _look(file: DepthFile, settings: configs.Data, compare: bool) -> Look:
     return Look(seen, problems, rows)
 
 
-def _see(row: int, raw: np.ndarray, settings: configs.Data, compare: bool) -> Seen:
-    depth = face_of(raw, settings)
+def _refuse_empty(depth: np.ndarray) -> None:
     farthest = depth.max()
     if farthest == 0:
         raise Unfit("all holes", "no pixel has a return", "remove it; or see --config.data.hole")
     if ((depth == 0) | (depth == farthest)).all():
         raise Unfit("constant", "every pixel has the same value", "remove it")
     if nose_distance(depth[None])[0] == 0:
-        raise Unfit(
-            "no nose", "no depth around the nose (the middle of the image)", "crop it about the face; or remove it"
-        )
+        todo = "crop it about the face; or remove it"
+        raise Unfit("no nose", "no depth around the nose (the middle of the image)", todo)
+
+
+def _see(row: int, depth: np.ndarray, stored: str, compare: bool, place: Place) -> Seen:
     digest = hashlib.blake2b(depth.tobytes(), digest_size=16).digest()
     boxes = relief_boxes(depth[None])[0] if compare else None
-    unit = unit_of(raw.dtype, settings.unit)
-    bits = f"{8 * raw.dtype.itemsize}-bit {'floats' if raw.dtype.kind == 'f' else 'integers'}"
-    return Seen(row, depth.shape, f"{bits} ({unit})", digest, boxes)
+    return Seen(row, depth.shape, stored, digest, boxes, place)
+
+
+def _describe(raw: np.ndarray, settings: configs.Data) -> str:
+    kind = "floats" if raw.dtype.kind == "f" else "integers"
+    return f"{8 * raw.dtype.itemsize}-bit {kind} ({unit_of(raw.dtype, settings.unit)})"
 
 
 def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
@@ -116,51 +147,15 @@ def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
     return face
 
 
-def depths(faces: Sequence[Face], settings: configs.Data) -> Iterator[np.ndarray]:
-    """Every face in camera millimetres: single files by several processes, stacks row by row in this one."""
-    for stack, run in _runs(faces):
-        if stack:
-            yield from _convert_file(run, settings)
-        else:
-            tasks = (run[start : start + FILES_A_TASK] for start in range(0, len(run), FILES_A_TASK))
-            for depths in in_order(partial(convert, settings=settings), tasks):
-                yield from depths
-
-
-def _runs(faces: Sequence[Face]) -> Iterator[tuple[bool, list[Face]]]:
-    """Consecutive faces: of one stack, or of single files."""
-    run: list[Face] = []
-    for face in faces:
-        if run and (face.stack or run[-1].stack) and face.file.path != run[-1].file.path:
-            yield run[-1].stack, run
-            run = []
-        run.append(face)
-    if run:
-        yield run[-1].stack, run
-
-
-def convert(faces: Sequence[Face], *, settings: configs.Data) -> list[np.ndarray]:
-    """Single files to camera millimetres; runs in a process of its own."""
-    return [depth for face in faces for depth in _convert_file([face], settings)]
-
-
-def _convert_file(faces: Sequence[Face], settings: configs.Data) -> Iterator[np.ndarray]:
-    """The rows of one file that `faces` name, in order."""
-    wanted = {face.seen.row: face for face in faces}
-    found = 0
-    try:
-        for row, raw in enumerate(read_images(faces[0].file.path)):
-            if row in wanted:
-                depth = face_of(raw, settings)
-                if hashlib.blake2b(depth.tobytes(), digest_size=16).digest() != wanted[row].seen.digest:
-                    break
-                found += 1
-                yield depth
-    except Unfit as fault:
-        raise _changed(faces[0], fault.what) from None
-    if found < len(faces):
-        raise _changed(faces[0], "other pixels")
-
-
-def _changed(face: Face, what: str) -> UserError:
-    return UserError(f"{face.file.shown} changed while the faces were being stored ({what}): run again")
+def read_aside(faces: Iterable[Face]) -> Iterator[np.ndarray]:
+    """The millimetres that `look` put aside, (h, w) uint16 each."""
+    with contextlib.ExitStack() as stack:
+        path, file = None, None
+        for face in faces:
+            place = face.seen.place
+            if file is None or place.path != path:
+                stack.close()
+                path, file = place.path, stack.enter_context(place.path.open("rb"))
+            file.seek(place.offset)
+            height, width = face.seen.shape
+            yield np.frombuffer(file.read(2 * height * width), np.uint16).reshape(height, width)

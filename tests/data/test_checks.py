@@ -1,6 +1,7 @@
 """Every way in which a user's folder can be wrong: told at once, before anything is written."""
 
 import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def told(root, **changes):
     """What check says, and its result or the error."""
     lines = []
     try:
-        return lines, check(settings(root, **changes), root, say=lines.append)
+        with tempfile.TemporaryDirectory() as spool:
+            return lines, check(settings(root, **changes), root, Path(spool), say=lines.append)
     except UserError as error:
         return lines, error
 
@@ -53,12 +55,12 @@ def test_every_fault_is_told_at_once_with_what_to_do(bad):
         assert f"{list(kinds.values()).count(kind)} {kind}" in counts
 
 
-def test_each_file_alone_has_its_kind_of_fault(bad):
+def test_each_file_alone_has_its_kind_of_fault(bad, tmp_path):
     root, kinds = bad
     one = {"other size": (), "other unit": ()}
     for name, kind in kinds.items():
         file = DepthFile(root / "fear" / name, name, name, 0)
-        found = look([file], settings=settings(root), compare=False)[0]
+        found = look([file], settings=settings(root), compare=False, spool=tmp_path)[0]
         assert [p.kind for p in found.problems] == ([] if kind in one else [kind]), name
 
 
@@ -253,17 +255,16 @@ def test_frames_that_come_twice_are_numbered(tmp_path):
     assert len(set(key)) == 25
 
 
-def test_a_file_that_changes_between_check_and_storing_is_an_error(tmp_path):
-    root = tree(tmp_path)
-    _, checked = told(root)
-    Image.fromarray(face(60)).save(root / "fear" / "s2_f1.png")
-    with pytest.raises(UserError, match=r"fear/s2_f1\.png changed"):
-        list(checked.rows(settings(root)))
+def test_what_is_stored_is_what_was_checked(tmp_path):
+    root = tree(tmp_path / "own")
+    checked = check(settings(root), root, tmp_path, say=lambda line: None)
+    Image.fromarray(face(60)).save(root / "neutral" / "s1_f1.png")
+    assert np.array_equal(list(checked.rows())[1]["depth"], face(1, 0, 1))
 
 
 def test_a_wrong_pattern_is_refused_as_a_flag_is(tmp_path):
     with pytest.raises(ConfigError):
-        check(settings(tmp_path, pattern="{who}"), tree(tmp_path), say=print)
+        check(settings(tmp_path, pattern="{who}"), tree(tmp_path), tmp_path, say=print)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy", ".npz"])

@@ -80,8 +80,9 @@ def test_every_format_gives_the_same_millimetres(tmp_path, suffix):
         path.parent.mkdir(exist_ok=True)
         WRITERS[suffix](path, face(subject, emotion))
     hole = float("nan") if suffix in (".npz", ".TIFF") else None
-    checked = checks.check(settings(tmp_path, hole=hole), tmp_path, say=lambda line: None)
-    rows = list(checked.rows(settings(tmp_path, hole=hole)))
+    (tmp_path / "spool").mkdir()
+    own = settings(tmp_path, hole=hole)
+    rows = list(checks.check(own, tmp_path, tmp_path / "spool", say=lambda line: None).rows())
     assert [(row["emotion"], row["subject"]) for row in rows] == list(itertools.product(range(3), range(4)))
     assert all(np.array_equal(row["depth"], face(row["subject"] + 1, row["emotion"])) for row in rows)
 
@@ -98,7 +99,7 @@ def test_grey_levels_keep_relief_and_holes(tmp_path):
         own = settings(tmp_path / polarity, grey_mm=2.0, polarity=polarity,
                        hole=255.0 if polarity == "darker_closer" else 0.0)  # fmt: skip
         lines = []
-        row = next(checks.check(own, Path(own.path), say=lines.append).rows(own))
+        row = next(checks.check(own, Path(own.path), tmp_path, say=lines.append).rows())
         truth = face(1, 0).astype(int)
         assert np.array_equal(row["depth"] == 0, truth == 0)
         back = row["depth"].astype(int)[truth > 0] - 500
@@ -112,7 +113,8 @@ def test_stacks_are_streamed_in_order(tmp_path):
         path.parent.mkdir(exist_ok=True)
         np.savez(path, np.stack([face(subject, emotion, i) for i in range(3)]))
     own = settings(tmp_path, pattern="s{subject}")
-    rows = list(checks.check(own, tmp_path, say=lambda line: None).rows(own))
+    (tmp_path / "spool").mkdir()
+    rows = list(checks.check(own, tmp_path, tmp_path / "spool", say=lambda line: None).rows())
     assert [(r["emotion"], r["subject"], r["frame"]) for r in rows] == list(
         itertools.product(range(3), range(4), range(3))
     )
@@ -158,14 +160,14 @@ def test_problems_leave_what_was_stored_and_write_nothing(tmp_path):
     (root / "fear" / "s5_f0.png").touch()
     with pytest.raises(UserError):
         load.prepare(settings(root), data, **SILENT)
-    assert not files_of(data)
+    assert not files_of(data) and not list(data.glob("*"))
 
 
 def test_an_interrupted_run_leaves_nothing_and_the_next_goes_on(tmp_path, monkeypatch):
     root, data, rows = tree(tmp_path / "own"), tmp_path / "data", checks.Checked.rows
 
-    def interrupted(self, own):
-        yield from itertools.islice(rows(self, own), 10)
+    def interrupted(self):
+        yield from itertools.islice(rows(self), 10)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -173,11 +175,13 @@ def test_an_interrupted_run_leaves_nothing_and_the_next_goes_on(tmp_path, monkey
         load.prepare(settings(root), data, **SILENT)
     assert not list(data.rglob("*array_record*"))
     version = Path(load._builder(settings(root), data).data_path)
+    (data / "checking_abc").mkdir()
     for left in (version, version.with_name(f"incomplete.ABC123_{version.name}")):  # as a killed run leaves them
         left.mkdir(parents=True)
         (left / "depth_folder-part_00000.array_record-00000-of-00001").write_bytes(b"half")
     assert load.prepare(settings(root), data, **SILENT) == 24
-    assert not list(data.rglob("*incomplete*")) and len(load.stored(settings(root), data)) == 24
+    assert not list(data.rglob("*incomplete*")) and not list(data.glob("checking_*"))
+    assert len(load.stored(settings(root), data)) == 24
 
 
 FULL_DISK = """

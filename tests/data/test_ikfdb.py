@@ -71,7 +71,7 @@ def test_whole_frames_are_cropped_about_the_face(tmp_path, monkeypatch):
             Image.fromarray(frame).save(path)
     lines = []
     with pytest.raises(UserError):
-        checks.check(settings(root), root, say=lines.append)
+        checks.check(settings(root), root, tmp_path, say=lines.append)
     assert "1 problems: 1 no face" in lines and any("03/fear/0001.png" in line for line in lines)
     faces, _ = prepared(settings(root, on_error="skip"), tmp_path / "data")
     assert faces.shape == CROP and len(faces) == 11

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,13 +54,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         config = self.builder_config
-        checked = config.checked or check(config.settings, Path(dl_manager.manual_dir), say=print)
+        checked = config.checked
+        if checked is None:
+            self._spool = tempfile.TemporaryDirectory()  # goes when the builder goes
+            checked = check(config.settings, Path(dl_manager.manual_dir), Path(self._spool.name), say=print)
         if checked.shape != tuple(config.shape):
             raise UserError(
                 f"the images are {checked.shape}, the builder's config says {config.shape}: change its shape"
             )
         self.info.metadata["subjects"] = list(checked.subjects)
-        return parts(checked.rows(config.settings), len(checked.faces), checked.shape)
+        return parts(checked.rows(), len(checked.faces), checked.shape)
 
     def _generate_examples(self) -> Any:
         raise NotImplementedError("the splits carry their rows themselves")
