@@ -134,8 +134,7 @@ def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
 
     arrays = read_squares(workdir / "real" / part)
     columns = {name: arrays[name] for name in ("images", "emotion", "subject", "frame")}
-    window = DepthWindow(config.data.near_mm, config.data.far_mm)
-    return DepthFaces(**columns, emotions=config.data.emotions, window=window)
+    return DepthFaces(**columns, emotions=config.data.emotions, window=DepthWindow.of(config.data))
 
 
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +14,9 @@ from depthjax.baselines.batches import decoded
 from depthjax.baselines.methods import BASELINES
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
+from depthjax.data.window import DepthWindow, quantise
 from depthjax.errors import UserError
-from depthjax.files import read_arrays, write_arrays
+from depthjax.files import read_arrays, replacing_folder, write_arrays
 from depthjax.keys import key_for
 from depthjax.train.checkpoint import restore_generator
 from depthjax.train.state import networks
@@ -91,16 +90,13 @@ def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.nda
 
 def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None:
     """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    grey = np.rint((drawn.images + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    for label in np.unique(drawn.emotion):
-        (temporary / emotions[label]).mkdir(parents=True)
-        for number, image in enumerate(grey[drawn.emotion == label]):
-            Image.fromarray(image).save(temporary / emotions[label] / f"{number:05d}.png")
-    write_arrays(temporary / "samples.npz", **drawn._asdict())
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
+    grey = quantise(drawn.images)
+    with replacing_folder(folder) as temporary:
+        for label in np.unique(drawn.emotion):
+            (temporary / emotions[label]).mkdir()
+            for number, image in enumerate(grey[drawn.emotion == label]):
+                Image.fromarray(image).save(temporary / emotions[label] / f"{number:05d}.png")
+        write_arrays(temporary / "samples.npz", **drawn._asdict())
 
 
 def read_samples(folder: Path, config: Config) -> DepthFaces:
@@ -113,7 +109,7 @@ def read_samples(folder: Path, config: Config) -> DepthFaces:
         subject=np.arange(count, dtype=np.int32),
         frame=np.zeros(count, np.int32),
         emotions=config.data.emotions,
-        window=DepthWindow(config.data.near_mm, config.data.far_mm),
+        window=DepthWindow.of(config.data),
     )
 
 

@@ -71,7 +71,7 @@ def load(settings: configs.Data, folder: Path) -> DepthFaces:
         subject=faces.subject,
         frame=faces.frame,
         emotions=settings.emotions,
-        window=DepthWindow(settings.near_mm, settings.far_mm),
+        window=DepthWindow.of(settings),
     )
 
 

@@ -31,7 +31,7 @@ def square_images(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
     nose = nose_distance(depth)
     if (nose == 0).any():
         raise UserError(f"face {int(np.argmin(nose))} has no depth around its nose: remove it from the data")
-    window = DepthWindow(settings.near_mm, settings.far_mm)
+    window = DepthWindow.of(settings)
     return to_square(window.from_mm(depth, nose), settings.resolution, crop=settings.crop)
 
 

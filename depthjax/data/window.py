@@ -1,10 +1,12 @@
-"""The one place that maps millimetres to [-1, 1] and back."""
+"""The one place that maps millimetres to [-1, 1] and back, and [-1, 1] to grey levels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from depthjax import config as configs
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,11 @@ class DepthWindow:
 
     near_mm: float
     far_mm: float
+
+    @classmethod
+    def of(cls, settings: configs.Data) -> DepthWindow:
+        """The window that the settings name."""
+        return cls(settings.near_mm, settings.far_mm)
 
     def from_mm(self, depth: np.ndarray, nose: np.ndarray) -> np.ndarray:
         """Camera millimetres to [-1, 1].
@@ -39,3 +46,11 @@ class DepthWindow:
         return (np.asarray(images, np.float32) + 1) * np.float32((self.far_mm - self.near_mm) / 2) + np.float32(
             self.near_mm
         )
+
+
+def quantise(images: np.ndarray) -> np.ndarray:
+    """[-1, 1] to the 256 levels of an 8-bit image, darker closer: -1 is 0, +1 is 255, any shape, uint8.
+
+    Real and generated faces pass through this alike, or the finer steps of one set would tell them apart.
+    """
+    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)

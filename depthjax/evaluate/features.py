@@ -10,6 +10,7 @@ from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 from skimage.transform import resize
 
+from depthjax.data.window import quantise
 from depthjax.evaluate.parallel import in_processes
 from depthjax.files import cached_arrays, digest
 
@@ -18,14 +19,6 @@ ORIENTATIONS, CELL, BLOCK = 9, 16, 2
 LBP_POINTS, LBP_RADIUS, LBP_BINS = 24, 3, 26
 BINS = 32
 WORTH_PROCESSES = 200 * 128**2  # pixels: below it, starting processes takes longer than the work
-
-
-def quantise(images: np.ndarray) -> np.ndarray:
-    """[-1, 1] to the 256 levels of an 8-bit image: -1 is 0, +1 is 255, any shape, uint8.
-
-    Real and generated faces pass through this alike, or the finer steps of one set would tell them apart.
-    """
-    return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def fused_features(images: np.ndarray, *, size: int) -> np.ndarray:

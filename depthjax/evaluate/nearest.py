@@ -10,7 +10,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.features import quantise
+from depthjax.data.window import quantise
 from depthjax.evaluate.intervals import bootstrap_mean
 from depthjax.evaluate.parallel import in_threads
 

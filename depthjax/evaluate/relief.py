@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from depthjax.evaluate.features import quantise
+from depthjax.data.window import quantise
 from depthjax.evaluate.intervals import bootstrap_counts, percentile_interval
 from depthjax.evaluate.spaces import PrincipalSpace, fit_principal_space
 

@@ -11,13 +11,13 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from depthjax.data.window import quantise
 from depthjax.export.sets import Face
 
 
 def write_png8(path: Path, face: Face) -> None:
     """Grey levels of the depth window, 0 nearest, 255 far or no return: darker is closer."""
-    grey = np.rint((face.image + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    Image.fromarray(grey).save(path)
+    Image.fromarray(quantise(face.image)).save(path)
 
 
 def write_png16(path: Path, face: Face) -> None:

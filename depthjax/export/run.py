@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from depthjax.export.images import stack, write_png8, write_png16
 from depthjax.export.names import safe_names, stems
 from depthjax.export.points import write_mesh, write_points
 from depthjax.export.sets import Face, FaceSet
+from depthjax.files import replacing_folder
 
 PIXELS_AT_ONCE = 2**21
 # Formats of one file a face; npz is one an emotion.
@@ -43,7 +43,7 @@ def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress:
     if not len(faces):
         raise UserError(f"export.sets: {faces.name} holds no faces")
     target = folder / faces.name
-    with _replacing_folder(target) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
+    with replacing_folder(target) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         (temporary / "README.txt").write_text(labels.readme(faces, faces.read(np.array([0]))[0]), encoding="utf-8")
         with (temporary / "labels.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
@@ -52,25 +52,6 @@ def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress:
                 table.writerows(rows)
     progress(f"{faces.name}: {len(faces)} faces as {', '.join(formats)} in {target}")
     return target
-
-
-@contextmanager
-def _replacing_folder(path: Path) -> Iterator[Path]:
-    """A folder that takes the place of `path` only when the block ends without an error."""
-    temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
-    if old.exists() and not path.exists():  # stopped between the two renames
-        old.rename(path)
-    for left_over in (temporary, old):
-        shutil.rmtree(left_over, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_faces(faces: FaceSet, folder: Path, formats: Sequence[str], pool: Executor) -> Iterator[list[list[object]]]:

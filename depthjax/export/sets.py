@@ -86,7 +86,7 @@ def camera_of(shape: tuple[int, int], nose_mm: float, span_mm: tuple[float, floa
 
 def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -> FaceSet:
     """The stored faces as they are, in camera millimetres."""
-    window = DepthWindow(settings.near_mm, settings.far_mm)
+    window = DepthWindow.of(settings)
     height, width = stored.shape
     span = (settings.width_mm * height / width, settings.width_mm)
 

@@ -66,14 +66,27 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
         """(n, h, w) images in [-1, 1] and (n,) int emotion → (n,) float32 logits."""
-        planes = jax.nn.one_hot(emotion, self.classes, dtype=images.dtype)[:, None, None, :]
-        planes = jnp.broadcast_to(planes, (*images.shape, self.classes))
-        x = jnp.concatenate([images[..., None], planes], axis=-1)
-        for i in range(1, DOUBLINGS + 1):
-            x = DownConv(self.width << (i - 1), self.dtype, name=f"conv_{i}")(x)
-            if i > 1:
-                x = BatchNorm(self.dtype, name=f"norm_{i}")(x, train)
-            x = nn.leaky_relu(x, SLOPE)
-        x = x.reshape(x.shape[0], -1)
+        x = convolved(images, emotion, train, width=self.width, classes=self.classes, dtype=self.dtype)
         x = nn.Dense(1, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         return x[:, 0].astype(jnp.float32)
+
+
+def convolved(images: jax.Array, emotion: jax.Array, train: bool, *, width: int, classes: int, dtype: Any) -> jax.Array:
+    """The released discriminator up to its last layer, as layers of the module in whose compact method it is called.
+
+    Args:
+        images: (n, h, w) in [-1, 1].
+        emotion: (n,) int.
+        width, classes, dtype: as of `Discriminator`.
+    Returns:
+        (n, h/16 * w/16 * 8 * width), of `dtype`.
+    """
+    planes = jax.nn.one_hot(emotion, classes, dtype=images.dtype)[:, None, None, :]
+    planes = jnp.broadcast_to(planes, (*images.shape, classes))
+    x = jnp.concatenate([images[..., None], planes], axis=-1)
+    for i in range(1, DOUBLINGS + 1):
+        x = DownConv(width << (i - 1), dtype, name=f"conv_{i}")(x)
+        if i > 1:
+            x = BatchNorm(dtype, name=f"norm_{i}")(x, train)
+        x = nn.leaky_relu(x, SLOPE)
+    return x.reshape(x.shape[0], -1)

@@ -13,9 +13,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from depthjax.models.conv import DownConv, xavier_uniform
-from depthjax.models.dcgan import DOUBLINGS, SLOPE
-from depthjax.models.norm import BatchNorm
+from depthjax.models.conv import xavier_uniform
+from depthjax.models.dcgan import convolved
 
 
 class Posterior(NamedTuple):
@@ -43,15 +42,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> Posterior:
         """(n, h, w) images in [-1, 1] and (n,) int emotion → the posterior."""
-        planes = jax.nn.one_hot(emotion, self.classes, dtype=images.dtype)[:, None, None, :]
-        planes = jnp.broadcast_to(planes, (*images.shape, self.classes))
-        x = jnp.concatenate([images[..., None], planes], axis=-1)
-        for i in range(1, DOUBLINGS + 1):
-            x = DownConv(self.width << (i - 1), self.dtype, name=f"conv_{i}")(x)
-            if i > 1:
-                x = BatchNorm(self.dtype, name=f"norm_{i}")(x, train)
-            x = nn.leaky_relu(x, SLOPE)
-        x = x.reshape(x.shape[0], -1)
+        x = convolved(images, emotion, train, width=self.width, classes=self.classes, dtype=self.dtype)
         x = nn.Dense(2 * self.latent_size, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         return Posterior(*jnp.split(x.astype(jnp.float32), 2, axis=-1))
 

@@ -18,17 +18,6 @@ BRIGHTEST, BACKGROUND, HOLE = 240.0, 255.0, 30.0
 FAR_SHARE = 0.05  # of the window: what is nearer to its far end is background
 
 
-def grey(images: np.ndarray) -> np.ndarray:
-    """Depth as grey: -1 (near) is black, +1 (far) is white, whatever the picture holds.
-
-    Args:
-        images: (n, h, w) in [-1, 1].
-    Returns:
-        (n, h, w) uint8.
-    """
-    return np.clip(np.rint((np.asarray(images, np.float32) + 1) * 127.5), 0, 255).astype(np.uint8)
-
-
 def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
     """The surface lit from the upper left (wrapped Lambert) on white; holes inside the face are dark.
 

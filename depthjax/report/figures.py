@@ -21,7 +21,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from depthjax import files
-from depthjax.report.faces_image import first_samples, grey, mosaic, real_faces, shade
+from depthjax.data.window import quantise
+from depthjax.report.faces_image import first_samples, mosaic, real_faces, shade
 from depthjax.report.numbers import DISTANCE, PERCENT, Number, number
 from depthjax.report.stored import Run, method_name
 from depthjax.report.tables import CLASSIFIER_NAMES, DISTANCE_NAMES, SPACE_NAMES, classifiers_of
@@ -249,11 +250,11 @@ def _sources(run: Run, emotion: int, count: int) -> list[tuple[str, np.ndarray]]
 
 def _view(run: Run, images: np.ndarray, view: str) -> np.ndarray:
     if view == "depth":
-        return grey(images)
+        return quantise(images)
     wide = run.config["data"]["width_mm"]  # its height too, unless all of a 128x200 crop is squeezed in
     high = wide * 200 / 128 if run.config["data"].get("crop") == "full" else wide
     pitch = (high / images.shape[1], wide / images.shape[2])
-    return shade(images, run.window_mm, pitch) if len(images) else grey(images)
+    return shade(images, run.window_mm, pitch) if len(images) else quantise(images)
 
 
 def _sheet(picture: np.ndarray, *, left: int, top: int, bottom: int) -> tuple[Figure, Axes]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from depthjax.data.window import quantise
 from depthjax.files import replacing
 
 _GAP = 4  # pixels between faces
@@ -25,8 +26,7 @@ def write_grid(path: Path, images: np.ndarray, emotions: Sequence[str], title: s
         title: a line above the faces.
     """
     factor = max(1, -(-_SMALLEST // images.shape[-2]))
-    gray = np.round((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-    gray = gray.repeat(factor, axis=2).repeat(factor, axis=3)
+    gray = quantise(images).repeat(factor, axis=2).repeat(factor, axis=3)
     rows, columns, height, width = gray.shape
     size = max(12, height // 8)
     font = ImageFont.load_default(size)

@@ -6,7 +6,8 @@ import pytest
 from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 
-from depthjax.evaluate.features import cached_features, feature_groups, fused_features, quantise
+from depthjax.data.window import quantise
+from depthjax.evaluate.features import cached_features, feature_groups, fused_features
 
 
 def test_the_paper_size_gives_8190_values(faces):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from depthjax.report.faces_image import BACKGROUND, first_samples, grey, mosaic, real_faces, shade
+from depthjax.data.window import quantise
+from depthjax.report.faces_image import BACKGROUND, first_samples, mosaic, real_faces, shade
 
 WINDOW = (-10.0, 80.0)
 
@@ -16,8 +17,8 @@ def _plane(right: float = 0.0, down: float = 0.0) -> np.ndarray:
 
 def test_grey_is_fixed_darker_is_closer_and_never_stretched() -> None:
     images = np.array([[[-1.0, 1.0, 0.0, -2.0, 2.0]]], np.float32)
-    assert grey(images).tolist() == [[[0, 255, 128, 0, 255]]]
-    assert np.ptp(grey(0.01 * images)) <= 6
+    assert quantise(images).tolist() == [[[0, 255, 128, 0, 255]]]
+    assert np.ptp(quantise(0.01 * images)) <= 6
 
 
 @pytest.mark.parametrize(("right", "down"), [(-1.0, 0.0), (0.0, -1.0)])
