@@ -12,8 +12,9 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
+from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_findings import percent
-from depthjax.report.dataset_numbers import SIDES, Faces, Numbers, clean
+from depthjax.report.dataset_numbers import SIDES, Numbers, clean
 from depthjax.report.dataset_source import SOURCES, USES, Source
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
@@ -70,7 +71,7 @@ CONTEXT = {
 
 
 def croissant(
-    numbers: Numbers, faces: Faces, settings: configs.Data, folder: Path, *, stored: Path | None
+    numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path, *, stored: Path | None
 ) -> dict[str, Any]:
     """The JSON-LD of the set stored in `folder`, whose files are read for their checksums.
 
@@ -147,7 +148,7 @@ def _file_object(path: Path, folder: Path, text: str) -> dict[str, Any]:
     }
 
 
-def _faces_records(numbers: Numbers, faces: Faces) -> dict[str, Any]:
+def _faces_records(numbers: Numbers, faces: StoredFaces) -> dict[str, Any]:
     """A record a face. Names that a CSV reader would take for numbers stay out: the label stands for them."""
     columns = {
         "face": ("sc:Integer", "Number of the face, from 0, in stored order."),

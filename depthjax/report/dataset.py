@@ -10,16 +10,17 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
+from depthjax.data.stored import StoredFaces
 from depthjax.report.croissant import croissant, stored_set
 from depthjax.report.dataset_figures import draw_dataset
-from depthjax.report.dataset_numbers import SIDES, Faces, Numbers, clean, measure, person_name
+from depthjax.report.dataset_numbers import SIDES, Numbers, clean, measure, person_name
 from depthjax.report.dataset_page import render_card, render_page
 
 COLUMNS = ("face", "label", "emotion", "subject", "person", "frame", "source", "side")
 
 
 def write_dataset_page(
-    faces: Faces,
+    faces: StoredFaces,
     settings: configs.Data,
     *,
     train: np.ndarray,
@@ -55,7 +56,7 @@ def write_dataset_page(
     return [*paths, figures]
 
 
-def labels_csv(faces: Faces, numbers: Numbers) -> str:
+def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
     """A row a face in stored order, under COLUMNS; names as text, labels as numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
@@ -19,10 +18,12 @@ from PIL import Image
 from depthjax import config as configs
 from depthjax import files
 from depthjax.data.crop import nose_distance
+from depthjax.data.stored import StoredFaces
 from depthjax.data.window import DepthWindow
-from depthjax.report.dataset_numbers import DUPLICATE_MM, FACE_MM, Faces, Numbers
+from depthjax.report.dataset_alike import DUPLICATE_MM
+from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
-from depthjax.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, STYLE, VERMILION, Drawn
+from depthjax.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, STYLE, VERMILION, Drawn, sheet
 
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
 DASHES = ("-", "--", "-.", ":")
@@ -31,7 +32,7 @@ NAMED_PEOPLE = 48  # more names would not be legible under the map of counts
 DPI = 144
 
 
-def draw_dataset(numbers: Numbers, faces: Faces, settings: configs.Data, folder: Path) -> dict[str, Drawn]:
+def draw_dataset(numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path) -> dict[str, Drawn]:
     """Draw the figures that the numbers allow, into `folder` as NAME.png.
 
     Returns:
@@ -67,7 +68,7 @@ def differences_mm(numbers: Numbers) -> dict[str, np.ndarray]:
     return {numbers.emotions[label]: base - means[label] for label in present if label != reference}
 
 
-def _wanted(numbers: Numbers, faces: Faces, settings: configs.Data) -> dict[str, Callable[[], Figure]]:
+def _wanted(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Callable[[], Figure]]:
     wanted: dict[str, Callable[[], Figure]] = {"examples": partial(_examples, numbers, faces, settings)}
     if numbers.counts.min() != numbers.counts.max():
         wanted["counts"] = partial(_counts, numbers)
@@ -87,20 +88,20 @@ def chosen_people(numbers: Numbers) -> np.ndarray:
     return np.sort(np.argsort(-shown, kind="stable")[:EXAMPLES])
 
 
-def _examples(numbers: Numbers, faces: Faces, settings: configs.Data) -> Figure:
+def _examples(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> Figure:
     """A column a person, a row an emotion: the middle frame of each clip, all at one scale and under one light."""
     high = round(TILE_WIDTH * numbers.shape[0] / numbers.shape[1])
     people = chosen_people(numbers)
     rows = len(numbers.emotions)
-    sheet = np.full((rows * (high + GAP) - GAP, len(people) * (TILE_WIDTH + GAP) - GAP), 255, np.uint8)
+    picture = np.full((rows * (high + GAP) - GAP, len(people) * (TILE_WIDTH + GAP) - GAP), 255, np.uint8)
     for row in range(rows):
         for column, person in enumerate(people):
             members = np.flatnonzero((faces.emotion == row) & (faces.subject == numbers.people[person]))
             if len(members):
                 middle = members[np.argsort(faces.frame[members], kind="stable")[len(members) // 2]]
                 top, left = row * (high + GAP), column * (TILE_WIDTH + GAP)
-                sheet[top : top + high, left : left + TILE_WIDTH] = _tile(faces, int(middle), settings, high)
-    figure, axes = _pixels(sheet, left=104, top=26)
+                picture[top : top + high, left : left + TILE_WIDTH] = _tile(faces, int(middle), settings, high)
+    figure, axes = sheet(picture, left=104, top=26)
     for row, emotion in enumerate(numbers.emotions):
         axes.text(-10, row * (high + GAP) + high / 2, _short(emotion, 12), ha="right", va="center", size=9.5)
     for column, person in enumerate(people):
@@ -110,7 +111,7 @@ def _examples(numbers: Numbers, faces: Faces, settings: configs.Data) -> Figure:
     return figure
 
 
-def _tile(faces: Faces, number: int, settings: configs.Data, high: int) -> np.ndarray:
+def _tile(faces: StoredFaces, number: int, settings: configs.Data, high: int) -> np.ndarray:
     depth = np.asarray(faces.depth[np.array([number])])
     nose = nose_distance(depth)
     images = DepthWindow(*FACE_MM).from_mm(depth, nose) if nose[0] > 0 else np.ones(depth.shape, np.float32)
@@ -290,16 +291,6 @@ def _extent(numbers: Numbers, settings: configs.Data) -> tuple[float, float, flo
     return (-settings.width_mm / 2, settings.width_mm / 2, numbers.shape[0] * pitch, 0.0)
 
 
-def _pixels(sheet: np.ndarray, *, left: int, top: int) -> tuple[Figure, Axes]:
-    """A figure in which each pixel of `sheet` is one of the PNG, with margins for words."""
-    height, width = sheet.shape
-    figure = Figure(figsize=((width + left) / 100, (height + top) / 100), dpi=100)
-    axes = figure.add_axes((left / (width + left), 0, width / (width + left), height / (height + top)))
-    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
-    axes.set_axis_off()
-    return figure, axes
-
-
 def _short(text: str, most: int) -> str:
     """A name as matplotlib sets it: no mathematics, no controls, not longer than its place."""
     plain = "".join(c if c.isprintable() else " " for c in text)
@@ -308,11 +299,11 @@ def _short(text: str, most: int) -> str:
 
 
 def _png(name: str, figure: Figure) -> Drawn:
-    sheet = name == "examples"
-    figure.set_dpi(100 if sheet else DPI)
+    pixels = name == "examples"
+    figure.set_dpi(100 if pixels else DPI)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).convert("L" if sheet else "RGB")
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).convert("L" if pixels else "RGB")
     content = io.BytesIO()
     picture.save(content, format="PNG")
     return Drawn(name, content.getvalue(), b"", *picture.size)

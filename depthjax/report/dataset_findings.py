@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.report.dataset_numbers import DUPLICATE_MM, Numbers
+from depthjax.report.dataset_alike import DUPLICATE_MM
+from depthjax.report.dataset_numbers import Numbers
 
 IMBALANCE = 1.5  # largest class to smallest
 HOLES = 0.20

@@ -4,69 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.crop import face_square, nose_distance
+from depthjax.data.stored import StoredFaces
+from depthjax.report.dataset_alike import Nearest, box_count, box_means, nearest_faces
 
 SAMPLE = 3000  # faces that are read at most
 RUN = 4  # neighbouring frames drawn together: the near-duplicates of one clip stand side by side
 BATCH = 64
 FACE_MM = (-60.0, 160.0)  # about the nose tip: returns that are taken for the face, its hair and neck
 BIN_MM = 2.0
-BOXES = 16  # a side, of the box means that near-duplicates are looked for in
-BOX_MM = (-20.0, 130.0)  # what box means clip to, whatever the networks' window: thresholds stay comparable
-# Between a measured-again copy (0.1 to 0.9 on rendered faces) and two different people (6 and more).
-DUPLICATE_MM = 2.0
 NOISE_LAG_MM = 4.2  # three pixels of a 128-pixel crop: resampling ties nearer ones together
 SIDES = ("", "train", "test", "either")  # either: the person stands on both sides, and no one told which face does
 FACE_SHARE, SEEN_SHARE = 0.5, 0.3  # of the returns, and of the faces: which pixels count as face in mean maps
-
-
-class Faces(Protocol):
-    """What is read of `depthjax.data.stored.StoredFaces`."""
-
-    @property
-    def depth(self) -> DepthRows:
-        """Camera millimetres by face number, read when asked for."""
-
-    @property
-    def emotion(self) -> np.ndarray:
-        """(n,) int32, into `emotions`."""
-
-    @property
-    def subject(self) -> np.ndarray:
-        """(n,) int32, into `subjects`."""
-
-    @property
-    def frame(self) -> np.ndarray:
-        """(n,) int32."""
-
-    @property
-    def emotions(self) -> tuple[str, ...]:
-        """Names."""
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        """Names."""
-
-    @property
-    def sources(self) -> np.ndarray:
-        """(n,) where each face came from."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width."""
-
-    def __len__(self) -> int: ...
-
-
-class DepthRows(Protocol):
-    """Depth by face numbers: (k, height, width) uint16 mm, 0 is no return."""
-
-    def __getitem__(self, index: np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -75,28 +28,6 @@ class Side:
 
     people: np.ndarray
     faces: int | None
-
-
-@dataclass(frozen=True)
-class Nearest:
-    """RMS difference, in mm of box-mean relief, of each sampled face to the nearest sampled face of three kinds.
-
-    Attributes:
-        same: of the same person; infinite where there is no other. (m,).
-        other: of other people. (m,).
-        across: of each test face to the training faces, (sampled test faces,); empty if sides are not known.
-        pairs: up to 8 pairs of face numbers (train, test) nearer than DUPLICATE_MM, nearest first, and their distance.
-    """
-
-    same: np.ndarray
-    other: np.ndarray
-    across: np.ndarray
-    pairs: list[tuple[int, int, float]]
-
-    def rate(self, kind: str) -> float | None:
-        """Share of faces nearer than DUPLICATE_MM to one of that kind; None where there was nothing to compare."""
-        distance = getattr(self, kind)
-        return float((distance < DUPLICATE_MM).mean()) if np.isfinite(distance).any() else None
 
 
 @dataclass(frozen=True)
@@ -158,7 +89,12 @@ class Numbers:
 
 
 def measure(
-    faces: Faces, settings: configs.Data, *, train: np.ndarray, test: np.ndarray, held_out: np.ndarray | None = None
+    faces: StoredFaces,
+    settings: configs.Data,
+    *,
+    train: np.ndarray,
+    test: np.ndarray,
+    held_out: np.ndarray | None = None,
 ) -> Numbers:
     """Count all labels and measure up to SAMPLE faces, drawn by `settings.seed`.
 
@@ -189,7 +125,7 @@ def measure(
     )
 
 
-def person_name(faces: Faces, label: int) -> str:
+def person_name(faces: StoredFaces, label: int) -> str:
     """The name of a person, or the label itself where the set names nobody."""
     return clean(faces.subjects[label]) if 0 <= label < len(faces.subjects) else str(label)
 
@@ -199,7 +135,7 @@ def clean(text: object) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
-def draw(faces: Faces, *, seed: int) -> np.ndarray:
+def draw(faces: StoredFaces, *, seed: int) -> np.ndarray:
     """Face numbers to measure, ascending: all of them, or as many of each emotion, in runs of neighbouring frames."""
     if len(faces) <= SAMPLE:
         return np.arange(len(faces))
@@ -214,13 +150,18 @@ def draw(faces: Faces, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
+def _nearest(faces: StoredFaces, index: np.ndarray, boxes: np.ndarray, side: np.ndarray) -> Nearest:
+    in_train, in_test = (side[index] == SIDES.index(name) for name in ("train", "test"))
+    return nearest_faces(boxes, index, person=faces.subject[index], in_train=in_train, in_test=in_test)
+
+
 def in_runs(index: np.ndarray) -> Iterator[np.ndarray]:
     """Batches of at most BATCH face numbers."""
     for start in range(0, len(index), BATCH):
         yield index[start : start + BATCH]
 
 
-def _side_of_each(faces: Faces, train: np.ndarray, test: np.ndarray, held_out: np.ndarray | None) -> np.ndarray:
+def _side_of_each(faces: StoredFaces, train: np.ndarray, test: np.ndarray, held_out: np.ndarray | None) -> np.ndarray:
     """(n,) indices into SIDES: by the mask if there is one, else by the person."""
     if held_out is not None:
         return np.where(held_out, SIDES.index("test"), SIDES.index("train")).astype(np.int8)
@@ -228,7 +169,7 @@ def _side_of_each(faces: Faces, train: np.ndarray, test: np.ndarray, held_out: n
     return (in_train * SIDES.index("train") + in_test * SIDES.index("test")).astype(np.int8)
 
 
-def _side(faces: Faces, side: np.ndarray, name: str, labels: np.ndarray) -> Side:
+def _side(faces: StoredFaces, side: np.ndarray, name: str, labels: np.ndarray) -> Side:
     told = not (side == SIDES.index("either")).any()
     return Side(np.unique(labels), int((side == SIDES.index(name)).sum()) if told else None)
 
@@ -245,7 +186,7 @@ class _Sums:
         self.weights = np.zeros(emotions)
         self.distance, self.noise = np.zeros(sampled), np.zeros(sampled)
         self.usable = np.zeros(sampled, bool)
-        self.boxes = np.zeros((sampled, len(_box_edges(shape[0])) * len(_box_edges(shape[1]))), np.float32)
+        self.boxes = np.zeros((sampled, box_count(shape)), np.float32)
         self.constant = 0
         self.pixels = np.zeros(3)  # of the networks' crop: face, before the window, behind it
 
@@ -276,7 +217,7 @@ class _Sums:
         }
 
 
-def _measure_sample(faces: Faces, settings: configs.Data, index: np.ndarray) -> _Sums:
+def _measure_sample(faces: StoredFaces, settings: configs.Data, index: np.ndarray) -> _Sums:
     shape = (int(faces.shape[0]), int(faces.shape[1]))
     sums = _Sums(len(faces.emotions), shape, len(index))
     share = _shares(faces, index)
@@ -286,7 +227,7 @@ def _measure_sample(faces: Faces, settings: configs.Data, index: np.ndarray) -> 
     return sums
 
 
-def _shares(faces: Faces, index: np.ndarray) -> np.ndarray:
+def _shares(faces: StoredFaces, index: np.ndarray) -> np.ndarray:
     """(m,) weights with which every person counts once in the mean face of each emotion."""
     clip = faces.subject[index].astype(np.int64) * len(faces.emotions) + faces.emotion[index]
     _, inverse, count = np.unique(clip, return_inverse=True, return_counts=True)
@@ -361,54 +302,3 @@ def _sigma(sizes: np.ndarray) -> float:
     limit = 4 * np.median(sizes)
     # Of a normal distribution cut at 4 x 0.6745 sigma, the mean size is 0.7825 sigma.
     return float(sizes[sizes <= limit].mean() / 0.7825 / 6)
-
-
-def box_means(relief: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Mean relief over a grid of BOXES x BOXES, of the returns in each box, clipped to BOX_MM.
-
-    Args:
-        relief: (n, height, width) mm behind the nose tip.
-        seen: same shape, where there is a return; a box without any is as far as can be.
-    Returns:
-        (n, boxes) float32 mm.
-    """
-    rows, columns = _box_edges(relief.shape[1]), _box_edges(relief.shape[2])
-    clipped = np.where(seen, np.clip(relief, *BOX_MM), 0).astype(np.float32)
-    total, count = (
-        np.add.reduceat(np.add.reduceat(x, rows, axis=1), columns, axis=2) for x in (clipped, seen.astype(np.float32))
-    )
-    means = np.where(count > 0, total / np.maximum(count, 1), BOX_MM[1])
-    return means.reshape(len(relief), -1).astype(np.float32)
-
-
-def _box_edges(pixels: int) -> np.ndarray:
-    return np.unique(np.linspace(0, pixels, BOXES + 1).astype(int)[:-1])
-
-
-def _nearest(faces: Faces, index: np.ndarray, boxes: np.ndarray, side: np.ndarray) -> Nearest:
-    """Nearest neighbours among the sampled faces, a block of rows at a time."""
-    person, boxes = faces.subject[index], boxes.astype(np.float64)
-    square = (boxes**2).sum(axis=1)
-    in_train, in_test = (side[index] == SIDES.index(name) for name in ("train", "test"))
-    same, other = (np.full(len(index), np.inf, np.float32) for _ in range(2))
-    across, pairs = [], []
-    for rows in in_runs(np.arange(len(index))):
-        distance = _distances(boxes, square, rows)
-        distance[np.arange(len(rows)), rows] = np.inf
-        own = person[rows, None] == person[None]
-        same[rows] = np.where(own, distance, np.inf).min(axis=1)
-        other[rows] = np.where(own, np.inf, distance).min(axis=1)
-        tested = rows[in_test[rows]]
-        if len(tested) and in_train.any():
-            to_train = np.where(in_train[None], distance[in_test[rows]], np.inf)
-            nearest, least = to_train.argmin(axis=1), to_train.min(axis=1)
-            across += least.tolist()
-            close = np.flatnonzero(least < DUPLICATE_MM)
-            pairs += [(int(index[nearest[i]]), int(index[tested[i]]), float(least[i])) for i in close]
-    return Nearest(same, other, np.array(across), sorted(pairs, key=lambda pair: pair[2])[:8])
-
-
-def _distances(boxes: np.ndarray, square: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(rows, m) root mean square difference of some faces to all; in float64, for near-duplicates are what cancels."""
-    squares = square[rows, None] + square[None] - 2 * boxes[rows] @ boxes.T
-    return np.sqrt(np.maximum(squares, 0) / max(1, boxes.shape[1]))

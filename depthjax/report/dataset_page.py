@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-from importlib import resources
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from depthjax import config as configs
+from depthjax.data.stored import StoredFaces
+from depthjax.report import html
+from depthjax.report.dataset_alike import BOXES, DUPLICATE_MM
 from depthjax.report.dataset_figures import EXAMPLES, NAMED_PEOPLE, chosen_people, differences_mm, reference_emotion
 from depthjax.report.dataset_findings import findings, percent, window
-from depthjax.report.dataset_numbers import BOXES, DUPLICATE_MM, FACE_MM, SAMPLE, Faces, Numbers, clean, person_name
+from depthjax.report.dataset_numbers import FACE_MM, SAMPLE, Numbers, clean, person_name
 from depthjax.report.dataset_source import SOURCES, USES
 from depthjax.report.figures import Drawn
 from depthjax.report.page import Picture
@@ -24,23 +23,21 @@ MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 THIN = "\u202f"
 
 
-def render_page(numbers: Numbers, faces: Faces, settings: configs.Data, drawn: dict[str, Drawn]) -> str:
+def render_page(numbers: Numbers, faces: StoredFaces, settings: configs.Data, drawn: dict[str, Drawn]) -> str:
     """The page as text. Nothing in it loads from elsewhere, and its policy forbids that it should."""
-    environment = _environment(autoescape=True)
-    script = _own("page.js")
+    environment = html.environment(autoescape=True)
     page = environment.get_template("dataset.html.j2").render(
         **_said(numbers, faces, settings),
         pictures={name: _picture(drawn[name], text) for name, text in _alts(numbers).items() if name in drawn},
-        style=_own("page.css") + _own("dataset.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=html.own("page.css") + html.own("dataset.css"),
+        **html.script(),
     )
     return page.strip() + "\n"
 
 
-def render_card(numbers: Numbers, faces: Faces, settings: configs.Data) -> str:
+def render_card(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> str:
     """The card as Markdown; every name and sentence is escaped, so that none becomes markup."""
-    environment = _environment(autoescape=False)
+    environment = html.environment(autoescape=False)
     environment.finalize = markdown
     return environment.get_template("dataset_card.md.j2").render(**_said(numbers, faces, settings)).strip() + "\n"
 
@@ -50,22 +47,7 @@ def markdown(text: object) -> str:
     return MARKDOWN.sub(r"\\\1", " ".join(str(text).split())) if isinstance(text, str) else str(text)
 
 
-def _environment(*, autoescape: bool) -> Environment:
-    return Environment(
-        loader=PackageLoader("depthjax.report", "."),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _own(name: str) -> Markup:
-    """A file of this package, which needs no escaping: no set's text ever enters it."""
-    return Markup((resources.files("depthjax.report") / name).read_text("utf-8"))
-
-
-def _said(numbers: Numbers, faces: Faces, settings: configs.Data) -> dict[str, Any]:
+def _said(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Any]:
     """All that either document says, as text and rows."""
     source = SOURCES[settings.source]
     return {
@@ -200,12 +182,12 @@ def _alike(numbers: Numbers) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _pairs(numbers: Numbers, faces: Faces) -> list[tuple[str, str, str]]:
+def _pairs(numbers: Numbers, faces: StoredFaces) -> list[tuple[str, str, str]]:
     """The nearest training and test faces, where they are near-duplicates: both by name, and how far."""
     return [(_which(train, faces), _which(test, faces), f"{far:.2f}") for train, test, far in numbers.nearest.pairs]
 
 
-def _which(number: int, faces: Faces) -> str:
+def _which(number: int, faces: StoredFaces) -> str:
     person = person_name(faces, int(faces.subject[number]))
     return f"{number}: {person}, {clean(faces.sources[number])}"
 

@@ -127,7 +127,7 @@ def faces(run: Run, emotion: int, view: str) -> Figure:
     sources = _sources(run, emotion, COLUMNS)
     picture = mosaic([_view(run, images, view) for _, images in sources], COLUMNS, tile=TILE, gap=GAP)
     bottom = 46 if view == "depth" else 8
-    figure, axes = _sheet(picture, left=132, top=36, bottom=bottom)
+    figure, axes = sheet(picture, left=132, top=36, bottom=bottom)
     figure.text(0.5 / 100, 1 - 8 / figure.bbox.height, _plain(run.emotions[emotion]), va="top", size=11, weight="bold")
     for row, (name, _) in enumerate(sources):
         axes.text(-10, row * (TILE + GAP) + TILE / 2, _plain(name), ha="right", va="center", size=9.5, wrap=False)
@@ -145,7 +145,7 @@ def overview(run: Run) -> Figure:
         rows = [_view(run, _sources(run, e, columns)[block][1], "shaded") for e in range(len(run.emotions))]
         blocks += [mosaic(rows, columns, tile=tile, gap=gap)]
         blocks += [np.full((len(blocks[0]), between), 255, np.uint8)]
-    figure, axes = _sheet(np.concatenate(blocks[:-1], axis=1), left=92, top=34, bottom=6)
+    figure, axes = sheet(np.concatenate(blocks[:-1], axis=1), left=92, top=34, bottom=6)
     width = columns * (tile + gap) - gap + between
     for block, name in enumerate(names):
         axes.text(block * width, -14, _plain(name), size=9.5, weight="bold")
@@ -257,7 +257,7 @@ def _view(run: Run, images: np.ndarray, view: str) -> np.ndarray:
     return shade(images, run.window_mm, pitch) if len(images) else quantise(images)
 
 
-def _sheet(picture: np.ndarray, *, left: int, top: int, bottom: int) -> tuple[Figure, Axes]:
+def sheet(picture: np.ndarray, *, left: int, top: int, bottom: int = 0) -> tuple[Figure, Axes]:
     """A figure in which each pixel of `picture` is one pixel of the PNG, with margins for words."""
     height, width = picture.shape
     full_width, full_height = width + left, height + top + bottom

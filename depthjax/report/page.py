@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from depthjax import files
+from depthjax.report import html
 from depthjax.report.figures import COLUMNS, Drawn, draw_figures, face_figure_name
 from depthjax.report.numbers import Number, lookup
 from depthjax.report.stored import Run, method_name, read_run
@@ -52,15 +48,8 @@ def write_report(workdir: Path) -> Path:
 
 def render_page(run: Run, drawn: dict[str, Drawn]) -> str:
     """The page as text. Nothing in it loads from elsewhere, and its policy forbids that it should."""
-    environment = Environment(
-        loader=PackageLoader("depthjax.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html.environment(autoescape=True)
     environment.tests["number"] = lambda value: isinstance(value, Number)
-    script = _own("page.js")
     page = environment.get_template("page.html.j2").render(
         name=run.config.get("name", "run"),
         facts=_facts(run),
@@ -74,16 +63,10 @@ def render_page(run: Run, drawn: dict[str, Drawn]) -> str:
         environment=run.environment,
         islands=None if run.history is None else run.history["best"].shape[1],
         **_evaluated(run),
-        style=_own("page.css"),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=html.own("page.css"),
+        **html.script(),
     )
     return page.strip() + "\n"
-
-
-def _own(name: str) -> Markup:
-    """A file of this package, which needs no escaping: no run's text ever enters it."""
-    return Markup((resources.files("depthjax.report") / name).read_text("utf-8"))
 
 
 def _evaluated(run: Run) -> dict[str, Any]:

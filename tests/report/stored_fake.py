@@ -1,26 +1,11 @@
 """Stored faces without files: domes with a nose before a wall, seen by a noisy camera, with what a test plants."""
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from depthjax.data.stored import StoredFaces
 
 SHAPE = (200, 128)
 EMOTIONS = ("neutral", "happiness", "fear")
-
-
-@dataclass(frozen=True)
-class FakeFaces:
-    depth: np.ndarray
-    emotion: np.ndarray
-    subject: np.ndarray
-    frame: np.ndarray
-    sources: np.ndarray
-    emotions: tuple[str, ...]
-    subjects: tuple[str, ...]
-    shape: tuple[int, int] = SHAPE
-
-    def __len__(self) -> int:
-        return len(self.emotion)
 
 
 def person_relief(subject: int, emotion: int) -> np.ndarray:
@@ -45,7 +30,7 @@ def fake_stored(
     sigma: float = 1.5,
     holes: float = 0.0,
     moving: bool = True,
-) -> FakeFaces:
+) -> StoredFaces:
     """`frames` faces of each person in each emotion, at 800 to 1,200 mm before a wall at 1,800 mm.
 
     moving: heads turn away a little, from frame to frame and from emotion to emotion.
@@ -61,4 +46,4 @@ def fake_stored(
         depth[i] = np.where(rng.random(SHAPE) < holes, 0, mm)
     names = tuple(f"P{s:02d}" for s in range(people))
     sources = np.array([f"{emotions[e]}/s{s}_f{f}.png" for s, e, f in labels])
-    return FakeFaces(depth, emotion, subject, frame, sources, emotions, names)
+    return StoredFaces(depth, emotion, subject, frame, sources, emotions, names, SHAPE)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stored_fake import EMOTIONS, FakeFaces, fake_stored
+from stored_fake import EMOTIONS, fake_stored
 
 from depthjax.config import Data
+from depthjax.data.stored import StoredFaces
 from depthjax.report.croissant import stored_set
 from depthjax.report.dataset import write_dataset_page
 
@@ -18,7 +19,7 @@ TRAIN, TEST = np.arange(3), np.array([3])
 
 
 @pytest.fixture(scope="module")
-def faces() -> FakeFaces:
+def faces() -> StoredFaces:
     return fake_stored(4, 1)
 
 
@@ -32,7 +33,7 @@ def write_set(folder: Path, faces: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def written(faces: FakeFaces, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(faces: StoredFaces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     write_set(folder / "data" / "depth_heads" / "a" / "1.0.0", len(faces))
     write_set(folder / "data" / "depth_heads" / "other_settings" / "1.0.0", len(faces) + 5)
@@ -75,7 +76,7 @@ def test_what_the_specification_requires_is_said(written: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["folder", "ikfdb"])
-def test_nobodys_licence_is_invented(faces: FakeFaces, tmp_path: Path, source: str) -> None:
+def test_nobodys_licence_is_invented(faces: StoredFaces, tmp_path: Path, source: str) -> None:
     write_dataset_page(faces, Data(source=source), train=TRAIN, test=TEST, folder=tmp_path)
     found = read(tmp_path)
     assert found["license"]["@type"] == "sc:CreativeWork"
@@ -83,7 +84,7 @@ def test_nobodys_licence_is_invented(faces: FakeFaces, tmp_path: Path, source: s
     assert len(found["distribution"]) == 1
 
 
-def test_names_that_look_like_numbers_are_left_to_their_labels(faces: FakeFaces, tmp_path: Path) -> None:
+def test_names_that_look_like_numbers_are_left_to_their_labels(faces: StoredFaces, tmp_path: Path) -> None:
     odd = dataclasses.replace(faces, emotions=("001", "NA", "true"), subjects=("7", "8", "9", "10"))
     write_dataset_page(odd, Data(source="folder"), train=TRAIN, test=TEST, folder=tmp_path)
     faces_records, emotions, people = read(tmp_path)["recordSet"]
@@ -99,7 +100,7 @@ def test_the_stored_set_is_the_one_of_that_size(written: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("source", ["depth_heads", "folder", "ikfdb"])
-def test_mlcroissant_takes_it_and_gives_the_labels_back(faces: FakeFaces, tmp_path: Path, source: str) -> None:
+def test_mlcroissant_takes_it_and_gives_the_labels_back(faces: StoredFaces, tmp_path: Path, source: str) -> None:
     mlc = pytest.importorskip("mlcroissant")
     write_dataset_page(faces, Data(source=source), train=TRAIN, test=TEST, folder=tmp_path)
     dataset = mlc.Dataset(jsonld=tmp_path / "croissant.json")

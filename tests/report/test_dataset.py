@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_fake import EMOTIONS, SHAPE, FakeFaces, fake_stored, person_relief
+from stored_fake import EMOTIONS, SHAPE, fake_stored, person_relief
 
 from depthjax.config import Data
 from depthjax.data.crop import nose_distance
+from depthjax.data.stored import StoredFaces
 from depthjax.report import dataset_numbers
 from depthjax.report.dataset import labels_csv, write_dataset_page
+from depthjax.report.dataset_alike import box_means
 from depthjax.report.dataset_figures import differences_mm
 from depthjax.report.dataset_findings import findings, percent
-from depthjax.report.dataset_numbers import SIDES, Numbers, box_means, draw, measure, noise_mm
+from depthjax.report.dataset_numbers import SIDES, Numbers, draw, measure, noise_mm
 from depthjax.report.dataset_page import markdown, render_card, render_page
 
 SETTINGS = Data()
@@ -24,34 +26,34 @@ TRAIN, TEST = np.arange(6), np.arange(6, 8)
 
 
 @pytest.fixture(scope="module")
-def faces() -> FakeFaces:
+def faces() -> StoredFaces:
     return fake_stored()
 
 
 @pytest.fixture(scope="module")
-def numbers(faces: FakeFaces) -> Numbers:
+def numbers(faces: StoredFaces) -> Numbers:
     return measure(faces, SETTINGS, train=TRAIN, test=TEST)
 
 
 @pytest.fixture(scope="module")
-def written(faces: FakeFaces, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written(faces: StoredFaces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     write_dataset_page(faces, SETTINGS, train=TRAIN, test=TEST, folder=folder)
     return folder
 
 
-def subset(faces: FakeFaces, keep: np.ndarray) -> FakeFaces:
+def subset(faces: StoredFaces, keep: np.ndarray) -> StoredFaces:
     rows = {name: getattr(faces, name)[keep] for name in ("depth", "emotion", "subject", "frame", "sources")}
     return dataclasses.replace(faces, **rows)
 
 
-def with_depth(faces: FakeFaces, number: int, depth: np.ndarray | int) -> FakeFaces:
+def with_depth(faces: StoredFaces, number: int, depth: np.ndarray | int) -> StoredFaces:
     changed = faces.depth.copy()
     changed[number] = depth
     return dataclasses.replace(faces, depth=changed)
 
 
-def topics(faces: FakeFaces, settings: Data = SETTINGS, **sides: np.ndarray) -> dict[str, str]:
+def topics(faces: StoredFaces, settings: Data = SETTINGS, **sides: np.ndarray) -> dict[str, str]:
     found = findings(measure(faces, settings, **({"train": TRAIN, "test": TEST} | sides)), settings)
     return {finding.topic: finding.level for finding in found}
 
@@ -81,7 +83,7 @@ def test_noise_of_a_smooth_surface_is_none() -> None:
     assert np.isnan(noise_mm(relief[:, :5, :5], np.ones((1, 5, 5), bool), 1.4)[0])
 
 
-def test_the_histogram_is_that_of_every_pixel(faces: FakeFaces, numbers: Numbers) -> None:
+def test_the_histogram_is_that_of_every_pixel(faces: StoredFaces, numbers: Numbers) -> None:
     relief = faces.depth.astype(np.float32) - nose_distance(faces.depth)[:, None, None]
     own = relief[faces.emotion == 1]
     expected = np.histogram(own, numbers.edges)[0] / own.size
@@ -90,7 +92,7 @@ def test_the_histogram_is_that_of_every_pixel(faces: FakeFaces, numbers: Numbers
     np.testing.assert_allclose(np.cumsum(numbers.relief[1]), np.cumsum(expected), atol=2e-3)
 
 
-def test_clipping_is_counted_in_the_part_that_the_networks_see(faces: FakeFaces) -> None:
+def test_clipping_is_counted_in_the_part_that_the_networks_see(faces: StoredFaces) -> None:
     settings = Data(crop="face", near_mm=-5.0, far_mm=40.0)
     relief = faces.depth.astype(np.float32) - nose_distance(faces.depth)[:, None, None]
     relief = relief[:, 56:184]
@@ -112,7 +114,7 @@ def test_differences_find_the_mouth_that_moved() -> None:
     assert abs(np.nanmean(found["fear"][here])) < 0.7
 
 
-def test_every_person_weighs_the_same_in_the_mean(faces: FakeFaces, numbers: Numbers) -> None:
+def test_every_person_weighs_the_same_in_the_mean(faces: StoredFaces, numbers: Numbers) -> None:
     repeated = np.concatenate([np.arange(len(faces)), np.repeat(np.flatnonzero(faces.subject == 0), 5)])
     again = measure(subset(faces, repeated), SETTINGS, train=TRAIN, test=TEST)
     both = np.isfinite(again.relief_mean) & np.isfinite(numbers.relief_mean)
@@ -129,7 +131,7 @@ def test_box_means_are_means_of_the_returns() -> None:
     assert boxes[1, 3, 5] == pytest.approx(relief[1, 6:8, 5][seen[1, 6:8, 5]].mean(), rel=1e-5)
 
 
-def test_two_recordings_of_one_face_across_the_split_ring(faces: FakeFaces) -> None:
+def test_two_recordings_of_one_face_across_the_split_ring(faces: StoredFaces) -> None:
     assert "Near-duplicates across the split" not in topics(faces)
     again = faces.depth[0] + np.rint(1.5 * np.random.default_rng(0).standard_normal(SHAPE)) + 60  # another distance
     planted = with_depth(faces, len(faces) - 1, again.astype(np.uint16))
@@ -148,7 +150,7 @@ def draw_nothing() -> dict:
     return {name: Drawn(name, b"", b"", 1, 1) for name in ("examples", "holes")}
 
 
-def test_nearest_agrees_with_all_pairs(faces: FakeFaces, numbers: Numbers) -> None:
+def test_nearest_agrees_with_all_pairs(faces: StoredFaces, numbers: Numbers) -> None:
     relief = faces.depth.astype(np.float32) - nose_distance(faces.depth)[:, None, None]
     boxes = box_means(relief, faces.depth > 0).astype(np.float64)
     distance = np.sqrt(((boxes[:, None] - boxes[None]) ** 2).mean(axis=2))
@@ -160,7 +162,7 @@ def test_nearest_agrees_with_all_pairs(faces: FakeFaces, numbers: Numbers) -> No
     np.testing.assert_allclose(numbers.nearest.across, distance[test][:, train].min(1), rtol=1e-4)
 
 
-def test_each_fault_has_its_finding(faces: FakeFaces) -> None:
+def test_each_fault_has_its_finding(faces: StoredFaces) -> None:
     assert topics(faces) == {"Few people": "warning"}
     fewer = subset(faces, (faces.emotion != 2) | (faces.subject < 5))
     assert {"Imbalanced emotions", "Emotions missing for some people"} <= set(topics(fewer))
@@ -175,7 +177,7 @@ def test_each_fault_has_its_finding(faces: FakeFaces) -> None:
     )
 
 
-def test_a_split_by_image_is_named_and_its_mask_is_used(faces: FakeFaces) -> None:
+def test_a_split_by_image_is_named_and_its_mask_is_used(faces: StoredFaces) -> None:
     everyone = np.arange(8)
     found = measure(faces, SETTINGS, train=everyone, test=everyone)
     assert found.train.faces is None and set(found.side) == {SIDES.index("either")}
@@ -192,7 +194,7 @@ def test_a_large_set_is_drawn_evenly_and_again_the_same(monkeypatch: pytest.Monk
     count = 5000
     emotion = rng.choice(3, count, p=[0.8, 0.19, 0.01]).astype(np.int32)
     subject, frame = rng.integers(0, 20, count).astype(np.int32), np.arange(count, dtype=np.int32)
-    big = FakeFaces(np.zeros((1, *SHAPE)), emotion, subject, frame, frame.astype(str), EMOTIONS, ())
+    big = StoredFaces(np.zeros((1, *SHAPE)), emotion, subject, frame, frame.astype(str), EMOTIONS, (), SHAPE)
     drawn = draw(big, seed=0)
     assert len(drawn) == len(set(drawn)) <= 48
     assert (np.abs(np.bincount(emotion[drawn]) - 16) < 4).all()  # the last run of a class may be short
@@ -200,7 +202,7 @@ def test_a_large_set_is_drawn_evenly_and_again_the_same(monkeypatch: pytest.Monk
     assert not np.array_equal(drawn, draw(big, seed=1))
 
 
-def test_what_is_measured_on_a_part_says_so(faces: FakeFaces, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_measured_on_a_part_says_so(faces: StoredFaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_numbers, "SAMPLE", 24)
     found = measure(faces, SETTINGS, train=TRAIN, test=TEST)
     assert not found.whole and found.sampled == 24 and found.counts.sum() == 48
@@ -254,7 +256,7 @@ def test_card_and_page_say_the_same(written: Path) -> None:
     assert rows[0].split("|")[2].strip() in text
 
 
-def test_the_same_set_gives_the_same_bytes(written: Path, faces: FakeFaces, tmp_path: Path) -> None:
+def test_the_same_set_gives_the_same_bytes(written: Path, faces: StoredFaces, tmp_path: Path) -> None:
     paths = write_dataset_page(faces, SETTINGS, train=TRAIN, test=TEST, folder=tmp_path)
     assert all(path.exists() for path in paths)
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
@@ -280,7 +282,7 @@ def test_hostile_names_are_inert_everywhere(tmp_path: Path) -> None:
     assert not [line for line in card.splitlines() if line.startswith("# c")]
 
 
-def test_labels_csv_reads_back(faces: FakeFaces, numbers: Numbers) -> None:
+def test_labels_csv_reads_back(faces: StoredFaces, numbers: Numbers) -> None:
     rows = list(csv.DictReader(labels_csv(faces, numbers).splitlines()))
     assert len(rows) == 48
     assert [int(row["subject"]) for row in rows] == faces.subject.tolist()
@@ -290,7 +292,7 @@ def test_labels_csv_reads_back(faces: FakeFaces, numbers: Numbers) -> None:
 
 
 @pytest.mark.parametrize("source", ["ikfdb", "folder"])
-def test_data_of_ones_own_stay_there(faces: FakeFaces, numbers: Numbers, source: str) -> None:
+def test_data_of_ones_own_stay_there(faces: StoredFaces, numbers: Numbers, source: str) -> None:
     card = render_card(numbers, faces, Data(source=source))
     assert "stay where they are" in card and "biometric data" in card and "0.6 mm a grey level" in card
 
