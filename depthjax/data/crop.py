@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import jax
+Array = Any  # of NumPy or of JAX, but all of a call alike
 
+SENSOR_SHAPE = (424, 512)  # height, width of a Kinect v2's depth image
+FOCAL = 365.0  # pixels, of that sensor
 CROP_SHAPE = (200, 128)  # height, width
 CROP_WIDTH_MM = 180.0
 NOSE_ROW = 114.0  # row of the nose tip: 160 mm of forehead and hair above it, 121 mm of chin and neck below
@@ -19,10 +20,11 @@ NOSE_RANK = 20 / 1440  # of the returns there, ordered by nearness, as a share
 EDGE_MM = 30.0  # depths further apart than this are not interpolated
 
 
-def crop_face(frame: jax.Array, nose: jax.Array, *, pixel_mm: jax.Array) -> jax.Array:
+def crop_face(frame: Array, nose: Array, *, pixel_mm: Array) -> Array:
     """Cut out the face about the nose and resample it to CROP_SHAPE.
 
-    Bilinear on a surface; across holes and jumps the nearest pixel, so that no depth is invented.
+    Bilinear on a surface; across holes and jumps the nearest pixel, so that no depth is invented. In the array library
+    of `frame`: processes that only read files crop without JAX.
 
     Args:
         frame: (height, width) uint16 mm, 0 is no return.
@@ -31,23 +33,23 @@ def crop_face(frame: jax.Array, nose: jax.Array, *, pixel_mm: jax.Array) -> jax.
     Returns:
         CROP_SHAPE uint16 mm.
     """
-    import jax.numpy as jnp  # here, so that processes that only read files start without JAX
-
+    xp = frame.__array_namespace__()
     step = CROP_WIDTH_MM / CROP_SHAPE[1] / pixel_mm
-    y = nose[1] + (jnp.arange(CROP_SHAPE[0]) - NOSE_ROW) * step
-    x = nose[0] + (jnp.arange(CROP_SHAPE[1]) - (CROP_SHAPE[1] - 1) / 2) * step
-    depth = frame.astype(jnp.float32)
-    y0, x0 = jnp.floor(y).astype(jnp.int32), jnp.floor(x).astype(jnp.int32)
-    rows, columns = [depth[_within(y0 + i, frame.shape[0])] for i in (0, 1)], (x0, x0 + 1)
-    corners = jnp.stack([row[:, _within(column, frame.shape[1])] for row in rows for column in columns])
+    y = nose[1] + (xp.arange(CROP_SHAPE[0], dtype=xp.float32) - NOSE_ROW) * step
+    x = nose[0] + (xp.arange(CROP_SHAPE[1], dtype=xp.float32) - (CROP_SHAPE[1] - 1) / 2) * step
+    y0, x0 = xp.floor(y).astype(xp.int32), xp.floor(x).astype(xp.int32)
+    rows, columns = [frame[_within(y0 + i, frame.shape[0])] for i in (0, 1)], (x0, x0 + 1)
+    corners = xp.stack([row[:, _within(column, frame.shape[1])] for row in rows for column in columns]).astype(
+        xp.float32
+    )
     fy, fx = (y - y0)[:, None], (x - x0)[None]
-    weights = jnp.stack([(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx])
+    weights = xp.stack([(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx])
     smooth = (corners.min(axis=0) > 0) & (corners.max(axis=0) - corners.min(axis=0) < EDGE_MM)
-    nearest = jnp.take_along_axis(corners, weights.argmax(axis=0)[None], axis=0)[0]
-    return jnp.round(jnp.where(smooth, (corners * weights).sum(axis=0), nearest)).astype(jnp.uint16)
+    nearest = frame[_within(y0 + (y - y0 > 0.5), frame.shape[0])][:, _within(x0 + (x - x0 > 0.5), frame.shape[1])]
+    return xp.round(xp.where(smooth, (corners * weights).sum(axis=0), nearest)).astype(xp.uint16)
 
 
-def _within(index: jax.Array, size: int) -> jax.Array:
+def _within(index: Array, size: int) -> Array:
     return index.clip(0, size - 1)
 
 

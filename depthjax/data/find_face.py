@@ -10,10 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from depthjax.data.crop import CROP_SHAPE, CROP_WIDTH_MM, EDGE_MM, NOSE_ROW
+from depthjax.data.crop import FOCAL, crop_face
 
-SENSOR_SHAPE = (424, 512)  # of a Kinect v2's depth image
-FOCAL = 365.0  # pixels
 RANGE_MM = (450, 1700)  # where a sitter may be; the nose itself at 0.6 m to 1.5 m
 STRIDE = 4  # the person is looked for in every fourth row and column: a head is still 9 pixels wide at 1.5 m
 SURFACE_JUMP_MM = 60  # between such neighbours; more and they belong to two things
@@ -241,23 +239,14 @@ def _vertex(line: np.ndarray, at: int) -> float:
 
 
 def crop_about(frame: np.ndarray, nose: Nose) -> np.ndarray:
-    """`depthjax.data.crop.crop_face` in NumPy: the same crop without compiling in every worker.
+    """`depthjax.data.crop.crop_face` about a nose that was found.
 
     Args:
         frame: (height, width) uint16 mm, 0 is no return.
     Returns:
         (200, 128) uint16 mm.
     """
-    step = CROP_WIDTH_MM / CROP_SHAPE[1] / (nose.distance / FOCAL)
-    y = nose.y + (np.arange(CROP_SHAPE[0]) - NOSE_ROW) * step
-    x = nose.x + (np.arange(CROP_SHAPE[1]) - (CROP_SHAPE[1] - 1) / 2) * step
-    y0, x0 = np.floor(y).astype(int), np.floor(x).astype(int)
-    rows = [np.clip(y0 + i, 0, frame.shape[0] - 1) for i in (0, 1)]
-    columns = [np.clip(x0 + i, 0, frame.shape[1] - 1) for i in (0, 1)]
-    corners = np.stack([frame[r][:, c] for r in rows for c in columns]).astype(np.float32)
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    fy, fx = (y - y0)[:, None].astype(np.float32), (x - x0).astype(np.float32)
-    upper, lower = (corners[i] + fx * (corners[i + 1] - corners[i]) for i in (0, 2))
-    between = upper + fy * (lower - upper)
-    nearest = frame[np.where(y - y0 > 0.5, rows[1], rows[0])][:, np.where(x - x0 > 0.5, columns[1], columns[0])]
-    return np.where((low > 0) & (high - low < EDGE_MM), np.rint(between), nearest).astype(np.uint16)
+    cut: np.ndarray = crop_face(
+        frame, np.array([nose.x, nose.y], np.float32), pixel_mm=np.float32(nose.distance / FOCAL)
+    )
+    return cut

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from depthjax.data.crop import FOCAL
 from depthjax.data.render import Surface
 
-FOCAL = 365.0  # pixels
 LATERAL_MM = 1.6  # standard deviation of the lateral noise, modelled as the blur of a pixel's footprint
 JUMP_MM = 25.0  # a step of depth inside a footprint beyond which light from both sides mixes
 JUMP_HOLE = 0.6  # share of such mixed pixels that the sensor throws away; the others are flying pixels

@@ -12,14 +12,12 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import nose_distance
+from depthjax.data.crop import SENSOR_SHAPE, nose_distance
 from depthjax.data.depth_files import Unfit, read_images
 from depthjax.data.listing import DepthFile
 from depthjax.data.millimetres import to_millimetres, unit_of
 from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.problems import Problem
-
-SENSOR_SHAPE = (424, 512)  # a whole frame of a Kinect v2, in which the face is still to be found
 
 
 class Place(NamedTuple):

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from depthjax.data import find_face, generate, kinect
-from depthjax.data.crop import CROP_SHAPE, crop_face, nose_distance
+from depthjax.data.crop import CROP_SHAPE, SENSOR_SHAPE, crop_face, nose_distance
 from depthjax.data.head_model import load_head_model
 from depthjax.data.people import sample_person
 from depthjax.data.render import View, render
@@ -44,7 +44,7 @@ def own_nose_tip(model, person):
 
 def whole_frame(window, corner, wall, nose, rng):
     """Paste the window into a frame with a wall, a neck and a torso."""
-    height, width = find_face.SENSOR_SHAPE
+    height, width = SENSOR_SHAPE
     y, x = np.mgrid[:height, :width]
     beside, below = (
         (x - CENTRE[0]) * nose[2] / kinect.FOCAL - nose[0],
