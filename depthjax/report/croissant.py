@@ -19,7 +19,12 @@ from depthjax.report.dataset_source import SOURCES, USES, Source
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 # Croissant names an unregistered format by the page that defines it; a .npz is a zip of .npy files.
-FORMATS = {".csv": "text/csv", ".npz": "application/zip", ".array_record": "https://github.com/google/array_record"}
+FORMATS = {
+    ".csv": "text/csv",
+    ".npz": "application/zip",
+    ".npy": "https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html",
+    ".array_record": "https://github.com/google/array_record",
+}
 # What pandas, and so mlcroissant, takes for a missing value or a truth value in a CSV.
 NOT_TEXT = {
     *("", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan"),
@@ -76,7 +81,7 @@ def croissant(
     """The JSON-LD of the set stored in `folder`, whose files are read for their checksums.
 
     Args:
-        folder: the work folder with `faces.csv`; its `real/*.npz` are described if there.
+        folder: the work folder with `faces.csv`; the files of its `real/` are described if there.
         stored: the folder inside it of the stored set, whose array_record files are described.
     Returns:
         what croissant.json holds; it depends on the files and the settings only, not on the time.
@@ -127,8 +132,8 @@ def _distribution(numbers: Numbers, folder: Path, stored: Path | None) -> list[d
         for path in sorted(stored.glob("*.array_record*") if stored else ())
     ]
     described += [
-        (path, "The networks' square images (float32 in [-1, 1]) with emotion, subject and frame; read by numpy.load.")
-        for path in sorted(folder.glob("real/*.npz"))
+        (path, "The networks' square images (float32 in [-1, 1]), or their emotion, subject and frame, for numpy.load.")
+        for path in sorted(folder.glob("real/*/*.np[yz]"))
     ]
     return [_file_object(path, folder, text) for path, text in described]
 

@@ -37,8 +37,9 @@ def written(faces: StoredFaces, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("run")
     write_set(folder / "data" / "depth_heads" / "a" / "1.0.0", len(faces))
     write_set(folder / "data" / "depth_heads" / "other_settings" / "1.0.0", len(faces) + 5)
-    (folder / "real").mkdir()
-    np.savez(folder / "real" / "train.npz", images=np.zeros((2, 4, 4), np.float32))
+    (folder / "real" / "train").mkdir(parents=True)
+    np.save(folder / "real" / "train" / "images.npy", np.zeros((2, 4, 4), np.float32))
+    np.savez(folder / "real" / "train" / "labels.npz", emotion=np.zeros(2, np.int32))
     write_dataset_page(faces, Data(), train=TRAIN, test=TEST, folder=folder)
     return folder
 
@@ -54,7 +55,9 @@ def test_files_are_there_and_have_their_checksums(written: Path) -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
         assert entry["contentSize"] == f"{path.stat().st_size} B"
     names = [entry["@id"] for entry in found]
-    assert names[0] == "faces.csv" and names[-1] == "real/train.npz" and len(names) == 4
+    assert (
+        names[0] == "faces.csv" and names[-2:] == ["real/train/images.npy", "real/train/labels.npz"] and len(names) == 5
+    )
     assert not [name for name in names if "other_settings" in name]
     formats = {Path(entry["@id"]).suffix.split("-")[0]: entry["encodingFormat"] for entry in found}
     assert formats[".csv"] == "text/csv" and formats[".array_record"] == "https://github.com/google/array_record"
