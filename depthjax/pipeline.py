@@ -48,14 +48,15 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
 
 
 def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
-    if stages.is_done(stage, config, workdir):
+    faces = stages.faces_state(stage, config, workdir)
+    if stages.is_done_with(faces, stage, config, workdir):
         say(f"{stage}: done before, unchanged")
         return
     _require_inputs(stage, config, workdir)
     stages.clear(stage, workdir)
     _write_descriptions(config, workdir)
     say(f"{stage}: starting")
-    start, faces = time.monotonic(), stages.faces_state(stage, config, workdir)
+    start = time.monotonic()
     outputs = RUNNERS[stage](config, workdir, lambda line: say(f"{stage}: {line}"))
     seconds = time.monotonic() - start
     stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
@@ -208,8 +209,7 @@ def sample(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.sampling import draw, write_samples
 
     folders = []
-    for method in config.sample.methods:
-        drawn = draw(method, config, workdir)
+    for method, drawn in draw(config, workdir):
         folders.append(workdir / "samples" / method)
         write_samples(folders[-1], drawn, config.data.emotions)
         counts = np.bincount(drawn.emotion, minlength=len(config.data.emotions))

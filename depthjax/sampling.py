@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,17 +71,26 @@ def _wanted(config: Config) -> list[int]:
     return [config.data.emotions.index(e) for e in (config.sample.emotions or config.data.emotions)]
 
 
-def draw(method: str, config: Config, workdir: Path) -> Drawn:
-    """Faces of a method, by its name in the config: latents through the teacher generator, or a baseline's own way."""
-    if method in BASELINES:
-        wanted = _wanted(config)
-        emotion = np.repeat(np.array(wanted, np.int32), config.sample.count)
-        key = key_for(config.sample.seed, f"sample {method}")
-        images = BASELINES[method].sample(key, config, workdir / "baselines" / method, emotion)
-        return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
-    source = latents_of(method, config, workdir)
-    variables, _ = restore_generator(workdir / "checkpoints", config=config)
-    return Drawn(decode(config, variables, source), source.emotion, source.latents)
+def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
+    """Each method of `sample.methods` with its faces; the generator teacher is read once, and only if it is needed."""
+
+    @cache
+    def teacher() -> dict[str, Any]:
+        return restore_generator(workdir / "checkpoints", config=config)[0]
+
+    for method in config.sample.methods:
+        if method in BASELINES:
+            yield method, _of_baseline(method, config, workdir)
+        else:
+            source = latents_of(method, config, workdir)
+            yield method, Drawn(decode(config, teacher(), source), source.emotion, source.latents)
+
+
+def _of_baseline(method: str, config: Config, workdir: Path) -> Drawn:
+    emotion = np.repeat(np.array(_wanted(config), np.int32), config.sample.count)
+    key = key_for(config.sample.seed, f"sample {method}")
+    images = BASELINES[method].sample(key, config, workdir / "baselines" / method, emotion)
+    return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
 
 
 def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:

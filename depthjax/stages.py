@@ -45,11 +45,15 @@ def fingerprint(stage: str, config: Config) -> str:
 
 def is_done(stage: str, config: Config, workdir: Path) -> bool:
     """Whether the stage finished with these settings and faces, and all its files are still there."""
+    return is_done_with(faces_state(stage, config, workdir), stage, config, workdir)
+
+
+def is_done_with(faces: str | None, stage: str, config: Config, workdir: Path) -> bool:
+    """`is_done` where `faces_state` is known: it looks at every file of a user's folder."""
     path = _stamp(workdir, stage)
     if not path.exists():
         return False
     stamp = read_json(path)
-    faces = faces_state(stage, config, workdir)
     return (
         stamp.get("fingerprint") == fingerprint(stage, config)
         and faces in (stamp.get("faces", ""), None)

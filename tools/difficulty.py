@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from configs import quick  # noqa: E402
 from depthjax.data import load  # noqa: E402
-from depthjax.data.faces import DepthFaces, split_by_subject  # noqa: E402
+from depthjax.data.faces import DepthFaces, held_out_people  # noqa: E402
 from depthjax.evaluate.classifiers import build  # noqa: E402
 from depthjax.evaluate.features import fused_features  # noqa: E402
 from depthjax.evaluate.protocols import Labelled, unseen_people_exam  # noqa: E402
@@ -41,10 +40,9 @@ def main() -> None:
 
 def accuracies(faces: DepthFaces, features: np.ndarray, split: int) -> list[float]:
     """Of random forest and XGBoost, on the people that seed `split` holds out."""
-    numbered = replace(faces, frame=np.arange(len(faces), dtype=np.int32))  # so that a part knows its rows
-    parts = [part.frame for part in split_by_subject(numbered, 0.2, split)]
-    train, test = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in parts)
-    exam = unseen_people_exam(train, test)
+    test = held_out_people(faces.subject, 0.2, split)
+    learnt, asked = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in (~test, test))
+    exam = unseen_people_exam(learnt, asked)
     scores = []
     for name in ("random_forest", "xgboost"):
         model = build(name, 0).fit(exam.faces.features[exam.train], exam.faces.emotion[exam.train])

@@ -37,8 +37,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
     """
     plain = without_teachers(config, seed=host_seed(key))
     settings, marks = _settings(plain), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks, longer="train.epochs"):
-        progress("fitted before, unchanged")
+    if record.is_finished(folder, settings, marks, progress=progress, longer="train.epochs"):
         return
     progress(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
     record.reopen(folder)

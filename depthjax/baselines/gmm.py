@@ -38,8 +38,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
     Writes `fit.npz`: the space, and `weights` (classes, m), `means` (classes, m, k), `covariances` (classes, m, k, k).
     """
     settings, marks = record.settings_of(config, *FIELDS), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks):
-        progress("fitted before, unchanged")
+    if record.is_finished(folder, settings, marks, progress=progress):
         return
     base, seed = config.baselines, host_seed(key)
     pixels = pixels_of(faces, mirror=config.train.mirror)

@@ -26,8 +26,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
     Writes `fit.npz`: the space, `coordinates` (n, k) and `emotion` (n,) of the training faces, `bandwidth`.
     """
     settings, marks = record.settings_of(config, *FIELDS), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks):
-        progress("fitted before, unchanged")
+    if record.is_finished(folder, settings, marks, progress=progress):
         return
     base, seed = config.baselines, host_seed(key)
     pixels = pixels_of(faces, mirror=config.train.mirror)

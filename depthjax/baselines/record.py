@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,16 @@ def fingerprint(key: jax.Array, faces: DepthFaces) -> dict[str, str]:
     }
 
 
-def is_finished(folder: Path, settings: Settings, marks: dict[str, str], *, longer: str = "") -> bool:
-    """Whether `folder` holds the finished fit of these settings, key and faces.
+def is_finished(
+    folder: Path, settings: Settings, marks: dict[str, str], *, progress: Callable[[str], None], longer: str = ""
+) -> bool:
+    """Whether `folder` holds the finished fit of these settings, key and faces; if so, it is said.
 
     Args:
         folder: of the method.
         settings: as `settings_of` gives.
         marks: as `fingerprint` gives.
+        progress: called with a line.
         longer: a setting that may be above the value of the fit there, which is then not finished but gone on with.
     Raises:
         UserError: the folder holds another fit; the first thing that differs is named.
@@ -56,6 +60,7 @@ def is_finished(folder: Path, settings: Settings, marks: dict[str, str], *, long
         _refuse_other(folder, before | {longer: now[longer]}, now)
         return False
     _refuse_other(folder, before, now)
+    progress("fitted before, unchanged")
     return True
 
 

@@ -30,7 +30,7 @@ from depthjax.models.dcgan import Generator
 from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
 from depthjax.train.feed import feed_for
 from depthjax.train.loop import refuse_unfit
-from depthjax.train.step import Batch, forward, mirrored, shuffled_batch
+from depthjax.train.step import Batch, batch_of, forward, mirrored
 
 FIELDS = ("model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size")
 OWN_FIELDS = ("vae_latent_size", "vae_width", "vae_lr")
@@ -65,8 +65,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
     refuse_unfit(config, faces)
     refuse_few(faces)
     settings, marks = _settings(config), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks):
-        progress("fitted before, unchanged")
+    if record.is_finished(folder, settings, marks, progress=progress):
         return
     state, metrics = train(key, config, faces, progress=progress)
     means, roots = aggregate_posterior(config, state, faces)
@@ -102,10 +101,8 @@ def train(
     config = replace(config, train=replace(config.train, seed=host_seed(key)))  # the batches are of this key, too
     epochs, per_epoch = epochs_of(config), len(faces) // config.train.batch_size
     total, most = epochs * per_epoch, config.train.steps_per_dispatch
-    optimizer, feed = (
-        optax.adam(optax.cosine_decay_schedule(config.baselines.vae_lr, total)),
-        feed_for(config, faces, 0),
-    )
+    optimizer = optax.adam(optax.cosine_decay_schedule(config.baselines.vae_lr, total))
+    feed = feed_for(config, faces, 0)
     state = jax.jit(lambda k: init_state(k, config, optimizer))(key_init)
     steps = jax.jit(make_steps(config, optimizer, key_train, streamed=feed.streamed), donate_argnums=0)
     progress(f"{epochs} epochs of {per_epoch} steps")
@@ -165,7 +162,7 @@ def make_steps(
     def steps(state: State, faces: Batch, count: jax.Array) -> tuple[State, jax.Array]:
         def body(i: jax.Array, carry: tuple[State, jax.Array]) -> tuple[State, jax.Array]:
             state, total = carry
-            batch = jax.tree.map(lambda a: a[i], faces) if streamed else shuffled_batch(config, faces, state.step)
+            batch = batch_of(config, faces, state.step, i, streamed=streamed)
             state, metrics = update(state, batch, jax.random.fold_in(key, state.step))
             return state, total + metrics
 

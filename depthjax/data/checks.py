@@ -118,7 +118,8 @@ def _names(settings: configs.Data, listing: Listing, say: Say) -> tuple[dict[str
     unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
                for f in listing.files if f.name not in names]  # fmt: skip
     if not names:
-        fitting = "; these fit: " + ", ".join(f"'{t}'" for t in _proposals(listing)) if _proposals(listing) else ""
+        proposals = ", ".join(f"'{template}'" for template in _proposals(listing))
+        fitting = f"; these fit: {proposals}" if proposals else ""
         raise UserError(
             f"--config.data.pattern={template} matches no name, such as '{escape(listing.files[0].name)}'{fitting}"
         )

@@ -109,7 +109,7 @@ def make_steps(
     def steps(state: TrainState, faces: Batch, count: jax.Array) -> tuple[TrainState, Metrics]:
         def body(i: jax.Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, log = carry
-            batch = jax.tree.map(lambda a: a[i], faces) if streamed else shuffled_batch(config, faces, state.step)
+            batch = batch_of(config, faces, state.step, i, streamed=streamed)
             state, metrics = update(state, batch, key_for(config.train.seed, "train", state.step))
             return state, {name: log[name].at[i].set(value) for name, value in metrics.items()}
 
@@ -117,6 +117,11 @@ def make_steps(
         return jax.lax.fori_loop(0, count, body, (state, log))
 
     return steps
+
+
+def batch_of(config: Config, faces: Batch, step: jax.Array, i: jax.Array, *, streamed: bool) -> Batch:
+    """The batch of a step, the i-th of its dispatch, out of what a feed gives (see `depthjax.train.feed`)."""
+    return jax.tree.map(lambda array: array[i], faces) if streamed else shuffled_batch(config, faces, step)
 
 
 def shuffled_batch(config: Config, faces: Batch, step: jax.Array) -> Batch:
