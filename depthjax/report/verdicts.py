@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from depthjax.report.numbers import DISTANCE, PERCENT, RATIO, SIMILARITY, Number, count, lookup, number
+from depthjax.report.numbers import DECIBEL, DISTANCE, PERCENT, RATIO, SIMILARITY, Number, count, lookup, number
 from depthjax.report.stored import method_name
 from depthjax.report.tables import CLASSIFIER_NAMES, classifiers_of, nearest_reference
 
@@ -132,15 +132,31 @@ def _noise(evaluation: dict[str, Any], methods: list[str]) -> Verdict:
 def _copies(evaluation: dict[str, Any], methods: list[str]) -> Verdict:
     values = [number(evaluation, ("methods", m, "ssim"), SIMILARITY) for m in methods]
     references = [nearest_reference(evaluation, ("methods", m, "ssim")) for m in methods]
-    closer = [m for m, v, r in zip(methods, values, references, strict=True) if _above(v, r)]
     parts: list[str | Number] = ["Likeness to the nearest training face (SSIM) is ", *_listed(values, methods)]
     parts += ["; that of unseen real people is ", references[0], ". "]
-    if closer:
-        verb = "is" if len(closer) == 1 else "are"
-        words = f"{_names(closer)} {verb} closer to the training faces than real people are: look for copies."
+    closer = {name: _closer(evaluation, methods, key) for key, name in (("ssim", "SSIM"), ("psnr", "PSNR"))}
+    suspects = [m for m in methods if any(m in found for found in closer.values())]
+    if suspects:
+        by = " and ".join(name for name, found in closer.items() if found)
+        verb = "is" if len(suspects) == 1 else "are"
+        words = (
+            f"By {by}, {_names(suspects)} {verb} closer to the training faces than real people are: look for copies."
+        )
     else:
-        words = "None is closer than real people by more than the intervals: no sign of copying by this measure."
+        words = (
+            "None is closer than real people by more than the intervals, in SSIM or PSNR: no sign of copying by these."
+        )
     return Verdict("Copies", (*parts, words))
+
+
+def _closer(evaluation: dict[str, Any], methods: list[str], key: str) -> list[str]:
+    """The methods whose faces are more like their nearest training face than unseen people are, beyond the intervals."""
+    style = SIMILARITY if key == "ssim" else DECIBEL
+    return [
+        m
+        for m in methods
+        if _above(number(evaluation, ("methods", m, key), style), nearest_reference(evaluation, ("methods", m, key)))
+    ]
 
 
 def _above(value: Number, reference: Number) -> bool:

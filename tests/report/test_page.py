@@ -259,6 +259,9 @@ def test_verdicts_turn_when_the_numbers_do(evaluation: dict) -> None:
     after["kid"]["relief"] |= {"value": -0.001, "interval": [-0.003, 0.001]}
     for method in (before, after):
         method["ssim"] |= {"value": 0.6, "interval": [0.55, 0.65]}
+    assert "By PSNR, KD-cDCGAN and KD-cDCGAN + GA are closer" in _said(evaluation)["Copies"]
+    for method in (before, after):
+        method["psnr"] |= {"value": 20.0, "interval": [19.5, 20.5]}
     said = _said(evaluation)
     assert "KD-cDCGAN cannot be told from guessing" in said["Use"]
     assert "recognition rises" in said["Evolution"] and "shrinks" in said["Evolution"]
