@@ -150,7 +150,7 @@ def _copies(evaluation: dict[str, Any], methods: list[str]) -> Verdict:
 
 
 def _closer(evaluation: dict[str, Any], methods: list[str], key: str) -> list[str]:
-    """The methods whose faces are more like their nearest training face than unseen people are, beyond the intervals."""
+    """Methods whose faces are more like the nearest training face than unseen people are, beyond the intervals."""
     style = SIMILARITY if key == "ssim" else DECIBEL
     return [
         m
