@@ -16,9 +16,15 @@ ACTIONS: dict[str, dict[str, float]] = {
         "mouthStretch": 0.9, "jawOpen": 0.35, "mouthLowerDown": 0.3,
     },
     "surprise": {"browInnerUp": 1.0, "browOuterUp": 1.0, "eyeWide": 0.8, "jawOpen": 0.8},
-    "anger": {"browDown": 1.0, "eyeSquint": 0.6, "mouthPress": 0.8, "noseSneer": 0.4},
-    "sadness": {"browInnerUp": 1.0, "mouthFrown": 1.0, "mouthShrugLower": 0.5},
-    "disgust": {"noseSneer": 1.0, "mouthUpperUp": 0.7, "browDown": 0.6, "mouthFrown": 0.4},
+    "anger": {
+        "browDown": 1.2, "eyeSquint": 0.7, "eyeWide": 0.3, "mouthPress": 0.9, "mouthRollUpper": 0.6,
+        "mouthRollLower": 0.6, "mouthFrown": 0.3, "noseSneer": 0.7, "jawForward": 0.6,
+    },
+    "sadness": {"browInnerUp": 1.2, "mouthFrown": 1.2, "mouthShrugLower": 0.8, "mouthPucker": 0.15},
+    "disgust": {
+        "noseSneer": 1.2, "mouthUpperUp": 1.2, "browDown": 0.7, "cheekSquint": 0.7,
+        "mouthLowerDown": 0.4, "mouthFrown": 0.3, "jawOpen": 0.12,
+    },
 }  # fmt: skip
 MICRO = 1 / 3  # the first part of a sequence is micro-expression ...
 MICRO_PEAK = 0.25  # ... which never passes this intensity

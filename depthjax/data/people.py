@@ -55,7 +55,7 @@ def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
         sex=sex,
         age=age,
         rest=shape.astype(np.float32),
-        expressiveness=rng.uniform(0.9, 1.3),
+        expressiveness=rng.uniform(1.0, 1.35),
         action_style=_action_style(model, rng),
         hair=rng.uniform(0.1, 0.6),
     )
