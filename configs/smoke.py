@@ -1,4 +1,4 @@
-"""Every stage of the main job at toy size, to see that all of it works: under a minute on two CPU cores.
+"""Every stage and every method at toy size, to see that all of it works: in a few minutes on two CPU cores.
 
 Command: python launch.py --config configs/smoke.py --workdir runs/smoke
 Device:  two CPU cores. The faces are not worth looking at.
@@ -7,7 +7,7 @@ Device:  two CPU cores. The faces are not worth looking at.
 from dataclasses import replace
 
 from configs import quick
-from depthjax.config import Config
+from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
 
 
 def get_config() -> Config:
@@ -20,7 +20,24 @@ def get_config() -> Config:
         train=replace(
             base.train, epochs=4, batch_size=12, steps_per_dispatch=6, samples_every_epochs=2, save_every_epochs=2
         ),
+        baselines=replace(
+            base.baselines,
+            methods=BASELINE_METHODS,
+            vae_width=32,
+            vae_latent_size=8,
+            gmm_pca=(8,),
+            gmm_components=(1, 2),
+            kde_pca=(8,),
+        ),
         evolve=replace(base.evolve, generations=5, islands=2, population=6, hall_of_fame=6),
-        sample=replace(base.sample, count=12),
-        evaluate=replace(base.evaluate, seeds=1, feature_size=64, kid_subsets=10, bootstrap=100),
+        sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=12),
+        evaluate=replace(
+            base.evaluate,
+            seeds=1,
+            feature_size=64,
+            kid_subsets=10,
+            bootstrap=100,
+            scarcity=(0.5, 1.0),
+            scarcity_draws=1,
+        ),
     )

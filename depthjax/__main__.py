@@ -12,11 +12,16 @@ from depthjax.config import Config, override, validate
 from depthjax.errors import ConfigError, UserError
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
+COMPARE = "compare"  # no stage of one run: it reads several
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         flags, assignments = parse(sys.argv[1:] if arguments is None else arguments)
+        if flags.stages.strip() == COMPARE:
+            print(f"comparison: {compare(flags)}")
+            return 0
         config = override(load_config(flags.config), assignments)
         wanted = parse_stages(flags.stages)
         workdir = flags.workdir or Path("runs") / config.name
@@ -46,13 +51,38 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
         description="Learn labelled depth faces from few, evolve and sample many, and judge them.",
         epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="such as configs/quick.py")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="such as configs/quick.py; compare needs none")
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
-    stages_help = f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}"
+    parser.add_argument("--workdirs", metavar="DIR,DIR", help=f"the runs that --stages={COMPARE} sets side by side")
+    stages_help = f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}; {COMPARE}, alone"
     parser.add_argument("--stages", default="all", metavar="A,B", help=stages_help)
     parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
     flags, others = parser.parse_known_args(arguments)
-    return flags, dict(map(_assignment, _joined(others)))
+    assignments = dict(map(_assignment, _joined(others)))
+    _refuse_mixture(flags, assignments)
+    if flags.config is None and flags.stages.strip() != COMPARE:
+        parser.error("the following arguments are required: --config")
+    return flags, assignments
+
+
+def _refuse_mixture(flags: argparse.Namespace, assignments: dict[str, str]) -> None:
+    """A comparison has no config of its own, and no other stage has several folders."""
+    wanted = [name.strip() for name in flags.stages.split(",")]
+    if COMPARE not in wanted:
+        if flags.workdirs is not None:
+            raise ConfigError(f"--workdirs goes with --stages={COMPARE} only; one run's folder is --workdir")
+    elif len(wanted) > 1:
+        raise ConfigError(f"--stages: {COMPARE} runs alone, on finished runs: give it --workdirs and no other stage")
+    elif flags.config is not None or assignments:
+        raise ConfigError(f"--stages={COMPARE} takes no config: each of the --workdirs holds its own")
+
+
+def compare(flags: argparse.Namespace) -> Path:
+    """Write compare.html of several runs, in --workdir or else in runs/, and return its path."""
+    from depthjax.report.compare import write_comparison  # imports matplotlib
+
+    workdirs = [Path(name.strip()) for name in (flags.workdirs or "").split(",") if name.strip()]
+    return write_comparison(workdirs, (flags.workdir or Path("runs")) / "compare.html")
 
 
 def _joined(others: list[str]) -> list[str]:

@@ -145,6 +145,9 @@ class Evaluate:
     most_real: int = 4000  # real faces judged with, of train and of test: more are drawn from by chance
     kid_subsets: int = 100
     bootstrap: int = 1000  # draws of a bootstrap interval
+    scarcity: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)  # shares of the real people, without and with generated faces
+    scarcity_draws: int = 3  # of these people
+    inception: str = ""  # file of the 2015-12-05 Inception weights, for FID and the Inception Score
 
 
 @dataclass(frozen=True)
@@ -336,6 +339,12 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (not unfitted, "sample.methods", f"{_listed(unfitted)} not fitted: name it in baselines.methods as well"),
         (c.sample.count >= 1, "sample.count", "must be at least 1"),
         (c.evaluate.seeds >= 1, "evaluate.seeds", "must be at least 1"),
+        (
+            bool(c.evaluate.scarcity) and all(0 < share <= 1 for share in c.evaluate.scarcity),
+            "evaluate.scarcity",
+            "must name shares above 0 and up to 1",
+        ),
+        (c.evaluate.scarcity_draws >= 1, "evaluate.scarcity_draws", "must be at least 1"),
         (c.evaluate.most_real >= 100, "evaluate.most_real", "must be at least 100"),
         (c.evaluate.feature_size >= 32, "evaluate.feature_size", "must be at least 32: a HOG block is 32 pixels"),
     ]

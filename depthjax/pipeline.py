@@ -227,17 +227,21 @@ def evaluate(config: Config, workdir: Path, say: Say) -> list[Path]:
 
     methods = {method: read_samples(workdir / "samples" / method, config) for method in config.sample.methods}
     train_faces, test_faces = real_faces(config, workdir, "train"), real_faces(config, workdir, "test")
-    result = judge(config, train_faces, test_faces, methods, workdir / "features", progress=say)
-    write_json(workdir / "evaluation.json", result)
-    return [workdir / "evaluation.json"]
+    found = judge(config, train_faces, test_faces, methods, workdir / "features", progress=say)
+    write_arrays(workdir / "evaluation" / "nearest.npz", **found.nearest)
+    write_arrays(workdir / "evaluation" / "embedding.npz", **found.embedding)
+    write_json(workdir / "evaluation.json", found.result)
+    return [workdir / "evaluation", workdir / "evaluation.json"]
 
 
 def report(config: Config, workdir: Path, say: Say) -> list[Path]:
     """One page from the stored files."""
     from depthjax.report.page import write_report
 
-    del config, say
-    return [write_report(workdir)]
+    del config
+    page, tables = write_report(workdir), workdir / "tables"
+    say(f"the same tables as CSV, LaTeX and Markdown: {tables}" if tables.exists() else "no tables yet: run evaluate")
+    return [page, *([tables] if tables.exists() else [])]
 
 
 def with_export_sets(config: Config, workdir: Path) -> Config:

@@ -23,6 +23,9 @@ from depthjax.train.checkpoint import restore_generator
 from depthjax.train.state import networks
 
 
+BETWEEN = 9  # faces from one latent to another
+
+
 class Latents(NamedTuple):
     """What a method decodes: latents (n, d) float32 and the emotion of each (n,) int32."""
 
@@ -31,11 +34,15 @@ class Latents(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Faces of a method: images (n, h, w) in [-1, 1], emotion (n,), latents (n, d), d = 0 where there are none."""
+    """Faces of a method: images (n, h, w) in [-1, 1], emotion (n,), latents (n, d), d = 0 where there are none.
+
+    `between`: (classes, steps, h, w) on the way from one latent to another of the same emotion, where it was asked for.
+    """
 
     images: np.ndarray
     emotion: np.ndarray
     latents: np.ndarray
+    between: np.ndarray | None = None
 
 
 def random_latents(config: Config) -> Latents:
@@ -83,7 +90,8 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
             yield method, _of_baseline(method, config, workdir)
         else:
             source = latents_of(method, config, workdir)
-            yield method, Drawn(decode(config, teacher(), source), source.emotion, source.latents)
+            between = interpolated(config, teacher(), source) if method == "cdcgan_kd" else None
+            yield method, Drawn(decode(config, teacher(), source), source.emotion, source.latents, between)
 
 
 def _of_baseline(method: str, config: Config, workdir: Path) -> Drawn:
@@ -98,15 +106,49 @@ def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.nda
     return decoded(networks(config).generator, variables, source.latents, source.emotion)
 
 
+def interpolated(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
+    """(classes, 9, h, w) faces on the great circle from each emotion's first latent to its second.
+
+    A standard normal latent has a norm of about sqrt(d): on the straight line between two of them it would fall to
+    0.7 of that, where the generator never learnt. With one face an emotion, it stays where it is.
+    """
+    labels = np.unique(source.emotion)
+    pairs = [
+        source.latents[source.emotion == label][[0, min(1, (source.emotion == label).sum() - 1)]] for label in labels
+    ]
+    latents = np.concatenate([great_circle(a, b, BETWEEN) for a, b in pairs])
+    images = decode(config, variables, Latents(latents, np.repeat(labels, BETWEEN).astype(np.int32)))
+    return images.reshape(len(labels), BETWEEN, *images.shape[1:])
+
+
+def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """(steps, d) float32 from a to b (d,), turning at an even pace, the norm going evenly from |a| to |b|."""
+    t, norms = np.linspace(0, 1, steps)[:, None], (np.linalg.norm(a), np.linalg.norm(b))
+    one, other = a / norms[0], b / norms[1]
+    angle = np.arccos(np.clip(one @ other, -1, 1))
+    if angle < 1e-4:
+        turned = (1 - t) * one + t * other
+    else:
+        turned = (np.sin((1 - t) * angle) * one + np.sin(t * angle) * other) / np.sin(angle)
+    return (turned * ((1 - t) * norms[0] + t * norms[1])).astype(np.float32)
+
+
 def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None:
-    """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all."""
+    """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all.
+
+    Faces between two others go to `folder/interpolation.npz`.
+    """
     grey = quantise(drawn.images)
     with replacing_folder(folder) as temporary:
         for label in np.unique(drawn.emotion):
             (temporary / emotions[label]).mkdir()
             for number, image in enumerate(grey[drawn.emotion == label]):
                 Image.fromarray(image).save(temporary / emotions[label] / f"{number:05d}.png")
-        write_arrays(temporary / "samples.npz", **drawn._asdict())
+        arrays = drawn._asdict()
+        between = arrays.pop("between")
+        write_arrays(temporary / "samples.npz", **arrays)
+        if between is not None:
+            write_arrays(temporary / "interpolation.npz", images=between)
 
 
 def read_samples(folder: Path, config: Config) -> DepthFaces:

@@ -8,7 +8,7 @@ from depthjax import __version__
 from depthjax.config import Config, to_dict
 from depthjax.files import digest, read_json, tree_digest, write_json
 
-LAYOUT = 2  # of the work folder; raised when a stage comes to write other files
+LAYOUT = 3  # of the work folder; raised when a stage comes to write other files
 
 # Stage: the config sections it reads, and the stages whose files it reads.
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -1,24 +1,25 @@
-"""The fused handcrafted features of the paper: HOG, LBP, Sobel and intensity, by scikit-image."""
+"""The fused handcrafted features of the paper: HOG, LBP, Sobel and intensity, with scikit-image's values."""
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 from skimage.transform import resize
 
 from depthjax.data.window import quantise
+from depthjax.evaluate import lbp
+from depthjax.evaluate.hog import BLOCK, CELL, ORIENTATIONS, histograms_of_gradients
 from depthjax.evaluate.parallel import in_processes
 from depthjax.files import cached_arrays, digest
 
-VERSION = 1  # of the definition below: raise it when a value may change, and stale caches are left alone
-ORIENTATIONS, CELL, BLOCK = 9, 16, 2
-LBP_POINTS, LBP_RADIUS, LBP_BINS = 24, 3, 26
+VERSION = 2  # of the definition below: raise it when a value may change, and stale caches are left alone
 BINS = 32
-WORTH_PROCESSES = 200 * 128**2  # pixels: below it, starting processes takes longer than the work
+SOBEL_WHITE = 4 * 255  # the Sobel sum along one axis of a step from black to white
+TIED = BINS + 1  # code of Sobel magnitudes on the border of two bins; those above the last bin have code BINS
+WORTH_PROCESSES = 1000 * 128**2  # pixels: below it, starting processes takes longer than the work
 
 
 def fused_features(images: np.ndarray, *, size: int) -> np.ndarray:
@@ -50,26 +51,17 @@ def cached_features(images: np.ndarray, *, size: int, cache: Path) -> np.ndarray
 def feature_groups(size: int) -> dict[str, slice]:
     """Which columns of `fused_features` belong to `hog`, `lbp`, `sobel` and `intensity`."""
     blocks = max(0, size // CELL - BLOCK + 1)
-    widths = {"hog": ORIENTATIONS * BLOCK**2 * blocks**2, "lbp": LBP_BINS, "sobel": BINS, "intensity": BINS}
+    widths = {"hog": ORIENTATIONS * BLOCK**2 * blocks**2, "lbp": lbp.BINS, "sobel": BINS, "intensity": BINS}
     ends = np.cumsum(list(widths.values())).tolist()
     return {name: slice(end - width, end) for (name, width), end in zip(widths.items(), ends, strict=True)}
 
 
 def _features_of_all(levels: np.ndarray, *, size: int) -> np.ndarray:
-    return np.stack([_features_of(image, size=size) for image in levels])
-
-
-def _features_of(image: np.ndarray, *, size: int) -> np.ndarray:
-    levels = _resized(image, size)
-    gray = levels / 255
-    patterns = local_binary_pattern(levels, LBP_POINTS, LBP_RADIUS, "uniform")
-    parts = (
-        hog(gray, ORIENTATIONS, (CELL, CELL), (BLOCK, BLOCK)),
-        _shares(patterns, LBP_BINS, (0, LBP_BINS)),
-        _shares(sobel(gray), BINS, (0, 1)),
-        _shares(gray, BINS, (0, 1)),
-    )
-    return np.concatenate(parts).astype(np.float32)
+    levels = np.stack([_resized(image, size) for image in levels])
+    intensity = np.stack([_intensity_counts(image) for image in levels])
+    edges = np.stack([_sobel_counts(image) for image in levels])
+    shares = np.concatenate([lbp.uniform_patterns(levels), edges, intensity], axis=1) / size**2
+    return np.concatenate([histograms_of_gradients(levels), shares], axis=1).astype(np.float32)
 
 
 def _resized(image: np.ndarray, size: int) -> np.ndarray:
@@ -80,5 +72,35 @@ def _resized(image: np.ndarray, size: int) -> np.ndarray:
     return np.rint(smooth * 255).astype(np.uint8)
 
 
-def _shares(values: np.ndarray, bins: int, limits: tuple[int, int]) -> np.ndarray:
-    return np.histogram(values, bins, limits)[0] / values.size
+def _intensity_counts(image: np.ndarray) -> np.ndarray:
+    """(32,) pixels a bin of `np.histogram(image / 255, 32, (0, 1))`."""
+    bins = np.minimum(np.arange(256) * BINS // 255, BINS - 1)
+    return np.bincount(bins, np.bincount(image.ravel(), minlength=256), BINS)
+
+
+def _sobel_counts(image: np.ndarray) -> np.ndarray:
+    """(32,) pixels a bin of `np.histogram(skimage.filters.sobel(image / 255), 32, (0, 1))`.
+
+    The two sums of 8-bit levels are integers, and the bin follows from the sum of their squares. Where that is exactly
+    a border, scikit-image's rounding decides, and is asked.
+    """
+    wide = np.pad(image.astype(np.int16), 1, mode="symmetric")
+    down, right = wide[2:] - wide[:-2], wide[:, 2:] - wide[:, :-2]
+    down = down[:, :-2] + 2 * down[:, 1:-1] + down[:, 2:]
+    right = right[:-2] + 2 * right[1:-1] + right[2:]
+    codes = _sobel_bins().take(np.square(down, dtype=np.int32) + np.square(right, dtype=np.int32))
+    counts = np.bincount(codes.ravel(), minlength=TIED + 1)
+    if counts[TIED] == 0:
+        return counts[:BINS]
+    return counts[:BINS] + np.histogram(sobel(image / 255)[codes == TIED], BINS, (0, 1))[0]
+
+
+@lru_cache(1)
+def _sobel_bins() -> np.ndarray:
+    """The code of each sum of squares, uint8: its bin, or BINS or TIED."""
+    squares = np.arange(2 * SOBEL_WHITE**2 + 1)
+    codes = np.floor(BINS * np.sqrt(squares / 2) / SOBEL_WHITE).astype(np.uint8)
+    borders = np.arange(1, BINS + 1) ** 2 * SOBEL_WHITE**2
+    whole = borders[borders % (BINS**2 // 2) == 0] // (BINS**2 // 2)
+    codes[whole] = TIED
+    return codes

@@ -1,4 +1,4 @@
-"""What every page is made of: strict templates, and this package's own style and script, inlined."""
+"""What every page is made of: strict templates, and this package's own style and scripts, inlined."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def own(name: str) -> Markup:
     return Markup((resources.files("depthjax.report") / name).read_text("utf-8"))
 
 
-def script() -> dict[str, str]:
-    """The page's script and the hash by which its policy allows it."""
-    text = own("page.js")
+def script(*names: str) -> dict[str, str]:
+    """The page's script, page.js and then `names`, and the hash by which its policy allows it."""
+    text = Markup("").join(own(name) for name in ("page.js", *names))
     return {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}

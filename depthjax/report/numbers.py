@@ -17,11 +17,13 @@ class Style:
         decimals: after the point; None: as many as give three significant digits to the largest of value and interval.
         factor: what the stored number is multiplied by.
         unit: after the digits.
+        signed: whether a plus is written, as for a difference.
     """
 
     decimals: int | None
     factor: float = 1.0
     unit: str = ""
+    signed: bool = False
 
     def write(self, value: float, largest: float | None = None) -> str:
         """The digits, without unit.
@@ -33,14 +35,20 @@ class Style:
         if decimals is None:
             size = abs(value if largest is None else largest)
             decimals = min(9, max(0, 2 - math.floor(math.log10(size)))) if size > 0 else 0
-        return f"{self.factor * value:,.{decimals}f}".replace("-", "\u2212")
+        sign = "+" if self.signed else "-"  # of a format: "-" writes the minus alone
+        digits = f"{self.factor * value:{sign},.{decimals}f}"
+        return digits.replace("-", "\u2212") if digits.strip("+-0.,") else digits.lstrip("+-")  # no minus before zero
 
 
 PERCENT = Style(1, 100.0, "\u202f%")
 DISTANCE = Style(None)
+POINTS = Style(1, 100.0, "\u202fpoints", signed=True)
 RATIO = Style(2)
 SIMILARITY = Style(3)
 DECIBEL = Style(2, unit="\u202fdB")
+SHARE = Style(3)
+SCORE = Style(2)
+PROBABILITY = Style(4)
 COUNT = Style(0)
 
 
@@ -76,7 +84,12 @@ class Number:
         if self.interval is None:
             return ""
         low, high = (self.style.write(end, self._largest) for end in self.interval)
-        return f"{low} to {high}" if "\u2212" in low + high else f"{low}\u2013{high}"
+        return f"{low} to {high}" if {"\u2212", "+"} & set(low + high) else f"{low}\u2013{high}"
+
+    @property
+    def beyond_zero(self) -> bool:
+        """Whether the interval is there and leaves out zero."""
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
 
     @property
     def _largest(self) -> float:
@@ -105,6 +118,52 @@ def number(evaluation: dict[str, Any], keys: tuple[str, ...], style: Style, *, v
     )
 
 
+def number_if_any(
+    evaluation: dict[str, Any], keys: tuple[str, ...], style: Style, *, value_key: str = "value"
+) -> Number | None:
+    """The number stored under `keys`, bare or in an object; None where it was not computed.
+
+    Not computed is what has no such key, null, or a `reason` in the place of a value.
+
+    Raises:
+        UserError: what is there is not a finite number.
+    """
+    node = find(evaluation, keys)
+    if node is None or (isinstance(node, dict) and "reason" in node and value_key not in node):
+        return None
+    if isinstance(node, int | float):
+        return Number(_finite(node, keys), None, pointer(keys), style)
+    found = number(evaluation, keys, style, value_key=value_key)
+    return None if found.value is None else found
+
+
+def find(evaluation: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    """What is stored under `keys`, or None if any of them is not there."""
+    node: Any = evaluation
+    for key in keys:
+        if not _has(node, key):
+            return None
+        node = node[int(key)] if isinstance(node, list) else node[key]
+    return node
+
+
+def reason(evaluation: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    """Why there is nothing under `keys`: the `reason` stored there, or in the last object that was on the way."""
+    node: Any = evaluation
+    for key in keys:
+        if not _has(node, key):
+            break
+        node = node[int(key)] if isinstance(node, list) else node[key]
+    words = node.get("reason") if isinstance(node, dict) else None
+    return words if isinstance(words, str) else None
+
+
+def _has(node: Any, key: str) -> bool:
+    if isinstance(node, list):
+        return key.isdecimal() and int(key) < len(node)
+    return isinstance(node, dict) and key in node
+
+
 def count(evaluation: dict[str, Any], keys: tuple[str, ...]) -> Number:
     """The whole number stored under `keys`.
 
@@ -118,9 +177,9 @@ def lookup(evaluation: dict[str, Any], keys: tuple[str, ...]) -> Any:
     """What is stored under `keys`, or a UserError that names the first one missing."""
     node: Any = evaluation
     for depth, key in enumerate(keys):
-        if not isinstance(node, dict) or key not in node:
+        if not _has(node, key):
             raise _damaged(keys[: depth + 1], "is missing")
-        node = node[key]
+        node = node[int(key)] if isinstance(node, list) else node[key]
     return node
 
 

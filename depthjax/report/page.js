@@ -11,17 +11,20 @@ for (const button of document.querySelectorAll("button.zoom")) {
 }
 viewer.addEventListener("click", () => viewer.close());
 
+// Numbers by value, words by letters; what was not computed stays last either way.
 function sort(table, column, direction) {
   const body = table.tBodies[0];
   const key = (row) => {
     const cell = row.cells[column];
-    const value = cell.dataset.sort;
-    return value === undefined ? cell.textContent.trim() : value === "" ? -Infinity : Number(value);
+    const words = cell.textContent.trim();
+    const text = cell.dataset.sort ?? words.replace("\u2212", "-").replaceAll(",", "");
+    if (text === "" || words === "\u2013" || words === "not computed") return { rank: 2, value: 0 };
+    return Number.isNaN(Number(text)) ? { rank: 1, value: words } : { rank: 0, value: Number(text) };
   };
-  const rows = Array.from(body.rows, (row, order) => ({ row, order, key: key(row) }));
+  const rows = Array.from(body.rows, (row, order) => ({ row, order, ...key(row) }));
   rows.sort((a, b) => {
-    const least = a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
-    return direction * least || a.order - b.order;
+    const least = a.value < b.value ? -1 : a.value > b.value ? 1 : 0;
+    return a.rank - b.rank || direction * least || a.order - b.order;
   });
   body.append(...rows.map((entry) => entry.row));
 }
@@ -34,3 +37,10 @@ for (const head of document.querySelectorAll("table.sortable th button")) {
     sort(cell.closest("table"), cell.cellIndex, up ? 1 : -1);
   });
 }
+
+// What is folded away on screen is still printed.
+const folded = () => document.querySelectorAll("details.printed:not([open])");
+addEventListener("beforeprint", () => { for (const part of folded()) { part.open = true; part.dataset.folded = ""; } });
+addEventListener("afterprint", () => {
+  for (const part of document.querySelectorAll("details[data-folded]")) { part.open = false; delete part.dataset.folded; }
+});

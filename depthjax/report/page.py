@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from depthjax import files
-from depthjax.report import html
+from depthjax.report import html, tables
 from depthjax.report.figures import COLUMNS, Drawn, draw_figures, face_figure_name
+from depthjax.report.gallery import gallery
 from depthjax.report.numbers import Number, lookup
+from depthjax.report.sections import FACE_FIGURES, SECTIONS, words
 from depthjax.report.stored import Run, method_name, read_run
-from depthjax.report.tables import Table, distance_table, likeness_table, published_table, recognition_table
+from depthjax.report.table_files import write_tables
+from depthjax.report.tables import Table
 from depthjax.report.verdicts import Verdict, verdicts
 
 INLINE_SVG_BYTES = 400_000  # a chart larger than this goes into the page as pixels
+ANSWER = re.compile(r"[^.:]+[.:](?=\s|$)")
+PICTURE_BYTES = (
+    7_500_000  # of all figures as base64: beyond it the grey sheets are left out, since the gallery has them
+)
 
 
 @dataclass(frozen=True)
@@ -27,10 +35,25 @@ class Picture:
     width: int
     height: int
     alt: str
+    caption: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A section with what there is to show: ("figure", Picture) and ("table", Table); nothing: what to run."""
+
+    anchor: str
+    title: str
+    short: str
+    intro: str
+    parts: tuple[tuple[str, Picture | Table], ...]
+    missing: str
+    stages: str
 
 
 def write_report(workdir: Path) -> Path:
-    """Draw the figures and write the page; stages that have not run are named in their place.
+    """Draw the figures, write the tables and the page; stages that have not run are named in their place.
 
     Args:
         workdir: a run's work folder; only its config.json must be there.
@@ -41,47 +64,105 @@ def write_report(workdir: Path) -> Path:
     """
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
+    made = evaluated_tables(run)
+    written = {path.stem for path in write_tables(made, workdir / "tables")}
     path = workdir / "report.html"
-    files.write_text(path, render_page(run, drawn))
+    files.write_text(path, render_page(run, drawn, table_files=written))
     return path
 
 
-def render_page(run: Run, drawn: dict[str, Drawn]) -> str:
-    """The page as text. Nothing in it loads from elsewhere, and its policy forbids that it should."""
+def evaluated_tables(run: Run) -> dict[str, Table]:
+    """Every table that the evaluation allows, by name."""
+    if run.evaluation is None or not lookup(run.evaluation, ("methods",)):
+        return {}
+    return tables.all_tables(run.evaluation, len(run.emotions))
+
+
+def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[str] = ()) -> str:
+    """The page as text. Nothing in it loads from elsewhere, and its policy forbids that it should.
+
+    Args:
+        drawn: the figures.
+        table_files: names of the tables that stand in tables/ beside the page.
+    """
     environment = html.environment(autoescape=True)
     environment.tests["number"] = lambda value: isinstance(value, Number)
     page = environment.get_template("page.html.j2").render(
         name=run.config.get("name", "run"),
         facts=_facts(run),
         minutes=run.minutes,
-        emotions=run.emotions,
-        pictures=_pictures(run, drawn),
-        face_pictures=_face_pictures(run, drawn),
+        verdicts=[_answer(verdict) for verdict in _verdicts(run)],
+        overview=picture(drawn["overview"]) if "overview" in drawn else None,
+        sections=shown_sections(drawn, evaluated_tables(run)),
+        face_figures=[picture(drawn[name]) for name in FACE_FIGURES if name in drawn],
         columns=COLUMNS,
-        field_mm=f"{run.config['data']['width_mm']:.0f}",
-        settings=_flat(run.config),
+        settings=flat(run.config),
         environment=run.environment,
-        islands=None if run.history is None else run.history["best"].shape[1],
-        **_evaluated(run),
+        table_files=table_files,
         style=html.own("page.css"),
-        **html.script(),
+        **_sheets(run, drawn),
+        **_gallery(run),
+        **html.script("surface.js", "gallery.js"),
     )
     return page.strip() + "\n"
 
 
-def _evaluated(run: Run) -> dict[str, Any]:
-    """The verdicts and tables, or None for each where there is no evaluation."""
-    evaluation, classes = run.evaluation, len(run.emotions)
-    if evaluation is None or not lookup(evaluation, ("methods",)):
-        return {"verdicts": None, "recognition": None, "published": None, "distances": None, "likeness": None}
-    made: dict[str, Callable[[], list[Verdict] | Table]] = {
-        "verdicts": lambda: verdicts(evaluation, classes),
-        "recognition": lambda: recognition_table(evaluation, classes),
-        "published": lambda: published_table(evaluation),
-        "distances": lambda: distance_table(evaluation),
-        "likeness": lambda: likeness_table(evaluation),
+def shown_sections(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[Shown]:
+    """Every section with the figures and tables that there are; what no section names comes at the end."""
+    found = []
+    for section in SECTIONS:
+        parts = [_part(part, drawn, made) for part in section.parts]
+        there = tuple(part for part in parts if part is not None)
+        found += [Shown(section.anchor, section.title, section.short, section.intro, there, section.missing,
+                        section.stages)]  # fmt: skip
+    more = _unnamed(drawn, made)
+    if more:
+        found += [Shown("more", "More figures and tables", "More", "", tuple(more), "", "")]
+    return found
+
+
+def _part(part: str, drawn: dict[str, Drawn], made: dict[str, Table]) -> tuple[str, Picture | Table] | None:
+    kind, name = part.split()
+    if kind == "figure":
+        return (kind, picture(drawn[name])) if name in drawn else None
+    return (kind, made[name]) if name in made else None
+
+
+def _unnamed(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[tuple[str, Picture | Table]]:
+    placed = {part for section in SECTIONS for part in section.parts}
+    figures = [name for name in drawn if f"figure {name}" not in placed and name not in ("overview", *FACE_FIGURES)]
+    left = [("figure", picture(drawn[name])) for name in figures if not name.startswith("faces_")]
+    return [*left, *(("table", table) for name, table in made.items() if f"table {name}" not in placed)]
+
+
+def _verdicts(run: Run) -> list[Verdict]:
+    if run.evaluation is None or not lookup(run.evaluation, ("methods",)):
+        return []
+    return verdicts(run.evaluation, len(run.emotions))
+
+
+def _answer(verdict: Verdict) -> dict[str, Any]:
+    """A verdict with its answer set apart: the words up to the first full stop or colon, if no number is among them."""
+    first, *others = verdict.parts
+    found = ANSWER.match(first) if isinstance(first, str) else None
+    if not isinstance(first, str) or found is None:
+        return {"topic": verdict.topic, "answer": "", "parts": verdict.parts}
+    return {"topic": verdict.topic, "answer": found[0], "parts": (first[found.end() :], *others)}
+
+
+def _gallery(run: Run) -> dict[str, Any]:
+    """The payload, and the buttons that filter it: every set and the first emotion are shown to begin with."""
+    payload = gallery(run)
+    near, far = run.window_mm
+    sets = payload["sets"] if payload else []
+    return {
+        "gallery": payload,
+        "gallery_faces": sum(sheet["count"] for group in sets for sheet in group["sheets"]),
+        "set_choices": [(group["id"], group["name"], True) for group in sets],
+        "emotion_choices": [(label, emotion, label == 0) for label, emotion in enumerate(run.emotions)],
+        "field_mm": f"{run.config['data']['width_mm']:.0f}",
+        "depth_mm": f"{far - near:g}",
     }
-    return {name: make() for name, make in made.items()}
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
@@ -91,9 +172,9 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     data, settings = evaluation.get("data", {}), evaluation.get("settings", {})
     facts = [
         ("Config", str(run.config.get("name", unknown))),
-        ("Date", str(environment.get("date", unknown))),
+        ("Date", str(environment.get("date", unknown))[:16].replace("T", " ")),
         ("Device", ", ".join(map(str, devices)) if devices else unknown),
-        ("Revision", str(environment.get("git_revision") or unknown)),
+        ("Revision", str(environment.get("git_revision") or unknown)[:12]),
         ("Faces", f"{data.get('source', run.config['data'].get('source', unknown))}, {_pixels(run)}"),
         ("Emotions", ", ".join(run.emotions)),
         *((f"Real, {part}", _people(data[part])) for part in ("train", "test") if part in data),
@@ -121,53 +202,59 @@ def _generated(run: Run) -> str:
 
 def _seeds(run: Run, environment: dict[str, Any], settings: dict[str, Any]) -> str:
     seeds = dict(environment.get("seeds") or {})
-    words = [f"{name} {value}" for name, value in seeds.items()]
+    said = [f"{name} {value}" for name, value in seeds.items()]
     if isinstance(settings.get("seeds"), list):
-        words += [f"classifiers {', '.join(map(str, settings['seeds']))}"]
-    return " · ".join(words) or "not recorded"
+        said += [f"classifiers {_listed(settings['seeds'])}"]
+    return " · ".join(said) or "not recorded"
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def _listed(seeds: list[Any]) -> str:
+    """`0, 1, 2`, and `0 to 29` for many in a row."""
+    in_a_row = (
+        len(seeds) > 5
+        and all(isinstance(seed, int) for seed in seeds)
+        and seeds == [*range(seeds[0], seeds[0] + len(seeds))]
+    )
+    return f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
+
+
+def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A nested config as (dotted name, value as text), in its order."""
     rows: list[tuple[str, str]] = []
     for key, value in config.items():
         if isinstance(value, dict):
-            rows += _flat(value, f"{prefix}{key}.")
+            rows += flat(value, f"{prefix}{key}.")
         else:
             rows += [(prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))]
     return rows
 
 
-def _pictures(run: Run, drawn: dict[str, Drawn]) -> dict[str, Picture]:
-    sources = ", ".join(["real people"] * (run.train is not None) + [method_name(m) for m in run.samples])
-    alts = {
-        "overview": f"Lit relief of faces, a row for each of {', '.join(run.emotions)}; blocks: {sources}.",
-        "losses": "Three line charts over the epochs: adversarial losses, distillation losses, discriminator accuracy.",
-        "evolution": f"Best and mean fitness over the generations for {', '.join(run.emotions)}.",
-        "recognition": "Accuracy on unseen people with intervals: the numbers are in the table below.",
-        "distances": "Distances to real faces by method, with intervals and floors: the table below has the numbers.",
-    }
-    return {name: _picture(drawn[name], alt) for name, alt in alts.items() if name in drawn}
+SHEETS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfaces lit from the upper left."}
 
 
-def _face_pictures(run: Run, drawn: dict[str, Drawn]) -> list[tuple[str, list[tuple[str, Picture]]]]:
-    views = {"depth": "grey depth", "shaded": "lit relief"}
+def _sheets(run: Run, drawn: dict[str, Drawn]) -> dict[str, Any]:
+    """Sheets of faces by emotion: where the page would grow large, first the grey ones are left out, then all."""
+    names = {view: [face_figure_name(run, emotion, view) for emotion in range(len(run.emotions))] for view in SHEETS}
+    total = sum(len(picture(figure).source) for figure in drawn.values())
+    wanted = list(SHEETS)
+    while wanted and total > PICTURE_BYTES:
+        total -= sum(len(picture(drawn[name]).source) for name in names[wanted.pop(0)] if name in drawn)
     found = []
     for emotion, title in enumerate(run.emotions):
-        names = {view: face_figure_name(run, emotion, view) for view in views}
-        found += [
-            (
-                title,
-                [
-                    (view, _picture(drawn[name], f"{title}, {views[view]}: a row of real people, then a row a method."))
-                    for view, name in names.items()
-                    if name in drawn
-                ],
-            )
-        ]
-    return [(title, pictures) for title, pictures in found if pictures]
+        alts = {view: f"{title}: a row of real people, then a row for each method. {SHEETS[view]}" for view in wanted}
+        there = [(view, names[view][emotion]) for view in wanted if names[view][emotion] in drawn]
+        found += [(title, [picture(drawn[name], (SHEETS[view], alts[view])) for view, name in there])] if there else []
+    return {"sheets": found, "sheets_left_out": len(SHEETS) - len(wanted)}
 
 
-def _picture(drawn: Drawn, alt: str) -> Picture:
-    chart = not drawn.name.startswith(("faces_", "overview")) and len(drawn.svg) <= INLINE_SVG_BYTES
+def picture(drawn: Drawn, said: tuple[str, str] | None = None) -> Picture:
+    """A figure as a data URI: charts as vectors, faces (and charts too large) as pixels.
+
+    Args:
+        said: caption and alternative text; left out: those of the figure's name.
+    """
+    chart = b"<image" not in drawn.svg and 0 < len(drawn.svg) <= INLINE_SVG_BYTES
     kind, content = ("svg+xml", drawn.svg) if chart else ("png", drawn.png)
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", drawn.width, drawn.height, alt)
+    caption, alt = said or words(drawn.name)
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return Picture(source, drawn.width, drawn.height, alt, caption, drawn.name)

@@ -11,7 +11,8 @@ from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
 
 SETTINGS = {"evaluate.feature_size": "64", "evaluate.kid_subsets": "20", "evaluate.bootstrap": "100"}
-CONFIG = override(smoke.get_config(), SETTINGS | {"evaluate.seeds": "2"})
+FEW = {"evaluate.scarcity": "0.1,0.25,0.5,1", "evaluate.scarcity_draws": "3"}
+CONFIG = override(smoke.get_config(), SETTINGS | FEW | {"evaluate.seeds": "2"})
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,13 @@ def said():
 
 
 @pytest.fixture(scope="module")
-def evaluation(sets, cache, said):
+def found(sets, cache, said):
     return evaluate(CONFIG, *sets, cache, progress=said.append)
+
+
+@pytest.fixture(scope="module")
+def evaluation(found):
+    return found.result
 
 
 def test_it_is_plain_json_and_says_what_it_does(evaluation, said, tmp_path):
@@ -42,7 +48,10 @@ def test_it_is_plain_json_and_says_what_it_does(evaluation, said, tmp_path):
 
 
 def test_data_and_settings_are_stated(evaluation):
-    assert evaluation["schema"] == 1
+    assert evaluation["schema"] == 2
+    assert evaluation["spaces"] == ["relief", "fused", "depthnet"]
+    assert "no Inception weights" in evaluation["inception"]["reason"]
+    assert len(evaluation["settings"].pop("depthnet")["sha256"]) == 64
     assert evaluation["data"] == {
         "source": "depth_heads", "emotions": ["neutral", "happiness", "fear"], "resolution": 32,
         "train": {"images": 72, "subjects": 8}, "test": {"images": 27, "subjects": 3}, "window_mm": [-10.0, 80.0],
@@ -73,15 +82,16 @@ def test_every_method_has_every_score_with_an_interval(evaluation):
 
 def test_distances_stand_beside_their_floor_and_rank_noise_last(evaluation):
     noisy, clean = evaluation["methods"].values()
-    for kind in ("kid", "frechet"):
-        for space in ("relief", "fused"):
+    for kind in ("kid", "frechet", "precision", "recall", "density", "coverage"):
+        for space in ("relief", "fused", "depthnet"):
             floor = evaluation["floor"][kind][space]
             for distance in (noisy[kind][space], clean[kind][space], floor):
                 assert distance["n_real"] == distance["n_other"] == 36
                 assert distance["interval"][0] <= distance["value"] <= distance["interval"][1]
             assert clean[kind][space]["floor"] == {key: floor[key] for key in ("value", "interval")}
-        assert noisy[kind]["fused"]["value"] > noisy[kind]["fused"]["floor"]["interval"][1]
-        assert noisy[kind]["fused"]["value"] > clean[kind]["fused"]["value"]
+        worse = 1 if kind in ("kid", "frechet") else -1
+        assert worse * noisy[kind]["fused"]["value"] > worse * clean[kind]["fused"]["value"]
+    assert noisy["kid"]["fused"]["value"] > noisy["kid"]["fused"]["floor"]["interval"][1]
     assert noisy["relief_residual"]["interval"][0] > 1.5 > clean["relief_residual"]["ratio"]
 
 
@@ -94,11 +104,73 @@ def test_likeness_stands_beside_held_out_people(evaluation):
     assert noisy["ssim"]["value"] < clean["ssim"]["value"]
 
 
+def test_faces_of_the_training_people_are_near_to_them_and_varied(evaluation):
+    for method in evaluation["methods"].values():
+        for space in evaluation["spaces"]:
+            assert 0 <= method["auth_pct"][space]["value"] <= 1 and method["auth_pct"][space]["real"]["n"] == 27
+            assert method["nearest_ratio"][space]["interval"][0] <= method["nearest_ratio"][space]["value"]
+            assert 1 <= method["vendi"][space]["value"] <= method["vendi"][space]["n"]
+            assert method["vendi"][space]["real"]["value"] >= 1
+        assert 0 < method["ms_ssim"]["value"] < method["ms_ssim"]["real"]["value"] + 0.1
+        assert 0 <= method["emotion_agreement"]["value"] <= 1 <= method["emotion_score"]["value"] <= 3
+    _, clean = evaluation["methods"].values()
+    assert clean["nearest_ratio"]["relief"]["value"] < 0.9  # the same people as in train, with other noise
+
+
+def test_few_real_people_without_and_with_generated_faces(evaluation):
+    few = evaluation["scarcity"]
+    assert few["people"] == {"0.1": 1, "0.25": 2, "0.5": 4, "1": 8} and few["draws"] == 3
+    clean = evaluation["methods"]["cdcgan_kd_ga"]["scarcity"]["random_forest"]
+    real = few["real"]["random_forest"]
+    for share, people in few["people"].items():
+        assert real[share]["n_train"] == 9 * people and clean[share]["n_train"] == 9 * people + 72
+        assert len(real[share]["runs"]) == 3
+    assert clean["0.1"]["accuracy"]["value"] > real["0.1"]["accuracy"]["value"]
+    assert real["1"]["accuracy"]["value"] >= real["0.1"]["accuracy"]["value"]
+    gain = clean["0.5"]["accuracy"]["value"] - real["0.5"]["accuracy"]["value"]
+    assert clean["0.5"]["paired"]["difference"] == pytest.approx(gain) and "right" not in real["0.5"]
+    assert len(few["real"]["xgboost"]["1"]["runs"]) == 1  # nothing is drawn: three would be one
+
+
+def test_pairs_of_training_sets_are_compared_on_the_same_people(evaluation):
+    for tests in evaluation["paired"].values():
+        assert [(t["a"], t["b"]) for t in tests] == [
+            ("real", "cdcgan_kd"), ("real", "cdcgan_kd_ga"), ("cdcgan_kd", "cdcgan_kd_ga"),
+        ]  # fmt: skip
+        assert all(0 < t["p"] <= 1 and t["people"] == 3 for t in tests)
+    trtr, tstr = (evaluation["methods"]["cdcgan_kd"][key]["random_forest"]["accuracy"] for key in ("trtr", "tstr"))
+    assert evaluation["paired"]["random_forest"][0]["difference"] == pytest.approx(tstr["value"] - trtr["value"])
+
+
+def test_real_faces_also_teach_about_generated_ones(evaluation):
+    noisy, clean = (method["trts"]["random_forest"] for method in evaluation["methods"].values())
+    assert clean["n_test"] == 72 and "subjects_test" not in clean
+    assert clean["accuracy"]["value"] > max(0.6, noisy["accuracy"]["value"])
+
+
+def test_the_released_formulas_say_so(evaluation):
+    for method in evaluation["methods"].values():
+        published = method["as_published"]
+        assert published["frechet"]["features"] == published["score"]["features"] == "depthnet"
+        assert published["frechet"]["value"] < method["frechet"]["depthnet"]["value"]
+        assert published["score"]["value"] >= 1.7 and -1 <= published["ssim"]["value"] <= 1
+
+
+def test_what_the_figures_need_is_stored_for_every_set(found, sets):
+    train, _test, methods = sets
+    for name, faces in methods.items():
+        index = found.nearest[f"index/{name}"]
+        assert (train.emotion[index] == faces.emotion).all() and len(found.nearest[f"distance/{name}"]) == len(faces)
+    assert found.nearest["reference"] == np.median(found.nearest["held_out"]) and len(found.nearest["held_out"]) == 27
+    for name in ("train", "test", *methods):
+        assert found.embedding[f"tsne/{name}"].shape == (len(found.embedding[f"emotion/{name}"]), 2)
+
+
 def test_same_arguments_same_numbers_with_or_without_the_cache(evaluation, sets, tmp_path):
     small = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
-    again = evaluate(small, *sets, tmp_path, progress=lambda _: None)
+    again = evaluate(small, *sets, tmp_path, progress=lambda _: None).result
     for name, method in again["methods"].items():
-        for key in ("kid", "frechet", "ssim", "psnr", "relief_residual"):
+        for key in ("kid", "coverage", "vendi", "auth_pct", "ms_ssim", "emotion_score", "psnr", "relief_residual"):
             assert method[key] == evaluation["methods"][name][key]
         assert method["tstr"]["decision_tree"] == evaluation["methods"][name]["tstr"]["decision_tree"]
 
@@ -106,14 +178,14 @@ def test_same_arguments_same_numbers_with_or_without_the_cache(evaluation, sets,
 def test_people_on_both_sides_leave_no_score_on_unseen_people(sets, cache):
     small = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
     train, _, methods = sets
-    result = evaluate(small, train, train, methods, cache, progress=lambda _: None)
+    result = evaluate(small, train, train, methods, cache, progress=lambda _: None).result
     assert "8 people are in both" in result["methods"]["cdcgan_kd"]["tstr"]["reason"]
 
 
 def test_a_large_set_is_judged_by_a_draw_of_it(faces, cache):
     large, test = faces(12, 6), faces(3, 3, first=100)
     small = override(CONFIG, {"evaluate.classifiers": "decision_tree", "evaluate.most_real": "100"})
-    result = evaluate(small, large, test, {"cdcgan_kd": test}, cache, progress=lambda _: None)
+    result = evaluate(small, large, test, {"cdcgan_kd": test}, cache, progress=lambda _: None).result
     assert result["data"]["train"]["images"] == 100 and result["data"]["drawn_from"] == {"train": 216, "test": 27}
     assert result["methods"]["cdcgan_kd"]["trtr"]["decision_tree"]["n_train"] == 100
 

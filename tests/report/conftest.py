@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from evaluation_fake import EMOTIONS, METHODS, fake_evaluation, fake_evaluation_1
 
 from depthjax import files
-from depthjax.config import Config, Data, to_dict
-
-EMOTIONS = ("neutral", "happiness", "fear")
-CLASSIFIERS = ("random_forest", "decision_tree", "xgboost")
-SCORES = ("accuracy", "precision", "recall", "f1")
+from depthjax.config import Baselines, Config, Data, Sample, to_dict
 
 
 def fake_faces(count: int, size: int, rng: np.random.Generator, *, noise: float = 0.02) -> np.ndarray:
@@ -37,100 +34,105 @@ def fake_faces(count: int, size: int, rng: np.random.Generator, *, noise: float 
     return faces
 
 
-def _value(value: float, spread: float = 0.06) -> dict:
-    return {"value": value, "interval": [value - spread, value + spread * 0.9]}
-
-
-def _scores(accuracy: float, **extra: object) -> dict:
-    return {s: _value(accuracy - 0.0123 * i) for i, s in enumerate(SCORES)} | {
-        "n_train": 300, "n_test": 240, "subjects_test": 8, "seeds": 3, **extra}  # fmt: skip
-
-
-def _method(shift: float, classifiers: tuple[str, ...] = CLASSIFIERS) -> dict:
-    floor = {"relief": _value(0.0012, 0.0031), "fused": _value(0.0456, 0.02)}
-    distance = {
-        space: _value(0.12345 + shift, 0.021) | {"n_real": 240, "n_other": 300, "dimensions": 32, "floor": floor[space]}
-        for space in ("relief", "fused")
-    }
-    frechet = {
-        space: _value(12.3456 + shift, 2.1)
-        | {"n_real": 240, "n_other": 300, "dimensions": 32, "floor": _value(3.21, 0.5)}
-        for space in ("relief", "fused")
-    }
-    return {
-        "n": 300,
-        "n_per_emotion": 100,
-        "trtr": {c: _scores(0.8371 - 0.05 * i) for i, c in enumerate(classifiers)},
-        "tstr": {c: _scores(0.6123 + shift - 0.05 * i) for i, c in enumerate(classifiers)},
-        "published": {
-            mix: {c: _scores(0.9123 - 0.07 * i, interval_kind="seeds") for i, c in enumerate(classifiers)}
-            for mix in ("real", "synthetic", "synthetic_real")
-        },
-        "kid": distance,
-        "frechet": frechet,
-        "relief_residual": {"ratio": 1.37 + shift, "interval": [1.31, 1.46], "n": 300},
-        "ssim": _value(0.71234, 0.012) | {"n": 300, "real": 0.69},
-        "psnr": _value(21.357, 0.4) | {"n": 300, "real": 20.9},
-    }
-
-
-def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS) -> dict:
-    floor = {"n_real": 240, "n_other": 240, "dimensions": 32}
-    return {
-        "schema": 1,
-        "data": {
-            "source": "depth_heads",
-            "emotions": list(emotions),
-            "resolution": 64,
-            "train": {"images": 960, "subjects": 32},
-            "test": {"images": 240, "subjects": 8},
-            "window_mm": [-10.0, 80.0],
-        },
-        "settings": {
-            "feature_size": 128,
-            "seeds": [0, 1, 2],
-            "bootstrap": 1000,
-            "kid_subsets": 100,
-            "kid_subset_size": 120,
-        },
-        "floor": {
-            "kid": {"relief": _value(-0.0012, 0.0031) | floor, "fused": _value(0.0456, 0.02) | floor},
-            "frechet": {"relief": _value(3.21, 0.5) | floor, "fused": _value(3.21, 0.5) | floor},
-        },
-        "methods": {"cdcgan_kd": _method(0.0), "cdcgan_kd_ga": _method(0.021)},
-    }
-
-
 def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int = 32, people: int = 10) -> Path:
     """Every file that the report reads."""
     rng = np.random.default_rng(0)
-    config = to_dict(Config(name="quick", data=Data(resolution=size, near_mm=-10.0, far_mm=80.0)))
+    settings = Config(
+        name="quick",
+        data=Data(resolution=size, near_mm=-10.0, far_mm=80.0),
+        baselines=Baselines(methods=METHODS[:4]),
+        sample=Sample(methods=METHODS, count=9),
+    )
+    config = to_dict(settings)
     config["data"]["emotions"] = list(emotions)
     files.write_json(workdir / "config.json", config)
-    environment = {"python": "3.11.9", "packages": {"jax": "0.10.2"}, "platform": "Linux", "devices": ["cpu"],
-                   "cpu_count": 2, "git_revision": "0123abcd", "date": "2026-11-23", "seeds": {"train": 0}}  # fmt: skip
+    environment = {
+        "python": "3.11.9",
+        "processor": "Imagined CPU",
+        "packages": {"jax": "0.10.2"},
+        "platform": "Linux",
+        "devices": ["cpu"],
+        "cpu_count": 2,
+        "git_revision": "0123abcd",
+        "date": "2026-11-23",
+        "seeds": {"train": 0},
+    }
     files.write_json(workdir / "environment.json", environment)
     for stage, seconds in {"prepare": 9.0, "train": 312.0, "evolve": 24.0, "sample": 3.0, "evaluate": 96.0}.items():
         files.write_json(workdir / "stages" / f"{stage}.json", {"seconds": seconds})
     count = len(emotions)
-    labels = np.repeat(np.arange(count, dtype=np.int32), people * 2)
-    subject = np.tile(np.repeat(np.arange(people, dtype=np.int32), 2), count)
-    frame = np.tile(np.arange(2, dtype=np.int32), people * count)
-    real = {"images": fake_faces(len(labels), size, rng), "emotion": labels, "subject": subject, "frame": frame}
-    with files.replacing(workdir / "real" / "train" / "images.npy") as file:
-        np.save(file, real.pop("images"))
-    files.write_arrays(workdir / "real" / "train" / "labels.npz", **real, stored=np.arange(len(labels), dtype=np.int32))
-    for method, noise in (("cdcgan_kd", 0.05), ("cdcgan_kd_ga", 0.03)):
-        images = fake_faces(count * 9, size, rng, noise=noise)
+    train = _real(workdir / "real" / "train", range(people), count, size, rng)
+    test = _real(workdir / "real" / "test", range(people, people + 4), count, size, rng)
+    noises = dict(zip(METHODS, (0.06, 0.01, 0.09, 0.07, 0.05, 0.03), strict=True))
+    for method, noise in noises.items():
         emotion = np.repeat(np.arange(count, dtype=np.int32), 9)
-        files.write_arrays(workdir / "samples" / method / "samples.npz", images=images, emotion=emotion,
-                           latents=np.zeros((count * 9, 4), np.float32))  # fmt: skip
+        files.write_arrays(
+            workdir / "samples" / method / "samples.npz",
+            images=fake_faces(len(emotion), size, rng, noise=noise),
+            emotion=emotion,
+            latents=np.zeros((len(emotion), 4), np.float32),
+        )
+    steps = np.stack([_turning(size, rng) for _ in emotions])
+    files.write_arrays(workdir / "samples" / "cdcgan_kd" / "interpolation.npz", images=steps)
+    sets = {"train": train, "test": test} | dict.fromkeys(METHODS, emotion)
+    files.write_arrays(workdir / "evaluation" / "embedding.npz", **_embedding(sets))
+    files.write_arrays(workdir / "evaluation" / "nearest.npz", **_nearest(sets))
     files.write_text(workdir / "metrics.jsonl", "".join(json.dumps(_row(e, rng)) + "\n" for e in range(1, 46)))
     climb = 5 + 3 * (1 - np.exp(-np.arange(101) / 20)) + 0.2 * rng.standard_normal((count, 5, 101)).cumsum(-1) / 10
     history = {"best": climb, "mean": climb - 1, "std": 0 * climb}
     files.write_arrays(workdir / "evolve" / "history.npz", **{k: v.astype(np.float32) for k, v in history.items()})
     files.write_json(workdir / "evaluation.json", fake_evaluation(emotions))
     return workdir
+
+
+def _real(folder: Path, people: range, emotions: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Two frames of each person in each emotion, as `write_squares` stores them; returns their emotions."""
+    emotion = np.repeat(np.arange(emotions, dtype=np.int32), len(people) * 2)
+    subject = np.tile(np.repeat(np.array(people, np.int32), 2), emotions)
+    frame = np.tile(np.arange(2, dtype=np.int32), len(people) * emotions)
+    with files.replacing(folder / "images.npy") as file:
+        np.save(file, fake_faces(len(emotion), size, rng))
+    stored = np.arange(len(emotion), dtype=np.int32)
+    files.write_arrays(folder / "labels.npz", emotion=emotion, subject=subject, frame=frame, stored=stored)
+    return emotion
+
+
+def _turning(size: int, rng: np.random.Generator, steps: int = 9) -> np.ndarray:
+    """(steps, size, size): one face becoming another."""
+    first, last = fake_faces(2, size, rng, noise=0.01)
+    share = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None]
+    return (1 - share) * first + share * last
+
+
+def _embedding(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Emotions as clouds beside each other, the generated ones a little away from the real ones."""
+    rng = np.random.default_rng(2)
+    arrays = {}
+    for place, (name, emotion) in enumerate(sets.items()):
+        arrays[f"emotion/{name}"] = emotion
+        arrays[f"lda/{name}"] = 2.0 * emotion + 0.2 * place + rng.normal(0, 0.7, len(emotion))
+        angle = emotion * 2.1
+        centre = 12 * np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.8 * place
+        arrays[f"tsne/{name}"] = centre + rng.normal(0, 3, centre.shape)
+        arrays[f"correlation/{name}"] = _correlations(rng)
+    arrays |= {f"correlation/both/{name}": _correlations(rng) for name in METHODS}
+    return {name: a.astype(np.int32 if name.startswith("emotion/") else np.float32) for name, a in arrays.items()}
+
+
+def _correlations(rng: np.random.Generator) -> np.ndarray:
+    return np.corrcoef(rng.standard_normal((4, 12)) + rng.standard_normal(12))
+
+
+def _nearest(sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The training face nearest to each generated one: some face of the same emotion."""
+    rng = np.random.default_rng(3)
+    held_out = rng.gamma(9, 0.2, len(sets["test"])).astype(np.float32)
+    arrays: dict[str, np.ndarray] = {"held_out": held_out, "reference": np.float32(np.median(held_out))}
+    for name in METHODS:
+        rows = [rng.choice(np.flatnonzero(sets["train"] == e)) for e in sets[name]]
+        arrays[f"index/{name}"] = np.array(rows, np.int32)
+        arrays[f"distance/{name}"] = rng.gamma(8, 0.2, len(rows)).astype(np.float32)
+    return arrays
 
 
 def _row(epoch: int, rng: np.random.Generator) -> dict:
@@ -153,6 +155,12 @@ def _fabricate() -> Callable[..., Path]:
 def evaluation() -> dict:
     """What evaluation.json may hold."""
     return fake_evaluation()
+
+
+@pytest.fixture
+def evaluation_1() -> dict:
+    """What an earlier version's evaluation.json may hold (schema 1)."""
+    return fake_evaluation_1()
 
 
 @pytest.fixture(scope="session")

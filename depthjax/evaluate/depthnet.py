@@ -1,0 +1,96 @@
+"""The `depthnet` space: features and emotions read by a small network that is fixed, versioned and shipped.
+
+It was trained on rendered people whom no other part of depthjax draws (`tools/train_depthnet.py`; its card is
+`assets/depthnet.md`), and never on the faces of a run: the same yardstick for every run and every method.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from depthjax.config import EMOTIONS
+from depthjax.data.crop import to_square
+from depthjax.data.window import DepthWindow, quantise
+from depthjax.errors import UserError
+from depthjax.models.depthnet import CROPS, SIDE, DepthNet
+from depthjax.safetensors_file import read_safetensors
+
+WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
+WINDOW = DepthWindow(-20.0, 130.0)  # whatever an image's own window is, the network sees millimetres in this one
+CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
+
+
+class DepthnetOutput(NamedTuple):
+    """Features (n, d) float32, and log-probabilities (n, 7) float32 over EMOTIONS."""
+
+    features: np.ndarray
+    log_probabilities: np.ndarray
+
+
+class Depthnet(NamedTuple):
+    """The shipped network: its variables, its version, and the sha256 (hex) of its file."""
+
+    variables: dict[str, Any]
+    version: str
+    sha256: str
+
+
+@functools.cache
+def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
+    """Read the weights, once a process; stored as float16, used as float32."""
+    tensors, metadata = read_safetensors(path)
+    flat = {name: jnp.asarray(value, jnp.float32) for name, value in tensors.items()}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Depthnet(traverse_util.unflatten_dict(flat, sep="/"), metadata["version"], digest)
+
+
+def depthnet_features(images: np.ndarray, *, window: DepthWindow, crop: str) -> DepthnetOutput:
+    """What the network makes of depth faces of any size.
+
+    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same window
+    (-20 to 130 mm about the nose tip; what a narrower window clipped stays clipped) and the same 8 bits. So two sets
+    may be compared if their own windows and crops are the same.
+
+    Args:
+        images: (n, height, width) in [-1, 1].
+        window: what these values mean in millimetres.
+        crop: how the images were cut, "face" or "full" (`data.crop`).
+    Raises:
+        UserError: another crop, or values that are not finite.
+    """
+    if crop not in CROPS:
+        raise UserError(f"depthnet: the crop '{crop}' is not one of {', '.join(CROPS)}: use one of the two")
+    if not np.isfinite(images).all():
+        raise UserError("depthnet: an image holds values that are not finite: look at the faces that were sampled")
+    starts = range(0, max(len(images), 1), CHUNK)
+    outputs = [_output_of(images[start : start + CHUNK], window, CROPS.index(crop)) for start in starts]
+    return DepthnetOutput(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
+
+
+def brought_alike(images: np.ndarray, window: DepthWindow) -> np.ndarray:
+    """(n, height, width) in `window` to (n, 64, 64) float32 in WINDOW, of 256 levels: the network's input."""
+    small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # all of the image, whichever crop it is
+    return (quantise(WINDOW.from_relief(window.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
+
+
+def _output_of(images: np.ndarray, window: DepthWindow, crop: int) -> DepthnetOutput:
+    inputs = np.zeros((CHUNK, SIDE, SIDE), np.float32)
+    inputs[: len(images)] = brought_alike(images, window)
+    features, log_probabilities = _applied(load_depthnet().variables, inputs, np.int32(crop))
+    return DepthnetOutput(np.asarray(features)[: len(images)], np.asarray(log_probabilities)[: len(images)])
+
+
+@jax.jit
+def _applied(variables: dict[str, Any], inputs: jax.Array, crop: jax.Array) -> tuple[jax.Array, jax.Array]:
+    width, size = (variables["params"][name]["kernel"].shape[-1] for name in ("conv_1", "features"))
+    net = DepthNet(len(EMOTIONS), width=width, size=size)
+    heads: Any = net.apply(variables, inputs, jnp.broadcast_to(crop, len(inputs)), False)
+    return heads.features, jax.nn.log_softmax(heads.emotion)

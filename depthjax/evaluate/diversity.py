@@ -1,0 +1,85 @@
+"""How different the faces of one set are from each other: the Vendi score and MS-SSIM."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import correlate1d
+from scipy.spatial.distance import cdist
+
+MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales (Wang et al. 2003)
+WINDOW, SIGMA = 11, 1.5
+K1, K2 = 0.01, 0.03
+
+
+def vendi_score(features: np.ndarray, bandwidth: float) -> float:
+    """The effective number of different faces: exp of the entropy of the kernel's eigenvalues (arXiv 2210.02410).
+
+    Args:
+        features: (n, d).
+        bandwidth: of the Gaussian kernel exp(-distance² / (2 bandwidth²)), above 0; one for all sets compared.
+    Returns:
+        between 1 (all alike) and n. It grows with n: compare sets of one size.
+    """
+    kernel = np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
+    share = np.clip(np.linalg.eigvalsh(kernel / len(features)), 0, None)
+    share = share[share > 0]
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def median_distance(features: np.ndarray) -> float:
+    """The median distance between two different points of (n, d), 1 where all are one: a kernel's bandwidth."""
+    apart = cdist(features, features)[np.triu_indices(len(features), 1)]
+    median = float(np.median(apart)) if len(apart) else 0.0
+    return median if median > 0 else 1.0
+
+
+def scales_for(side: int) -> int:
+    """How many of the five scales an image has whose shorter side is `side` pixels: each must hold the window."""
+    return max(1, min(len(MS_SSIM_WEIGHTS), int(np.log2(side / WINDOW)) + 1))
+
+
+def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) multi-scale structural similarity of image pairs (Wang, Simoncelli and Bovik 2003), 1 if identical.
+
+    A small image has fewer scales than five (`scales_for`); their weights are then divided by their sum. Negative
+    contrast-structure counts as 0.
+
+    Args:
+        a: (n, height, width) of 8-bit levels, at least 11 pixels a side.
+        b: the same shape.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    weights = np.array(MS_SSIM_WEIGHTS[: scales_for(min(a.shape[1:]))])
+    weights /= weights.sum()
+    result = np.ones(len(a))
+    for scale, weight in enumerate(weights):
+        luminance, contrast = _ssim_parts(a, b)
+        last = scale == len(weights) - 1
+        result *= np.clip((luminance * contrast if last else contrast).mean((1, 2)), 0, None) ** weight
+        a, b = _halved(a), _halved(b)
+    return result
+
+
+def _ssim_parts(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Luminance and contrast-structure maps, where the whole window lies inside."""
+    mean_a, mean_b = _blurred(a), _blurred(b)
+    var_a, var_b = _blurred(a * a) - mean_a**2, _blurred(b * b) - mean_b**2
+    shared = _blurred(a * b) - mean_a * mean_b
+    c1, c2 = (K1 * 255) ** 2, (K2 * 255) ** 2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    return luminance, (2 * shared + c2) / (var_a + var_b + c2)
+
+
+def _blurred(images: np.ndarray) -> np.ndarray:
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    kernel = np.exp(-(offsets**2) / (2 * SIGMA**2))
+    kernel /= kernel.sum()
+    edge = WINDOW // 2
+    blurred = correlate1d(correlate1d(images, kernel, axis=1), kernel, axis=2)
+    return blurred[:, edge : images.shape[1] - edge, edge : images.shape[2] - edge]
+
+
+def _halved(images: np.ndarray) -> np.ndarray:
+    n, height, width = images.shape
+    even = images[:, : height // 2 * 2, : width // 2 * 2]
+    return even.reshape(n, height // 2, 2, width // 2, 2).mean(axis=(2, 4))

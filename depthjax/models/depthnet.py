@@ -1,0 +1,57 @@
+"""The yardstick network of depth faces: who, and with what expression, from one 64x64 image."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from depthjax.models.conv import DownConv, xavier_uniform
+from depthjax.models.norm import BatchNorm
+
+SIDE = 64  # pixels of the image, each way
+CROPS = ("face", "full")  # how the image was cut; the network is told by a second plane, -1 or +1
+
+
+class Heads(NamedTuple):
+    """Features (n, d), logits of the emotions (n, emotions) and of the training people (n, people), float32."""
+
+    features: jax.Array
+    emotion: jax.Array
+    identity: jax.Array
+
+
+class DepthNet(nn.Module):
+    """Four strided convolutions, then d features that two linear heads read.
+
+    Everything either head knows passes through the features, so they tell people and expressions apart alike. Batch
+    normalisation uses its running statistics at use: one image gives the same features whatever stands beside it.
+
+    Attributes:
+        emotions: how many.
+        people: of the training set; 0 leaves the identity head out, as in the shipped weights.
+        width: channels of the first map; doubled twice.
+        size: d.
+    """
+
+    emotions: int
+    people: int = 0
+    width: int = 24
+    size: int = 64
+
+    @nn.compact
+    def __call__(self, images: jax.Array, crop: jax.Array, train: bool) -> Heads:
+        """(n, 64, 64) in [-1, 1] and (n,) int index into CROPS → Heads; people = 0: no identity logits, (n, 0)."""
+        plane = jnp.broadcast_to((2.0 * crop - 1)[:, None, None], images.shape)
+        x = jnp.stack([images, plane], axis=-1)
+        for i, factor in enumerate((1, 2, 4, 4), start=1):
+            x = DownConv(factor * self.width, name=f"conv_{i}")(x)
+            x = nn.relu(BatchNorm(name=f"norm_{i}")(x, train))
+        features = nn.Dense(self.size, kernel_init=xavier_uniform, name="features")(x.reshape(len(x), -1))
+        features = BatchNorm(name="norm_features")(features, train)
+        emotion = nn.Dense(self.emotions, kernel_init=xavier_uniform, name="emotion")(features)
+        if not self.people:
+            return Heads(features, emotion, jnp.zeros((len(x), 0)))
+        return Heads(features, emotion, nn.Dense(self.people, kernel_init=xavier_uniform, name="identity")(features))

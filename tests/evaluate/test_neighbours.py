@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from sklearn.neighbors import NearestNeighbors
+
+from depthjax.evaluate import neighbours
+from depthjax.evaluate.copies import median_ratio
+from depthjax.evaluate.neighbours import authentic, nearest_of_same_emotion, of_draws
+
+
+@pytest.fixture(scope="module")
+def sets():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 3)), rng.normal(0.4, 0.8, size=(30, 3))
+
+
+def _matrices(x, y):
+    return cdist(x, x), cdist(y, y), cdist(x, y)
+
+
+def test_radii_are_scikit_learns(sets):
+    theirs = NearestNeighbors(n_neighbors=6).fit(sets[0]).kneighbors(sets[0])[0][:, 5]
+    np.testing.assert_allclose(neighbours.radii(cdist(sets[0], sets[0])), theirs)
+
+
+def test_the_four_measures_are_their_definitions(sets):
+    x, y = sets
+    own = [sorted(np.linalg.norm(p - q) for q in x)[5] for p in x]
+    theirs = [sorted(np.linalg.norm(p - q) for q in y)[5] for p in y]
+    inside = np.array([[np.linalg.norm(p - q) <= r for q in y] for p, r in zip(x, own, strict=True)])
+    in_other = np.array([[np.linalg.norm(p - q) <= r for q, r in zip(y, theirs, strict=True)] for p in x])
+    given = _matrices(x, y)
+    assert neighbours.precision(*given) == inside.any(0).mean()
+    assert neighbours.recall(*given) == in_other.any(1).mean()
+    np.testing.assert_allclose(neighbours.density(*given), inside.sum() / (5 * len(y)))
+    assert neighbours.coverage(*given) == inside.any(1).mean()
+
+
+def test_a_set_covers_itself_and_one_far_away_nothing(sets):
+    x = sets[0]
+    same, far = _matrices(x, x), _matrices(x, x + 100)
+    assert neighbours.precision(*same) == neighbours.recall(*same) == neighbours.coverage(*same) == 1
+    assert neighbours.precision(*far) == neighbours.recall(*far) == neighbours.coverage(*far) == 0
+
+
+def test_collapse_costs_coverage_and_recall_but_not_precision(sets):
+    x = sets[0]
+    collapsed = _matrices(x, np.repeat(x[:1], 30, axis=0))
+    assert neighbours.precision(*collapsed) == 1
+    assert neighbours.coverage(*collapsed) < 0.5 and neighbours.recall(*collapsed) < 0.1
+
+
+def test_draws_take_subsets(sets):
+    x, y = sets
+    i, j = np.arange(3, 20), np.arange(2, 15)
+    drawn = of_draws(neighbours.coverage, x, y, i[None], j[None])
+    np.testing.assert_allclose(drawn, [neighbours.coverage(*_matrices(x[i], y[j]))])
+
+
+def test_copies_are_not_authentic_and_strangers_are(sets):
+    train = sets[0]
+    assert not authentic(train + 1e-6, train).any()
+    assert authentic(train + 50, train).all()
+
+
+def test_nearest_keeps_to_the_emotion(sets):
+    x, y = sets
+    emotion, known = np.arange(30) % 3, np.arange(40) % 3
+    index, distance = nearest_of_same_emotion(y, emotion, x, known)
+    assert (known[index] == emotion).all()
+    expected = [min(np.linalg.norm(q - p) for p in x[known == e]) for q, e in zip(y, emotion, strict=True)]
+    np.testing.assert_allclose(distance, expected)
+
+
+def test_median_ratio_is_one_for_strangers_and_small_for_copies():
+    rng = np.random.default_rng(1)
+    held_out, people = rng.uniform(1, 2, 200), np.repeat(np.arange(10), 20)
+    options = {"draws": 200, "seed": 0}
+    alike = median_ratio(rng.uniform(1, 2, 300), held_out, people, **options)
+    assert alike["interval"][0] < 1 < alike["interval"][1]
+    assert median_ratio(held_out / 10, held_out, people, **options)["interval"][1] < 0.15
+    assert "reason" in median_ratio(held_out, np.zeros(200), people, **options)
