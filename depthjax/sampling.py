@@ -22,7 +22,6 @@ from depthjax.keys import key_for
 from depthjax.train.checkpoint import restore_generator
 from depthjax.train.state import networks
 
-
 BETWEEN = 9  # faces from one latent to another
 
 

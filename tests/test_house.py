@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "depthjax"
-FLOW = ("errors", "files", "safetensors_file", "config", "keys", "stages", "environment", "data", "models", "train", "baselines", "evolve",
-        "evaluate", "report", "export", "sampling", "pipeline", "__main__")  # fmt: skip
+FLOW = ("errors", "files", "safetensors_file", "config", "keys", "stages", "environment", "data", "models", "train",
+        "baselines", "evolve", "evaluate", "report", "export", "sampling", "pipeline", "__main__")  # fmt: skip
 # What a room may import besides itself; everything may import the first five.
 ALLOWED = {
     "data": set(),

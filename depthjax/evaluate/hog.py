@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients of 8-bit images (Dalal and Triggs 2005, doi:10.1109/CVPR.2005.177), as scikit-image's.
+"""Histograms of oriented gradients (Dalal and Triggs 2005) of 8-bit images, equal to those of scikit-image.
 
 The gradient of an 8-bit image is a pair of integers from -255 to 255: its length and orientation bin come from a table.
 """

@@ -1,4 +1,4 @@
-"""Depth faces as pictures: grey depth, shaded relief, and sheets of both."""
+"""Depth faces as pictures: grey depth, shaded relief, surface normals, and sheets of them."""
 
 from __future__ import annotations
 
@@ -31,16 +31,54 @@ def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | 
     Returns:
         (n, h, w) uint8.
     """
-    high, wide = (pitch_mm, pitch_mm) if isinstance(pitch_mm, int | float) else pitch_mm
-    depth = DepthWindow(*window_mm).to_mm(images)
-    face = depth < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
-    smooth = _smooth_inside(depth, face, (0, SMOOTH_MM / high, SMOOTH_MM / wide))
-    down = EXAGGERATION * np.gradient(smooth, high, axis=1)
-    right = EXAGGERATION * np.gradient(smooth, wide, axis=2)
+    face = surface(images, window_mm)
+    down, right = (EXAGGERATION * slope for slope in _slopes(images, face, window_mm, pitch_mm))
     # Depth grows away from the viewer, so its own gradient points the way the surface faces.
     facing = (LIGHT[0] * right + LIGHT[1] * down + LIGHT[2]) / np.sqrt(right**2 + down**2 + 1)
     light = BRIGHTEST * np.clip((facing + WRAP) / (1 + WRAP), 0, 1)
     return np.rint(_composed(light, face)).astype(np.uint8)
+
+
+def normals(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
+    """Unit surface normals as colours on white, of the surface smoothed as in `shade` but not exaggerated.
+
+    Arguments as for `shade`; holes inside the face are dark.
+
+    Returns:
+        (n, h, w, 3) uint8, see `normal_colours`.
+    """
+    face = surface(images, window_mm)
+    down, right = _slopes(images, face, window_mm, pitch_mm)
+    colours = normal_colours(np.stack([right, -down, np.ones_like(down)], axis=-1))
+    return np.rint(np.stack([_composed(colours[..., c], face) for c in range(3)], axis=-1)).astype(np.uint8)
+
+
+def normal_colours(directions: np.ndarray) -> np.ndarray:
+    """Red, green and blue of directions: right, up and towards the viewer, -1 to 1 as 0 to 255.
+
+    Args:
+        directions: (..., 3), of any length but 0.
+    Returns:
+        (..., 3) floats; a surface that faces the viewer is (127.5, 127.5, 255).
+    """
+    return 127.5 * (directions / np.linalg.norm(directions, axis=-1, keepdims=True) + 1)
+
+
+def surface(images: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
+    """Where there is a face: nearer than the last FAR_SHARE of the window; a boolean of the shape of `images`.
+
+    A generated background only comes near +1, so the far level itself would not tell it from a face.
+    """
+    return DepthWindow(*window_mm).to_mm(images) < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
+
+
+def _slopes(
+    images: np.ndarray, face: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Growth of the smoothed depth downwards and to the right, millimetres a millimetre, (n, h, w) each."""
+    high, wide = (pitch_mm, pitch_mm) if isinstance(pitch_mm, int | float) else pitch_mm
+    smooth = _smooth_inside(DepthWindow(*window_mm).to_mm(images), face, (0, SMOOTH_MM / high, SMOOTH_MM / wide))
+    return np.gradient(smooth, high, axis=1), np.gradient(smooth, wide, axis=2)
 
 
 def _smooth_inside(depth: np.ndarray, face: np.ndarray, sigma: tuple[float, float, float]) -> np.ndarray:
@@ -62,14 +100,15 @@ def mosaic(rows: Sequence[np.ndarray], columns: int, *, tile: int = 128, gap: in
     """Pictures in a grid on white, each resized (bicubic) to the same square.
 
     Args:
-        rows: for each row (up to `columns`, h, w) uint8; a short row ends in blank tiles.
+        rows: for each row (up to `columns`, h, w) or (..., h, w, 3) uint8; a short row ends in blank tiles.
         columns: of the grid.
         tile: side of a picture in the grid, in pixels.
         gap: white pixels between pictures.
     Returns:
-        (height, width) uint8.
+        (height, width) or (height, width, 3) uint8.
     """
-    sheet = np.full((len(rows) * (tile + gap) - gap, columns * (tile + gap) - gap), 255, np.uint8)
+    size = (len(rows) * (tile + gap) - gap, columns * (tile + gap) - gap)
+    sheet = np.full((*size, *rows[0].shape[3:]), 255, np.uint8)
     for r, row in enumerate(rows):
         for c, picture in enumerate(row[:columns]):
             resized = Image.fromarray(picture).resize((tile, tile), Image.Resampling.BICUBIC)
