@@ -1,7 +1,8 @@
 """The authors' released PyTorch weights as ours: a reader that executes nothing, and the mapping.
 
-A `.pth` file is a zip: one pickle that describes the tensors, and their bytes. A pickle is a program and may do
-anything, so `read_state_dict` runs it with every name refused but the five that a state dict of tensors needs.
+A `.pth` file is a zip: one pickle that describes the tensors, and their bytes; before PyTorch 1.6 it was a row of
+pickles and then the bytes. A pickle is a program and may do anything, so `read_state_dict` runs it with every name
+refused but those few that a state dict of tensors needs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pickle
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -31,17 +32,22 @@ _STORAGES = {
 }
 
 
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older format
+
+
 class _Storage(NamedTuple):
     dtype: Any
 
 
 def read_state_dict(path: Path) -> Tensors:
-    """The tensors of a PyTorch `.pth` (zip format, 1.6 or later), in the file's order, without executing its pickle.
+    """The tensors of a PyTorch `.pth`, in the file's order, without executing its pickle.
 
     Raises:
-        UserError: no such zip, or anything in it but named tensors.
+        UserError: no such file, or anything in it but named tensors.
     """
     try:
+        if not zipfile.is_zipfile(path):
+            return _named(_read_legacy(path), path)
         with zipfile.ZipFile(path) as archive:
             return _tensors(archive, path)
     except (UserError, FileNotFoundError) as error:
@@ -55,18 +61,17 @@ def _tensors(archive: zipfile.ZipFile, path: Path) -> Tensors:
     if len(names) != 1:
         raise UserError(f"{path} is not a PyTorch state dict: it holds {len(names)} files named data.pkl, not one")
     folder = names[0].removesuffix("data.pkl")
-    tensors = _Reader(archive, folder).load()
+    return _named(_Reader(archive, folder).load(), path)
+
+
+def _named(tensors: Any, path: Path) -> Tensors:
     if isinstance(tensors, dict) and all(isinstance(v, np.ndarray) for v in tensors.values()):
         return {str(name): value for name, value in tensors.items()}
     raise UserError(f"{path} holds more than named tensors: save the network's state_dict() alone")
 
 
-class _Reader(pickle.Unpickler):
-    """An unpickler that knows five names and no others."""
-
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
-        self.archive, self.folder = archive, folder
+class _Restricted(pickle.Unpickler):
+    """An unpickler that knows a few names and no others."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The few names that a state dict needs; anything else is refused before it can be called."""
@@ -78,12 +83,80 @@ class _Reader(pickle.Unpickler):
             return _Storage(_STORAGES[name])
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no state dict needs: refused")
 
+
+def _storage(pid: Any) -> tuple[str, np.dtype, int]:
+    """Key, type and length of the storage that a persistent id names."""
+    kind, storage, key, _, count = pid[:5]
+    if kind != "storage" or not isinstance(storage, _Storage) or not str(key).isdecimal() or count < 0:
+        raise pickle.UnpicklingError(f"it refers to a {kind}, which no state dict needs: refused")
+    return str(key), np.dtype(storage.dtype), int(count)
+
+
+class _Reader(_Restricted):
+    """Of the zip format."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+        super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
+        self.archive, self.folder = archive, folder
+
     def persistent_load(self, pid: Any) -> np.ndarray:
         """The bytes of a storage, as a flat array."""
-        kind, storage, key, _, count = pid
-        if kind != "storage" or not isinstance(storage, _Storage) or not str(key).isdecimal():
-            raise pickle.UnpicklingError(f"it refers to a {kind}, which no state dict needs: refused")
-        return np.frombuffer(self.archive.read(f"{self.folder}data/{key}"), storage.dtype, count=count)
+        key, dtype, count = _storage(pid)
+        return np.frombuffer(self.archive.read(f"{self.folder}data/{key}"), dtype, count=count)
+
+
+class _LegacyShapes(_Restricted):
+    """Of the older format, a first time: which storages there are; their bytes come after the pickle."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self.storages: dict[str, tuple[np.dtype, int]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """As ever, but tensors are not made: they would be views of nothing."""
+        found = super().find_class(module, name)
+        return (lambda *_: None) if found is _rebuild_tensor else found
+
+    def persistent_load(self, pid: Any) -> None:
+        """Only note it."""
+        key, dtype, count = _storage(pid)
+        self.storages[key] = (dtype, count)
+
+
+class _LegacyReader(_Restricted):
+    """Of the older format, a second time, when the storages are known."""
+
+    def __init__(self, file: IO[bytes], storages: Tensors) -> None:
+        super().__init__(file)
+        self.storages = storages
+
+    def persistent_load(self, pid: Any) -> np.ndarray:
+        """The storage, as a flat array."""
+        return self.storages[_storage(pid)[0]]
+
+
+def _read_legacy(path: Path) -> Any:
+    """What it is, a version, facts about the machine, the object, the storages' keys: a pickle each; then the bytes."""
+    with path.open("rb") as file:
+        if _Restricted(file).load() != _LEGACY_MAGIC:
+            raise pickle.UnpicklingError("it begins neither as a zip nor as the older format")
+        for _ in range(2):
+            _Restricted(file).load()
+        begin = file.tell()
+        shapes = _LegacyShapes(file)
+        shapes.load()
+        keys = [str(key) for key in _Restricted(file).load()]
+        storages = {key: _legacy_storage(file, *shapes.storages[key]) for key in keys}
+        file.seek(begin)
+        return _LegacyReader(file, storages).load()
+
+
+def _legacy_storage(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
+    stated = int.from_bytes(file.read(8), "little")
+    content = file.read(count * dtype.itemsize)
+    if stated != count or len(content) < count * dtype.itemsize:
+        raise pickle.UnpicklingError("it ends within a storage, or states two lengths for one")
+    return np.frombuffer(content, dtype)
 
 
 def _rebuild_tensor(

@@ -156,6 +156,45 @@ def test_reads_a_tensor_without_torch(tmp_path):
     np.testing.assert_array_equal(read_state_dict(path)["weight"], data.reshape(2, 3).T)
 
 
+def _legacy(path, program, data, *, length=6):
+    """The older format: four small pickles about the pickle that counts, then the storages."""
+    facts = [pickle.dumps(value, protocol=2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    keys = pickle.dumps(["0"], protocol=2)
+    path.write_bytes(b"".join([*facts, program, keys, length.to_bytes(8, "little"), data]))
+    return path
+
+
+def test_reads_the_older_format_without_torch(tmp_path):
+    data = np.arange(6, dtype=np.float32)
+    path = _legacy(tmp_path / "old.pth", _tensor_program((3, 2), (1, 3)), data.tobytes())
+    np.testing.assert_array_equal(read_state_dict(path)["weight"], data.reshape(2, 3).T)
+
+
+def test_reads_the_older_format_as_torch_writes_it(tmp_path):
+    torch = pytest.importorskip("torch")
+    state = {"a.weight": torch.randn(3, 4).T, "a.count": torch.tensor(7), "b": torch.randn(2, 1, 3)}
+    torch.save(collections.OrderedDict(state), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    found = read_state_dict(tmp_path / "old.pth")
+    assert list(found) == list(state)
+    for name, value in state.items():
+        np.testing.assert_array_equal(found[name], value.numpy())
+
+
+def test_an_older_file_that_lies_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole = _tensor_program((3, 2), (1, 3))
+    evil = pickle.dumps(collections.OrderedDict(weight=_Attack()), protocol=2)
+    for path, match in (
+        (_legacy(tmp_path / "a.pth", evil, bytes(24)), "mkdir"),
+        (_legacy(tmp_path / "b.pth", whole, bytes(20)), "ends within a storage"),
+        (_legacy(tmp_path / "c.pth", whole, bytes(24), length=5), "two lengths"),
+        (_legacy(tmp_path / "d.pth", _tensor_program((7,), (1,)), bytes(24)), "beyond its storage"),
+    ):
+        with pytest.raises(UserError, match=match):
+            read_state_dict(path)
+    assert not (tmp_path / "executed").exists()
+
+
 @pytest.mark.parametrize(
     ("shape", "stride", "offset"), [((7,), (1,), 0), ((2,), (-1,), 3), ((3,), (1,), 4), ((99,), (0,), 0)]
 )

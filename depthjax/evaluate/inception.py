@@ -1,0 +1,125 @@
+"""FID's and the Inception Score's network on depth faces, with weights that the user gives.
+
+They are the public PyTorch port of the 2015-12-05 graph, turned into safetensors by
+`tools/convert_inception_weights.py`. Nothing but that file is taken: a number from other weights would not be a FID.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from depthjax.data.window import quantise
+from depthjax.errors import UserError
+from depthjax.models.inception import SIDE, Inception, Variables, from_pytorch, variable_shapes
+from depthjax.models.released import read_state_dict
+from depthjax.safetensors_file import read_safetensors, write_safetensors
+
+SOURCE = "pt_inception-2015-12-05-6726825d.pth"
+SOURCE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+CONVERT = "make it by tools/convert_inception_weights.py"
+CHUNK = 32  # images at once: bounds the memory
+
+
+class InceptionFeatures(NamedTuple):
+    """Pool features (n, 2048) and logits (n, 1008), float32."""
+
+    pool: np.ndarray
+    logits: np.ndarray
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write the public `.pth` as safetensors; its pickle is read, never executed.
+
+    Raises:
+        UserError: the source is missing, or not that file by its sha256.
+    """
+    try:
+        found = hashlib.sha256(source.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{source} cannot be read ({error.strerror}): it should be {SOURCE}") from None
+    if found != SOURCE_SHA256:
+        raise UserError(
+            f"{source} has the sha256 {found[:12]}..., not {SOURCE_SHA256[:12]}...: it is not {SOURCE} of pytorch-fid"
+        )
+    write_converted(target, from_pytorch(read_state_dict(source)), SOURCE_SHA256)
+
+
+def write_converted(target: Path, flat: Mapping[str, np.ndarray], source_sha256: str) -> None:
+    """Write variables with the sha256 of where they are from, and one of what they are."""
+    _check_shapes(target, flat)
+    write_safetensors(target, flat, {"source_sha256": source_sha256, "tensors_sha256": tensors_sha256(flat)})
+
+
+def tensors_sha256(flat: Mapping[str, np.ndarray]) -> str:
+    """One digest of all names, shapes and values, whatever their order."""
+    state = hashlib.sha256()
+    for name in sorted(flat):
+        state.update(f"{name} {flat[name].shape} ".encode() + np.ascontiguousarray(flat[name], "<f4").tobytes())
+    return state.hexdigest()
+
+
+def load_inception(path: Path) -> Variables:
+    """The variables of the converted file.
+
+    What the converter writes names the sha256 of its source, which must be the public file's, and one of its own
+    tensors, which must fit them: so damage and other weights are refused. It is no proof against forgery.
+
+    Raises:
+        UserError: it is no such file.
+    """
+    flat, metadata = read_safetensors(path)
+    if metadata.get("source_sha256") != SOURCE_SHA256:
+        raise UserError(f"{path} does not come from {SOURCE} (sha256 {SOURCE_SHA256[:12]}...): {CONVERT}")
+    if metadata.get("tensors_sha256") != tensors_sha256(flat):
+        raise UserError(f"{path} is damaged: its tensors are not those that were written: {CONVERT} again")
+    _check_shapes(path, flat)
+    return traverse_util.unflatten_dict({name: jnp.asarray(value) for name, value in flat.items()}, sep="/")
+
+
+def _check_shapes(path: Path, flat: Mapping[str, np.ndarray]) -> None:
+    wanted = {name: leaf.shape for name, leaf in traverse_util.flatten_dict(variable_shapes(), sep="/").items()}
+    for name in sorted(wanted.keys() | flat.keys()):
+        found = flat[name].shape if name in flat else "missing"
+        if found != wanted.get(name):
+            raise UserError(f"{path}: '{name}' is {found}, where the network has {wanted.get(name, 'none')}: {CONVERT}")
+
+
+def inception_features(images: np.ndarray, variables: Variables) -> InceptionFeatures:
+    """What the network makes of depth faces.
+
+    8-bit levels, repeated to three channels, resized to 299x299 (bilinear about pixel centres; antialiased where it
+    shrinks, as PIL does and the first scripts do not: Parmar et al. 2022, arXiv 2104.11222), scaled to [-1, 1].
+
+    Args:
+        images: (n, height, width) in [-1, 1].
+        variables: as `load_inception` gives them.
+    """
+    levels, found = quantise(images), []
+    for start in range(0, len(levels), CHUNK):
+        chunk = levels[start : start + CHUNK]
+        padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0), (0, 0)))  # one shape is compiled once
+        found.append([np.asarray(part)[: len(chunk)] for part in _compiled()(variables, padded)])
+    return InceptionFeatures(*map(np.concatenate, zip(*found, strict=True)))
+
+
+@cache
+def _compiled() -> Any:
+    def apply(variables: Variables, levels: jax.Array) -> Any:
+        return Inception().apply(variables, network_input(levels))
+
+    return jax.jit(apply)
+
+
+def network_input(levels: jax.Array) -> jax.Array:
+    """(n, height, width) 8-bit levels to (n, 299, 299, 3) in [-1, 1]."""
+    large = jax.image.resize(levels.astype(jnp.float32), (len(levels), SIDE, SIDE), "bilinear", antialias=True)
+    return jnp.repeat((large / 127.5 - 1)[..., None], 3, axis=-1)
