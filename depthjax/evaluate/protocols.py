@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from depthjax.evaluate.classifiers import SEEDLESS, build
+from depthjax.evaluate.classifiers import MOST_SEEDS, build
 from depthjax.evaluate.parallel import in_threads
 
 TEST_FRACTION = 0.2  # of the published protocol
@@ -96,8 +96,8 @@ class Sitting:
 
 
 def seeds_for(classifier: str, seeds: Sequence[int]) -> list[int]:
-    """The seeds worth running: only the first for a classifier that draws nothing at random."""
-    return list(seeds[:1] if classifier in SEEDLESS else seeds)
+    """The seeds worth running: only the first few for a classifier that draws little or nothing at random."""
+    return list(seeds[: MOST_SEEDS.get(classifier, len(seeds))])
 
 
 def sit(sittings: Mapping[Key, Sitting]) -> dict[Key, np.ndarray]:

@@ -7,7 +7,55 @@ from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 
 from depthjax.data.window import quantise
+from depthjax.evaluate import features as features_module
+from depthjax.evaluate import lbp
 from depthjax.evaluate.features import cached_features, feature_groups, fused_features
+from depthjax.evaluate.hog import histograms_of_gradients
+
+
+@pytest.fixture(scope="module")
+def hard_images():
+    """Images full of ties: chequers, ramps both ways, a few levels, noise before a background of one level."""
+    rng, size = np.random.default_rng(0), 100
+    noise = rng.integers(0, 256, (size, size))
+    chequers = np.kron(rng.integers(0, 2, (25, 25)), np.ones((4, 4)))
+    ramp = np.arange(size) * 2
+    faint = 120 + (noise < 8)
+    half = np.where(np.arange(size) < 60, 255, noise)
+    images = [noise, half, 255 * chequers, 64 * chequers, ramp + 0 * noise, ramp[:, None] + 0 * noise, noise % 3, faint]
+    return np.stack(images).astype(np.uint8)
+
+
+def pattern_counts(images):
+    return [np.bincount(local_binary_pattern(i, 24, 3, "uniform").astype(int).ravel(), minlength=26) for i in images]
+
+
+@pytest.mark.parametrize("strip", [2000, lbp.STRIP])
+def test_patterns_are_scikit_images_bit_for_bit_also_where_rounding_decides(strip, hard_images, monkeypatch):
+    monkeypatch.setattr(lbp, "STRIP", strip)
+    lbp._plan.cache_clear()
+    np.testing.assert_array_equal(lbp.uniform_patterns(hard_images), pattern_counts(hard_images))
+    np.testing.assert_array_equal(lbp.uniform_patterns(hard_images[:, :51]), pattern_counts(hard_images[:, :51]))
+    lbp._plan.cache_clear()
+
+
+def test_patterns_of_every_flat_background_are_scikit_images():
+    flat = np.broadcast_to(np.arange(0, 256, 5, dtype=np.uint8)[:, None, None], (52, 40, 40))
+    np.testing.assert_array_equal(lbp.uniform_patterns(flat), pattern_counts(flat))
+    big = np.full((1, 270, 40), 201, np.uint8)  # the fraction of a row is rounded otherwise beyond 64, 128 and 256
+    np.testing.assert_array_equal(lbp.uniform_patterns(big), pattern_counts(big))
+
+
+def test_gradients_are_scikit_images_also_where_they_are_faint(hard_images):
+    expected = [hog(image / 255, 9, (16, 16), (2, 2)) for image in hard_images]
+    np.testing.assert_allclose(histograms_of_gradients(hard_images), expected, atol=3e-7)
+
+
+def test_edges_are_scikit_images_also_on_the_borders_of_bins(hard_images):
+    expected = [np.histogram(sobel(image / 255), 32, (0, 1))[0] for image in hard_images]
+    np.testing.assert_array_equal([features_module._sobel_counts(image) for image in hard_images], expected)
+    steps = features_module._sobel_bins()
+    assert np.flatnonzero(steps == features_module.TIED).tolist() == [2 * (255 * k) ** 2 for k in (1, 2, 3, 4)]
 
 
 def test_the_paper_size_gives_8190_values(faces):
@@ -31,7 +79,7 @@ def test_groups_cover_all_columns_and_hold_what_scikit_image_computes(faces):
         "intensity": np.histogram(gray, 32, (0, 1))[0] / 64**2,
     }
     for name, columns in groups.items():
-        np.testing.assert_allclose(features[1, columns], expected[name], atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(features[1, columns], expected[name], atol=3e-7, err_msg=name)
 
 
 def test_histograms_sum_to_one_at_a_size_that_no_cell_divides(faces):

@@ -91,6 +91,7 @@ def test_seedless_classifiers_do_not_change_with_the_seed(labelled):
         np.testing.assert_array_equal(answers[0], answers[7])
         assert seeds_for(classifier, [3, 4]) == [3]
     assert seeds_for("random_forest", [3, 4]) == [3, 4]
+    assert seeds_for("decision_tree", range(9)) == [0, 1, 2]
 
 
 def test_unseen_people_scores_hold_value_interval_and_sizes(labelled):
