@@ -55,7 +55,7 @@ def convert(source: Path, target: Path) -> None:
 
 def write_converted(target: Path, flat: Mapping[str, np.ndarray], source_sha256: str) -> None:
     """Write variables with the sha256 of where they are from, and one of what they are."""
-    _check_shapes(target, flat)
+    _check_tensors(target, flat)
     write_safetensors(target, flat, {"source_sha256": source_sha256, "tensors_sha256": tensors_sha256(flat)})
 
 
@@ -70,8 +70,9 @@ def tensors_sha256(flat: Mapping[str, np.ndarray]) -> str:
 def load_inception(path: Path) -> Variables:
     """The variables of the converted file.
 
-    What the converter writes names the sha256 of its source, which must be the public file's, and one of its own
-    tensors, which must fit them: so damage and other weights are refused. It is no proof against forgery.
+    The sha256 that is pinned is the public file's; that of its conversion is not, for it was never made here. So the
+    metadata must name the pinned one as source, the tensors must have the digest that the converter noted of them, and
+    every name, shape and type must be the network's: damage and other weights are refused, a forger is not.
 
     Raises:
         UserError: it is no such file.
@@ -79,18 +80,22 @@ def load_inception(path: Path) -> Variables:
     flat, metadata = read_safetensors(path)
     if metadata.get("source_sha256") != SOURCE_SHA256:
         raise UserError(f"{path} does not come from {SOURCE} (sha256 {SOURCE_SHA256[:12]}...): {CONVERT}")
+    _check_tensors(path, flat)
     if metadata.get("tensors_sha256") != tensors_sha256(flat):
         raise UserError(f"{path} is damaged: its tensors are not those that were written: {CONVERT} again")
-    _check_shapes(path, flat)
     return traverse_util.unflatten_dict({name: jnp.asarray(value) for name, value in flat.items()}, sep="/")
 
 
-def _check_shapes(path: Path, flat: Mapping[str, np.ndarray]) -> None:
-    wanted = {name: leaf.shape for name, leaf in traverse_util.flatten_dict(variable_shapes(), sep="/").items()}
+def _check_tensors(path: Path, flat: Mapping[str, np.ndarray]) -> None:
+    wanted = traverse_util.flatten_dict(variable_shapes(), sep="/")
     for name in sorted(wanted.keys() | flat.keys()):
-        found = flat[name].shape if name in flat else "missing"
-        if found != wanted.get(name):
-            raise UserError(f"{path}: '{name}' is {found}, where the network has {wanted.get(name, 'none')}: {CONVERT}")
+        found, expected = _described(flat.get(name), "missing"), _described(wanted.get(name), "none")
+        if found != expected:
+            raise UserError(f"{path}: '{name}' is {found}, where the network has {expected}: {CONVERT}")
+
+
+def _described(array: Any, absent: str) -> str:
+    return absent if array is None else f"{np.dtype(array.dtype).name}{list(array.shape)}"
 
 
 def inception_features(images: np.ndarray, variables: Variables) -> InceptionFeatures:
@@ -102,9 +107,13 @@ def inception_features(images: np.ndarray, variables: Variables) -> InceptionFea
     Args:
         images: (n, height, width) in [-1, 1].
         variables: as `load_inception` gives them.
+    Raises:
+        UserError: values that are not finite.
     """
+    if not np.isfinite(images).all():
+        raise UserError("inception: an image holds values that are not finite: look at the faces that were sampled")
     levels, found = quantise(images), []
-    for start in range(0, len(levels), CHUNK):
+    for start in range(0, max(len(levels), 1), CHUNK):
         chunk = levels[start : start + CHUNK]
         padded = np.pad(chunk, ((0, CHUNK - len(chunk)), (0, 0), (0, 0)))  # one shape is compiled once
         found.append([np.asarray(part)[: len(chunk)] for part in _compiled()(variables, padded)])

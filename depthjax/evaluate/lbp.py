@@ -106,7 +106,7 @@ def _plan(height: int, width: int) -> tuple[Strip, ...]:
     for start in starts:
         own = np.arange(start, min(height, start + step))[:, None]
         downs = [_between(own, shift, (len(own), row)) for shift in rows]
-        down = tuple(tuple((p, downs[p]) for p in np.flatnonzero(columns == column)) for column in distinct)
+        down = tuple(tuple((p, downs[p]) for p in range(POINTS) if columns[p] == column) for column in distinct)
         strips.append(Strip(start, start + len(own), across[len(own)], down))
     return tuple(strips)
 

@@ -109,8 +109,9 @@ def scarcity(config: Config, judged: Judged) -> tuple[dict, dict[str, dict]]:
     """Few real people, without and with generated faces, asked about unseen people.
 
     Real people are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a
-    classifier seed of its own, and scores are means over the draws (XGBoost, the slowest, has the first alone). The generators have learnt from all of the
-    training people: this asks what generated faces add to a classifier, not what a generator learns from few.
+    classifier seed of its own, and scores are means over the draws (XGBoost, the slowest, has the first alone). The
+    generators have learnt from all of the training people: this asks what generated faces add to a classifier, not what
+    a generator learns from few.
 
     Returns:
         The part of `evaluation.json` named `scarcity`, and for each method its scores by classifier and share.

@@ -13,7 +13,8 @@ from PIL import Image
 from depthjax import files
 from depthjax.errors import UserError
 from depthjax.report import html
-from depthjax.report.figures import METHOD_COLOURS, Drawn
+from depthjax.report.figure_style import method_colour
+from depthjax.report.figures import Drawn
 from depthjax.report.numbers import DISTANCE, PERCENT, SCORE, SHARE, Number, Style, find, number_if_any, reason
 from depthjax.report.page import Picture, flat, picture
 from depthjax.report.sections import words
@@ -179,7 +180,7 @@ def _colours(runs: dict[str, Run]) -> dict[str, str]:
     """A colour a method, the same in every run."""
     there = {method for run in runs.values() for method in _methods(run)}
     order = [m for m in METHOD_NAMES if m in there] + sorted(there - set(METHOD_NAMES))
-    return {method: METHOD_COLOURS[i % len(METHOD_COLOURS)] for i, method in enumerate(order)}
+    return {method: method_colour(method) for method in order}
 
 
 def _warnings(runs: dict[str, Run]) -> list[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,42 +19,26 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from depthjax import files
-from depthjax.data.window import quantise
-from depthjax.report.faces_image import first_samples, mosaic, real_faces, shade
-from depthjax.report.numbers import DISTANCE, PERCENT, Number, number
-from depthjax.report.stored import Run, method_name
-from depthjax.report.tables import CLASSIFIER_NAMES, DISTANCE_NAMES, SPACE_NAMES, classifiers_of
+from depthjax.report import figures_faces, figures_scores, figures_sheets, figures_spaces
+from depthjax.report.figure_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STYLE,
+    VERMILION,
+    plain,
+    wrapped,
+)
+from depthjax.report.figures_sheets import COLUMNS, face_figure_name, sheet
+from depthjax.report.stored import Run
 
-# Okabe and Ito's palette, told apart under every common colour blindness.
-INK, GREY = "#1a1a1a", "#767676"
-BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
-METHOD_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)
-STYLE: Any = {
-    "svg.hashsalt": "depthjax",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "grid.linewidth": 0.7,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.linewidth": 1.6,
-    "figure.facecolor": "white",
-}
-COLUMNS, TILE, GAP = 8, 128, 6  # of a sheet of faces
+__all__ = ["BLUE", "COLUMNS", "GREEN", "GREY", "INK", "ORANGE", "PURPLE", "SKY", "STYLE", "VERMILION",
+           "Drawn", "draw_figures", "face_figure_name", "sheet"]  # fmt: skip
+DPI = 180  # of a chart; a sheet of faces has as many pixels as its faces
 
 
 @dataclass(frozen=True)
@@ -87,6 +69,8 @@ def draw_figures(run: Run, folder: Path) -> dict[str, Drawn]:
     for name, draw in _wanted(run).items():
         with matplotlib.rc_context(STYLE):
             figure = draw()
+            if figure is None:
+                continue
             drawn[name] = _render(name, figure)
         for ending, content in (("png", drawn[name].png), ("svg", drawn[name].svg)):
             with files.replacing(folder / f"{name}.{ending}") as file:
@@ -94,64 +78,47 @@ def draw_figures(run: Run, folder: Path) -> dict[str, Drawn]:
     return drawn
 
 
-def face_figure_name(run: Run, emotion: int, view: str) -> str:
-    """The file name of a sheet of faces; what is odd in an emotion's name is left out of it."""
-    slug = re.sub(r"[^a-z0-9]+", "-", run.emotions[emotion].lower()).strip("-")
-    return f"faces_{emotion}_{slug}_{view}"
-
-
-def _wanted(run: Run) -> dict[str, Callable[[], Figure]]:
-    wanted: dict[str, Callable[[], Figure]] = {}
+def _wanted(run: Run) -> dict[str, Callable[[], Figure | None]]:
+    """What may be drawn of the stored files; a figure that comes out as None has nothing to show."""
+    wanted: dict[str, Callable[[], Figure | None]] = {}
     if run.train is not None or run.samples:
-        wanted["overview"] = partial(overview, run)
+        wanted["overview"] = partial(figures_sheets.overview, run)
         for emotion, view in itertools.product(range(len(run.emotions)), ("depth", "shaded")):
-            wanted[face_figure_name(run, emotion, view)] = partial(faces, run, emotion, view)
+            wanted[face_figure_name(run, emotion, view)] = partial(figures_sheets.faces, run, emotion, view)
+    for draw in (figures_sheets.normals, figures_faces.difference, figures_faces.interpolation, figures_faces.nearest):
+        wanted[draw.__name__] = partial(draw, run)
     if run.metrics is not None:
         wanted["losses"] = partial(losses, run.metrics)
     if run.history is not None:
         fitness = str(run.config.get("evolve", {}).get("fitness", "as configured"))
         wanted["evolution"] = partial(evolution, run.history, run.emotions, fitness)
-    if run.evaluation is not None and run.evaluation.get("methods"):
-        wanted["recognition"] = partial(recognition, run.evaluation, len(run.emotions))
-        wanted["distances"] = partial(distances, run.evaluation)
-    return wanted
+    return wanted | _of_embedding(run) | _of_evaluation(run)
 
 
-def faces(run: Run, emotion: int, view: str) -> Figure:
-    """Real people and each method's first samples of one emotion, a row each.
-
-    Args:
-        emotion: its label.
-        view: `depth` (grey) or `shaded` (lit relief); both hold the same faces.
-    """
-    sources = _sources(run, emotion, COLUMNS)
-    picture = mosaic([_view(run, images, view) for _, images in sources], COLUMNS, tile=TILE, gap=GAP)
-    bottom = 46 if view == "depth" else 8
-    figure, axes = sheet(picture, left=132, top=36, bottom=bottom)
-    figure.text(0.5 / 100, 1 - 8 / figure.bbox.height, _plain(run.emotions[emotion]), va="top", size=11, weight="bold")
-    for row, (name, _) in enumerate(sources):
-        axes.text(-10, row * (TILE + GAP) + TILE / 2, _plain(name), ha="right", va="center", size=9.5, wrap=False)
-    if view == "depth":
-        _depth_scale(figure, run.window_mm, left=132)
-    return figure
+def _of_embedding(run: Run) -> dict[str, Callable[[], Figure | None]]:
+    if run.embedding is None:
+        return {}
+    methods = list(run.samples)
+    return {
+        "lda": partial(figures_spaces.lda, run.embedding, run.emotions, methods),
+        "tsne": partial(figures_spaces.tsne, run.embedding, run.emotions, methods),
+        "correlations": partial(figures_spaces.correlations, run.embedding, methods),
+    }
 
 
-def overview(run: Run) -> Figure:
-    """Every emotion (rows) of real people and each method (blocks), as lit relief."""
-    columns, tile, gap, between = 4, 96, 6, 18
-    names = [name for name, _ in _sources(run, 0, columns)]
-    blocks = []
-    for block in range(len(names)):
-        rows = [_view(run, _sources(run, e, columns)[block][1], "shaded") for e in range(len(run.emotions))]
-        blocks += [mosaic(rows, columns, tile=tile, gap=gap)]
-        blocks += [np.full((len(blocks[0]), between), 255, np.uint8)]
-    figure, axes = sheet(np.concatenate(blocks[:-1], axis=1), left=92, top=34, bottom=6)
-    width = columns * (tile + gap) - gap + between
-    for block, name in enumerate(names):
-        axes.text(block * width, -14, _plain(name), size=9.5, weight="bold")
-    for row, emotion in enumerate(run.emotions):
-        axes.text(-10, row * (tile + gap) + tile / 2, _plain(emotion), ha="right", va="center", size=9.5)
-    return figure
+def _of_evaluation(run: Run) -> dict[str, Callable[[], Figure | None]]:
+    if run.evaluation is None or not run.evaluation.get("methods"):
+        return {}
+    found, classes = run.evaluation, len(run.emotions)
+    return {
+        "recognition": partial(figures_scores.recognition, found, classes),
+        "scarcity": partial(figures_scores.scarcity, found, classes),
+        "violins": partial(figures_scores.violins, found),
+        "distances": partial(figures_spaces.distances, found),
+        "coverage": partial(figures_spaces.coverage, found, run.emotions),
+        "table_1": partial(figures_scores.table_1, found),
+        "table_2": partial(figures_scores.table_2, found),
+    }
 
 
 def losses(metrics: dict[str, np.ndarray]) -> Figure:
@@ -163,12 +130,12 @@ def losses(metrics: dict[str, np.ndarray]) -> Figure:
         metrics,
         {
             "g_adv": ("generator", BLUE, "-"),
-            "d_adv_real": ("discriminator, real", VERMILION, "-"),
-            "d_adv_fake": ("discriminator, generated", ORANGE, "--"),
+            "d_adv_real": ("discriminator, real", INK, "-"),
+            "d_adv_fake": ("discriminator, generated", GREY, "--"),
         },
     )
     left.set(title="Adversarial loss", ylabel="binary cross-entropy (nats)")
-    _lines(middle, metrics, {"g_kd": ("generator", BLUE, "-"), "d_kd": ("discriminator", VERMILION, "-")})
+    _lines(middle, metrics, {"g_kd": ("generator", BLUE, "-"), "d_kd": ("discriminator", INK, "-")})
     middle.set(title="Distillation loss", ylabel="distance to the EMA teacher")
     if min(metrics["g_kd"].min(), metrics["d_kd"].min()) > 0:
         middle.set_yscale("log")  # the two differ by an order of magnitude
@@ -177,7 +144,7 @@ def losses(metrics: dict[str, np.ndarray]) -> Figure:
         middle.yaxis.set_minor_formatter(NullFormatter())
     shares = {name: 100 * metrics[name] for name in ("d_acc_real", "d_acc_fake")} | {"epoch": metrics["epoch"]}
     right.axhline(50, color=GREY, linewidth=1, linestyle=":")
-    _lines(right, shares, {"d_acc_real": ("on real", VERMILION, "-"), "d_acc_fake": ("on generated", ORANGE, "--")})
+    _lines(right, shares, {"d_acc_real": ("on real", INK, "-"), "d_acc_fake": ("on generated", GREY, "--")})
     right.set(title="Discriminator accuracy", ylabel="accuracy (%)", ylim=(-2, 102))
     return figure
 
@@ -189,94 +156,21 @@ def evolution(history: dict[str, np.ndarray], emotions: Sequence[str], fitness: 
     figure = Figure(figsize=(11, 0.4 + 3.0 * lines), layout="constrained")
     grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for axes, emotion, best, mean in zip(grid.flat, emotions, history["best"], history["mean"], strict=False):
-        for values, label, colour, dashes in ((best, "best", BLUE, "-"), (mean, "mean", ORANGE, "--")):
+        for values, label, colour, dashes in ((best, "best", VERMILION, "-"), (mean, "mean", INK, "--")):
             generations = np.arange(values.shape[-1])
             axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
             axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=label)
-        axes.set_title(_plain(emotion))
+        axes.set_title(wrapped(emotion, 26, lines=1))
         axes.set_xlabel("generation")
-    for axes in grid.flat[len(emotions) :]:
-        axes.set_axis_off()
+    for place in range(len(emotions), lines * columns):
+        grid.flat[place].set_axis_off()
+        grid.flat[place - columns].tick_params(labelbottom=True)  # it has become the lowest of its column
     for axes in grid[:, 0]:
-        axes.set_ylabel(f"fitness ({_plain(fitness)})")
-    grid.flat[0].legend(loc="lower right", title=f"median of {history['best'].shape[1]} islands, range shaded")
+        axes.set_ylabel(f"fitness ({plain(fitness)})")
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    about = f"lines: median of {history['best'].shape[1]} islands; shaded: their range"
+    figure.legend(handles, [*labels[:1], f"{labels[1]} of the population ({about})"], loc="outside upper left", ncols=2)
     return figure
-
-
-def recognition(evaluation: dict[str, Any], classes: int) -> Figure:
-    """Accuracy on unseen people after training on real or on generated faces, a classifier a panel."""
-    methods, classifiers = list(evaluation["methods"]), classifiers_of(evaluation, "tstr")
-    figure = Figure(figsize=(11, 1.3 + 0.36 * (len(methods) + 1)), layout=ConstrainedLayoutEngine(wspace=0.08))
-    panels = figure.subplots(1, max(1, len(classifiers)), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, classifier in zip(panels, classifiers, strict=False):
-        real = number(evaluation, ("methods", methods[0], "trtr", classifier, "accuracy"), PERCENT)
-        ours = [number(evaluation, ("methods", m, "tstr", classifier, "accuracy"), PERCENT) for m in methods]
-        _intervals(axes, [real, *ours], [INK, *_colours(len(methods))], scale=PERCENT.factor)
-        axes.axvline(100 / classes, color=GREY, linewidth=1, linestyle=":")
-        axes.set(title=CLASSIFIER_NAMES.get(classifier, _plain(classifier)), xlabel="accuracy (%)")
-        axes.set(xlim=(0, 100), xticks=range(0, 101, 25))
-    panels[0].annotate("guessing", (100 / classes, 0.0), (3, 3), xycoords=("data", "axes fraction"),
-                       textcoords="offset points", size=8, color=GREY)  # fmt: skip
-    _rows(panels[0], ["trained on real", *(method_name(m) for m in methods)])
-    return figure
-
-
-def distances(evaluation: dict[str, Any]) -> Figure:
-    """Each distance to real faces with its interval, and the range between real people as a band."""
-    methods = list(evaluation["methods"])
-    figure = Figure(figsize=(11, 1.3 + 0.36 * len(methods)), layout=ConstrainedLayoutEngine(wspace=0.06))
-    panels = figure.subplots(1, len(DISTANCE_NAMES) * len(SPACE_NAMES), sharey=True)
-    pairs = [(distance, space) for distance in DISTANCE_NAMES for space in SPACE_NAMES]
-    for axes, (distance, space) in zip(panels, pairs, strict=True):
-        ours = [number(evaluation, ("methods", m, distance, space), DISTANCE) for m in methods]
-        floor = number(evaluation, ("floor", distance, space), DISTANCE)
-        if floor.interval is not None:
-            axes.axvspan(*floor.interval, color="#cfcfcf", linewidth=0)
-        if floor.value is not None:
-            axes.axvline(floor.value, color=INK, linewidth=1, linestyle=":")
-        _intervals(axes, ours, _colours(len(methods)), scale=1)
-        axes.set(title=f"{DISTANCE_NAMES[distance]}, {SPACE_NAMES[space]}")
-        axes.margins(x=0.12)
-        axes.locator_params(axis="x", nbins=4)
-    figure.supxlabel("distance to real faces; grey band: real people against other real people", size=9)
-    _rows(panels[0], [method_name(m) for m in methods])
-    return figure
-
-
-def _sources(run: Run, emotion: int, count: int) -> list[tuple[str, np.ndarray]]:
-    real = [] if run.train is None else [("Real people", real_faces(run.train, emotion, count))]
-    return real + [(method_name(m), first_samples(stored, emotion, count)) for m, stored in run.samples.items()]
-
-
-def _view(run: Run, images: np.ndarray, view: str) -> np.ndarray:
-    if view == "depth":
-        return quantise(images)
-    wide = run.config["data"]["width_mm"]  # its height too, unless all of a 128x200 crop is squeezed in
-    high = wide * 200 / 128 if run.config["data"].get("crop") == "full" else wide
-    pitch = (high / images.shape[1], wide / images.shape[2])
-    return shade(images, run.window_mm, pitch) if len(images) else quantise(images)
-
-
-def sheet(picture: np.ndarray, *, left: int, top: int, bottom: int = 0) -> tuple[Figure, Axes]:
-    """A figure in which each pixel of `picture` is one pixel of the PNG, with margins for words."""
-    height, width = picture.shape
-    full_width, full_height = width + left, height + top + bottom
-    figure = Figure(figsize=(full_width / 100, full_height / 100), dpi=100)
-    axes = figure.add_axes((left / full_width, bottom / full_height, width / full_width, height / full_height))
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
-    axes.set_axis_off()
-    return figure, axes
-
-
-def _depth_scale(figure: Figure, window_mm: tuple[float, float], *, left: int) -> None:
-    width, height = figure.bbox.width, figure.bbox.height
-    axes = figure.add_axes((left / width, 26 / height, 260 / width, 10 / height))
-    axes.imshow(np.arange(256)[None], cmap="gray", aspect="auto", extent=(*window_mm, 0, 1))
-    axes.set_yticks([])
-    axes.set_xticks([window_mm[0], 0, window_mm[1]])
-    axes.tick_params(labelsize=8, length=2, pad=2)
-    axes.grid(False)
-    figure.text((left + 272) / width, 31 / height, "mm behind the nose tip (darker is closer)", size=8, va="center")
 
 
 def _lines(axes: Axes, columns: dict[str, np.ndarray], lines: dict[str, tuple[str, str, str]]) -> None:
@@ -287,37 +181,18 @@ def _lines(axes: Axes, columns: dict[str, np.ndarray], lines: dict[str, tuple[st
     axes.legend(loc="best")
 
 
-def _intervals(axes: Axes, values: Sequence[Number], colours: Sequence[str], *, scale: float) -> None:
-    for row, (value, colour) in enumerate(zip(values, colours, strict=True)):
-        if value.interval is not None:
-            axes.plot([scale * end for end in value.interval], [row, row], color=colour, linewidth=2.4, alpha=0.55)
-        if value.value is not None:
-            axes.plot(scale * value.value, row, "o", color=colour, markersize=6)
-
-
-def _rows(axes: Axes, names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.grid(False, axis="y")
-
-
-def _colours(count: int) -> list[str]:
-    return [METHOD_COLOURS[i % len(METHOD_COLOURS)] for i in range(count)]
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib sets as it stands: a dollar would start mathematics."""
-    return text.replace("$", r"\$")
-
-
 def _render(name: str, figure: Figure) -> Drawn:
-    FigureCanvasAgg(figure)
+    canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
+    if layout is not None:
+        figure.set_dpi(DPI)
+        layout.execute(figure)  # once for both files: it is half the work
+        figure.set_layout_engine(None)
+    canvas.draw()
+    colours = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    channels = [channel.tobytes() for channel in colours.split()]
+    # A sheet of faces is grey as a rule: one channel is a third of the bytes.
+    flat = colours.convert("L") if channels[0] == channels[1] == channels[2] else colours
     svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    figure.savefig(png, format="png", dpi=100 if figure.get_layout_engine() is None else 180)
-    with Image.open(png) as picture:
-        # A sheet of faces is grey: one channel is a third of the bytes.
-        flat = picture.convert("L" if figure.get_layout_engine() is None else "RGB")
-    small = io.BytesIO()
-    flat.save(small, format="PNG", optimize=True)
-    return Drawn(name, small.getvalue(), svg.getvalue(), *flat.size)
+    flat.save(png, format="PNG", optimize=True)
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, dpi=figure.dpi)
+    return Drawn(name, png.getvalue(), svg.getvalue(), *flat.size)

@@ -38,6 +38,10 @@ class Run:
         samples: the same arrays, less subject and frame, for each method.
         history: best and mean fitness, (classes, islands, generations + 1).
         evaluation: evaluation.json.
+        embedding: for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4).
+        nearest: for each method `index/METHOD` and `distance/METHOD` (n,), and `held_out` (m,) with their median,
+            `reference`.
+        interpolation: images (emotions, steps, h, w).
     """
 
     config: dict[str, Any]
@@ -48,6 +52,9 @@ class Run:
     samples: dict[str, dict[str, np.ndarray]]
     history: dict[str, np.ndarray] | None
     evaluation: dict[str, Any] | None
+    embedding: dict[str, np.ndarray] | None = None
+    nearest: dict[str, np.ndarray] | None = None
+    interpolation: dict[str, np.ndarray] | None = None
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -79,6 +86,9 @@ def read_run(workdir: Path) -> Run:
         samples=_samples(workdir / "samples", config.get("sample", {}).get("methods", [])),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
         evaluation=_optional(workdir / "evaluation.json"),
+        embedding=_embedding(workdir / "evaluation" / "embedding.npz", len(config["data"]["emotions"])),
+        nearest=_nearest(workdir / "evaluation" / "nearest.npz"),
+        interpolation=_interpolation(workdir / "samples" / "cdcgan_kd" / "interpolation.npz"),
     )
 
 
@@ -148,4 +158,48 @@ def _history(path: Path, classes: int) -> dict[str, np.ndarray] | None:
     whole = all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
     if not whole:
         raise UserError(f"{path} lacks best and mean of {classes} emotions: delete it and run --stages=evolve")
+    return arrays
+
+
+def _embedding(path: Path, classes: int) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    arrays = files.read_arrays(path)
+    names = [name.removeprefix("emotion/") for name in arrays if name.startswith("emotion/")]
+    whole = "train" in names and all(np.isfinite(array).all() for array in arrays.values())
+    if not (whole and all(_points_fit(arrays, name, classes) for name in names)):
+        raise UserError(f"{path} lacks points and correlations of its sets: delete it and run --stages=evaluate")
+    return arrays
+
+
+def _points_fit(arrays: dict[str, np.ndarray], name: str, classes: int) -> bool:
+    emotion = arrays[f"emotion/{name}"]
+    count = (len(emotion),) if emotion.ndim == 1 and emotion.dtype.kind in "iu" else (-1,)
+    shapes = {"lda": count, "tsne": (*count, 2), "correlation": (4, 4)}
+    found = {kind: arrays.get(f"{kind}/{name}") for kind in shapes}
+    fit = all(array is not None and array.shape == shapes[kind] for kind, array in found.items())
+    return fit and set(np.unique(emotion)) <= set(range(classes))
+
+
+def _nearest(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    arrays = files.read_arrays(path)
+    whole = {"held_out", "reference"} <= set(arrays) and arrays["reference"].shape == ()
+    for name, index in arrays.items():
+        if name.startswith("index/"):
+            distance = arrays.get(f"distance/{name.removeprefix('index/')}")
+            fits = distance is not None and index.ndim == 1 and index.shape == distance.shape
+            whole = whole and fits and index.dtype.kind in "iu" and not (index < 0).any()
+    if not whole:
+        raise UserError(f"{path} lacks rows and distances of the nearest faces: delete it and run --stages=evaluate")
+    return arrays
+
+
+def _interpolation(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    arrays = files.read_arrays(path)
+    if "images" not in arrays or arrays["images"].ndim != 4 or 0 in arrays["images"].shape:
+        raise UserError(f"{path} lacks images by emotion and step: delete it and run --stages=sample")
     return arrays

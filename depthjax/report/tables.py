@@ -35,6 +35,3 @@ def all_tables(evaluation: dict[str, Any], classes: int) -> dict[str, Table]:
         table_4(evaluation),
     )
     return {table.name: table for table in made}
-
-
-SPACE_NAMES = {"relief": "relief", "fused": "fused"}

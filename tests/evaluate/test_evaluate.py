@@ -89,6 +89,7 @@ def test_distances_stand_beside_their_floor_and_rank_noise_last(evaluation):
                 assert distance["n_real"] == distance["n_other"] == 36
                 assert distance["interval"][0] <= distance["value"] <= distance["interval"][1]
             assert clean[kind][space]["floor"] == {key: floor[key] for key in ("value", "interval")}
+            assert len(floor.get("by_emotion", ())) == (3 if kind == "coverage" else 0)
         worse = 1 if kind in ("kid", "frechet") else -1
         assert worse * noisy[kind]["fused"]["value"] > worse * clean[kind]["fused"]["value"]
     assert noisy["kid"]["fused"]["value"] > noisy["kid"]["fused"]["floor"]["interval"][1]

@@ -1,17 +1,27 @@
+"""What is taken as Inception weights and what is refused; then what the network gets to see of a face."""
+
+import hashlib
+import importlib.util
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from flax import traverse_util
+from PIL import Image
 
 from depthjax.errors import UserError
 from depthjax.evaluate import inception
 from depthjax.models.inception import from_pytorch, variable_shapes
 from depthjax.safetensors_file import read_safetensors, write_safetensors
 
+THEIRS = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+
 
 @pytest.fixture(scope="module")
 def flat():
-    shapes = traverse_util.flatten_dict(variable_shapes(), sep="/")
-    return {name: np.full(leaf.shape, i / len(shapes), np.float32) for i, (name, leaf) in enumerate(shapes.items())}
+    shapes, rng = traverse_util.flatten_dict(variable_shapes(), sep="/"), np.random.default_rng(0)
+    return {name: rng.random(leaf.shape, np.float32) for name, leaf in shapes.items()}
 
 
 @pytest.fixture(scope="module")
@@ -21,58 +31,154 @@ def converted(flat, tmp_path_factory):
     return path
 
 
-def test_what_the_converter_writes_is_read_back(converted, flat):
-    variables = traverse_util.flatten_dict(inception.load_inception(converted), sep="/")
+def _text(words):
+    return b"X" + len(words).to_bytes(4, "little") + words.encode()
+
+
+def _numbers(values):
+    return b"(" + b"".join(b"J" + int(value).to_bytes(4, "little") for value in values) + b"t"
+
+
+def _entry(name, key, array):
+    """Name and tensor as PyTorch pickles them: opcodes of protocol 2."""
+    kind = {"float32": "Float", "int64": "Long"}[array.dtype.name]
+    storage = b"(" + _text("storage") + b"ctorch\n%sStorage\n" % kind.encode() + _text(key) + _text("cpu")
+    strides = [stride // array.itemsize for stride in array.strides]
+    parts = storage + b"J" + array.size.to_bytes(4, "little") + b"tQK\0" + _numbers(array.shape) + _numbers(strides)
+    return _text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n(" + parts + b"\x89ccollections\nOrderedDict\n)RtR"
+
+
+def _pth(path, tensors, *, extra=b""):
+    """A `.pth` as PyTorch writes it, without PyTorch."""
+    program = [b"\x80\x02ccollections\nOrderedDict\n)R(", extra]
+    with zipfile.ZipFile(path, "w") as archive:
+        for key, (name, array) in enumerate(tensors.items()):
+            program += [_entry(name, str(key), array)]
+            archive.writestr(f"net/data/{key}", array.tobytes())
+        archive.writestr("net/data.pkl", b"".join([*program, b"u."]))
+    return path
+
+
+def _as_pytorch(flat):
+    """Ours under PyTorch's names and axes, with all that its file holds besides."""
+    named = {"fc.bias": np.ones(1008, np.float32)}
+    for name, value in flat.items():
+        *parts, leaf = name.split("/")[1:]
+        axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[value.ndim]
+        named[".".join([*parts, THEIRS[leaf]])] = np.ascontiguousarray(value.transpose(axes))
+        if leaf == "mean":
+            named[".".join([*parts, "num_batches_tracked"])] = np.array(0)
+    return named
+
+
+def _pin(monkeypatch, path):
+    monkeypatch.setattr(inception, "SOURCE_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_a_whole_pth_is_converted_and_read_back(flat, tmp_path, monkeypatch, capsys):
+    theirs = _as_pytorch(flat)
+    assert len(theirs) == 566  # as the public file
+    source, target = _pth(tmp_path / "net.pth", theirs), tmp_path / "inception.safetensors"
+    _pin(monkeypatch, source)
+    monkeypatch.setattr("sys.argv", ["tool", str(source), str(target)])
+    assert _tool().main() == 0
+    assert f"--config.evaluate.inception={target}" in capsys.readouterr().out
+    variables = traverse_util.flatten_dict(inception.load_inception(target), sep="/")
     assert variables.keys() == flat.keys()
-    assert all((variables[name] == flat[name]).all() for name in flat)
+    assert all(np.array_equal(np.asarray(variables[name]), flat[name]) for name in flat)
 
 
-def test_pytorchs_names_and_axes_become_ours(flat):
+def _tool():
+    path = Path(__file__).parents[2] / "tools" / "convert_inception_weights.py"
+    spec = importlib.util.spec_from_file_location("convert_inception_weights", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pytorchs_names_and_axes_become_ours():
     kernel = np.random.default_rng(0).normal(size=(48, 192, 1, 7)).astype(np.float32)
-    theirs = {"Mixed_5b.branch5x5_1.conv.weight": kernel, "Mixed_5b.branch5x5_1.bn.running_var": np.ones(48),
-              "fc.weight": np.ones((1008, 2048)), "fc.bias": np.ones(1008)}  # fmt: skip
-    ours = from_pytorch(theirs)
-    assert set(ours) == {
-        "params/Mixed_5b/branch5x5_1/conv/kernel", "batch_stats/Mixed_5b/branch5x5_1/bn/var", "params/fc/kernel"
-    } <= set(flat)  # fmt: skip
+    weight = np.random.default_rng(1).normal(size=(1008, 2048)).astype(np.float32)
+    ours = from_pytorch({"Mixed_5b.branch5x5_1.conv.weight": kernel, "fc.weight": weight, "fc.bias": np.ones(1008)})
+    assert set(ours) == {"params/Mixed_5b/branch5x5_1/conv/kernel", "params/fc/kernel"}
     assert ours["params/Mixed_5b/branch5x5_1/conv/kernel"][0, 3, 5, 7] == kernel[7, 5, 0, 3]
-    assert ours["params/fc/kernel"].shape == (2048, 1008)
+    assert ours["params/fc/kernel"][5, 3] == weight[3, 5]
 
 
-def test_other_weights_are_refused_by_one_line(converted, flat, tmp_path):
+def test_other_weights_are_refused_by_one_line(converted, tmp_path):
     tensors, metadata = read_safetensors(converted)
     path = tmp_path / "other.safetensors"
 
     def refused(match):
         with pytest.raises(UserError, match=match) as caught:
             inception.load_inception(path)
-        assert "\n" not in str(caught.value)
+        assert "\n" not in str(caught.value) and "other.safetensors" in str(caught.value)
 
-    refused("other.safetensors")  # missing
+    refused("is missing")
     write_safetensors(path, tensors, metadata | {"source_sha256": "0" * 64})
     refused("does not come from")
-    bent = tensors | {"params/fc/kernel": tensors["params/fc/kernel"] + 1}
-    write_safetensors(path, bent, metadata)
+    write_safetensors(path, tensors)
+    refused("does not come from")
+    write_safetensors(path, tensors | {"params/fc/kernel": tensors["params/fc/kernel"] + 1}, metadata)
     refused("damaged")
-    fewer = {name: value for name, value in tensors.items() if name != "params/fc/kernel"}
-    write_safetensors(path, fewer, metadata | {"tensors_sha256": inception.tensors_sha256(fewer)})
-    refused("'params/fc/kernel' is missing")
+    for name, value, match in (
+        ("params/fc/kernel", None, r"'params/fc/kernel' is missing, where the network has float32\[2048, 1008\]"),
+        ("params/fc/bias", np.zeros(1008, np.float32), r"is float32\[1008\], where the network has none"),
+        ("params/fc/kernel", np.zeros((2048, 1000), np.float32), r"is float32\[2048, 1000\], where"),
+        ("params/fc/kernel", np.zeros((2048, 1008), np.float16), r"is float16\[2048, 1008\], where"),
+    ):
+        changed = {n: v for n, v in (tensors | {name: value}).items() if v is not None}
+        kept = {n: v for n, v in changed.items() if n.startswith("params/fc") or v.size < 1000}  # quick to write
+        write_safetensors(path, kept | {n: v for n, v in changed.items() if n not in kept}, metadata)
+        refused(match)
     path.write_bytes(converted.read_bytes()[:-1000])
-    refused("other.safetensors")
+    refused("not a whole safetensors file")
 
 
 def test_only_the_public_file_is_converted(tmp_path):
     source, target = tmp_path / "any.pth", tmp_path / "out.safetensors"
     with pytest.raises(UserError, match="cannot be read"):
         inception.convert(source, target)
-    source.write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
-    with pytest.raises(UserError, match="is not pt_inception-2015-12-05-6726825d"):
+    _pth(source, {"fc.weight": np.zeros((1008, 2048), np.float32)})
+    with pytest.raises(UserError, match="is not pt_inception-2015-12-05-6726825d") as caught:
         inception.convert(source, target)
-    assert not target.exists() and not (tmp_path / "hacked").exists()
+    assert "\n" not in str(caught.value) and not target.exists()
 
 
-def test_the_network_sees_three_equal_channels_between_minus_one_and_one():
-    levels = np.array([[[0, 255], [255, 0]]], np.uint8).repeat(8, 1).repeat(8, 2)
+def test_nothing_in_a_pth_is_executed_even_under_the_right_hash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    attack = _text("fc.weight") + b"cos\nmkdir\n(" + _text("executed") + b"tR"
+    hostile = _pth(tmp_path / "hostile.pth", {}, extra=attack)
+    short = _pth(tmp_path / "short.pth", {"fc.weight": np.zeros((1008, 2048), np.float32)})
+    cut = tmp_path / "cut.pth"
+    cut.write_bytes(short.read_bytes()[:-100])
+    for path, match in ((hostile, "mkdir.*refused"), (short, "is missing, where"), (cut, "not a PyTorch state dict")):
+        _pin(monkeypatch, path)
+        with pytest.raises(UserError, match=match) as caught:
+            inception.convert(path, tmp_path / "out.safetensors")
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "executed").exists() and not (tmp_path / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("side", [64, 400])
+def test_faces_are_resized_as_pillow_does(side):
+    levels = np.random.default_rng(side).integers(0, 256, (1, side, side), np.uint8)
     seen = np.asarray(inception.network_input(levels))
-    assert seen.shape == (1, 299, 299, 3) and seen.min() == -1 and seen.max() == 1
-    assert (seen[..., 0] == seen[..., 2]).all() and seen[0, 0, 0, 0] == -1 and seen[0, 0, -1, 0] == 1
+    large = Image.fromarray(levels[0].astype(np.float32)).resize((299, 299), Image.Resampling.BILINEAR)
+    assert seen.shape == (1, 299, 299, 3) and (seen == seen[..., :1]).all()
+    np.testing.assert_allclose(seen[0, ..., 0], np.asarray(large) / 127.5 - 1, atol=1e-5)
+
+
+def test_every_face_is_seen_once_and_in_order(monkeypatch):
+    def fake(variables, levels):
+        return levels[:, :1, 0].astype(np.float32), levels[:, 0, :1].astype(np.float32) + variables
+
+    monkeypatch.setattr(inception, "_compiled", lambda: fake)
+    values = np.arange(inception.CHUNK * 2 + 3)
+    images = np.broadcast_to((values / 127.5 - 1)[:, None, None], (len(values), 4, 4))
+    pool, logits = inception.inception_features(images, 7)
+    np.testing.assert_array_equal(pool[:, 0], values)
+    np.testing.assert_array_equal(logits[:, 0], values + 7)
+    assert inception.inception_features(images[:0], 7).pool.shape == (0, 1)
+    with pytest.raises(UserError, match="not finite"):
+        inception.inception_features(np.full((1, 4, 4), np.nan), 7)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from depthjax.models.inception import BLOCKS, Inception, from_pytorch, variable_shapes
+from depthjax.models.inception import Inception, from_pytorch, variable_shapes
 
 
 def test_the_shapes_are_those_of_the_published_network():
@@ -20,17 +20,20 @@ def _maps():
     images = jax.ShapeDtypeStruct((2, 299, 299, 3), np.float32)
     apply = lambda v, x: Inception().apply(v, x, capture_intermediates=True, mutable=["intermediates"])  # noqa: E731
     output, state = jax.eval_shape(apply, variable_shapes(), images)
-    return output, {name: leaf["__call__"][0] for name, leaf in state["intermediates"].items() if name in BLOCKS}
+    return output, {name: leaf["__call__"][0] for name, leaf in state["intermediates"].items() if "__call__" in leaf}
 
 
 def test_the_maps_have_the_published_sizes():
     output, maps = _maps()
+    maps.pop("fc", None)
     assert output.pool.shape == (2, 2048) and output.logits.shape == (2, 1008)
     sides = {name: (leaf.shape[1], leaf.shape[3]) for name, leaf in maps.items()}
     assert sides == {
-        "Mixed_5b": (35, 256), "Mixed_5c": (35, 288), "Mixed_5d": (35, 288), "Mixed_6a": (17, 768),
+        "Conv2d_1a_3x3": (149, 32), "Conv2d_2a_3x3": (147, 32), "Conv2d_2b_3x3": (147, 64), "Conv2d_3b_1x1": (73, 80),
+        "Conv2d_4a_3x3": (71, 192), "Mixed_5b": (35, 256), "Mixed_5c": (35, 288), "Mixed_5d": (35, 288),
+        "Mixed_6a": (17, 768),
         "Mixed_6b": (17, 768), "Mixed_6c": (17, 768), "Mixed_6d": (17, 768), "Mixed_6e": (17, 768),
-        "Mixed_7a": (8, 1280),
+        "Mixed_7a": (8, 1280), "Mixed_7b": (8, 2048), "Mixed_7c": (8, 2048),
     }  # fmt: skip
 
 

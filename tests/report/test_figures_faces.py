@@ -1,0 +1,213 @@
+"""Figures made of faces: the right pairs, differences in true millimetres, normals in known colours."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from depthjax.errors import UserError
+from depthjax.report import figures_faces as drawn
+from depthjax.report import figures_sheets as sheets
+from depthjax.report.faces_image import mosaic, normal_colours, normals, surface
+from depthjax.report.stored import Run, read_run
+
+WINDOW = (-10.0, 80.0)
+FIGURES = (drawn.nearest, drawn.interpolation, drawn.difference, sheets.normals)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, fabricate: Callable[..., Path]) -> Run:
+    return read_run(fabricate(tmp_path_factory.mktemp("faces")))
+
+
+def words(figure: Figure) -> list[str]:
+    return [t.get_text() for part in (figure, *figure.axes) for t in part.texts]
+
+
+def outside(figure: Figure) -> list[str]:
+    """Words that stick out of the picture."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [t for part in (figure, *figure.axes) for t in part.texts if t.get_text()]
+    boxes = [t.get_window_extent(renderer) for t in texts]
+    page = figure.bbox
+    return [
+        t.get_text()
+        for t, box in zip(texts, boxes, strict=True)
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > page.x1 or box.y1 > page.y1
+    ]
+
+
+def image(depth: np.ndarray) -> np.ndarray:
+    """Millimetres behind the nose tip, infinite for none, to [-1, 1]."""
+    return ((np.clip(depth, *WINDOW) + 10) / 90 * 2 - 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("draw", FIGURES, ids=lambda f: f.__name__)
+def test_every_figure_is_drawn_with_nothing_cut_off(run: Run, draw: Callable[[Run], Figure | None]) -> None:
+    figure = draw(run)
+    assert figure is not None
+    assert outside(figure) == []
+
+
+@pytest.mark.parametrize("draw", FIGURES, ids=lambda f: f.__name__)
+def test_hostile_and_long_names_are_set_as_they_stand_within_the_picture(
+    run: Run, draw: Callable[[Run], Figure | None]
+) -> None:
+    names = ["neutral", "<script>$\\frac{1}{0}$", "a name of an emotion that does not come to an end " * 3]
+    long = {"gan": run.samples["gan"], "W" * 200: run.samples["vae"]}
+    config = run.config | {"data": run.config["data"] | {"emotions": names}}
+    nearest = dict(run.nearest or {})
+    nearest |= {f"{kind}/{'W' * 200}": nearest[f"{kind}/vae"] for kind in ("index", "distance")}
+    figure = draw(replace(run, config=config, samples=long, nearest=nearest))
+    assert figure is not None
+    assert outside(figure) == []
+    assert draw is drawn.nearest or any("<script>" in text for text in words(figure))
+
+
+def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None:
+    assert run.nearest is not None
+    assert run.train is not None
+    distance, index = run.nearest["distance/vae"].astype(float), run.nearest["index/vae"]
+    found = drawn.closest_pairs(run, "vae", 4)
+    best = sorted(range(len(distance)), key=lambda i: distance[i])[:4]
+    np.testing.assert_array_equal(found.generated, [run.samples["vae"]["images"][i] for i in best])
+    np.testing.assert_array_equal(found.real, [run.train["images"][index[i]] for i in best])
+    expected = [distance[i] / float(np.median(run.nearest["held_out"])) for i in best]
+    np.testing.assert_allclose(found.relative, expected, rtol=1e-6)
+    assert found.median == pytest.approx(np.median(distance) / np.median(run.nearest["held_out"]))
+    figure = drawn.nearest(run)
+    assert figure is not None
+    shown = words(figure)
+    assert {f"{value:.2f}" for value in expected} <= set(shown)
+    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN + GA"} <= set(shown)
+
+
+def test_pairs_of_other_faces_are_refused(run: Run) -> None:
+    assert run.nearest is not None
+    for name, values in (("index/gan", np.full(27, 10**6)), ("distance/gan", np.ones(3))):
+        with pytest.raises(UserError, match="--stages=evaluate"):
+            drawn.closest_pairs(replace(run, nearest=run.nearest | {name: values}), "gan", 4)
+
+
+def test_an_impossible_reference_is_not_a_number(run: Run) -> None:
+    assert run.nearest is not None
+    figure = drawn.nearest(replace(run, nearest=run.nearest | {"reference": np.float32(0)}))
+    assert figure is not None
+    assert "n/a" in words(figure)
+
+
+def test_two_faces_are_apart_only_where_both_have_a_surface() -> None:
+    a, b = image(np.array([[[10.0, np.inf, np.inf, 30.0]]])), image(np.array([[[14.5, 20.0, np.inf, 20.0]]]))
+    np.testing.assert_allclose(drawn.depth_apart(a, b, WINDOW), [[[4.5, np.nan, np.nan, 10.0]]], atol=1e-4)
+
+
+def test_differences_are_those_of_the_mean_depths_in_mm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drawn, "CHUNK", 7)
+    assert run.train is not None
+    images, emotion = run.train["images"], run.train["emotion"]
+    found = drawn.differences_mm(images, emotion, [1, 2], 0, run.window_mm)
+    depth = (images.astype(np.float64) + 1) / 2 * 90 - 10
+    depth[depth >= 80 - 4.5] = np.nan
+    means = []
+    for label in range(3):
+        faces = depth[emotion == label]
+        seen = np.isfinite(faces).sum(0)
+        means.append(np.where(seen >= len(faces) / 2, np.nansum(faces, 0) / np.maximum(seen, 1), np.nan))
+    np.testing.assert_allclose(found, [means[1] - means[0], means[2] - means[0]], atol=1e-3)
+    assert 0.2 < np.isfinite(found).mean() < 0.8
+
+
+def test_a_mouth_eight_mm_farther_is_eight_mm_of_the_farther_colour(run: Run) -> None:
+    depth = np.full((6, 32, 32), 20.0)
+    depth[:, :, :8] = np.inf
+    depth[3:, 20:24, 14:20] += 8
+    stored = {"images": image(depth), "emotion": np.repeat([0, 1], 3)}
+    (change,) = drawn.differences_mm(stored["images"], stored["emotion"], [1], 0, WINDOW)
+    assert np.isnan(change[:, :8]).all()
+    np.testing.assert_allclose(change[20:24, 14:20], 8, atol=1e-4)
+    np.testing.assert_allclose(change[:20, 8:], 0, atol=1e-4)
+    config = run.config | {"data": run.config["data"] | {"emotions": ["neutral", "happiness"]}}
+    figure = drawn.difference(replace(run, config=config, train=stored, samples={"gan": stored}))
+    assert figure is not None
+    picture = figure.axes[0].images[0].get_array()
+    assert picture is not None
+    red, _, blue = (int(c) for c in picture[88, 66])
+    assert red > blue + 60  # orange
+    assert picture[60, 10].tolist() == list(drawn.MASK)
+    assert np.ptp(picture[30, 80].astype(int)) < 4  # no change: without hue
+    np.testing.assert_array_equal(picture[:, :128], picture[:, 134:])  # one scale for all sets
+    assert any("purple: nearer to the camera" in text for text in words(figure))
+
+
+def test_a_set_without_an_emotion_says_so(run: Run) -> None:
+    gan = {name: values[run.samples["gan"]["emotion"] != 2] for name, values in run.samples["gan"].items()}
+    figure = drawn.difference(replace(run, samples={"gan": gan}))
+    assert figure is not None
+    assert words(figure).count("no faces") == 1
+    assert sheets.normals(replace(run, samples={"gan": gan})) is not None
+
+
+def test_the_reference_is_neutral_or_the_first() -> None:
+    assert drawn.reference_label(["fear", "Neutral", "joy"]) == 1
+    assert drawn.reference_label(["fear", "joy"]) == 0
+
+
+@pytest.mark.parametrize(("right", "down"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (-0.6, 0.8)])
+def test_a_tilted_plane_has_the_colour_of_its_normal(right: float, down: float) -> None:
+    y, x = np.mgrid[:32, :32] - 16.0
+    plane = image(30 + right * x + down * y)[None]
+    # Two tangents in mm, x right, y up, z towards the viewer; depth grows away from the viewer.
+    normal = np.cross([2.0, 0.0, -right], [0.0, 3.0, down])
+    expected = 127.5 * (normal / np.linalg.norm(normal) + 1)
+    found = normals(plane, WINDOW, (3.0, 2.0))
+    assert found.shape == (1, 32, 32, 3)
+    np.testing.assert_allclose(found[0, 12:20, 12:20], np.broadcast_to(expected, (8, 8, 3)), atol=1)
+
+
+def test_normals_stand_on_white_and_their_key_has_the_same_colours() -> None:
+    picture = np.ones((1, 32, 32), np.float32)
+    picture[:, 8:24, 8:24] = 0
+    assert normals(picture, WINDOW, 2.8)[0, 2, 2].tolist() == [255, 255, 255]
+    assert not surface(np.array([0.95, 1.0]), WINDOW).any()
+    np.testing.assert_allclose(
+        normal_colours(np.array([[0, 0, 3.0], [2, 0, 0]])), [[127.5, 127.5, 255], [255, 127.5, 127.5]]
+    )
+
+
+def test_mosaic_keeps_colours() -> None:
+    row = np.zeros((1, 4, 4, 3), np.uint8)
+    row[..., 0] = 200
+    sheet = mosaic([row], 2, tile=8, gap=2)
+    assert sheet.shape == (8, 18, 3)
+    assert sheet[4, 4].tolist() == [200, 0, 0]
+    assert (sheet[:, 8:] == 255).all()
+
+
+def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: Run) -> None:
+    assert run.interpolation is not None
+    gan = run.samples["cdcgan_kd"]
+    some = {name: values[gan["emotion"] != 1] for name, values in gan.items()}
+    two = {"images": run.interpolation["images"][[0, 2]]}
+    figure = drawn.interpolation(replace(run, samples={"cdcgan_kd": some}, interpolation=two))
+    assert figure is not None
+    assert {"neutral", "fear"} <= set(words(figure))
+    assert "happiness" not in words(figure)
+    assert np.shape(figure.axes[0].images[0].get_array()) == (2 * 118 - 6, 9 * 118 - 6)
+    with pytest.raises(UserError, match="--stages=sample"):
+        drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
+
+
+def test_what_is_absent_is_not_drawn(run: Run) -> None:
+    assert drawn.nearest(replace(run, nearest=None)) is None
+    assert drawn.nearest(replace(run, train=None)) is None
+    assert drawn.nearest(replace(run, samples={})) is None
+    assert drawn.interpolation(replace(run, interpolation=None)) is None
+    assert drawn.difference(replace(run, train=None, samples={})) is None
+    assert sheets.normals(replace(run, train=None, samples={})) is None
+    one = run.config | {"data": run.config["data"] | {"emotions": ["neutral"]}}
+    assert drawn.difference(replace(run, config=one)) is None
+    assert drawn.difference(replace(run, train=None)) is not None
