@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from depthjax.config import Config
-from depthjax.evaluate.judged import Judged, classifier_seeds, seed_of
+from depthjax.evaluate.judged import Judged, Say, classifier_seeds, seed_of
 from depthjax.evaluate.paired import sign_flip_test
 from depthjax.evaluate.protocols import Exam, Labelled, Sitting, published_exams, seeds_for, sit, union
 from depthjax.evaluate.protocols import unseen_people_exam as exam_of
@@ -105,7 +105,7 @@ def _paired(config: Config, test: Labelled, answered: dict[str, Answers]) -> dic
     return tests
 
 
-def scarcity(config: Config, judged: Judged) -> tuple[dict, dict[str, dict]]:
+def scarcity(config: Config, judged: Judged, say: Say) -> tuple[dict, dict[str, dict]]:
     """Few real people, without and with generated faces, asked about unseen people.
 
     Real people are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a
@@ -129,6 +129,7 @@ def scarcity(config: Config, judged: Judged) -> tuple[dict, dict[str, dict]]:
     about = {"fractions": list(shares), "people": counts, "draws": draws, "real": _without_right(real)}
     tables = {}
     for name in judged.methods:
+        say(f"classifiers: few real people with the faces of {name}")
         helped = _scarce(config, judged, chosen, judged.labelled(f"method/{name}"))
         tables[name] = _beside_real(config, judged, real, helped)
     return about, tables
@@ -198,12 +199,13 @@ def _share_answers(
     return exams[bytes(masks[0])], given
 
 
-def published(config: Config, judged: Judged) -> dict[str, dict]:
+def published(config: Config, judged: Judged, say: Say) -> dict[str, dict]:
     """For each method: `real` (the same for all), `synthetic` and `synthetic_real`, by classifier."""
     real, seeds = union(judged.labelled("train"), judged.labelled("test")), classifier_seeds(config)
     shared = _published_scores(config, judged, real, seeds)
     tables = {}
     for name in judged.methods:
+        say(f"classifiers: the published protocol on {name}")
         synthetic = judged.labelled(f"method/{name}")
         tables[name] = {
             "real": shared,

@@ -105,10 +105,10 @@ def _numbers(
     ]
     say("classifiers: real and generated faces to unseen people")
     unseen, paired = unseen_people(config, judged)
-    say("classifiers: few real people, without and with generated faces")
-    few, with_generated = scarcity(config, judged)
-    say("classifiers: the published protocol")
-    parts = [unseen, _named("published", published(config, judged)), _named("scarcity", with_generated), *parts]
+    say("classifiers: few real people")
+    few, with_generated = scarcity(config, judged, say)
+    say("classifiers: the published protocol on real faces")
+    parts = [unseen, _named("published", published(config, judged, say)), _named("scarcity", with_generated), *parts]
     sizes = {
         name: {"n": len(faces), "n_per_emotion": int(np.bincount(faces.emotion).min())}
         for name, faces in judged.methods.items()
