@@ -30,5 +30,5 @@ def get_config() -> Config:
         # Many short evolutions, one winner each: the winners of one evolution are all but the same face.
         evolve=replace(base.evolve, fitness="realism", islands=100, generations=6, hall_of_fame=1),
         sample=replace(base.sample, count=100),
-        evaluate=replace(base.evaluate, seeds=3, feature_size=128),
+        evaluate=replace(base.evaluate, seeds=3, feature_size=128, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1),
     )

@@ -140,15 +140,37 @@ def _scarce(
 ) -> dict[str, dict]:
     """Scores by classifier and share, with one set of generated faces or none, and `right` as `_right` gives it."""
     table: dict[str, dict] = {classifier: {} for classifier in config.evaluate.classifiers}
-    for share, masks in chosen.items():
-        if generated is None and not all(_has_all(judged, mask) for mask in masks):
-            for scores in table.values():
-                scores[share] = {"reason": "so few real people do not show every emotion"}
-            continue
-        exam, given = _share_answers(config, judged, masks, generated)
-        for classifier, scores in _scores(config, judged, exam, given).items():
-            table[classifier][share] = scores | {"right": _right(given[classifier], judged.test.emotion)}
+    lacking = {s for s, masks in chosen.items() if generated is None and not all(_has_all(judged, m) for m in masks)}
+    exams = {s: _exams(judged, masks, generated) for s, masks in chosen.items() if s not in lacking}
+    sittings = {
+        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw)
+        for share, of_draws in exams.items()
+        for classifier in config.evaluate.classifiers
+        for draw, exam in enumerate(of_draws)
+        if draw in seeds_for(classifier, range(len(of_draws)))
+    }
+    answers = sit(sittings)
+    for share in chosen:
+        if share in lacking:
+            alone = {c: {"reason": "so few real people do not show every emotion"} for c in table}
+        else:
+            given = {c: [answers[key] for key in sittings if key[:2] == (share, c)] for c in table}
+            scores = _scores(config, judged, exams[share][0], given)
+            alone = {c: scores[c] | {"right": _right(given[c], judged.test.emotion)} for c in table}
+        for classifier, found in alone.items():
+            table[classifier][share] = found
     return table
+
+
+def _exams(judged: Judged, masks: Sequence[np.ndarray], generated: Labelled | None) -> list[Exam]:
+    """One a draw of people; where all of them are drawn, one for all draws."""
+    train, test = judged.labelled("train"), judged.labelled("test")
+    made: dict[bytes, Exam] = {}
+    for mask in masks:
+        if bytes(mask) not in made:
+            some = Labelled(train.features[mask], train.emotion[mask], train.subject[mask])
+            made[bytes(mask)] = exam_of(some if generated is None else union(some, generated), test)
+    return [made[bytes(mask)] for mask in masks]
 
 
 def _has_all(judged: Judged, mask: np.ndarray) -> bool:
@@ -180,48 +202,28 @@ def _beside_real(config: Config, judged: Judged, real: dict[str, dict], helped: 
     return table
 
 
-def _share_answers(
-    config: Config, judged: Judged, masks: Sequence[np.ndarray], generated: Labelled | None
-) -> tuple[Exam, Answers]:
-    """The first draw's exam, and every classifier's answers to each draw's."""
-    train, test = judged.labelled("train"), judged.labelled("test")
-    sittings, exams = {}, {}
-    for draw, mask in enumerate(masks):
-        known = bytes(mask)  # all of the people are the same people in every draw
-        if known not in exams:
-            some = Labelled(train.features[mask], train.emotion[mask], train.subject[mask])
-            exams[known] = exam_of(some if generated is None else union(some, generated), test)
-        for classifier in config.evaluate.classifiers:
-            if draw in seeds_for(classifier, range(len(masks))):
-                sittings[classifier, draw] = Sitting(exams[known], classifier, config.evaluate.seed + draw)
-    answers = sit(sittings)
-    given = {c: [answers[key] for key in sittings if key[0] == c] for c in config.evaluate.classifiers}
-    return exams[bytes(masks[0])], given
-
-
 def published(config: Config, judged: Judged, say: Say) -> dict[str, dict]:
     """For each method: `real` (the same for all), `synthetic` and `synthetic_real`, by classifier."""
-    real, seeds = union(judged.labelled("train"), judged.labelled("test")), classifier_seeds(config)
-    shared = _published_scores(config, judged, real, seeds)
+    real = union(judged.labelled("train"), judged.labelled("test"))
+    shared = _published_scores(config, judged, {"real": real})
     tables = {}
     for name in judged.methods:
         say(f"classifiers: the published protocol on {name}")
         synthetic = judged.labelled(f"method/{name}")
-        tables[name] = {
-            "real": shared,
-            "synthetic": _published_scores(config, judged, synthetic, seeds),
-            "synthetic_real": _published_scores(config, judged, union(synthetic, real), seeds),
-        }
+        sets = {"synthetic": synthetic, "synthetic_real": union(synthetic, real)}
+        tables[name] = shared | _published_scores(config, judged, sets)
     return tables
 
 
-def _published_scores(config: Config, judged: Judged, faces: Labelled, seeds: list[int]) -> dict[str, dict]:
-    exams = published_exams(faces, seeds)
-    keys = [(c, s) for c in config.evaluate.classifiers for s in seeds_for(c, seeds)]
-    answers = sit({(c, s): Sitting(exams[s], c, s) for c, s in keys})
-    table = {}
-    for classifier in config.evaluate.classifiers:
-        mine = [seed for c, seed in keys if c == classifier]
-        given = [answers[classifier, seed] for seed in mine]
-        table[classifier] = published_scores([exams[seed] for seed in mine], given, judged.classes)
+def _published_scores(config: Config, judged: Judged, sets: dict[str, Labelled]) -> dict[str, dict]:
+    """Scores by set and classifier; the sets together keep all cores busy."""
+    seeds = classifier_seeds(config)
+    exams = {name: published_exams(faces, seeds) for name, faces in sets.items()}
+    keys = [(name, c, s) for name in sets for c in config.evaluate.classifiers for s in seeds_for(c, seeds)]
+    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2]) for key in keys})
+    table: dict[str, dict] = {name: {} for name in sets}
+    for name, classifier in dict.fromkeys(key[:2] for key in keys):
+        mine = [key for key in keys if key[:2] == (name, classifier)]
+        given = [answers[key] for key in mine]
+        table[name][classifier] = published_scores([exams[name][key[2]] for key in mine], given, judged.classes)
     return table
