@@ -32,8 +32,8 @@ def test_the_maps_have_the_published_sizes():
         "Conv2d_1a_3x3": (149, 32), "Conv2d_2a_3x3": (147, 32), "Conv2d_2b_3x3": (147, 64), "Conv2d_3b_1x1": (73, 80),
         "Conv2d_4a_3x3": (71, 192), "Mixed_5b": (35, 256), "Mixed_5c": (35, 288), "Mixed_5d": (35, 288),
         "Mixed_6a": (17, 768),
-        "Mixed_6b": (17, 768), "Mixed_6c": (17, 768), "Mixed_6d": (17, 768), "Mixed_6e": (17, 768),
-        "Mixed_7a": (8, 1280), "Mixed_7b": (8, 2048), "Mixed_7c": (8, 2048),
+        "Mixed_6b": (17, 768), "Mixed_6c": (17, 768), "Mixed_6d": (17, 768),
+        "Mixed_6e": (17, 768), "Mixed_7a": (8, 1280), "Mixed_7b": (8, 2048), "Mixed_7c": (8, 2048),
     }  # fmt: skip
 
 
