@@ -27,6 +27,9 @@ def main() -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"{flags.target} cannot be written ({error.strerror})", file=sys.stderr)
+        return 1
     print(f"name it in --config.evaluate.inception={flags.target}")
     return 0
 

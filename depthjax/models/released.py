@@ -53,7 +53,8 @@ def read_state_dict(path: Path) -> Tensors:
     except (UserError, FileNotFoundError) as error:
         raise UserError(f"{path} is missing" if isinstance(error, OSError) else str(error)) from None
     except Exception as error:  # a hostile or damaged file makes zipfile and pickle raise almost anything
-        raise UserError(f"{path} is not a PyTorch state dict of plain tensors ({error})") from None
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not a PyTorch state dict of plain tensors ({reason})") from None
 
 
 def _tensors(archive: zipfile.ZipFile, path: Path) -> Tensors:

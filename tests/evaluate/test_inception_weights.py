@@ -163,8 +163,9 @@ def test_nothing_in_a_pth_is_executed_even_under_the_right_hash(tmp_path, monkey
     cut.write_bytes(short.read_bytes()[:-100])
     for path, match in ((hostile, "mkdir.*refused"), (short, "is missing, where"), (cut, "not a PyTorch state dict")):
         _pin(monkeypatch, path)
-        with pytest.raises(UserError, match=match):
+        with pytest.raises(UserError, match=match) as caught:
             inception.convert(path, tmp_path / "out.safetensors")
+        assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists() and not (tmp_path / "out.safetensors").exists()
 
 
