@@ -119,19 +119,20 @@ def tree_digest(folder: Path) -> str:
     lines: list[bytes] = []
     seen: set[tuple[int, int]] = set()
     for here, folders, names in os.walk(folder, followlinks=True):
-        status = Path(here).stat()
+        status = os.stat(here)  # noqa: PTH116 (plain text, not Path: of a hundred thousand files it is seconds less)
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
         folders.sort()  # which of two ways to a folder comes first must not depend on the file system
-        lines += [os.fsencode(Path(here, name).relative_to(folder)) + _state(Path(here, name)) for name in names]
+        within = os.fsencode(Path(here).relative_to(folder))
+        lines += [within + b"/" + os.fsencode(name) + _state(f"{here}/{name}") for name in names]
     return hashlib.sha256(b"\0".join(sorted(lines))).hexdigest()
 
 
-def _state(path: Path) -> bytes:
+def _state(path: str) -> bytes:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116
     except OSError as error:  # a link to nothing, or in a circle
         return f"\0{error.errno}".encode()
     return f"\0{status.st_size}\0{status.st_mtime_ns}".encode()

@@ -70,7 +70,7 @@ def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = Fal
     folders = Counter(parts[layout] for name in found if len(parts := name.split("/")) > layout + 1)
     labels = _labels(folders, emotions, root)
     named = [name for name in found if _folder(name, layout) in labels]
-    files = [_file(root, name, layout, labels) for name in named if Path(name).suffix.lower() in SUFFIXES]
+    files = [_file(root, name, layout, labels) for name in named if _suffix(name) in SUFFIXES]
     problems = [p for p in problems if not p.path.count("/") or _is_asked_for(p.path, layout, labels)]
     return Listing(sorted(files, key=lambda f: f.emotion), problems, _notes(found, named, folders, labels), layout)
 
@@ -140,6 +140,10 @@ def _shown_names(names: Sequence[str] | Counter[str]) -> str:
     return ", ".join(escape(name) for name in ordered[:SHOWN]) + more
 
 
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (plain text: a folder may hold a hundred thousand)
+
+
 def _folder(name: str, layout: int) -> str | None:
     parts = name.split("/")
     return parts[layout] if len(parts) > layout + 1 else None
@@ -153,7 +157,7 @@ def _is_asked_for(path: str, layout: int, labels: dict[str, int]) -> bool:
 def _file(root: Path, name: str, layout: int, labels: dict[str, int]) -> DepthFile:
     parts = name.split("/")
     rest = "/".join(parts[:layout] + parts[layout + 1 :])
-    stem = rest.removesuffix(Path(rest).suffix)
+    stem = os.path.splitext(rest)[0]  # noqa: PTH122
     return DepthFile(root / name, escape(name), stem, labels[parts[layout]])
 
 
@@ -165,7 +169,7 @@ def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], la
     loose = len(found) - sum(folders.values())
     if loose:
         notes.append(f"left out: {loose} files beside the folders of the emotions")
-    kinds = Counter(Path(name).suffix.lower() for name in named if Path(name).suffix.lower() not in SUFFIXES)
+    kinds = Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES)
     if kinds:
         each = ", ".join(f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(SHOWN))
         notes.append(f"left out: {each}; depth is read from {', '.join(SUFFIXES)}")
