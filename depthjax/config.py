@@ -139,7 +139,7 @@ class Evaluate:
     """How the faces are judged."""
 
     seed: int = 0
-    seeds: int = 3  # classifier seeds
+    seeds: int = 3  # of the random forest; a tree runs three of them at most, and XGBoost one: it draws nothing
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
     feature_size: int = 256  # pixels, of the square image that handcrafted features are taken from
     most_real: int = 4000  # real faces judged with, of train and of test: more are drawn from by chance

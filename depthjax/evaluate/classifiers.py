@@ -31,8 +31,8 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "decision_tree": _decision_tree,
     "xgboost": _xgboost,
 }
-SEEDLESS = ("xgboost",)  # at its defaults it draws nothing at random: a second seed would repeat the first
-# Where fewer seeds than asked for are run: a single tree only breaks ties at random, and takes as long as a forest.
+# Where fewer seeds than asked for are run: XGBoost at its defaults draws nothing at random, so that a second seed would
+# repeat the first; a single tree only breaks ties at random, and takes as long as a forest.
 MOST_SEEDS = {"xgboost": 1, "decision_tree": 3}
 
 

@@ -8,7 +8,7 @@ from depthjax.config import Config
 from depthjax.evaluate.intervals import bootstrap_mean, percentile_interval
 from depthjax.evaluate.judged import Judged, seed_of
 from depthjax.evaluate.nearest import nearest_similarity, summarise
-from depthjax.evaluate.neighbours import authentic, nearest_of_same_emotion
+from depthjax.evaluate.neighbours import authentic, nearest_of_same_emotion, spacing
 from depthjax.evaluate.relief import residual_ratio
 
 
@@ -34,11 +34,11 @@ def copies(config: Config, judged: Judged) -> dict[str, dict]:
     tables: dict[str, dict] = {name: {"auth_pct": {}, "nearest_ratio": {}} for name in judged.methods}
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "copies")}
     for space, sets in judged.spaces.items():
-        people = judged.test.subject
-        real = bootstrap_mean(authentic(sets["test"], sets["train"]).astype(float), people, **options)
+        people, spaced = judged.test.subject, spacing(sets["train"])
+        real = bootstrap_mean(authentic(sets["test"], sets["train"], spaced).astype(float), people, **options)
         held_out = _to_train(judged, space, "test")[1]
         for name, faces in judged.methods.items():
-            ours, own = authentic(sets[f"method/{name}"], sets["train"]), np.arange(len(faces))
+            ours, own = authentic(sets[f"method/{name}"], sets["train"], spaced), np.arange(len(faces))
             tables[name]["auth_pct"][space] = (
                 bootstrap_mean(ours.astype(float), own, **options)
                 | {"n": len(faces)}

@@ -86,8 +86,7 @@ def tsne(features: Mapping[str, np.ndarray], *, seed: int) -> dict[str, np.ndarr
     Features are standardised on `train`, clipped at ±4 and reduced to 50 principal components of all sets together.
     Distances between far points mean nothing in it, nor does the density of a cluster.
     """
-    scaler = StandardScaler().fit(features["train"])
-    values = np.concatenate([np.clip(scaler.transform(v), -CLIP, CLIP) for v in features.values()])
+    values = np.concatenate(list(_standardised(features).values()))
     count = min(TSNE_DIMENSIONS, len(values) - 1, values.shape[1])
     reduced = PCA(count, svd_solver="randomized", random_state=seed).fit_transform(values)
     perplexity = min(PERPLEXITY, (len(values) - 1) / 4)
@@ -102,8 +101,7 @@ def group_scores(features: Mapping[str, np.ndarray], *, size: int) -> dict[str, 
     The components are those of the standardised real training faces, signed so that most loadings are positive. The
     paper does not say what its correlations between groups are taken of; this is the one number that says most of one.
     """
-    scaler = StandardScaler().fit(features["train"])
-    scaled = {name: np.clip(scaler.transform(v), -CLIP, CLIP) for name, v in features.items()}
+    scaled = _standardised(features)
     columns: dict[str, list[np.ndarray]] = {name: [] for name in features}
     for group in feature_groups(size).values():
         pca = PCA(1, svd_solver="randomized", random_state=0).fit(scaled["train"][:, group])
@@ -111,6 +109,12 @@ def group_scores(features: Mapping[str, np.ndarray], *, size: int) -> dict[str, 
         for name, values in scaled.items():
             columns[name].append(sign * pca.transform(values[:, group])[:, 0])
     return {name: np.stack(scores, axis=1) for name, scores in columns.items()}
+
+
+def _standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every set on the scale of `train`, clipped as the fused space is."""
+    scaler = StandardScaler().fit(features["train"])
+    return {name: np.clip(scaler.transform(v), -CLIP, CLIP) for name, v in features.items()}
 
 
 def correlations(scores: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import softmax
 
 from depthjax.config import EMOTIONS
 
@@ -16,9 +17,9 @@ def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.n
     """
     if any(name not in EMOTIONS for name in emotions):
         return None
-    own = log_probabilities[:, [EMOTIONS.index(name) for name in emotions]].astype(np.float64)
-    shares = np.exp(own - own.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    own = log_probabilities[:, [EMOTIONS.index(name) for name in emotions]]
+    shares: np.ndarray = softmax(own.astype(np.float64), axis=1)
+    return shares
 
 
 def agreement(probabilities: np.ndarray, emotion: np.ndarray) -> np.ndarray:

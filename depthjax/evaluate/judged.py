@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
@@ -150,12 +151,7 @@ def _inception(
         path = cache / f"inception-{digest(quantise(faces.images), {'inception': 1})[:32]}.npz"
         found[name] = cached_arrays(path, partial(seen, faces.images))
     pools = {name: arrays["pool"].astype(np.float64) for name, arrays in found.items()}
-    return pools, {name: _softmax(arrays["logits"].astype(np.float64)) for name, arrays in found.items()}
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return pools, {name: softmax(arrays["logits"].astype(np.float64), axis=1) for name, arrays in found.items()}
 
 
 def check(train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces]) -> None:

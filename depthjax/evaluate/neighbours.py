@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -19,55 +20,58 @@ def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     return np.partition(distances, min(k, len(distances) - 1), axis=1)[:, min(k, len(distances) - 1)]
 
 
-def precision(real: np.ndarray, other: np.ndarray, between: np.ndarray, k: int = NEIGHBOURS) -> float:
-    """The share of the other points that lie within some real point's radius (Kynkäänniemi 2019, arXiv 1904.06991).
+class Balls(NamedTuple):
+    """Two sets of points, each point with a ball about it that reaches to its k-th nearest neighbour in its own set."""
 
-    Args:
-        real: (n, n) distances within the real set.
-        other: (m, m) distances within the other set.
-        between: (n, m) distances from real to other.
-    """
-    del other
-    return float((between <= radii(real, k)[:, None]).any(axis=0).mean())
+    between: np.ndarray  # (n, m) distances from real to other
+    real: np.ndarray  # (n,) radii
+    other: np.ndarray  # (m,) radii
 
 
-def recall(real: np.ndarray, other: np.ndarray, between: np.ndarray, k: int = NEIGHBOURS) -> float:
-    """The share of real points that lie within some other point's radius; arguments as for `precision`."""
-    del real
-    return float((between <= radii(other, k)[None, :]).any(axis=1).mean())
+def precision(balls: Balls) -> float:
+    """The share of the other points that lie within some real point's radius (Kynkäänniemi 2019, arXiv 1904.06991)."""
+    return float((balls.between <= balls.real[:, None]).any(axis=0).mean())
 
 
-def density(real: np.ndarray, other: np.ndarray, between: np.ndarray, k: int = NEIGHBOURS) -> float:
+def recall(balls: Balls) -> float:
+    """The share of real points that lie within some other point's radius (Kynkäänniemi 2019, arXiv 1904.06991)."""
+    return float((balls.between <= balls.other[None, :]).any(axis=1).mean())
+
+
+def density(balls: Balls, k: int = NEIGHBOURS) -> float:
     """How many real radii an other point lies within, over k (Naeem 2020, arXiv 2002.09797); it may pass 1."""
-    del other
-    return float((between <= radii(real, k)[:, None]).sum(axis=0).mean() / k)
+    return float((balls.between <= balls.real[:, None]).sum(axis=0).mean() / k)
 
 
-def coverage(real: np.ndarray, other: np.ndarray, between: np.ndarray, k: int = NEIGHBOURS) -> float:
+def coverage(balls: Balls) -> float:
     """The share of real points that have an other point within their radius (Naeem 2020, arXiv 2002.09797)."""
-    del other
-    return float((between.min(axis=1) <= radii(real, k)).mean())
+    return float((balls.between.min(axis=1) <= balls.real).mean())
 
 
-def of_draws(
-    measure: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
-    x: np.ndarray,
-    y: np.ndarray,
-    x_draws: np.ndarray,
-    y_draws: np.ndarray,
-) -> np.ndarray:
-    """One of the four measures above between subsets of two sets, a number a draw.
+MEASURES: dict[str, Callable[[Balls], float]] = {
+    "precision": precision,
+    "recall": recall,
+    "density": density,
+    "coverage": coverage,
+}
+
+
+def of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> dict[str, np.ndarray]:
+    """Each of the four measures between subsets of two sets, a number a draw.
 
     Args:
-        measure: takes distances within x, within y, and from x to y.
         x: (n, d) real features.
         y: (m, d) features.
         x_draws: (draws, k) indices into x, without repetition in a row.
         y_draws: (draws, l) indices into y.
     """
     xx, yy, xy = cdist(x, x), cdist(y, y), cdist(x, y)
-    pairs = zip(x_draws, y_draws, strict=True)
-    return np.array([measure(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)]) for i, j in pairs])
+    found: dict[str, list[float]] = {name: [] for name in MEASURES}
+    for i, j in zip(x_draws, y_draws, strict=True):
+        balls = Balls(xy[np.ix_(i, j)], radii(xx[np.ix_(i, i)]), radii(yy[np.ix_(j, j)]))
+        for name, measure in MEASURES.items():
+            found[name].append(measure(balls))
+    return {name: np.array(values) for name, values in found.items()}
 
 
 def nearest_of_same_emotion(
@@ -83,7 +87,12 @@ def nearest_of_same_emotion(
     return index, distance
 
 
-def authentic(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+def spacing(train: np.ndarray) -> np.ndarray:
+    """(m,) distance from each of (m, d) training faces to the nearest other one."""
+    return radii(cdist(train, train), 1)
+
+
+def authentic(features: np.ndarray, train: np.ndarray, spaced: np.ndarray) -> np.ndarray:
     """(n,) whether a face is authentic: not nearer to a training face than the next training face is (AuthPct).
 
     Alaa et al. 2022, arXiv 2102.08921: a face is called a copy when its nearest training face lies nearer to it than
@@ -92,7 +101,8 @@ def authentic(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     Args:
         features: (n, d).
         train: (m, d), m at least 2.
+        spaced: (m,) the `spacing` of train.
     """
     apart = cdist(features, train)
     nearest = apart.argmin(axis=1)
-    return apart[np.arange(len(features)), nearest] > radii(cdist(train, train), 1)[nearest]
+    return apart[np.arange(len(features)), nearest] > spaced[nearest]

@@ -80,8 +80,10 @@ def _ms_ssim(config: Config, faces: DepthFaces) -> dict:
 def emotions_seen(config: Config, judged: Judged) -> dict[str, dict]:
     """For each method `emotion_agreement` and `emotion_score` by depthnet; `inception_score` with its weights."""
     tables: dict[str, dict] = {name: {} for name in judged.methods}
+    real_seen = _by_depthnet(config, judged, "test", judged.test.subject)
     for name, table in tables.items():
-        table |= _by_depthnet(config, judged, f"method/{name}")
+        seen = _by_depthnet(config, judged, f"method/{name}", np.arange(len(judged.methods[name])))
+        table |= {key: value if "reason" in value else value | {"real": real_seen[key]} for key, value in seen.items()}
         if judged.inception_probabilities is not None:
             ours, real = (judged.inception_probabilities[key] for key in (f"method/{name}", "test"))
             table["inception_score"] = _split_score(ours) | {"real": _split_score(real)}
@@ -94,21 +96,17 @@ def _split_score(probabilities: np.ndarray) -> dict:
     return {"value": float(values.mean()), "spread": float(values.std()), "n": len(probabilities)}
 
 
-def _by_depthnet(config: Config, judged: Judged, name: str) -> dict[str, dict]:
+def _by_depthnet(config: Config, judged: Judged, name: str, groups: np.ndarray) -> dict[str, dict]:
+    """What depthnet sees in one set; intervals resample its groups of faces."""
     if judged.probabilities is None:
         return {"emotion_agreement": UNKNOWN, "emotion_score": UNKNOWN}
-    table: dict[str, dict] = {"emotion_agreement": {}, "emotion_score": {}}
-    for side, known in (("", name), ("real", "test")):
-        faces, shares = judged.sets[known], judged.probabilities[known]
-        groups = faces.subject if side else np.arange(len(faces))
-        options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "emotions")}
-        found = {
-            "emotion_agreement": bootstrap_mean(agreement(shares, faces.emotion), groups, **options),
-            "emotion_score": _bootstrapped(score, shares, groups, **options),
-        }
-        for key, value in found.items():
-            table[key] |= {side: value | {"n": len(faces)}} if side else value | {"n": len(faces)}
-    return table
+    shares, options = judged.probabilities[name], {"draws": config.evaluate.bootstrap}
+    options["seed"] = seed_of(config, "emotions")
+    right = agreement(shares, judged.sets[name].emotion)
+    return {
+        "emotion_agreement": bootstrap_mean(right, groups, **options) | {"n": len(right)},
+        "emotion_score": _bootstrapped(score, shares, groups, **options) | {"n": len(right)},
+    }
 
 
 def _bootstrapped(
@@ -127,9 +125,9 @@ def as_published(judged: Judged) -> dict[str, dict]:
     space = "inception" if "inception" in judged.spaces else "depthnet"
     probabilities = judged.inception_probabilities or judged.probabilities
     sets, tables = judged.spaces[space], {}
-    real = np.concatenate([sets["train"], sets["test"]])
+    real, real_faces = np.concatenate([sets["train"], sets["test"]]), _joined(judged.train, judged.test)
     for name, faces in judged.methods.items():
-        pairs = published_pairs(_joined(judged.train, judged.test), faces)
+        pairs = published_pairs(real_faces, faces)
         other = sets[f"method/{name}"]
         tables[name] = {
             "frechet": {"value": published_frechet(real, other), "features": space, "n": len(other)},

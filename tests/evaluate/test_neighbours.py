@@ -5,7 +5,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from depthjax.evaluate import neighbours
 from depthjax.evaluate.copies import median_ratio
-from depthjax.evaluate.neighbours import authentic, nearest_of_same_emotion, of_draws
+from depthjax.evaluate.neighbours import Balls, authentic, nearest_of_same_emotion, of_draws, spacing
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +14,8 @@ def sets():
     return rng.normal(size=(40, 3)), rng.normal(0.4, 0.8, size=(30, 3))
 
 
-def _matrices(x, y):
-    return cdist(x, x), cdist(y, y), cdist(x, y)
+def _balls(x, y):
+    return Balls(cdist(x, y), neighbours.radii(cdist(x, x)), neighbours.radii(cdist(y, y)))
 
 
 def test_radii_are_scikit_learns(sets):
@@ -29,38 +29,39 @@ def test_the_four_measures_are_their_definitions(sets):
     theirs = [sorted(np.linalg.norm(p - q) for q in y)[5] for p in y]
     inside = np.array([[np.linalg.norm(p - q) <= r for q in y] for p, r in zip(x, own, strict=True)])
     in_other = np.array([[np.linalg.norm(p - q) <= r for q, r in zip(y, theirs, strict=True)] for p in x])
-    given = _matrices(x, y)
-    assert neighbours.precision(*given) == inside.any(0).mean()
-    assert neighbours.recall(*given) == in_other.any(1).mean()
-    np.testing.assert_allclose(neighbours.density(*given), inside.sum() / (5 * len(y)))
-    assert neighbours.coverage(*given) == inside.any(1).mean()
+    given = _balls(x, y)
+    assert neighbours.precision(given) == inside.any(0).mean()
+    assert neighbours.recall(given) == in_other.any(1).mean()
+    np.testing.assert_allclose(neighbours.density(given), inside.sum() / (5 * len(y)))
+    assert neighbours.coverage(given) == inside.any(1).mean()
 
 
 def test_a_set_covers_itself_and_one_far_away_nothing(sets):
     x = sets[0]
-    same, far = _matrices(x, x), _matrices(x, x + 100)
-    assert neighbours.precision(*same) == neighbours.recall(*same) == neighbours.coverage(*same) == 1
-    assert neighbours.precision(*far) == neighbours.recall(*far) == neighbours.coverage(*far) == 0
+    same, far = _balls(x, x), _balls(x, x + 100)
+    assert neighbours.precision(same) == neighbours.recall(same) == neighbours.coverage(same) == 1
+    assert neighbours.precision(far) == neighbours.recall(far) == neighbours.coverage(far) == 0
 
 
 def test_collapse_costs_coverage_and_recall_but_not_precision(sets):
     x = sets[0]
-    collapsed = _matrices(x, np.repeat(x[:1], 30, axis=0))
-    assert neighbours.precision(*collapsed) == 1
-    assert neighbours.coverage(*collapsed) < 0.5 and neighbours.recall(*collapsed) < 0.1
+    collapsed = _balls(x, np.repeat(x[:1], 30, axis=0))
+    assert neighbours.precision(collapsed) == 1
+    assert neighbours.coverage(collapsed) < 0.5 and neighbours.recall(collapsed) < 0.1
 
 
 def test_draws_take_subsets(sets):
     x, y = sets
     i, j = np.arange(3, 20), np.arange(2, 15)
-    drawn = of_draws(neighbours.coverage, x, y, i[None], j[None])
-    np.testing.assert_allclose(drawn, [neighbours.coverage(*_matrices(x[i], y[j]))])
+    drawn = of_draws(x, y, i[None], j[None])
+    for name, measure in neighbours.MEASURES.items():
+        np.testing.assert_allclose(drawn[name], [measure(_balls(x[i], y[j]))])
 
 
 def test_copies_are_not_authentic_and_strangers_are(sets):
     train = sets[0]
-    assert not authentic(train + 1e-6, train).any()
-    assert authentic(train + 50, train).all()
+    assert not authentic(train + 1e-6, train, spacing(train)).any()
+    assert authentic(train + 50, train, spacing(train)).all()
 
 
 def test_nearest_keeps_to_the_emotion(sets):
