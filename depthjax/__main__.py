@@ -10,6 +10,7 @@ from pathlib import Path
 from depthjax import __version__
 from depthjax.config import Config, override, validate
 from depthjax.errors import ConfigError, UserError
+from depthjax.signals import Stopped, ending_on_signals, leave
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
 COMPARE = "compare"  # no stage of one run: it reads several
@@ -18,26 +19,31 @@ COMPARE = "compare"  # no stage of one run: it reads several
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        flags, assignments = parse(sys.argv[1:] if arguments is None else arguments)
-        if flags.stages.strip() == COMPARE:
-            print(f"comparison: {compare(flags)}")
-            return 0
-        config = override(load_config(flags.config), assignments)
-        wanted = parse_stages(flags.stages)
-        workdir = flags.workdir or Path("runs") / config.name
-        from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
-
-        report = run(config, workdir, wanted)
+        with ending_on_signals():
+            return _main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
         print(f"depthjax: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:  # training has a handler of its own, which saves first
-        print("depthjax: stopped; the stages that were done stay done", file=sys.stderr)
-        return 130
+    except Stopped as stopped:
+        print(f"depthjax: {stopped}", file=sys.stderr)
+        return leave(stopped.exit_code)
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
         print(f"depthjax: {error.strerror or error}{where}", file=sys.stderr)
         return 1
+
+
+def _main(arguments: list[str]) -> int:
+    flags, assignments = parse(arguments)
+    if flags.stages.strip() == COMPARE:
+        print(f"comparison: {compare(flags)}")
+        return 0
+    config = override(load_config(flags.config), assignments)
+    wanted = parse_stages(flags.stages)
+    workdir = flags.workdir or Path("runs") / config.name
+    from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
+
+    report = run(config, workdir, wanted)
     if report.exists():
         print(f"report: {report}")
     return 0

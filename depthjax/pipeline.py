@@ -20,6 +20,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import write_arrays, write_json
+from depthjax.lock import only_one
 
 if TYPE_CHECKING:
     from depthjax.export.sets import FaceSet
@@ -35,15 +36,17 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
     Returns:
         The path of the report (whether or not it was asked for).
     Raises:
-        UserError: a stage lacks what an earlier one writes, or the folder holds another training.
+        UserError: a stage lacks what an earlier one writes, the folder holds another training, or another process is
+            at work in it.
     """
     workdir.mkdir(parents=True, exist_ok=True)
-    if "train" in wanted:
-        _refuse_other_training(config, workdir)
-    nothing_to_do = () if config.baselines.methods else ("baselines",)
-    for stage in stages.KNOWN:
-        if stage in wanted and stage not in nothing_to_do:
-            _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
+    with only_one(workdir):
+        if "train" in wanted:
+            _refuse_other_training(config, workdir)
+        nothing_to_do = () if config.baselines.methods else ("baselines",)
+        for stage in stages.KNOWN:
+            if stage in wanted and stage not in nothing_to_do:
+                _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
     return workdir / "report.html"
 
 

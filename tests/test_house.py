@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "depthjax"
-FLOW = ("errors", "files", "safetensors_file", "config", "keys", "stages", "environment", "data", "models", "train",
-        "baselines", "evolve", "evaluate", "report", "export", "sampling", "pipeline", "__main__")  # fmt: skip
+FLOW = ("errors", "signals", "lock", "files", "safetensors_file", "config", "keys", "stages", "environment", "data",
+        "models", "train", "baselines", "evolve", "evaluate", "report", "export", "sampling", "pipeline",
+        "__main__")  # fmt: skip
 # What a room may import besides itself; everything may import the first five.
 ALLOWED = {
     "data": set(),
@@ -36,7 +37,7 @@ ALLOWED = {
     },
     "__main__": {"pipeline", "report", "stages"},
 }
-BASE = {"errors", "files", "safetensors_file", "config", "keys", "__init__"}
+BASE = {"errors", "signals", "lock", "files", "safetensors_file", "config", "keys", "__init__"}
 PURE = ("models", "evolve", "train/step.py", "train/losses.py", "train/state.py")
 
 

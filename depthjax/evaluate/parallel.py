@@ -23,8 +23,15 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
 
     Meanwhile BLAS keeps to one thread a call: teams of threads that wait for each other cost more than they bring.
     """
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(joblib.cpu_count()) as pool:
-        return list(pool.map(function, items))
+    pool = ThreadPoolExecutor(joblib.cpu_count())
+    try:
+        with threadpool_limits(1, "blas"):
+            results = list(pool.map(function, items))
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)  # what is under way may take longer than a user waits
+        raise
+    pool.shutdown()
+    return results
 
 
 def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from depthjax.errors import UserError
+from depthjax.signals import patient
 
 
 class TrainingInterrupted(UserError):
@@ -51,6 +52,7 @@ def stop_on_signals() -> Iterator[Stop]:
     for number in before:
         signal.signal(number, note)
     try:
-        yield stop
+        with patient():
+            yield stop
     finally:
         restore()

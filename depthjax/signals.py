@@ -1,0 +1,143 @@
+"""SIGTERM and SIGINT end a run within seconds, whatever it is doing; a second one ends it at once.
+
+A signal becomes an exception where the interpreter can raise one. In the middle of a compiled program or a fit it
+can't, for minutes: then a thread that the kernel wakes ends the process once its grace is over. Nothing is lost by
+that, since every file is written under another name first.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+GRACE = 6.0  # seconds for the interpreter to raise, and for what is under way to clean up
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal came; no `except Exception` catches it.
+
+    Attributes:
+        exit_code: 128 + the signal's number (143, 130).
+    """
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+        super().__init__(line(number))
+
+
+def line(number: int) -> str:
+    """What a user is told."""
+    name = signal.Signals(number).name
+    return f"stopped by {name}; what was done stays done: run the same command to go on"
+
+
+class _Patience:
+    """Whether a signal is taken care of by the code under way, however long that takes."""
+
+    given = False
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """Within the block the first signal sets no clock: training ends its dispatch and saves."""
+    _Patience.given = True
+    try:
+        yield
+    finally:
+        _Patience.given = False
+
+
+@contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Within the block, SIGTERM and SIGINT raise `Stopped`, or end the process if that takes longer than `GRACE`.
+
+    Signals can be handled in the main thread only: in any other nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    finished = threading.Event()
+    watch = threading.Thread(target=_watch, args=(reader, finished), daemon=True)
+    watch.start()
+    woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(woken)
+        finished.set()
+        os.write(writer, b"\0")  # lets the thread go
+        watch.join()
+        os.close(reader)
+        os.close(writer)
+
+
+def _raise(number: int, _: FrameType | None) -> None:
+    raise Stopped(number)
+
+
+def _watch(reader: int, finished: threading.Event) -> None:
+    """Read the numbers of the signals that come; after the first, end the process in time."""
+    first = _next(reader, finished)
+    if first is None:
+        return
+    if _Patience.given:
+        second = _next(reader, finished)
+        if second is not None:
+            _end(second)
+        return
+    impatient = threading.Thread(target=_end_on_next, args=(reader, finished), daemon=True)
+    impatient.start()
+    if not finished.wait(GRACE):
+        _end(first)
+    impatient.join()
+
+
+def _end_on_next(reader: int, finished: threading.Event) -> None:
+    again = _next(reader, finished)
+    if again is not None:
+        _end(again)
+
+
+def _next(reader: int, finished: threading.Event) -> int | None:
+    """The next of our signals; None when the block is over."""
+    while not finished.is_set():
+        number = os.read(reader, 1)[0]
+        if number in SIGNALS:
+            return int(number)
+    return None
+
+
+def leave(exit_code: int) -> int:
+    """The exit code, if the interpreter can end now; if it would wait for a thread in the middle of a fit, end here."""
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        _exit(exit_code)
+    return exit_code
+
+
+def _end(number: int) -> None:
+    print(f"depthjax: {line(number)}", file=sys.stderr)
+    _exit(128 + number)
+
+
+def _exit(exit_code: int) -> NoReturn:
+    """End the process and those that work for it, now: no handler, no waiting for threads."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
