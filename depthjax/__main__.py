@@ -14,6 +14,7 @@ from depthjax.signals import Stopped, ending_on_signals, leave
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
 COMPARE = "compare"  # no stage of one run: it reads several
+DOCTOR = "doctor"  # no stage either: it looks at the machine
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,6 +39,11 @@ def _main(arguments: list[str]) -> int:
     if flags.stages.strip() == COMPARE:
         print(f"comparison: {compare(flags)}")
         return 0
+    if flags.stages.strip() == DOCTOR:
+        from depthjax.doctor import lines  # imports JAX
+
+        print("\n".join(lines(flags.workdir or Path("runs"))))
+        return 0
     config = override(load_config(flags.config), assignments)
     wanted = parse_stages(flags.stages)
     workdir = flags.workdir or Path("runs") / config.name
@@ -57,23 +63,29 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
         description="Learn labelled depth faces from few, evolve and sample many, and judge them.",
         epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="such as configs/quick.py; compare needs none")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="such as configs/quick.py; compare and doctor need none"
+    )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
     parser.add_argument("--workdirs", metavar="DIR,DIR", help=f"the runs that --stages={COMPARE} sets side by side")
-    stages_help = f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}; {COMPARE}, alone"
+    stages_help = (
+        f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}; alone: {COMPARE}, {DOCTOR}"
+    )
     parser.add_argument("--stages", default="all", metavar="A,B", help=stages_help)
     parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
     flags, others = parser.parse_known_args(arguments)
     assignments = dict(map(_assignment, _joined(others)))
     _refuse_mixture(flags, assignments)
-    if flags.config is None and flags.stages.strip() != COMPARE:
+    if flags.config is None and flags.stages.strip() not in (COMPARE, DOCTOR):
         parser.error("the following arguments are required: --config")
     return flags, assignments
 
 
 def _refuse_mixture(flags: argparse.Namespace, assignments: dict[str, str]) -> None:
-    """A comparison has no config of its own, and no other stage has several folders."""
+    """A comparison has no config of its own, no other stage has several folders, and the doctor has none."""
     wanted = [name.strip() for name in flags.stages.split(",")]
+    if DOCTOR in wanted and len(wanted) > 1:
+        raise ConfigError(f"--stages: {DOCTOR} runs alone: it looks at the machine, and at no run")
     if COMPARE not in wanted:
         if flags.workdirs is not None:
             raise ConfigError(f"--workdirs goes with --stages={COMPARE} only; one run's folder is --workdir")

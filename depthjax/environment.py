@@ -27,9 +27,9 @@ def describe(config: Config) -> dict[str, Any]:
     return {
         "depthjax": __version__,
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: version for name in PACKAGES if (version := version_of(name))},
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cpu_count": os.cpu_count(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "git_revision": _git_revision(),
@@ -38,14 +38,16 @@ def describe(config: Config) -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Of an installed package; None if it is not there."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from depthjax import stages
+from depthjax import compile_cache, stages
 from depthjax.config import BASELINE_METHODS, Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
@@ -40,6 +40,7 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
             at work in it.
     """
     workdir.mkdir(parents=True, exist_ok=True)
+    compile_cache.turn_on()
     with only_one(workdir):
         if "train" in wanted:
             _refuse_other_training(config, workdir)

@@ -1,0 +1,63 @@
+import shutil
+from collections import namedtuple
+
+import jax
+import pytest
+
+from depthjax import compile_cache, doctor
+from depthjax.__main__ import main
+from depthjax.errors import UserError
+
+
+def test_the_doctor_needs_no_config_and_fits_a_screen(capsys, tmp_path):
+    assert main(["--stages=doctor", f"--workdir={tmp_path / 'not' / 'there'}"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) < 24
+    for word in ("devices", "memory", "disk", "compiled", f"jax {jax.__version__}", "cpu: "):
+        assert any(word in line for line in said), word
+    assert not (tmp_path / "not").exists()
+
+
+def test_the_doctor_names_what_is_short(monkeypatch, tmp_path):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12, 10**6))
+    monkeypatch.setattr(doctor, "_memory", lambda: (8.0, 0.5))
+    advice = [line for line in doctor.lines(tmp_path) if line.startswith("!")]
+    assert any("free disk" in line for line in advice) and any("free memory" in line for line in advice)
+
+
+def test_the_doctor_runs_alone(capsys):
+    assert main(["--stages=doctor,train", "--config=configs/smoke.py"]) == 2
+    assert "doctor runs alone" in capsys.readouterr().err
+
+
+@pytest.fixture
+def kept_setting():
+    before = jax.config.jax_compilation_cache_dir
+    yield
+    jax.config.update("jax_compilation_cache_dir", before)
+
+
+def test_the_cache_of_our_choosing_is_the_users_alone(kept_setting, monkeypatch, tmp_path):
+    monkeypatch.delenv(compile_cache.VARIABLE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "depthjax" / "jax").mkdir(parents=True, mode=0o777)
+    place = compile_cache.turn_on()
+    assert place == tmp_path / "depthjax" / "jax" and place.stat().st_mode & 0o777 == 0o700
+    assert jax.config.jax_compilation_cache_dir == str(place)
+    monkeypatch.setattr("os.getuid", lambda: place.stat().st_uid + 1)
+    with pytest.raises(UserError, match="belongs to another user"):
+        compile_cache.turn_on()
+
+
+def test_a_home_that_cannot_be_written_is_no_reason_to_stop(kept_setting, monkeypatch, tmp_path):
+    monkeypatch.delenv(compile_cache.VARIABLE)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert compile_cache.turn_on() is None
+
+
+def test_a_named_cache_is_taken_as_it_is(kept_setting, monkeypatch, tmp_path):
+    monkeypatch.setenv(compile_cache.VARIABLE, str(tmp_path))
+    mode = tmp_path.stat().st_mode
+    assert compile_cache.turn_on() == tmp_path and tmp_path.stat().st_mode == mode
