@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
 import shutil
@@ -151,8 +152,13 @@ def _write(builder: Any, settings: configs.Data) -> None:
     downloads = None
     if settings.source != "depth_heads":
         downloads = tfds.download.DownloadConfig(manual_dir=settings.path)
-    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
-        builder.download_and_prepare(download_config=downloads)
+    gc.collect()
+    gc.freeze()  # a hundred thousand checked faces stay alive: the collector need not walk through them again and again
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
+            builder.download_and_prepare(download_config=downloads)
+    finally:
+        gc.unfreeze()
 
 
 def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:

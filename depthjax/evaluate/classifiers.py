@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sklearn.ensemble import RandomForestClassifier
@@ -22,7 +23,17 @@ def _decision_tree(seed: int) -> Any:
 def _xgboost(seed: int) -> Any:
     from xgboost import XGBClassifier
 
-    return XGBClassifier(random_state=seed, n_jobs=1)
+    return XGBClassifier(random_state=seed, n_jobs=1, device=xgboost_device())
+
+
+@lru_cache
+def xgboost_device() -> str:
+    """`cuda` where jax has a GPU and the installed xgboost can use one, else `cpu`; their trees differ by rounding."""
+    import jax
+    import xgboost
+
+    on_gpu = any(device.platform == "gpu" for device in jax.devices())
+    return "cuda" if on_gpu and xgboost.build_info().get("USE_CUDA") else "cpu"
 
 
 # One thread each: many fits run side by side, and a fit gives the same trees on any number of cores.

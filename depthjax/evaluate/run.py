@@ -12,7 +12,7 @@ import numpy as np
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate import variety
-from depthjax.evaluate.classifiers import check_classifiers
+from depthjax.evaluate.classifiers import check_classifiers, xgboost_device
 from depthjax.evaluate.copies import copies, likeness, nearest_arrays
 from depthjax.evaluate.depthnet import load_depthnet
 from depthjax.evaluate.distance_tables import distance_tables
@@ -164,6 +164,7 @@ def _settings(config: Config, draws: HalfDraws) -> dict:
     return {
         "feature_size": config.evaluate.feature_size,
         "seeds": classifier_seeds(config),
+        **({"xgboost_device": xgboost_device()} if "xgboost" in config.evaluate.classifiers else {}),
         "bootstrap": config.evaluate.bootstrap,
         "kid_subsets": config.evaluate.kid_subsets,
         "kid_subset_size": draws.n,

@@ -1,10 +1,12 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.preprocessing import StandardScaler
 
 from depthjax.errors import UserError
-from depthjax.evaluate.classifiers import CLASSIFIERS, build, check_classifiers
+from depthjax.evaluate.classifiers import CLASSIFIERS, build, check_classifiers, xgboost_device
 from depthjax.evaluate.protocols import (
     Labelled,
     Sitting,
@@ -129,3 +131,19 @@ def test_unknown_classifier_is_one_line():
     with pytest.raises(UserError, match="'svm' is not one of random_forest") as caught:
         check_classifiers(["svm"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("platform", "built", "device"), [("gpu", True, "cuda"), ("gpu", False, "cpu"), ("cpu", True, "cpu")]
+)
+def test_xgboost_uses_a_gpu_only_where_both_libraries_can(monkeypatch, platform, built, device):
+    import jax
+    import xgboost
+
+    monkeypatch.setattr(jax, "devices", lambda: [SimpleNamespace(platform=platform)])
+    monkeypatch.setattr(xgboost, "build_info", lambda: {"USE_CUDA": built})
+    xgboost_device.cache_clear()
+    try:
+        assert build("xgboost", 0).get_params()["device"] == device
+    finally:
+        xgboost_device.cache_clear()
