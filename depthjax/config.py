@@ -78,6 +78,8 @@ class Train:
     generator_kd_norm: Literal["l1", "l2"] = "l1"  # released: L1; equation 5: squared L2
     teacher_batch_stats: Literal["averaged", "frozen"] = "averaged"  # frozen: as released
     mirror: bool = False  # flip real faces left to right, at random
+    on_not_finite: Literal["abort", "rollback"] = "abort"  # rollback: to the last checkpoint, the rates halved ...
+    rollbacks: int = 3  # ... so many times at most
     steps_per_dispatch: int = 30  # training steps in one lax.scan
     samples_every_epochs: int = 25  # fixed-latent sample grids
     save_every_epochs: int = 25
@@ -296,6 +298,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.train.epochs >= 1, "train.epochs", "must be at least 1"),
         (c.train.batch_size >= 2, "train.batch_size", "must be at least 2: batch normalisation needs a batch"),
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
+        (c.train.rollbacks >= 1, "train.rollbacks", "must be at least 1"),
         (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),
         (c.train.samples_every_epochs >= 1, "train.samples_every_epochs", "must be at least 1"),
         (c.train.save_every_epochs >= 1, "train.save_every_epochs", "must be at least 1"),

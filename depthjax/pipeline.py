@@ -174,7 +174,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     import jax
     import jax.numpy as jnp
 
-    from depthjax.evolve.run import Networks
+    from depthjax.evolve.run import Networks, refuse_not_finite
     from depthjax.evolve.run import evolve as evolve_latents
     from depthjax.keys import key_for
     from depthjax.train.checkpoint import restore_teachers
@@ -201,6 +201,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
         latent_size=config.model.latent_size,
     )
     arrays = jax.tree.map(np.asarray, found)
+    refuse_not_finite(arrays, config.data.emotions)
     folder = workdir / "evolve"
     write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
     write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)

@@ -137,6 +137,10 @@ def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None
 
     Faces between two others go to `folder/interpolation.npz`.
     """
+    if not np.isfinite(drawn.images).all():
+        raise UserError(
+            f"{folder.name}: faces that are not finite were drawn: its networks are damaged, train them again"
+        )
     grey = quantise(drawn.images)
     with replacing_folder(folder) as temporary:
         for label in np.unique(drawn.emotion):

@@ -30,7 +30,7 @@ from depthjax.models.dcgan import Generator
 from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
 from depthjax.train.feed import feed_for
 from depthjax.train.loop import refuse_unfit
-from depthjax.train.step import Batch, batch_of, forward, mirrored
+from depthjax.train.step import Batch, all_finite, batch_of, forward, mirrored
 
 FIELDS = ("model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size")
 OWN_FIELDS = ("vae_latent_size", "vae_width", "vae_lr")
@@ -114,6 +114,8 @@ def train(
             raise UserError(f"the VAE's loss is {means['loss']} by step {last}: lower --config.baselines.vae_lr")
         if last * 10 // total > first * 10 // total:
             progress(f"step {last}: " + ", ".join(f"{name} {value:.0f}" for name, value in means.items()) + " nats")
+    if not all_finite(state):  # a gradient that is not finite shows in no loss before the next step
+        raise UserError(f"the VAE's weights are not finite after step {total}: lower --config.baselines.vae_lr")
     return state, means
 
 

@@ -65,9 +65,9 @@ def norm_shell_penalty(latent: jax.Array) -> jax.Array:
     return jnp.maximum(distance - SHELL, 0)
 
 
-def worst_if_nan(fitness: jax.Array) -> jax.Array:
-    """-inf in place of NaN, so that a face without a value loses every tournament and poisons nothing."""
-    return jnp.where(jnp.isnan(fitness), WORST, fitness)
+def worst_if_not_finite(fitness: jax.Array) -> jax.Array:
+    """-inf in place of NaN and infinity: a face without a value loses every tournament and poisons nothing."""
+    return jnp.where(jnp.isfinite(fitness), fitness, WORST)
 
 
 FITNESS: dict[str, Fitness] = {"paper": paper, "released": released, "realism": realism}

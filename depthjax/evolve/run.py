@@ -6,17 +6,19 @@ all islands are decoded as one batch (`make_measure`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
 from flax import linen as nn
 
 from depthjax import config
-from depthjax.evolve.fitness import READS_LOGIT, Fitness, Measures, Weights, make_fitness, worst_if_nan
+from depthjax.errors import UserError
+from depthjax.evolve.fitness import READS_LOGIT, Fitness, Measures, Weights, make_fitness, worst_if_not_finite
 from depthjax.evolve.paper_ga import Params, paper_ga, params_from
 
 IMAGES_AT_ONCE = {"cpu": 10}  # small batches stay in the cache of a CPU; elsewhere:
@@ -195,7 +197,7 @@ def evolve_island(
 
     def evaluate(latents: jax.Array, known: jax.Array) -> jax.Array:
         faces = measure(networks, latents, jnp.full(latents.shape[0], emotion), jnp.isnan(known))
-        values = worst_if_nan(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, weights))
+        values = worst_if_not_finite(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, weights))
         return jnp.where(jnp.isnan(known), -values, known)
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
@@ -282,6 +284,23 @@ def induct(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
     best = jnp.argsort(ranking, stable=True)[:size]
     kept = jnp.isfinite(ranking[best])
     return Hall(jnp.where(kept[:, None], everyone.latents[best], jnp.nan), jnp.where(kept, ranking[best], jnp.inf))
+
+
+def refuse_not_finite(evolution: Evolution, emotions: Sequence[str]) -> None:
+    """Raise a UserError naming the first island in which a whole generation had no finite fitness.
+
+    Args:
+        evolution: of numpy arrays. Single individuals without a finite fitness lose, and are none of its business.
+        emotions: the names of the classes.
+    """
+    history = np.stack([evolution.best, evolution.mean, evolution.std])
+    finite = np.isfinite(history).all(0).all(-1) & np.isfinite(evolution.winner_fitness[..., 0])
+    if not finite.all():
+        label, island = np.argwhere(~finite)[0]
+        raise UserError(
+            f"no face of {emotions[label]} had a finite fitness in island {island}: nothing is kept of this evolution; "
+            "lower --config.evolve.mutation_sigma or --config.evolve.blend_alpha, or train again"
+        )
 
 
 def _statistics(fitness: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

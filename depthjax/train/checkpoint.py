@@ -32,8 +32,11 @@ from depthjax.train.state import Pair, TrainState
 
 Say = Callable[[str], None]
 
-# What may change between two runs of one training: how long, how often to look, how much to keep.
-FREE_FIELDS = ("epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints")
+# What may change between two runs of one training: how long, how often to look, how much to keep, when to give up.
+FREE_FIELDS = (
+    "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
+    "rollbacks",
+)  # fmt: skip
 
 
 class Checkpoint(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.fitness import Measures, Weights, make_fitness, norm_shell_penalty, worst_if_nan
+from depthjax.evolve.fitness import Measures, Weights, make_fitness, norm_shell_penalty, worst_if_not_finite
 
 MEDIAN = jnp.asarray([0.5, 1.0, -0.3])
 
@@ -58,9 +58,9 @@ def test_few_normal_latents_leave_the_shell() -> None:
     assert 0.03 < outside < 0.06  # a normal distribution has 0.046
 
 
-def test_nan_becomes_the_worst_value_and_nothing_else_changes() -> None:
-    found = np.asarray(worst_if_nan(jnp.asarray([1.0, jnp.nan, -3.0])))
-    assert found.tolist() == [1.0, -np.inf, -3.0]
+def test_nan_and_infinity_become_the_worst_value_and_nothing_else_changes() -> None:
+    found = np.asarray(worst_if_not_finite(jnp.asarray([1.0, jnp.nan, -3.0, jnp.inf])))
+    assert found.tolist() == [1.0, -np.inf, -3.0, -np.inf]
 
 
 def test_every_fitness_of_the_config_exists() -> None:
