@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from typing import Any
 from depthjax.errors import UserError
 
 NAME = ".lock"
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # as on a Lustre that is mounted without them
 
 
 @contextmanager
-def only_one(workdir: Path) -> Iterator[None]:
+def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[None]:
     """Hold the folder's lock within the block.
 
     The kernel frees it when the process ends, however it ends: what a killed run left behind is only a text that says
@@ -26,6 +28,7 @@ def only_one(workdir: Path) -> Iterator[None]:
 
     Args:
         workdir: a folder that is there.
+        say: told of a run that was killed here, and of a file system without locks.
     Raises:
         UserError: another process holds it; the line names it.
     """
@@ -33,15 +36,29 @@ def only_one(workdir: Path) -> Iterator[None]:
     # Neither truncated nor replaced on opening: the text in it is that of the process which may hold it now.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{workdir} is in use by {_holder(path)}: wait for it, or take another --workdir") from None
+        _take(descriptor, workdir, say)
+        if path.stat().st_size:
+            say(f"{_holder(path)} was cut off in {workdir}: what it finished is kept")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(_description()).encode())
-        yield
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)  # who reads it later is not told of a run that ended by itself
     finally:
         os.close(descriptor)  # and with it the lock
+
+
+def _take(descriptor: int, workdir: Path, say: Callable[[str], None]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = _holder(workdir / NAME)
+        raise UserError(f"{workdir} is in use by {holder}: wait for it, or take another --workdir") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        say(f"the file system of {workdir} has no locks: see to it that no second process works there")
 
 
 def _description() -> dict[str, Any]:

@@ -41,7 +41,7 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
     """
     workdir.mkdir(parents=True, exist_ok=True)
     compile_cache.turn_on()
-    with only_one(workdir):
+    with only_one(workdir, say):
         if "train" in wanted:
             _refuse_other_training(config, workdir)
         nothing_to_do = () if config.baselines.methods else ("baselines",)

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -56,3 +57,23 @@ def test_a_lock_that_says_nothing_readable_is_still_a_lock(holder, tmp_path, tex
     (tmp_path / NAME).write_text(text)
     with pytest.raises(UserError, match="in use by another process"), only_one(tmp_path):
         pass
+
+
+def test_a_run_that_was_cut_off_is_named_once(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    said = []
+    for _ in range(2):
+        with only_one(tmp_path, said.append):
+            pass
+    assert len(said) == 1 and f"process {holder.pid} on" in said[0] and "was cut off" in said[0]
+
+
+def test_a_file_system_without_locks_is_said_and_used(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    said = []
+    with only_one(tmp_path, said.append):
+        assert "has no locks" in said[0]

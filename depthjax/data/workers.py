@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -54,5 +56,14 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Itera
 def _begin() -> None:
     from threadpoolctl import threadpool_limits
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for these
     threadpool_limits(1, "blas")
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for its next task for ever: it holds the pipe open itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -62,7 +62,7 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
     for leftover in checkpoints.glob(".*.tmp"):
         shutil.rmtree(leftover)
     temporary.mkdir(parents=True)
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
+    with _room(temporary), _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
         writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
     write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
     write_json(temporary / "manifest.json", {name: _sha256(temporary / name) for name in _files(temporary)})
@@ -72,6 +72,20 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
     for old in _steps(checkpoints)[keep:]:
         shutil.rmtree(old)
     return final
+
+
+@contextmanager
+def _room(temporary: Path) -> Iterator[None]:
+    """A full disk, or one that may not be written, as one line, and nothing left of what was begun."""
+    try:
+        yield
+    except Exception as error:  # orbax's writers raise a ValueError for it, or an OSError, or more of them in a group
+        shutil.rmtree(temporary, ignore_errors=True)
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{temporary.parent}: the checkpoint could not be written ({reason}): is there room? Then run again; "
+            "the checkpoint before is untouched"
+        ) from None
 
 
 def restore_latest(
