@@ -10,6 +10,7 @@ import pytest
 from flax import linen as nn
 
 from depthjax.config import Evolve
+from depthjax.errors import UserError
 from depthjax.evolve.fitness import Weights, make_fitness
 from depthjax.evolve.paper_ga import PaperGA, paper_ga, params_from
 from depthjax.evolve.run import (
@@ -23,6 +24,7 @@ from depthjax.evolve.run import (
     induct,
     make_measure,
     recall,
+    refuse_not_finite,
 )
 from depthjax.models.dcgan import Discriminator, Generator
 
@@ -186,6 +188,8 @@ def test_a_class_without_values_leaves_the_others_alone(networks: Networks, rele
     assert np.all(np.asarray(broken.best)[1] == -np.inf)
     assert np.all(np.asarray(broken.winner_fitness)[1] == -np.inf)
     assert np.isnan(broken.winners[1]).all()
+    with pytest.raises(UserError, match="no face of fear had a finite fitness in island 0"):
+        refuse_not_finite(jax.tree.map(np.asarray, broken), ("neutral", "fear", "anger"))
 
 
 def test_realism_stops_at_the_real_median(networks: Networks) -> None:
