@@ -77,7 +77,7 @@ def _rows(workdir):
 @pytest.mark.parametrize("cause", CAUSES)
 def test_it_aborts_within_the_dispatch_and_saves_nothing(small, faces, going, tmp_path, cause):
     going(cause, at=7)
-    with pytest.raises(UserError, match="step 8.*on_not_finite=rollback.*last checkpoint is untouched"):
+    with pytest.raises(UserError, match=r"step 8.*on_not_finite=rollback.*last checkpoint is untouched"):
         loop.train(small, faces, tmp_path)
     assert _saved(tmp_path) == [4] and _rows(tmp_path) == [2, 4, 6] and not read_rollbacks(tmp_path / "checkpoints")
 

@@ -1,0 +1,364 @@
+"""Whatever stops a run or takes the ground from under it: it ends in one line, and goes on as if nothing had been.
+
+    python tests/faults/interruption.py [--only signals,disk] [--folder DIR]
+
+Lost: a run that did not end as it should, or could not go on. Wrong: files that changed and should not have, numbers
+other than those of the undisturbed run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runs import (
+    STAGES,
+    TIMED,
+    TINY,
+    Row,
+    contents,
+    copy,
+    ended_alike,
+    finish,
+    inside,
+    is_one_line,
+    left_over,
+    reference,
+    start,
+    summed,
+    table,
+    until,
+)
+
+MOST = 10.0  # seconds from a signal to the end
+DISK = 64 * 2**20
+ROOMS = (0, 4_096, 20_480, 200_000)  # bytes that are left on the disk
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+Result = tuple[bool, bool]  # lost, wrong
+
+# A training of twenty steps is cut in two: whether it streams, and how long the first part's dispatches are (then 5).
+HALVES = {"the same dispatches": (False, 5), "longer dispatches": (False, 10), "streamed": (True, 5)}
+
+
+def resume(folder: Path) -> Iterator[Row]:
+    """Twenty steps against ten, another process, and ten: every array and every row."""
+    for name, (streamed, dispatch) in HALVES.items():
+        whole, parts = folder / f"{name} whole", folder / f"{name} parts"
+        codes = [_child(whole, 5, 0, streamed), _child(parts, dispatch, 10, streamed), _child(parts, 5, 0, streamed)]
+        lost = codes != [0, 143, 0]
+        wrong = not lost and (_arrays(parts) != _arrays(whole) or _log(parts)[-2:] != _log(whole)[-2:])
+        wrong = wrong or (not lost and dispatch == 5 and _log(parts) != _log(whole))
+        yield summed(f"20 steps = 10, another process, 10, bit for bit: {name}", [(lost, wrong)])
+
+
+def _child(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int:
+    command = [sys.executable, __file__, "--train", str(folder), str(dispatch), str(stop_at), str(int(streamed))]
+    return subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True).returncode
+
+
+def train_here(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int:
+    """What the processes of `resume` do: up to twenty steps on noise, with a signal of one's own at a step."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from depthjax.__main__ import load_config
+    from depthjax.data.faces import DepthFaces
+    from depthjax.data.window import DepthWindow
+    from depthjax.errors import UserError
+    from depthjax.train.loop import train
+
+    base = load_config(TINY)
+    often = {"samples_every_epochs": 5, "save_every_epochs": 5}
+    settings = replace(base.train, epochs=5, steps_per_dispatch=dispatch, mirror=True, **often)
+    config = replace(base, train=settings, data=replace(base.data, device_budget=0 if streamed else 2000))
+    images = np.random.default_rng(0).uniform(-1, 1, (17, config.data.resolution, config.data.resolution))
+    label, zeros = (np.arange(17) % 2).astype(np.int32), np.zeros(17, np.int32)
+    window = DepthWindow.of(config.data)
+    faces = DepthFaces(images.astype(np.float32), label, zeros, zeros, config.data.emotions, window)
+
+    def watch(row: dict[str, float]) -> None:
+        if row["step"] == stop_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    try:
+        train(config, faces, folder, progress=watch)
+    except UserError as stopped:
+        return stopped.exit_code
+    return 0
+
+
+def _arrays(folder: Path) -> dict[str, bytes]:
+    state = folder / "checkpoints" / "20" / "state"
+    files = (path for path in state.glob("*/*") if path.is_file())
+    found = {str(path.relative_to(state)): path.read_bytes() for path in files}
+    assert len(found) > 100  # students, optimisers, teachers, statistics, step
+    return found
+
+
+def _log(folder: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [row["step"] for row in rows]
+    assert steps == sorted(set(steps)) and steps[-1] == 20
+    return [{name: value for name, value in row.items() if name not in TIMED} for row in rows]
+
+
+def signals(place: Path, seconds: dict[str, float], folder: Path, *, rounds: int = 2) -> Iterator[Row]:
+    """A run that is stopped in every stage, SIGTERM and SIGINT in turn, and started again by the same command."""
+    rng, results = random.Random(0), []
+    for number in range(rounds):
+        workdir = folder / f"stopped {number}"
+        for index, stage in enumerate(STAGES):
+            after = rng.uniform(0, max(0.5, seconds[stage]))
+            results.append((not stopped(workdir, stage, after, SIGNALS[(index + number) % 2]), False))
+        code, _ = finish(workdir)
+        results.append((code != 0, code == 0 and not ended_alike(workdir, place)))
+    yield summed("SIGTERM and SIGINT in every stage, and the run that they cut", results)
+
+
+def stopped(workdir: Path, stage: str, after: float, number: signal.Signals) -> bool:
+    """Whether a signal some time into a stage ends the run in time, in one line, with its exit code, and no process stays."""
+    process = start(workdir)
+    until(process, f"{stage}: starting")
+    time.sleep(after)
+    begun = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)
+    said = process.communicate()[1]
+    took, alive = time.monotonic() - begun, _alive(process.pid)
+    fine = process.returncode == 128 + number and took < MOST and is_one_line(said) and not alive
+    verdict = "ended" if fine else f"LOST ({process.returncode}, left: {alive}, {said[-500:]})"
+    print(f"  {number.name} {after:.1f} s into {stage}: {verdict} in {took:.1f} s", flush=True)
+    return fine
+
+
+def _alive(group: int) -> bool:
+    """Whether a process of the group is there two seconds later."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def second_signal(place: Path, folder: Path) -> Iterator[Row]:
+    """Both of them while the training program is compiled, which no interpreter can be stopped in."""
+    results = []
+    for number in SIGNALS:
+        workdir = copy(place, "train", folder / "twice")
+        process = start(workdir, JAX_COMPILATION_CACHE_DIR=str(folder / f"empty {number}"))
+        until(process, "train: starting")
+        time.sleep(3.0)
+        process.send_signal(number)
+        time.sleep(0.5)
+        begun = time.monotonic()
+        process.send_signal(number)
+        said = process.communicate()[1]
+        took = time.monotonic() - begun
+        fine = process.returncode == 128 + number and took < 2 and is_one_line(said)
+        print(f"  {number.name} twice: exit code {process.returncode} after {took:.1f} s", flush=True)
+        results.append((not fine, False))
+    yield summed("a second signal ends it at once", results)
+
+
+def locks(place: Path, folder: Path) -> Iterator[Row]:
+    """A second process on the folder, then the lock of one that was killed."""
+    workdir = copy(place, "evaluate", folder / "locked")
+    first = start(workdir)
+    until(first, "evaluate: starting")
+    before = contents(workdir)
+    code, said = finish(workdir)
+    named = f"in use by process {first.pid} on" in said and "since 20" in said
+    refused = code == 1 and is_one_line(said) and named and first.poll() is None
+    untouched = before.items() <= contents(workdir).items()
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    yield summed("a second process on a work folder is refused", [(not refused, not untouched)])
+    code, out, _ = inside(workdir, "--stages=evaluate,report")
+    known = f"process {first.pid} on" in out and "was cut off" in out
+    yield summed(
+        "a stale lock is taken over", [(code != 0 or not known, code == 0 and not ended_alike(workdir, place))]
+    )
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Callable[[int | None], None]]:
+    """A disk of its own at `folder`; the function leaves so many bytes on it, None: all."""
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)], check=True)
+    filler = folder / "filler"
+
+    def leave(room: int | None) -> None:
+        filler.unlink(missing_ok=True)
+        if room is not None:
+            with filler.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(folder).free - room))
+
+    try:
+        yield leave
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def disk_full(place: Path, folder: Path, rooms: tuple[int, ...] = ROOMS) -> Iterator[Row]:
+    """One run on a small disk, where every stage finds it full before it finds room."""
+    results = []
+    with small_disk(folder / "disk") as leave:
+        workdir = folder / "disk" / "run"
+        workdir.mkdir()
+        for stage in STAGES:
+            for room in rooms:
+                before = contents(workdir)
+                leave(room)
+                code, _, said = inside(workdir, f"--stages={stage}")
+                leave(None)
+                results.append(_failed_well(workdir, before, stage, code, said, f"{room} bytes left"))
+            code, _, said = inside(workdir, f"--stages={stage}")
+            results.append((code != 0, False))
+        results.append((False, not ended_alike(workdir, place)))
+    yield summed("disk full in every stage, and the run on it", results)
+
+
+def _failed_well(workdir: Path, before: dict[str, str], stage: str, code: int, said: str, what: str) -> Result:
+    """(lost, wrong): it must end in one line, and leave the files of the stages before as they were.
+
+    A stage that found room enough is done.
+    """
+    lost = code not in (0, 1) or (code == 1 and not is_one_line(said))
+    after = contents(workdir)
+    own = {name for name in before if name.startswith(f"stages/{stage}.") or _written_by(stage, name)}
+    wrong = any(after.get(name) != sha for name, sha in before.items() if name not in own) or bool(left_over(workdir))
+    line = next((text for text in said.splitlines() if text.startswith("depthjax: ")), "it had room")
+    print(f"  {stage}, {what}: {'LOST ' + said[-600:] if lost else 'WRONG' if wrong else line[:150]}", flush=True)
+    return lost, wrong
+
+
+def _written_by(stage: str, name: str) -> bool:
+    """Files that a stage writes piece by piece: what an earlier try of it left there may change."""
+    places = {"train": ("checkpoints", "metrics.jsonl", "figures/progress"), "report": ("figures", "tables", "report.")}
+    places |= {"prepare": ("data", "real", "dataset", "croissant", "faces.csv", "figures"), "evaluate": ("features",)}
+    places |= {"sample": ("samples",), "baselines": ("baselines",), "evolve": ("evolve",)}
+    return name.startswith((*places[stage], "evaluation" if stage == "evaluate" else "\0"))
+
+
+@contextmanager
+def read_only(workdir: Path) -> Iterator[None]:
+    """Nothing can be made or removed in any of the folders; root is not bound by permissions, but by this."""
+    folders = [str(path) for path in (workdir, *workdir.rglob("*")) if path.is_dir()]
+    change = (["chattr", "+i"], ["chattr", "-i"]) if os.geteuid() == 0 else (["chmod", "a-w"], ["chmod", "u+w"])
+    try:
+        subprocess.run([*change[0], *folders], check=True)
+        yield
+    finally:
+        subprocess.run([*change[1], *folders], check=True)
+
+
+def read_only_folder(place: Path, folder: Path) -> Iterator[Row]:
+    """Every stage in a folder that is read-only from the start, and in one whose lock alone can be written."""
+    results = []
+    for stage in STAGES:
+        for with_lock in (False, True):
+            workdir = copy(place, stage, folder / "read only")
+            (workdir / ".lock").unlink(missing_ok=True)
+            if with_lock:
+                (workdir / ".lock").touch()
+            before = contents(workdir)
+            with read_only(workdir):
+                code, _, said = inside(workdir, f"--stages={stage}")
+            what = "read-only but for its lock" if with_lock else "read-only"
+            lost, wrong = _failed_well(workdir, before, stage, code, said, what)
+            results.append((lost or code != 1, wrong or contents(workdir) != before))
+    yield summed("read-only folder in every stage", results)
+
+
+def not_finite(place: Path, folder: Path) -> Iterator[Row]:
+    """NaN in stored faces; rates at which weights overflow, with both policies."""
+    lines = {}
+    bad = copy(place, "train", folder / "nan")
+    squares = bad / "real" / "train" / "images.npy"
+    data = bytearray(squares.read_bytes())
+    data[-4:] = b"\x00\x00\xc0\x7f"  # NaN
+    squares.write_bytes(data)
+    lines["faces"] = (bad, *inside(bad, "--stages=train"))
+    for name, arguments in {
+        "losses and gradients, abort": (),
+        "losses and gradients, rollback": ("--config.train.on_not_finite=rollback", "--config.train.rollbacks=2"),
+    }.items():
+        workdir = copy(place, "train", folder / name)
+        rates = "--config.train.generator_lr=3e38"
+        lines[name] = (workdir, *inside(workdir, "--stages=train", rates, *arguments))
+    for name, (workdir, code, _, said) in lines.items():
+        saved = list((workdir / "checkpoints").glob("[0-9]*"))
+        lost = code != 1 or not is_one_line(said) or ("rollback" in name and said.count("back to step") != 2)
+        print(f"  {name}: {said.splitlines()[-1][:200]}", flush=True)
+        yield summed(f"not finite: {name}", [(lost, bool(saved))])
+
+
+PARTS = ("resume", "signals", "twice", "locks", "disk", "readonly", "nan")
+
+
+def may_mount() -> bool:
+    """Whether this process may mount a small disk."""
+    with tempfile.TemporaryDirectory() as folder:
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
+        if mounted.returncode == 0:
+            subprocess.run(["umount", folder], check=True)
+        return mounted.returncode == 0
+
+
+def rows(only: tuple[str, ...] = PARTS, kept: Path | None = None) -> list[Row]:
+    """Every row. A disk of one's own takes the right to mount one: without it that row is left out, and said."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    found: list[Row] = []
+    with reference(kept) as (place, seconds), tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        parts: dict[str, Callable[[], Iterator[Row]]] = {
+            "resume": lambda: resume(folder),
+            "signals": lambda: signals(place, seconds, folder),
+            "twice": lambda: second_signal(place, folder),
+            "locks": lambda: locks(place, folder),
+            "disk": lambda: disk_full(place, folder),
+            "readonly": lambda: read_only_folder(place, folder),
+            "nan": lambda: not_finite(place, folder),
+        }
+        for name in only:
+            if name == "disk" and not may_mount():
+                print("  disk full: left out, for no disk can be mounted here", flush=True)
+                continue
+            found += parts[name]()
+    return found
+
+
+def main() -> int:
+    """Print the table; 1 if anything was lost or wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--folder", type=Path, help="where the undisturbed run is kept, instead of a temporary folder")
+    parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
+    flags = parser.parse_args()
+    if flags.train:
+        workdir, dispatch, stop_at, streamed = flags.train
+        return train_here(Path(workdir), int(dispatch), int(stop_at), streamed == "1")
+    found = rows(tuple(flags.only.split(",")), flags.folder)
+    print(table(found))
+    return int(any(lost or wrong for _, _, lost, wrong in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

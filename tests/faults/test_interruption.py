@@ -1,0 +1,43 @@
+"""The short form of `interruption.py` and `kill_smoke.py`: the same checks on the stages that are soon done."""
+
+import random
+
+import interruption
+import kill_smoke
+import pytest
+import runs
+import soak
+
+
+def _sound(rows):
+    rows = list(rows)
+    assert rows and not [row for row in rows if row[2] or row[3]]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    with runs.reference(tmp_path_factory.mktemp("undisturbed")) as found:
+        yield found
+
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("case", ["evolve", "in a checkpoint"])
+def test_a_killed_run_ends_as_if_left_alone(reference, tmp_path, case):
+    place, seconds = reference
+    assert kill_smoke.a_try(place, tmp_path / "try", case, random.Random(0), seconds) == (False, False)
+
+
+def test_a_second_process_is_refused_and_a_stale_lock_taken_over(reference, tmp_path):
+    _sound(interruption.locks(reference[0], tmp_path))
+
+
+def test_a_full_disk_is_one_line(reference, tmp_path):
+    if not interruption.may_mount():
+        pytest.skip("no disk can be mounted here")
+    _sound(interruption.disk_full(reference[0], tmp_path, rooms=(20_480,)))
+
+
+def test_a_long_training_keeps_its_memory_files_and_rows():
+    _sound(soak.rows(2000))
