@@ -128,7 +128,7 @@ def signals(place: Path, seconds: dict[str, float], folder: Path, *, rounds: int
 
 
 def stopped(workdir: Path, stage: str, after: float, number: signal.Signals) -> bool:
-    """Whether a signal some time into a stage ends the run in time, in one line, with its exit code, and no process stays."""
+    """Whether a signal some time into a stage ends all of the run in time, in one line, with its exit code."""
     process = start(workdir)
     until(process, f"{stage}: starting")
     time.sleep(after)
