@@ -62,10 +62,11 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
     for leftover in checkpoints.glob(".*.tmp"):
         shutil.rmtree(leftover)
     temporary.mkdir(parents=True)
-    with _room(temporary), _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
-        writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
-    write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
-    write_json(temporary / "manifest.json", {name: _sha256(temporary / name) for name in _files(temporary)})
+    with _room(temporary):
+        with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
+            writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
+        write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
+        write_json(temporary / "manifest.json", {name: _sha256(temporary / name) for name in _files(temporary)})
     if final.exists():  # a damaged one that resume passed over: this is the same step done again
         shutil.rmtree(final)
     temporary.replace(final)
