@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import importlib.util
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -227,13 +226,8 @@ def test_files_are_written_for_every_table(evaluation: dict, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "readme_results.py"
-    spec = importlib.util.spec_from_file_location("readme_results", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("readme_results")
 
 
 def test_readme_holds_both_tables_with_the_papers_beside(
