@@ -85,6 +85,13 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Checkpoint:
+    """How checkpoints are trusted."""
+
+    strict: bool = False  # true: a damaged one stops the training; false: it goes on from the last good one
+
+
+@dataclass(frozen=True)
 class Evolve:
     """The latent genetic algorithm (paper: equations 2 and 3)."""
 
@@ -166,6 +173,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
     sample: Sample = field(default_factory=Sample)

@@ -16,7 +16,7 @@ ALLOWED = {
     "baselines": {"data", "models", "train"},
     "evolve": {"models"},
     "evaluate": {"data", "models"},
-    "report": {"data"},
+    "report": {"data", "stages"},
     "export": {"data"},
     "sampling": {"data", "models", "train", "baselines"},
     "stages": set(),
