@@ -18,6 +18,7 @@ from depthjax.errors import ConfigError
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
+LARGEST = 2**31 - 1  # of whole numbers
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
@@ -82,6 +83,13 @@ class Train:
     samples_every_epochs: int = 25  # fixed-latent sample grids
     save_every_epochs: int = 25
     keep_checkpoints: int = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How checkpoints are trusted."""
+
+    strict: bool = False  # true: a damaged one stops the training; false: it goes on from the last good one
 
 
 @dataclass(frozen=True)
@@ -166,6 +174,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
     sample: Sample = field(default_factory=Sample)
@@ -252,6 +261,25 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names)}: {'is' if len(names) == 1 else 'are'}"
 
 
+def _names_a_folder(name: str) -> bool:
+    return bool(name.strip(" .")) and name.isprintable() and not set(name) & set("/\\")
+
+
+def _plain_values(node: Any, within: str = "") -> list[tuple[bool, str, str]]:
+    """Of every number, whatever it means: finite, and whole ones neither negative nor larger than the arrays hold."""
+    rules = []
+    for field_of in dataclasses.fields(node):
+        key, value = within + field_of.name, getattr(node, field_of.name)
+        if dataclasses.is_dataclass(value):
+            rules += _plain_values(value, f"{key}.")
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        whole = all(0 <= v <= LARGEST for v in values if isinstance(v, int))
+        finite = key == "data.hole" or all(math.isfinite(v) for v in values if isinstance(v, float))
+        rules += [(whole, key, f"must be from 0 to {LARGEST}"), (finite, key, "must be a finite number")]
+    return rules
+
+
 def _rules(c: Config) -> list[tuple[bool, str, str]]:
     rendered = c.data.source == "depth_heads"
     unknown = [e for e in c.data.emotions if e not in EMOTIONS] if rendered else []
@@ -262,6 +290,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
     unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
     untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
     return [
+        *_plain_values(c),
         (not unknown, "data.emotions", f"{', '.join(unknown)}: not among {', '.join(EMOTIONS)}"),
         (len(c.data.emotions) >= 2, "data.emotions", "name at least two emotions"),
         (len(set(c.data.emotions)) == len(c.data.emotions), "data.emotions", "an emotion is named twice"),
@@ -272,9 +301,14 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         ),
         (c.data.resolution >= 16 and c.data.resolution % 16 == 0, "data.resolution", "must be a multiple of 16"),
         (
-            all(e.strip(".") and not set(e) & set("/\\\0") for e in c.data.emotions),
+            all(map(_names_a_folder, c.data.emotions)),
             "data.emotions",
-            "an emotion names a folder: no slash, no backslash, and not only dots",
+            "an emotion names a folder: no slash, no backslash, nothing unprintable, and not only dots",
+        ),
+        (
+            _names_a_folder(c.name),
+            "name",
+            "names the work folder: no slash, no backslash, nothing unprintable, and not only dots",
         ),
         (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
         (c.data.grey_mm > 0, "data.grey_mm", "must be above 0"),

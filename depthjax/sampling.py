@@ -82,7 +82,7 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
 
     @cache
     def teacher() -> dict[str, Any]:
-        return restore_generator(workdir / "checkpoints", config=config)[0]
+        return restore_generator(workdir / "checkpoints", config=config, strict=True)[0]
 
     for method in config.sample.methods:
         if method in BASELINES:

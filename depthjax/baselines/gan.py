@@ -49,7 +49,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
     """Standard normal latents through the student generator. The contract is that of `methods.Sample`."""
     plain = without_teachers(config, seed=0)
     record.require(folder, _settings(plain))
-    variables, _ = restore_generator(folder / "checkpoints", config=plain)
+    variables, _ = restore_generator(folder / "checkpoints", config=plain, strict=True)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
     return decoded(networks(plain).generator, variables, latents, emotion)
 

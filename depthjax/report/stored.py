@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from depthjax import files
+from depthjax import files, stages
 from depthjax.data.squares import read_squares
 from depthjax.errors import UserError
 
@@ -73,6 +72,9 @@ def read_run(workdir: Path) -> Run:
     Raises:
         UserError: config.json is missing, or any file that is there is damaged.
     """
+    for stage in stages.STAGES:
+        if bad := stages.damaged(stage, workdir, partly=True):
+            raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _object(workdir / "config.json")
     for section, key in (("data", "emotions"), ("data", "near_mm"), ("data", "far_mm"), ("data", "resolution")):
         if key not in config.get(section, {}):
@@ -123,10 +125,10 @@ def _metrics(path: Path) -> dict[str, np.ndarray] | None:
     columns: dict[str, list[float]] = {name: [] for name in METRICS}
     for line, text in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            row = json.loads(text)
+            row = files.parse_json(text)
             for name in METRICS:
                 columns[name].append(float(row[name]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise UserError(
                 f"{path}, line {line}: not a row of training metrics: remove the line or run --stages=train again"
             ) from None
