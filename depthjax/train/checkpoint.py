@@ -176,7 +176,8 @@ def _restore_teachers(
     return {
         net: {
             "params": jax.tree.map(jnp.array, tree["teacher_params"][net]),
-            "batch_stats": jax.tree.map(jnp.array, tree["teacher_batch_stats"][net]),
+            # A network without batch statistics has stored none.
+            "batch_stats": jax.tree.map(jnp.array, tree.get("teacher_batch_stats", {}).get(net, {})),
         }
         for net in nets
     }, meta
