@@ -110,7 +110,7 @@ class Discriminator(nn.Module):
             logits = nn.Dense(1, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         if self.projection:
             # Drawn as a Dense layer's kernel is: at the start the emotion weighs as much as the face.
-            vectors = nn.Dense(self.classes, self.dtype, use_bias=False, kernel_init=xavier_uniform, name="emotion")(x)
+            vectors = nn.Dense(self.classes, False, kernel_init=xavier_uniform, name="emotion")(x)
             logits += jnp.take_along_axis(vectors, emotion[:, None], axis=1)
         return logits[:, 0].astype(jnp.float32)
 

@@ -12,7 +12,7 @@ STEEPEST = 2.0  # slopes beyond this are edges of the face, not its shape
 
 
 def surface_planes(images: jax.Array, kind: Kind, steepness: tuple[float, float]) -> jax.Array:
-    """The image and, beside it, the surface's slope down and right, or the unit normal's components in these directions.
+    """The image and, beside it, the surface's slopes down and right, or the unit normal's parts in these directions.
 
     Differences are from pixel to next pixel: central ones would be blind to a checkerboard.
 
@@ -25,8 +25,8 @@ def surface_planes(images: jax.Array, kind: Kind, steepness: tuple[float, float]
     """
     if kind == "none":
         return images[..., None]
-    down, right = (jnp.diff(images, axis=axis, append=_last(images, axis)) * s for axis, s in zip((1, 2), steepness,
-                                                                                               strict=True))  # fmt: skip
+    steps = [jnp.diff(images, axis=axis, append=_last(images, axis)) for axis in (1, 2)]
+    down, right = (factor * step for factor, step in zip(steepness, steps, strict=True))
     if kind == "slopes":
         planes = [jnp.clip(slope, -STEEPEST, STEEPEST) / STEEPEST for slope in (down, right)]
     else:

@@ -180,4 +180,7 @@ def _looked_up(images: jax.Array, ahead: jax.Array, *, reach: int) -> jax.Array:
     ahead = jnp.clip(ahead, -reach, reach)
     steps = range(-reach, reach + 1)
     parts = [jax.lax.slice_in_dim(wide, reach + k, reach + k + width, axis=2) for k in steps]
-    return sum(jnp.maximum(0, 1 - jnp.abs(ahead - k)) * part for k, part in zip(steps, parts, strict=True))
+    moved = jnp.zeros_like(images)
+    for k, part in zip(steps, parts, strict=True):
+        moved += jnp.maximum(0, 1 - jnp.abs(ahead - k)) * part
+    return moved

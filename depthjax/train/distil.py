@@ -22,7 +22,9 @@ class Seen(NamedTuple):
     features: jax.Array | None
 
 
-def observed(net: Any, params: Any, stats: Any, images: jax.Array, emotion: jax.Array, train: Train) -> tuple[Seen, Any]:
+def observed(
+    net: Any, params: Any, stats: Any, images: jax.Array, emotion: jax.Array, train: Train
+) -> tuple[Seen, Any]:
     """A discriminator in training mode, and its batch statistics with these images counted in."""
     wanted = ["batch_stats", "intermediates"] if train.kd == "feature" else ["batch_stats"]
     logits, new = net.apply({"params": params, "batch_stats": stats}, images, emotion, True, mutable=wanted)
