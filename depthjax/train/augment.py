@@ -148,8 +148,8 @@ def cut_out(images: jax.Array, chosen: jax.Array, draws: jax.Array) -> jax.Array
 def turned(images: jax.Array, angle: jax.Array, relief: Relief) -> jax.Array:
     """The relief turned about the vertical axis through the middle, AXIS_MM behind the nose tip.
 
-    x' = x cos + z sin and z' = z cos - x sin. The source of a pixel is found from the depth that stands at the pixel
-    itself: right to first order of a small angle. Nothing appears that was hidden.
+    x' = x cos + z sin and z' = z cos - x sin. Where a pixel comes from is found from the depth that stands there, itself
+    found from the depth at the pixel: enough for a small angle. Nothing appears that was hidden.
 
     Args:
         images: (n, h, w) in [-1, 1].
@@ -158,9 +158,11 @@ def turned(images: jax.Array, angle: jax.Array, relief: Relief) -> jax.Array:
     width, pitch = images.shape[2], relief.pitch[1]
     sine, cosine = (f(angle)[:, None, None] for f in (jnp.sin, jnp.cos))
     x = ((jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2) * pitch)[None, None]
-    depth = (jax.lax.stop_gradient(images) + 1) * relief.half + relief.near - AXIS_MM
-    source = (x - depth * sine) / cosine
-    moved = _looked_up(images, (source - x) / pitch, reach=_reach(width, relief))
+    fixed, source, reach = jax.lax.stop_gradient(images), jnp.broadcast_to(x, images.shape), _reach(width, relief)
+    for _ in range(2):
+        depth = (_looked_up(fixed, (source - x) / pitch, reach=reach) + 1) * relief.half + relief.near - AXIS_MM
+        source = (x - depth * sine) / cosine
+    moved = _looked_up(images, (source - x) / pitch, reach=reach)
     z = (moved + 1) * relief.half + relief.near - AXIS_MM
     change = z * (cosine - 1) - source * sine
     return jnp.clip(moved + face_share(moved) * change / relief.half, -1, 1)
