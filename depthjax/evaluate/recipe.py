@@ -31,7 +31,7 @@ SPACES = ("relief", "depthnet")  # never `fused`: noise and upsampling texture d
 DISTANCES = {"frechet": frechet_of_draws, "kid": kid_of_draws}
 CLASSIFIERS = ("random_forest", "xgboost")
 DRAWS = 20  # of halves
-NAME = "recipe"
+NAME, EVERYONE = "recipe", "everyone"
 Numbers = dict[str, dict[str, Any]]
 
 
@@ -49,7 +49,7 @@ def judge_recipe(config: Config, train: DepthFaces, test: DepthFaces, faces: Dep
         `nearest_ratio`, `residual`: {`value`, `interval`}}; a yardstick without a value has a `reason`.
     """
     judged = measure(config, train, test, {NAME: faces}, cache, lambda line: None)
-    draws = draw_halves(train, {NAME: faces}, draws=DRAWS, seed=seed_of(config, "recipe halves"))
+    draws = draw_halves(train, {NAME: faces, EVERYONE: train}, draws=DRAWS, seed=seed_of(config, "recipe halves"))
     if draws.n < 2 * judged.classes:
         raise ValueError(f"{draws.n} faces in each half are too few: make more of each emotion")
     found = {f"{kind}_{space}": _distance(judged, draws, kind, space) for kind in DISTANCES for space in SPACES}
@@ -89,7 +89,10 @@ def _distance(judged: Judged, draws: HalfDraws, kind: str, space: str) -> dict[s
 
 
 def _beside_real(judged: Judged, draws: HalfDraws, measured: Callable[[np.ndarray, float], float]) -> dict[str, Any]:
-    """A diversity within an emotion, mean over emotions, as a share of that of as many real faces."""
+    """A diversity within an emotion, mean over emotions, as a share of that of as many real faces.
+
+    Of these people all are drawn from, not a half as for the distances: half of the people are less diverse.
+    """
     sets = judged.spaces["relief"]
     width = median_distance(sets["train"][:: max(1, len(sets["train"]) // 1000)])
 
@@ -98,7 +101,7 @@ def _beside_real(judged: Judged, draws: HalfDraws, measured: Callable[[np.ndarra
 
     def ratio(i: int) -> float:
         ours = mean_of(sets[f"method/{NAME}"], draws.generated[NAME][i])
-        return ours / mean_of(sets["train"], draws.real[i])
+        return ours / mean_of(sets["train"], draws.generated[EVERYONE][i])
 
     ratios = np.array(in_threads(ratio, range(len(draws.real))))
     return {"value": float(ratios.mean()), "interval": percentile_interval(ratios)}

@@ -78,9 +78,7 @@ def test_a_turn_moves_the_near_against_the_far():
 
 def test_all_together_stay_in_range_and_let_gradients_through(faces):
     def total(images, probability):
-        out = augment.augmented(
-            jax.random.key(3), images, names=AUGMENTATIONS, relief=RELIEF, probability=probability
-        )
+        out = augment.augmented(jax.random.key(3), images, names=AUGMENTATIONS, relief=RELIEF, probability=probability)
         return jnp.square(out).sum(), out
 
     (_, out), gradient = jax.jit(jax.value_and_grad(total, has_aux=True))(faces, 1.0)
