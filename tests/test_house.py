@@ -37,7 +37,18 @@ ALLOWED = {
     "__main__": {"pipeline", "report", "stages"},
 }
 BASE = {"errors", "files", "safetensors_file", "config", "keys", "__init__"}
-PURE = ("models", "evolve", "train/step.py", "train/losses.py", "train/state.py")
+PURE = (
+    "models",
+    "evolve",
+    "train/step.py",
+    "train/losses.py",
+    "train/state.py",
+    "train/augment.py",
+    "train/sensor.py",
+    "train/distil.py",
+    "train/penalty.py",
+    "train/schedules.py",
+)
 
 
 def imports(path):

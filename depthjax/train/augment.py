@@ -148,8 +148,8 @@ def cut_out(images: jax.Array, chosen: jax.Array, draws: jax.Array) -> jax.Array
 def turned(images: jax.Array, angle: jax.Array, relief: Relief) -> jax.Array:
     """The relief turned about the vertical axis through the middle, AXIS_MM behind the nose tip.
 
-    x' = x cos + z sin and z' = z cos - x sin. Where a pixel comes from is found from the depth that stands there, itself
-    found from the depth at the pixel: enough for a small angle. Nothing appears that was hidden.
+    x' = x cos + z sin and z' = z cos - x sin. Where a pixel comes from is found from the depth that stands there, and
+    that one from the depth at the pixel: enough for a small angle. Nothing appears that was hidden.
 
     Args:
         images: (n, h, w) in [-1, 1].
