@@ -75,9 +75,7 @@ def taught_scores(config: Config, learnt: Labelled, test: Labelled, classes: int
     exam = unseen_people_exam(learnt, test)
     answers = sit({name: Sitting(exam, name, config.evaluate.seed) for name in CLASSIFIERS})
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
-    return {
-        name: unseen_people_scores(exam, [given], classes, **options)["accuracy"] for name, given in answers.items()
-    }
+    return {name: unseen_people_scores(exam, [answers[name]], classes, **options)["accuracy"] for name in CLASSIFIERS}
 
 
 def _distance(judged: Judged, draws: HalfDraws, kind: str, space: str) -> dict[str, Any]:
