@@ -41,7 +41,18 @@ ALLOWED = {
     "__main__": {"doctor", "pipeline", "report", "stages"},
 }
 BASE = {"errors", "signals", "lock", "files", "safetensors_file", "config", "keys", "__init__"}
-PURE = ("models", "evolve", "train/step.py", "train/losses.py", "train/state.py")
+PURE = (
+    "models",
+    "evolve",
+    "train/step.py",
+    "train/losses.py",
+    "train/state.py",
+    "train/augment.py",
+    "train/sensor.py",
+    "train/distil.py",
+    "train/penalty.py",
+    "train/schedules.py",
+)
 
 
 def imports(path):

@@ -125,13 +125,14 @@ def restore_teachers(
 def refuse_other_training(meta: dict[str, Any], config: Config, fingerprint: str, folder: Path) -> None:
     """Raise a UserError naming the first field in which a checkpoint's training differs from this one.
 
-    Data, model and training settings count, except those that only say how long to train and how often to save.
+    Data, model and training settings count, except those that only say how long to train and how often to save. A field
+    that the checkpoint does not know is newer than it, and its default is what was done before.
     """
-    ours = to_dict(config)
+    ours, defaults = to_dict(config), to_dict(Config())
     refuse_other_networks(meta, config, folder)
     for section in ("data", "train"):
         for name, value in ours[section].items():
-            saved = meta["config"][section].get(name)
+            saved = meta["config"][section].get(name, defaults[section][name])
             if saved != value and (section, name) not in {("train", free) for free in FREE_FIELDS}:
                 raise _other(folder, f"{section}.{name}", saved, value)
     if meta["fingerprint"] != fingerprint:
@@ -151,11 +152,12 @@ def refuse_other_settings(checkpoints: Path, config: Config) -> None:
 
 def refuse_other_networks(meta: dict[str, Any], config: Config, folder: Path) -> None:
     """Raise a UserError naming the first field that makes a checkpoint's networks differ from the config's."""
-    ours, saved = to_dict(config), meta["config"]
+    ours, saved, defaults = to_dict(config), meta["config"], to_dict(Config())
     fields = [("data", "resolution"), ("data", "emotions"), *(("model", name) for name in ours["model"])]
     for section, name in fields:
-        if saved[section].get(name) != ours[section][name]:
-            raise _other(folder, f"{section}.{name}", saved[section].get(name), ours[section][name])
+        there = saved[section].get(name, defaults[section][name])
+        if there != ours[section][name]:
+            raise _other(folder, f"{section}.{name}", there, ours[section][name])
 
 
 def _other(folder: Path, field: str, saved: Any, wanted: Any) -> UserError:
@@ -178,7 +180,8 @@ def _restore_teachers(
     return {
         net: {
             "params": jax.tree.map(jnp.array, tree["teacher_params"][net]),
-            "batch_stats": jax.tree.map(jnp.array, tree["teacher_batch_stats"][net]),
+            # A network without batch statistics has stored none.
+            "batch_stats": jax.tree.map(jnp.array, tree.get("teacher_batch_stats", {}).get(net, {})),
         }
         for net in nets
     }, meta
