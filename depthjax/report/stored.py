@@ -76,22 +76,35 @@ def read_run(workdir: Path) -> Run:
         if bad := stages.damaged(stage, workdir, partly=True):
             raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _object(workdir / "config.json")
-    for section, key in (("data", "emotions"), ("data", "near_mm"), ("data", "far_mm"), ("data", "resolution")):
-        if key not in config.get(section, {}):
-            raise UserError(f"{workdir / 'config.json'} has no '{section}.{key}': delete it and run --stages=prepare")
+    _refuse_unfit(config, workdir / "config.json")
     return Run(
         config=config,
         environment=_optional(workdir / "environment.json"),
         minutes=_minutes(workdir / "stages"),
         metrics=_metrics(workdir / "metrics.jsonl"),
         train=read_squares(workdir / "real" / "train") if (workdir / "real" / "train").exists() else None,
-        samples=_samples(workdir / "samples", config.get("sample", {}).get("methods", [])),
+        samples=_samples(workdir / "samples", _methods(config)),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
         evaluation=_optional(workdir / "evaluation.json"),
         embedding=_embedding(workdir / "evaluation" / "embedding.npz", len(config["data"]["emotions"])),
         nearest=_nearest(workdir / "evaluation" / "nearest.npz"),
         interpolation=_interpolation(workdir / "samples" / "cdcgan_kd" / "interpolation.npz"),
     )
+
+
+def _refuse_unfit(config: dict[str, Any], path: Path) -> None:
+    data = config.get("data")
+    for key in ("emotions", "near_mm", "far_mm", "resolution"):
+        value = data.get(key) if isinstance(data, dict) else None
+        text = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        if not (text if key == "emotions" else isinstance(value, int | float)):
+            raise UserError(f"{path} has no 'data.{key}': delete it and run --stages=prepare")
+
+
+def _methods(config: dict[str, Any]) -> list[str]:
+    section = config.get("sample")
+    methods = section.get("methods") if isinstance(section, dict) else None
+    return methods if isinstance(methods, list) else []
 
 
 def method_name(method: str) -> str:

@@ -216,6 +216,15 @@ def test_markdown_is_inert_and_even(evaluation: dict) -> None:
         assert not re.search(r"(?<!\\)<", text)
 
 
+def test_a_name_is_no_formula_to_a_spreadsheet(evaluation: dict) -> None:
+    hostile = '=HYPERLINK("http://x","y")'
+    evaluation["methods"][hostile] = evaluation["methods"]["kde"]
+    texts = [csv_text(table) for table in all_tables(evaluation, 3).values()]
+    assert any("HYPERLINK" in text for text in texts)
+    cells = [cell for text in texts for row in csv.reader(io.StringIO(text)) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "@")]
+
+
 def test_files_are_written_for_every_table(evaluation: dict, tmp_path: Path) -> None:
     tables = all_tables(evaluation, 3)
     paths = write_tables(tables, tmp_path / "tables")
