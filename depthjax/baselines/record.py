@@ -12,7 +12,7 @@ import numpy as np
 from depthjax.config import Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.files import digest, file_digest, read_sealed, write_sealed
+from depthjax.files import digest, file_digest, read_json, read_sealed, write_sealed
 
 RECORD = "fit.json"
 # Settings of the data that change no face: where they lie, and how they are read or drawn.
@@ -93,7 +93,8 @@ def require(folder: Path, settings: Settings) -> None:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    held = read_sealed(folder / RECORD)
+    held = read_json(folder / RECORD)
+    held = read_sealed(folder / RECORD) if isinstance(held, dict) else {"settings": None}
     if not all(isinstance(held.get(part, {}), dict) for part in ("settings", "marks", "sha256")):
         raise UserError(f"{folder / RECORD} is not the record of a fit: delete {folder} and run the baselines stage")
     return {"settings": {}, "marks": {}} | held
