@@ -94,7 +94,7 @@ def test_folders_that_hold_no_whole_fit(name, config, fitted, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         sample(KEY, config, broken, EMOTION)
     (broken / "fit.json").write_text("[]")
-    with pytest.raises(UserError, match="damaged|not the record of a fit"):
+    with pytest.raises(UserError, match="not the record of a fit"):
         sample(KEY, config, broken, EMOTION)
 
 
