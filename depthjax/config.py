@@ -18,6 +18,8 @@ from depthjax.errors import ConfigError
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
+LARGEST = 2**31 - 1  # of whole numbers
+AUGMENTATIONS = ("mirror", "shift", "scale", "depth", "cutout", "turn")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
@@ -59,6 +61,13 @@ class Model:
     generator_width: int = 512  # channels of the generator's first map; halved by each layer
     discriminator_width: int = 64  # channels of the discriminator's first map; doubled by each layer
     dtype: Literal["float32", "bfloat16"] = "float32"
+    # What the released networks do not have.
+    upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
+    output_lowpass: bool = False  # the generator's last map through [1, 2, 1] / 4 each way: nothing at the pixel grid
+    discriminator_norm: Literal["batch", "none", "spectral"] = "batch"
+    projection: bool = False  # the discriminator meets the emotion at its end, not as planes beside the image
+    minibatch_std: bool = False  # the discriminator is told how much the faces of a batch differ
+    geometry: Literal["none", "slopes", "normals"] = "none"  # planes beside the depth, for the discriminator
 
 
 @dataclass(frozen=True)
@@ -80,10 +89,30 @@ class Train:
     mirror: bool = False  # flip real faces left to right, at random
     on_not_finite: Literal["abort", "rollback"] = "abort"  # rollback: to the last checkpoint, the rates halved ...
     rollbacks: int = 3  # ... so many times at most
+    # What the released training does not have.
+    loss: Literal["bce", "relativistic", "hinge"] = "bce"
+    penalty: float = 0.0  # weight of R1 + R2; not with batch normalisation in the discriminator
+    penalty_every: int = 1  # steps; it then counts that many times
+    lecam: float = 0.0  # weight of LeCam's regularisation
+    augment: tuple[str, ...] = ()  # of mirror, shift, scale, depth, cutout, turn: real and generated faces alike
+    augment_probability: float = 0.8  # of each of them, for each face
+    sensor: bool = False  # the discriminator sees generated faces as a Kinect would
+    kd: Literal["pixel", "feature", "none"] = "pixel"  # what the teachers teach; pixel is the paper's
+    kd_anneal: bool = False  # its weights fall to zero over schedule_steps
+    schedule: Literal["constant", "cosine"] = "constant"  # of both learning rates, over schedule_steps
+    schedule_steps: int = 0  # what comes after them trains on at the end of every schedule
+    ema_ramp: float = 0.0  # the teachers' half-life is at most this share of the steps done; 0: no ramp
     steps_per_dispatch: int = 30  # training steps in one lax.scan
     samples_every_epochs: int = 25  # fixed-latent sample grids
     save_every_epochs: int = 25
     keep_checkpoints: int = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How checkpoints are trusted."""
+
+    strict: bool = False  # true: a damaged one stops the training; false: it goes on from the last good one
 
 
 @dataclass(frozen=True)
@@ -134,6 +163,7 @@ class Sample:
     methods: tuple[str, ...] = ("cdcgan_kd", "cdcgan_kd_ga")
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: int = 400  # of each emotion
+    sensor: bool = False  # hand the faces over as a Kinect would see them
 
 
 @dataclass(frozen=True)
@@ -168,6 +198,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
     sample: Sample = field(default_factory=Sample)
@@ -254,6 +285,25 @@ def _listed(names: list[str]) -> str:
     return f"{', '.join(names)}: {'is' if len(names) == 1 else 'are'}"
 
 
+def _names_a_folder(name: str) -> bool:
+    return bool(name.strip(" .")) and name.isprintable() and not set(name) & set("/\\")
+
+
+def _plain_values(node: Any, within: str = "") -> list[tuple[bool, str, str]]:
+    """Of every number, whatever it means: finite, and whole ones neither negative nor larger than the arrays hold."""
+    rules = []
+    for field_of in dataclasses.fields(node):
+        key, value = within + field_of.name, getattr(node, field_of.name)
+        if dataclasses.is_dataclass(value):
+            rules += _plain_values(value, f"{key}.")
+            continue
+        values = value if isinstance(value, tuple) else (value,)
+        whole = all(0 <= v <= LARGEST for v in values if isinstance(v, int))
+        finite = key == "data.hole" or all(math.isfinite(v) for v in values if isinstance(v, float))
+        rules += [(whole, key, f"must be from 0 to {LARGEST}"), (finite, key, "must be a finite number")]
+    return rules
+
+
 def _rules(c: Config) -> list[tuple[bool, str, str]]:
     rendered = c.data.source == "depth_heads"
     unknown = [e for e in c.data.emotions if e not in EMOTIONS] if rendered else []
@@ -261,9 +311,12 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
     unknown_methods = [m for m in c.sample.methods if m not in known_methods]
     unknown_baselines = [m for m in c.baselines.methods if m not in BASELINE_METHODS]
     unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
+    unknown_augmentations = [name for name in c.train.augment if name not in AUGMENTATIONS]
+    scheduled = c.train.schedule != "constant" or c.train.kd_anneal
     unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
     untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
     return [
+        *_plain_values(c),
         (not unknown, "data.emotions", f"{', '.join(unknown)}: not among {', '.join(EMOTIONS)}"),
         (len(c.data.emotions) >= 2, "data.emotions", "name at least two emotions"),
         (len(set(c.data.emotions)) == len(c.data.emotions), "data.emotions", "an emotion is named twice"),
@@ -274,9 +327,14 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         ),
         (c.data.resolution >= 16 and c.data.resolution % 16 == 0, "data.resolution", "must be a multiple of 16"),
         (
-            all(e.strip(".") and not set(e) & set("/\\\0") for e in c.data.emotions),
+            all(map(_names_a_folder, c.data.emotions)),
             "data.emotions",
-            "an emotion names a folder: no slash, no backslash, and not only dots",
+            "an emotion names a folder: no slash, no backslash, nothing unprintable, and not only dots",
+        ),
+        (
+            _names_a_folder(c.name),
+            "name",
+            "names the work folder: no slash, no backslash, nothing unprintable, and not only dots",
         ),
         (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
         (c.data.grey_mm > 0, "data.grey_mm", "must be above 0"),
@@ -297,6 +355,26 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),
         (c.train.epochs >= 1, "train.epochs", "must be at least 1"),
         (c.train.batch_size >= 2, "train.batch_size", "must be at least 2: batch normalisation needs a batch"),
+        (c.train.penalty >= 0, "train.penalty", "must not be negative"),
+        (
+            c.train.penalty == 0 or c.model.discriminator_norm != "batch",
+            "train.penalty",
+            "needs --config.model.discriminator_norm=none or spectral: batch normalisation ties the faces of a batch",
+        ),
+        (c.train.penalty_every >= 1, "train.penalty_every", "must be at least 1"),
+        (c.train.lecam >= 0, "train.lecam", "must not be negative"),
+        (
+            not unknown_augmentations,
+            "train.augment",
+            f"{_listed(unknown_augmentations)} not among {', '.join(AUGMENTATIONS)}",
+        ),
+        (0 <= c.train.augment_probability <= 1, "train.augment_probability", "must lie between 0 and 1"),
+        (
+            c.train.schedule_steps >= 1 or not scheduled,
+            "train.schedule_steps",
+            "must be at least 1: train.schedule or train.kd_anneal runs over it",
+        ),
+        (c.train.ema_ramp >= 0, "train.ema_ramp", "must not be negative"),
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
         (c.train.rollbacks >= 1, "train.rollbacks", "must be at least 1"),
         (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),

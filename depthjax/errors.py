@@ -4,11 +4,12 @@
 class UserError(Exception):
     """Something the user can mend: what is wrong, where, and what to do, in one line.
 
-    The launcher prints it without a traceback and exits with `exit_code`.
+    The launcher prints it without a traceback and exits with `exit_code`. Characters that do not print (of a hostile
+    name: line breaks, a terminal's commands) are escaped as Python escapes them.
     """
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         self.exit_code = exit_code
 
 
@@ -17,3 +18,8 @@ class ConfigError(UserError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, exit_code=2)
+
+
+def printable(text: str) -> str:
+    """The text in one line, with whatever does not print escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

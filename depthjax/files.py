@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import shutil
+import stat
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from depthjax.errors import UserError
+
+SEAL = "seal"  # of a JSON object: the sha256 of all else in it
+BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 100  # a larger archive member that was packed tighter is refused
 
 
 @contextmanager
@@ -67,11 +72,47 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read JSON, or raise a UserError that names the file."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the stage that writes it") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{path} is not readable JSON ({error}): delete it and run its stage again") from None
+
+
+def parse_json(text: bytes | str) -> Any:
+    """The value of JSON text; whatever is not JSON, NaN and endless nesting among it, is a ValueError."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with a sha256 of itself, so that `read_sealed` notices any change."""
+    write_json(path, value | {SEAL: digest(value)})
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The object that `write_sealed` wrote, without its seal; one that never had a seal is taken as it is.
+
+    Raises:
+        UserError: it is missing, no JSON object, or not what was written.
+    """
+    value = read_json(path)
+    seal = value.pop(SEAL, None) if isinstance(value, dict) else ""
+    if seal is not None and seal != digest(value):
+        raise UserError(f"{path} is damaged (not what was written): delete it and run its stage again")
+    return value
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
@@ -83,12 +124,34 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read every array of an `.npz`, never unpickling, or raise a UserError that names the file."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            refuse_hostile(archive)
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("it holds more than arrays")
+        return arrays
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the stage that writes it") from None
     except Exception as error:  # zipfile, zlib and numpy each raise their own on a damaged archive
         raise UserError(f"{path} is damaged ({error}): delete it and run its stage again") from None
+
+
+def refuse_hostile(archive: zipfile.ZipFile) -> None:
+    """Raise a ValueError for a member that leads out of the archive, is a link, or would grow without measure.
+
+    Nothing is ever unpacked to a file here; who meets such an archive should know of it all the same.
+    """
+    for member in archive.infolist():
+        parts = member.filename.replace("\\", "/").split("/")
+        if ".." in parts or not parts[0] or ":" in parts[0]:
+            raise ValueError(f"its member {ascii(member.filename)[:60]} leads out of the archive: refused")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ValueError(f"its member {ascii(member.filename)[:60]} is a link: refused")
+        if member.file_size > max(BOMB_BYTES, BOMB_RATIO * member.compress_size):
+            raise ValueError(
+                f"its member {ascii(member.filename)[:60]} would grow to {member.file_size} bytes: refused"
+            )
 
 
 def cached_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

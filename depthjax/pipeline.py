@@ -54,8 +54,12 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
 def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
     faces = stages.faces_state(stage, config, workdir)
     if stages.is_done_with(faces, stage, config, workdir):
-        say(f"{stage}: done before, unchanged")
-        return
+        bad = stages.damaged(stage, workdir)
+        if bad is None:
+            say(f"{stage}: done before, unchanged")
+            return
+        _refuse_irreplaceable(bad, workdir)
+        say(f"{stage}: {bad} is damaged: doing the stage again")
     _require_inputs(stage, config, workdir)
     stages.clear(stage, workdir)
     _write_descriptions(config, workdir)
@@ -67,11 +71,25 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
     say(f"{stage}: done in {seconds:.0f} s")
 
 
+def _refuse_irreplaceable(bad: Path, workdir: Path) -> None:
+    """Raise a UserError for a damaged file that its stage would not write again."""
+    if bad.name == "metrics.jsonl" and bad.exists():
+        raise UserError(
+            f"{bad} is damaged (not what was written), and only training writes it: put a copy back, or delete it to "
+            "go on without these curves"
+        )
+    if workdir / "data" in bad.parents and bad.parent.exists():
+        raise UserError(f"{bad} is damaged (not what was written): delete {bad.parent} and run --stages=prepare")
+
+
 def _require_inputs(stage: str, config: Config, workdir: Path) -> None:
-    """The report takes what is there; every other stage needs the stages before it, with these settings."""
-    if stage == "report":
+    """The report takes what is there; every other stage needs the stages before it, with these settings, undamaged."""
+    if stage == "report":  # its reader looks at all that is there
         return
     before = stages.inputs(stage, config)
+    for name in before:
+        if bad := stages.damaged(name, workdir, partly=True):
+            raise UserError(f"{bad} is damaged (not what was written): run --stages={name},{stage}")
     needed = [s for s in before if stage not in ("sample", "evaluate") or s not in _idle(config)]
     for missing in (s for s in needed if not stages.is_done(s, config, workdir)):
         raise UserError(
@@ -149,7 +167,10 @@ def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     faces = real_faces(config, workdir, "train")
     state = train_networks(config, faces, workdir)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
-    return [workdir / "checkpoints", workdir / "metrics.jsonl"]
+    log = workdir / "metrics.jsonl"
+    if not log.exists():
+        say(f"{log} is gone: this training has no curves")
+    return [workdir / "checkpoints", *([log] if log.exists() else [])]
 
 
 def baselines(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -181,7 +202,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.train.state import networks
 
     nets, size = networks(config), config.evolve
-    teachers, _ = restore_teachers(workdir / "checkpoints", config=config)
+    teachers, _ = restore_teachers(workdir / "checkpoints", config=config, strict=True)
     judge = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
     faces = real_faces(config, workdir, "train")
     shuffled = np.random.default_rng([size.seed, 1]).permutation(len(faces))

@@ -19,9 +19,12 @@ from depthjax.data.window import DepthWindow, quantise
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, replacing_folder, write_arrays
 from depthjax.keys import key_for
+from depthjax.train.augment import Relief
 from depthjax.train.checkpoint import restore_generator
+from depthjax.train.sensor import sensed
 from depthjax.train.state import networks
 
+SENSED_AT_ONCE = 64  # faces: bounds the memory, and one shape is compiled once
 BETWEEN = 9  # faces from one latent to another
 
 
@@ -82,15 +85,18 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
 
     @cache
     def teacher() -> dict[str, Any]:
-        return restore_generator(workdir / "checkpoints", config=config)[0]
+        return restore_generator(workdir / "checkpoints", config=config, strict=True)[0]
 
     for method in config.sample.methods:
         if method in BASELINES:
             yield method, _of_baseline(method, config, workdir)
         else:
             source = latents_of(method, config, workdir)
+            images = decode(config, teacher(), source)
+            if config.sample.sensor:
+                images = seen_by_sensor(config, images)
             between = interpolated(config, teacher(), source) if method == "cdcgan_kd" else None
-            yield method, Drawn(decode(config, teacher(), source), source.emotion, source.latents, between)
+            yield method, Drawn(images, source.emotion, source.latents, between)
 
 
 def _of_baseline(method: str, config: Config, workdir: Path) -> Drawn:
@@ -103,6 +109,20 @@ def _of_baseline(method: str, config: Config, workdir: Path) -> Drawn:
 def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
     """(n, h, w) float32 images in [-1, 1] of the teacher generator in evaluation mode."""
     return decoded(networks(config).generator, variables, source.latents, source.emotion)
+
+
+def seen_by_sensor(config: Config, images: np.ndarray) -> np.ndarray:
+    """(n, h, w) clean faces as a Kinect would deliver them, each with noise of its own from `sample.seed`."""
+    relief, chunks = Relief.of(config), []
+    for start in range(0, len(images), SENSED_AT_ONCE):
+        chunk = images[start : start + SENSED_AT_ONCE]
+        padded = np.concatenate([chunk, np.ones((SENSED_AT_ONCE - len(chunk), *images.shape[1:]), np.float32)])
+        seen = _sensed(key_for(config.sample.seed, "sample sensor", start), padded, relief)
+        chunks.append(np.asarray(seen)[: len(chunk)])
+    return np.concatenate(chunks)
+
+
+_sensed = jax.jit(sensed, static_argnums=2)
 
 
 def interpolated(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:

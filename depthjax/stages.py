@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from depthjax import __version__
 from depthjax.config import Config, to_dict
-from depthjax.files import digest, read_json, tree_digest, write_json
+from depthjax.files import digest, file_digest, read_sealed, tree_digest, write_sealed
 
-LAYOUT = 3  # of the work folder; raised when a stage comes to write other files
+LAYOUT = 4  # of the work folder; raised when a stage comes to write other files
 
 # Stage: the config sections it reads, and the stages whose files it reads.
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -50,15 +52,40 @@ def is_done(stage: str, config: Config, workdir: Path) -> bool:
 
 def is_done_with(faces: str | None, stage: str, config: Config, workdir: Path) -> bool:
     """`is_done` where `faces_state` is known: it looks at every file of a user's folder."""
-    path = _stamp(workdir, stage)
-    if not path.exists():
-        return False
-    stamp = read_json(path)
+    stamp = _read_stamp(workdir, stage)
     return (
         stamp.get("fingerprint") == fingerprint(stage, config)
         and faces in (stamp.get("faces", ""), None)
         and all((workdir / name).exists() for name in stamp["outputs"])
     )
+
+
+def damaged(stage: str, workdir: Path, *, partly: bool = False) -> Path | None:
+    """The first file that is not what the stage wrote (its sha256 stands in the stamp), or None.
+
+    Args:
+        partly: pass over what is checked where it is read, because a part of it may do: the arrays of checkpoints,
+            which have a manifest; and over files that are gone, which their readers name.
+    """
+    for name, written in _read_stamp(workdir, stage).get("sha256", {}).items():
+        path = workdir / name
+        if partly and ("checkpoints" in name.split("/") or not path.exists()):
+            continue
+        if not path.is_file() or _digest_now(path) != written:
+            return path
+    return None
+
+
+def _digest_now(path: Path) -> str:
+    status = path.stat()
+    return _digest_of(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@cache
+def _digest_of(path: Path, *state: int) -> str:
+    """Of a file in this state: it is read once a process, however many stages need it."""
+    del state
+    return file_digest(path)
 
 
 def faces_state(stage: str, config: Config, workdir: Path) -> str | None:
@@ -71,28 +98,39 @@ def faces_state(stage: str, config: Config, workdir: Path) -> str | None:
     if stage == "prepare":
         folder = Path(config.data.path)
         return tree_digest(folder) if folder.is_dir() else None
-    prepared = _stamp(workdir, "prepare")
-    return str(read_json(prepared).get("faces", "")) if prepared.exists() else None
+    prepared = _read_stamp(workdir, "prepare")
+    return str(prepared.get("faces", "")) if prepared else None
 
 
 def mark_done(
     stage: str, config: Config, workdir: Path, *, outputs: list[Path], seconds: float, faces: str | None = ""
 ) -> None:
-    """Stamp a stage that has finished.
+    """Stamp a stage that has finished, with the sha256 of every file that it wrote.
 
     Args:
         outputs: files or folders inside `workdir`.
         faces: `faces_state` before the stage began.
     """
-    names = [str(path.relative_to(workdir)) for path in outputs]
+    names = [path.relative_to(workdir).as_posix() for path in outputs]
+    files = sorted(
+        file for path in outputs for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
+    )
     done = {"fingerprint": fingerprint(stage, config), "faces": faces or ""}
     stamp = done | {"seconds": round(seconds, 2), "outputs": names}
-    write_json(_stamp(workdir, stage), stamp)
+    stamp["sha256"] = {file.relative_to(workdir).as_posix(): _digest_now(file) for file in files}
+    write_sealed(_stamp(workdir, stage), stamp)
 
 
 def clear(stage: str, workdir: Path) -> None:
     """Forget that a stage was done: its files are about to change."""
     _stamp(workdir, stage).unlink(missing_ok=True)
+
+
+def _read_stamp(workdir: Path, stage: str) -> dict[str, Any]:
+    """Empty where there is none, or only one of an earlier version, which knew no sha256."""
+    path = _stamp(workdir, stage)
+    stamp = read_sealed(path) if path.exists() else {}
+    return stamp if isinstance(stamp.get("sha256"), dict) and isinstance(stamp.get("outputs"), list) else {}
 
 
 def _stamp(workdir: Path, stage: str) -> Path:

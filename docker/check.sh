@@ -39,7 +39,7 @@ printf 'native-tls = true\n%s\n' "${index:+index-url = \"$index\"}" > "$folder/u
 add "$folder/uv.toml" /etc/uv/uv.toml
 
 say "build"
-buildah bud --quiet "${mounts[@]}" --build-arg BASE=localhost/depthjax-base --build-arg ACCELERATOR=cpu \
+buildah bud --layers --quiet "${mounts[@]}" --build-arg BASE=localhost/depthjax-base --build-arg ACCELERATOR=cpu \
   --build-arg REVISION="$(git rev-parse HEAD)" -f docker/Dockerfile -t depthjax-check .
 container=$(buildah from depthjax-check)
 root=$(buildah mount "$container")

@@ -43,6 +43,12 @@ def test_an_override_takes_the_type_of_its_field():
         ("data.resolution", "100", "multiple of 16"),
         ("sample.emotions", "anger", "only knows"),
         ("evolve.population", "7", "even"),
+        ("train.penalty", "1", "discriminator_norm=none"),
+        ("train.penalty_every", "0", "at least 1"),
+        ("train.augment", "mirror,twist", "twist: is not among"),
+        ("train.schedule", "cosine", "schedule_steps"),
+        ("train.kd_anneal", "true", "schedule_steps"),
+        ("train.loss", "wasserstein", "not one of"),
     ],
 )
 def test_a_wrong_override_is_one_clear_line(key, text, says):

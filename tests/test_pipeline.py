@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from depthjax.__main__ import main
+from depthjax.files import read_arrays
 from depthjax.lock import NAME as LOCK
 
 SMOKE = str(Path(__file__).parents[1] / "configs" / "smoke.py")
@@ -80,7 +81,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(copy, capsys):
 def test_sampling_reads_the_generator_teacher_alone(copy):
     """Everything of a checkpoint but the generator teacher's arrays is removed: sampling does not notice."""
     state = max((copy / "checkpoints").glob("*/state"), key=lambda path: int(path.parent.name))
-    kept = ("teacher_params.generator", "teacher_batch_stats.generator")
+    kept = ("teacher_params.generator", "teacher_batch_stats.generator", "array_metadatas")
     removed = [p for p in state.iterdir() if p.is_dir() and not p.name.startswith(kept)]
     assert len(removed) > 20
     for path in removed:
@@ -162,6 +163,45 @@ def test_damaged_faces_are_named(copy, capsys):
     assert launch(copy, "--stages=evolve", "--config.evolve.generations=4") == 1
     error = capsys.readouterr().err
     assert "images.npy is damaged" in error and error.count("\n") == 1
+
+
+def test_damaged_samples_stop_the_evaluation_and_are_made_again(copy, capsys):
+    path = copy / "samples" / "kde" / "samples.npz"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:300] + bytes([whole[300] ^ 1]) + whole[301:])
+    assert launch(copy, "--stages=evaluate", "--config.evaluate.bootstrap=50") == 1
+    error = capsys.readouterr().err
+    assert "kde/samples.npz is damaged" in error and "--stages=sample,evaluate" in error and error.count("\n") == 1
+    assert launch(copy, "--stages=sample") == 0
+    assert "is damaged: doing the stage again" in capsys.readouterr().out
+    assert read_arrays(path)["images"].shape == (36, 32, 32)
+
+
+def test_a_damaged_teacher_is_not_replaced_by_an_older_one_unseen(copy, capsys):
+    newest = max((copy / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    array = newest / "state" / "teacher_params.generator.linear.kernel" / "0.0"
+    array.write_bytes(array.read_bytes()[:-1] + bytes([array.read_bytes()[-1] ^ 1]))
+    changed = ("--stages=sample", "--config.sample.count=13")
+    assert launch(copy, *changed) == 1
+    error = capsys.readouterr().err
+    assert "teacher_params.generator.linear.kernel" in error and f"delete {newest}" in error
+    assert launch(copy, "--stages=train", "--config.checkpoint.strict=true") == 1
+    assert "is damaged: delete" in capsys.readouterr().err
+    assert launch(copy, "--stages=train") == 0
+    assert "passing over checkpoint" in capsys.readouterr().err
+    assert launch(copy, *changed) == 0
+
+
+def test_curves_that_were_changed_are_not_taken_for_what_was_written(copy, capsys):
+    log = copy / "metrics.jsonl"
+    log.write_text(log.read_text().replace("0.", "1.", 1))
+    assert launch(copy, "--stages=train") == 1
+    assert "metrics.jsonl is damaged" in capsys.readouterr().err
+    (copy / "report.html").unlink()
+    assert launch(copy, "--stages=report") == 1
+    assert "metrics.jsonl is damaged" in capsys.readouterr().err
+    log.unlink()
+    assert launch(copy, "--stages=train") == 0 and "no curves" in capsys.readouterr().out
 
 
 def test_a_folder_that_may_not_be_written_is_one_line(tmp_path, capsys):

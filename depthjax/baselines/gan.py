@@ -17,13 +17,14 @@ import numpy as np
 from depthjax.baselines import record
 from depthjax.baselines.batches import decoded
 from depthjax.baselines.seeds import host_seed
-from depthjax.config import Config
+from depthjax.config import Config, Model, Train
 from depthjax.data.faces import DepthFaces
-from depthjax.train.checkpoint import restore_generator
+from depthjax.train.checkpoint import FREE_FIELDS, restore_generator
 from depthjax.train.loop import train
 from depthjax.train.state import networks
 
 STUDENT_FIELDS = ("epochs", "batch_size", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
+SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 
 def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
@@ -49,23 +50,25 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
     """Standard normal latents through the student generator. The contract is that of `methods.Sample`."""
     plain = without_teachers(config, seed=0)
     record.require(folder, _settings(plain))
-    variables, _ = restore_generator(folder / "checkpoints", config=plain)
+    variables, _ = restore_generator(folder / "checkpoints", config=plain, strict=True)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
     return decoded(networks(plain).generator, variables, latents, emotion)
 
 
 def without_teachers(config: Config, *, seed: int) -> Config:
-    """The config of the plain GAN's own training."""
+    """The config of the plain GAN's own training: our sizes, rates and batches, and nothing that a DCGAN has not."""
+    own, released, sizes = config.train, Train(), Model()
     plain = replace(
-        config.train,
+        released,
+        **{name: getattr(own, name) for name in {*STUDENT_FIELDS, *FREE_FIELDS}},
         seed=seed,
-        epochs=config.baselines.gan_epochs or config.train.epochs,
         ema_decay=0.0,
         generator_kd_weight=0.0,
         discriminator_kd_weight=0.0,
-        teacher_batch_stats="averaged",
     )
-    return replace(config, train=plain)
+    plain = replace(plain, epochs=config.baselines.gan_epochs or own.epochs)
+    model = replace(sizes, **{name: getattr(config.model, name) for name in SIZES})
+    return replace(config, model=model, train=plain)
 
 
 def _settings(plain: Config) -> record.Settings:

@@ -47,7 +47,9 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
         return mixture(known, choice, seed).score_samples(asked)
 
     choices = list(product(base.gmm_components, base.gmm_regularisation))
-    with threadpool_limits(1, "blas"):  # teams of threads take longer on matrices of this size
+    # One thread: k-means adds up its threads' shares in the order in which they end, so two fits would differ by
+    # rounding, and the mixtures that start from them by more; and teams take longer on matrices of this size.
+    with threadpool_limits(1):
         size, choice, nats = choose(pixels, density, sizes=base.gmm_pca, choices=choices, folds=base.folds, seed=seed)
         space = fit_space(pixels.rows, size, seed=seed)
         groups = [space.whiten(pixels.rows[pixels.emotion == label]) for label in range(len(faces.emotions))]

@@ -12,7 +12,7 @@ import numpy as np
 from depthjax.config import Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.files import digest, read_json, write_json
+from depthjax.files import digest, file_digest, read_json, read_sealed, write_sealed
 
 RECORD = "fit.json"
 # Settings of the data that change no face: where they lie, and how they are read or drawn.
@@ -56,17 +56,22 @@ def is_finished(
         return False
     held = _read(folder)
     before, now = held["settings"] | held["marks"], settings | marks
-    if longer and before.get(longer, 0) < now[longer]:
+    stated = before.get(longer, 0)
+    if longer and isinstance(stated, int) and stated < now[longer]:
         _refuse_other(folder, before | {longer: now[longer]}, now)
         return False
     _refuse_other(folder, before, now)
+    if bad := _damaged(folder, held):
+        progress(f"{bad} is damaged: fitting again")
+        return False
     progress("fitted before, unchanged")
     return True
 
 
 def finish(folder: Path, settings: Settings, marks: dict[str, str], **chosen: Any) -> None:
     """Say that the fit in `folder` is finished; `chosen` is for readers: what the fit found and decided by itself."""
-    write_json(folder / RECORD, {"settings": settings, "marks": marks, "chosen": chosen})
+    written = {name: file_digest(folder / name) for name in _files(folder)}
+    write_sealed(folder / RECORD, {"settings": settings, "marks": marks, "chosen": chosen, "sha256": written})
 
 
 def reopen(folder: Path) -> None:
@@ -75,17 +80,39 @@ def reopen(folder: Path) -> None:
 
 
 def require(folder: Path, settings: Settings) -> None:
-    """Raise a UserError unless `folder` holds a finished fit of these settings."""
+    """Raise a UserError unless `folder` holds a finished fit of these settings, undamaged.
+
+    Checkpoints are left to their reader: they have a manifest, and only a part of them is read.
+    """
     if not (folder / RECORD).exists():
         raise UserError(f"{folder} holds no finished fit: run the baselines stage first")
-    _refuse_other(folder, _read(folder)["settings"], settings)
+    held = _read(folder)
+    _refuse_other(folder, held["settings"], settings)
+    if bad := _damaged(folder, held, but="checkpoints/"):
+        raise UserError(f"{bad} is damaged (not what was written): run --stages=baselines to fit again")
 
 
 def _read(folder: Path) -> dict[str, Any]:
     held = read_json(folder / RECORD)
-    if not isinstance(held, dict) or not all(isinstance(held.get(part), dict) for part in ("settings", "marks")):
+    held = read_sealed(folder / RECORD) if isinstance(held, dict) else {"settings": None}
+    if not all(isinstance(held.get(part, {}), dict) for part in ("settings", "marks", "sha256")):
         raise UserError(f"{folder / RECORD} is not the record of a fit: delete {folder} and run the baselines stage")
-    return held
+    return {"settings": {}, "marks": {}} | held
+
+
+def _files(folder: Path) -> list[str]:
+    """What a fit consists of: its arrays and checkpoints, not its pictures and curves."""
+    paths = [*folder.glob("*.npz"), *(folder / "checkpoints").rglob("*")]
+    return sorted(path.relative_to(folder).as_posix() for path in paths if path.is_file())
+
+
+def _damaged(folder: Path, held: dict[str, Any], *, but: str = "\0") -> Path | None:
+    """The first file that is not what the fit wrote."""
+    for name, written in held.get("sha256", {}).items():
+        path = folder / name
+        if not name.startswith(but) and (not path.is_file() or file_digest(path) != written):
+            return path
+    return None
 
 
 def _refuse_other(folder: Path, held: Settings, wanted: Settings) -> None:

@@ -217,7 +217,9 @@ def _labelled(faces: list[Face], names: dict[str, Name], say: Say) -> Checked:
     frame = [face.seen.row if face.stack else name.frame for face, name in zip(faces, said, strict=True)]
     known = [f for f in zip(subject.tolist(), emotion.tolist(), frame, strict=True) if f[2] is not None]
     numbers = _numbered(subject, emotion)
-    if len(set(known)) == len(faces):
+    if len(known) == len(faces) and max(number or 0 for number in frame) > np.iinfo(np.int32).max:
+        say("frame numbers are too long to store (times of day?): frames are numbered in the order of their names")
+    elif len(set(known)) == len(faces):
         numbers = np.array(frame, np.int32)
     elif len(known) == len(faces):
         say("frame numbers come twice under this pattern: frames are numbered in the order of their names")

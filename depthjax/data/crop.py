@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from depthjax import config as configs
+
 Array = Any  # of NumPy or of JAX, but all of a call alike
 
 SENSOR_SHAPE = (424, 512)  # height, width of a Kinect v2's depth image
@@ -81,6 +83,16 @@ def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
     top = min(max(0, round(FACE_MIDDLE * height - side / 2)), height - side)
     left = (width - side) // 2
     return slice(top, top + side), slice(left, left + side)
+
+
+def pixel_pitch(settings: configs.Data) -> tuple[float, float]:
+    """Millimetres on the face that a pixel of the networks' square spans, downwards and across.
+
+    A full crop is taken to have the shape of CROP_SHAPE.
+    """
+    across = settings.width_mm / settings.resolution
+    tall = 1.0 if settings.crop == "face" else CROP_SHAPE[0] / CROP_SHAPE[1]
+    return across * tall, across
 
 
 def to_square(crops: np.ndarray, resolution: int, *, crop: str) -> np.ndarray:

@@ -15,6 +15,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from depthjax.files import refuse_hostile
+
 SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz")
 MOST_PIXELS = 16 * 2**20
 LEAST_SIDE = 16  # pixels; a face in fewer has no expression
@@ -156,6 +158,10 @@ def _read_npz(file: IO[bytes]) -> Iterator[np.ndarray]:
     if not zipfile.is_zipfile(file):
         raise Unfit("not an NPZ", "named .npz, but its bytes are no complete NPZ", AGAIN)
     with zipfile.ZipFile(file) as archive:
+        try:
+            refuse_hostile(archive)
+        except ValueError as error:
+            raise Unfit("hostile", str(error), "remove it") from None
         member = _choose_member(archive)
         with archive.open(member) as array:
             yield from _rows(array, _array_header(array))

@@ -118,7 +118,7 @@ def _refuse_empty(depth: np.ndarray) -> None:
 
 
 def _see(row: int, depth: np.ndarray, stored: str, compare: bool, place: Place) -> Seen:
-    digest = hashlib.sha256(depth.data).digest()[:16]  # in hardware on most machines
+    digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
     boxes = relief_boxes(depth[None])[0] if compare else None
     return Seen(row, depth.shape, stored, digest, boxes, place)
 

@@ -12,8 +12,10 @@ from depthjax.errors import ConfigError
 PLACES = {"{subject}": "(?P<subject>[^/]+)", "{frame}": "(?P<frame>[0-9]+)", "**": ".*?", "*": "[^/]*?"}
 COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
           "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
+MOST_PLACES = 6  # a name that does not match is tried in about its length to this power
 LOOKED_AT = 5000  # names, for a proposal
 LEAST_SHARE = 0.9  # of them that a proposal must match: a few files may be strays
+PLACE = re.compile(r"(\{subject\}|\{frame\}|\*\*|\*)")
 DIGITS = re.compile("[0-9]+")
 
 
@@ -39,8 +41,27 @@ def compile_template(template: str) -> re.Pattern[str]:
             raise ConfigError(f"{where}: {word} means nothing; known: {{subject}}, {{frame}}, * and **")
     if template.count("{subject}") != 1 or template.count("{frame}") > 1:
         raise ConfigError(f"{where}: needs {{subject}} once, and {{frame}} at most once")
-    pieces = re.split(r"(\{subject\}|\{frame\}|\*\*|\*)", template)
-    return re.compile("".join(PLACES.get(piece, re.escape(piece)) for piece in pieces), re.DOTALL)
+    pieces = PLACE.split(template)
+    if len(pieces) // 2 > MOST_PLACES:
+        raise ConfigError(f"{where}: more than {MOST_PLACES} places ({{subject}}, {{frame}}, * and ** together)")
+    return re.compile(
+        re.escape(pieces[0]) + "".join(map(_place, pieces[1::2], pieces[2::2], [*pieces[3::2], ""])), re.DOTALL
+    )
+
+
+def _place(place: str, literal: str, following: str) -> str:
+    """A place and the text behind it, as a regular expression.
+
+    Where what follows can take in all that the place could take in later, the first way to match is the only one that
+    need be tried: a name that does not match is then left in far fewer steps.
+    """
+    text = PLACES[place] + re.escape(literal)
+    absorbed = (place == "*" and following in ("*", "**", "{subject}")) or place == following == "**"
+    return f"(?>{text})" if absorbed else text
+
+
+def _places(template: str) -> int:
+    return len(PLACE.findall(template))
 
 
 def read_name(pattern: re.Pattern[str], name: str) -> Name | None:
@@ -74,9 +95,10 @@ def _from_digits(names: Sequence[str]) -> list[str]:
     """Templates with a run of digits for the subject and another for the frame, of names where only digits differ."""
     usual = Counter(DIGITS.sub("\0", name) for name in names).most_common(1)[0][0]
     literals = [re.sub(r"[*{}]", "*", text) for text in usual.split("\0")]
-    runs = range(len(literals) - 1)
+    runs = range(min(len(literals) - 1, MOST_PLACES + 1))  # with more of them nothing is proposed
     chosen = [(subject, frame) for subject in runs for frame in (*runs, None) if frame != subject]
-    return [_fill(literals, subject, frame) for subject, frame in chosen]
+    templates = (_fill(literals, subject, frame) for subject, frame in chosen)
+    return [template for template in templates if _places(template) <= MOST_PLACES]
 
 
 def _fill(literals: Sequence[str], subject: int, frame: int | None) -> str:

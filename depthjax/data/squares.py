@@ -81,7 +81,8 @@ def read_squares(folder: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is missing: run --stages=prepare") from None
     except Exception as error:  # a bad header, or fewer bytes than it says
         raise UserError(f"{path} is damaged ({error}): delete it and run --stages=prepare") from None
-    whole = images.ndim == 3 and all(name in labels and labels[name].shape == images.shape[:1] for name in LABELS)
+    plain = isinstance(images, np.ndarray) and images.dtype == np.float32 and images.ndim == 3  # no archive of arrays
+    whole = plain and all(name in labels and labels[name].shape == images.shape[:1] for name in LABELS)
     if not whole:
         raise UserError(f"{path} and labels.npz beside it do not fit: delete them and run --stages=prepare")
     return {"images": images, **{name: labels[name] for name in LABELS}}

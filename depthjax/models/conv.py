@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
+from depthjax.models.norm import SpectralNorm
+
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _MANY_FEATURES = 128
 
@@ -171,21 +173,49 @@ class UpConv(nn.Module):
         return transposed_conv(x, kernel) + bias
 
 
-class DownConv(nn.Module):
-    """`strided_conv` with a bias: parameters `kernel` (4, 4, c, features) and `bias` (features,)."""
+class SmoothUpConv(nn.Module):
+    """Nearest-neighbour enlargement, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
+
+    Done as one `transposed_conv` whose 4x4 kernel is the 3x3 one spread over the 2x2 pixels that a pixel becomes: every
+    output pixel weighs its inputs by the same sum, and the operations are those of `UpConv`.
+    Parameters `kernel` (3, 3, c, features) and `bias` (features,).
+    """
 
     features: int
     dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(n, h, w, c) → (n, h/2, w/2, features)."""
+        """(n, h, w, c) → (n, 2h, 2w, features)."""
+        x, kernel, bias = _parameters(self, x, self.features, self.dtype, side=3)
+        return transposed_conv(x, doubled(kernel)) + bias
+
+
+def doubled(kernel: jax.Array) -> jax.Array:
+    """(3, 3, c, features) → the (4, 4, c, features) of the transposed convolution that first doubles every pixel."""
+    wide = jnp.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
+    tall = wide[:-1] + wide[1:]
+    return tall[:, :-1] + tall[:, 1:]
+
+
+class DownConv(nn.Module):
+    """`strided_conv` with a bias: parameters `kernel` (4, 4, c, features) and `bias` (features,)."""
+
+    features: int
+    dtype: Any = jnp.float32
+    spectral: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """(n, h, w, c) → (n, h/2, w/2, features); `train` only matters to spectral normalisation."""
         x, kernel, bias = _parameters(self, x, self.features, self.dtype)
+        if self.spectral:
+            kernel = SpectralNorm(name="spectral")(kernel, train)
         return strided_conv(x, kernel) + bias
 
 
-def _parameters(module: nn.Module, x: jax.Array, features: int, dtype: Any) -> tuple[jax.Array, ...]:
-    shape = (4, 4, x.shape[-1], features)
+def _parameters(module: nn.Module, x: jax.Array, features: int, dtype: Any, *, side: int = 4) -> tuple[jax.Array, ...]:
+    shape = (side, side, x.shape[-1], features)
     kernel = module.param("kernel", xavier_uniform, shape)
     bias = module.param("bias", nn.initializers.zeros, (features,))
     return x.astype(dtype), kernel.astype(dtype), bias.astype(dtype)[None, None, None, :]

@@ -2,21 +2,23 @@
 
 At the paper's size (256x256, width 512 and 64, three classes) the generator has 37,127,873 parameters and the
 discriminator 2,890,433. Weights are Xavier uniform, biases zero; the released PyTorch weights load through
-`depthjax.models.released`.
+`depthjax.models.released`. What the released networks do not have is off by default.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from depthjax.models.conv import DownConv, UpConv, xavier_uniform
-from depthjax.models.norm import BatchNorm
+from depthjax.models.conv import DownConv, SmoothUpConv, UpConv, xavier_uniform
+from depthjax.models.geometry import Kind, surface_planes
+from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
 SLOPE = 0.2  # of LeakyReLU
+Norm = Literal["batch", "none", "spectral"]
 DOUBLINGS = 4  # transposed convolutions of the generator, strided ones of the discriminator
 
 
@@ -28,47 +30,126 @@ class Generator(nn.Module):
         width: channels of the first map, which is resolution/16 square; halved by each of four layers (paper's: 512).
         classes: how many emotions.
         dtype: of the computation; parameters and statistics are float32.
+        upsampling: `transposed` as released, or `resize`, without a checkerboard.
+        lowpass: whether the last map passes through [1, 2, 1] / 4 each way before tanh.
     """
 
     resolution: int
     width: int
     classes: int
     dtype: Any = jnp.float32
+    upsampling: Literal["transposed", "resize"] = "transposed"
+    lowpass: bool = False
 
     @nn.compact
     def __call__(self, latents: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
         """(n, d) latents and (n,) int emotion → (n, resolution, resolution) float32 in [-1, 1]."""
-        side = self.resolution >> DOUBLINGS
+        side, up = self.resolution >> DOUBLINGS, UpConv if self.upsampling == "transposed" else SmoothUpConv
         x = jnp.concatenate([latents, jax.nn.one_hot(emotion, self.classes, dtype=latents.dtype)], axis=-1)
         x = nn.Dense(side * side * self.width, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         x = nn.leaky_relu(BatchNorm(self.dtype, name="norm_0")(x, train), SLOPE)
         x = x.reshape(-1, side, side, self.width)
         for i in range(1, DOUBLINGS + 1):
-            x = UpConv(self.width >> i, self.dtype, name=f"conv_{i}")(x)
+            x = up(self.width >> i, self.dtype, name=f"conv_{i}")(x)
             x = nn.leaky_relu(BatchNorm(self.dtype, name=f"norm_{i}")(x, train), SLOPE)
         x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=xavier_uniform, name="conv_out")(x)
-        return jnp.tanh(x[..., 0].astype(jnp.float32))
+        image = x[..., 0].astype(jnp.float32)
+        return jnp.tanh(smoothed(image) if self.lowpass else image)
+
+
+def smoothed(images: jax.Array) -> jax.Array:
+    """(n, h, w) through [1, 2, 1] / 4 down and across, edges repeated: what alternates from pixel to pixel is gone."""
+    for axis in (1, 2):
+        size = images.shape[axis]
+        wide = jnp.pad(images, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        before, here, after = (jax.lax.slice_in_dim(wide, i, i + size, axis=axis) for i in range(3))
+        images = (before + 2 * here + after) / 4
+    return images
 
 
 class Discriminator(nn.Module):
     """A depth face and the emotion it claims to show, to the logit of it being real.
 
+    In `apply` with the collection `intermediates` mutable, `features` are what the last layer reads.
+
     Attributes:
         width: channels of the first map; doubled by each of three further layers (paper's: 64).
         classes: how many emotions; each is a plane of zeros or ones beside the image.
         dtype: of the computation; parameters and statistics are float32.
+        norm: of all layers but the first and the last; `spectral` is of every kernel.
+        projection: no planes; the logit is w·f + e·f with e the emotion's vector (Miyato and Koyama 2018, equation 6).
+        spread: whether the last map is joined by how much the faces of a batch differ.
+        geometry: further planes of the surface, see `surface_planes`.
+        steepness: of these, downwards and to the right.
     """
 
     width: int
     classes: int
     dtype: Any = jnp.float32
+    norm: Norm = "batch"
+    projection: bool = False
+    spread: bool = False
+    geometry: Kind = "none"
+    steepness: tuple[float, float] = (1.0, 1.0)
 
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
         """(n, h, w) images in [-1, 1] and (n,) int emotion → (n,) float32 logits."""
-        x = convolved(images, emotion, train, width=self.width, classes=self.classes, dtype=self.dtype)
-        x = nn.Dense(1, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
-        return x[:, 0].astype(jnp.float32)
+        planes = surface_planes(images, self.geometry, self.steepness)
+        if not self.projection:
+            planes = with_label_planes(planes, emotion, self.classes)
+        x = descended(planes, train, width=self.width, dtype=self.dtype, norm=self.norm)
+        if self.spread:
+            x = MinibatchSpread(name="spread")(x, train)
+        x = x.reshape(x.shape[0], -1)
+        if not self.is_initializing():
+            self.sow("intermediates", "features", x)
+        if self.norm == "spectral":
+            logits = SpectralDense(self.dtype, name="linear")(x, train)
+        else:
+            logits = nn.Dense(1, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
+        if self.projection:
+            # Drawn as a Dense layer's kernel is: at the start the emotion weighs as much as the face.
+            vectors = nn.Dense(self.classes, False, kernel_init=xavier_uniform, name="emotion")(x)
+            logits += jnp.take_along_axis(vectors, emotion[:, None], axis=1)
+        return logits[:, 0].astype(jnp.float32)
+
+
+class SpectralDense(nn.Module):
+    """A Dense layer to one number whose kernel has a norm of 1: parameters `kernel` (c, 1) and `bias` (1,)."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """(n, c) → (n, 1)."""
+        kernel = self.param("kernel", xavier_uniform, (x.shape[-1], 1))
+        bias = self.param("bias", nn.initializers.zeros, (1,))
+        kernel = SpectralNorm(name="spectral")(kernel, train).astype(self.dtype)
+        return x @ kernel + bias.astype(self.dtype)[None]
+
+
+def with_label_planes(planes: jax.Array, emotion: jax.Array, classes: int) -> jax.Array:
+    """(n, h, w, c) and (n,) int → (n, h, w, c + classes): a plane of ones for the emotion, zeros for the others."""
+    labels = jax.nn.one_hot(emotion, classes, dtype=planes.dtype)[:, None, None, :]
+    return jnp.concatenate([planes, jnp.broadcast_to(labels, (*planes.shape[:-1], classes))], axis=-1)
+
+
+def descended(x: jax.Array, train: bool, *, width: int, dtype: Any, norm: Norm = "batch") -> jax.Array:
+    """The released discriminator's convolutions, as layers of the module in whose compact method it is called.
+
+    Args:
+        x: (n, h, w, planes).
+        width, dtype, norm: as of `Discriminator`.
+    Returns:
+        (n, h/16, w/16, 8 * width), of `dtype`.
+    """
+    for i in range(1, DOUBLINGS + 1):
+        x = DownConv(width << (i - 1), dtype, norm == "spectral", name=f"conv_{i}")(x, train)
+        if i > 1 and norm == "batch":
+            x = BatchNorm(dtype, name=f"norm_{i}")(x, train)
+        x = nn.leaky_relu(x, SLOPE)
+    return x
 
 
 def convolved(images: jax.Array, emotion: jax.Array, train: bool, *, width: int, classes: int, dtype: Any) -> jax.Array:
@@ -81,12 +162,5 @@ def convolved(images: jax.Array, emotion: jax.Array, train: bool, *, width: int,
     Returns:
         (n, h/16 * w/16 * 8 * width), of `dtype`.
     """
-    planes = jax.nn.one_hot(emotion, classes, dtype=images.dtype)[:, None, None, :]
-    planes = jnp.broadcast_to(planes, (*images.shape, classes))
-    x = jnp.concatenate([images[..., None], planes], axis=-1)
-    for i in range(1, DOUBLINGS + 1):
-        x = DownConv(width << (i - 1), dtype, name=f"conv_{i}")(x)
-        if i > 1:
-            x = BatchNorm(dtype, name=f"norm_{i}")(x, train)
-        x = nn.leaky_relu(x, SLOPE)
+    x = descended(with_label_planes(images[..., None], emotion, classes), train, width=width, dtype=dtype)
     return x.reshape(x.shape[0], -1)

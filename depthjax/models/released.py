@@ -1,24 +1,24 @@
 """The authors' released PyTorch weights as ours: a reader that executes nothing, and the mapping.
 
 A `.pth` file is a zip: one pickle that describes the tensors, and their bytes; before PyTorch 1.6 it was a row of
-pickles and then the bytes. A pickle is a program and may do anything, so `read_state_dict` runs it with every name
-refused but those few that a state dict of tensors needs.
+pickles and then the bytes. A pickle is a program and may do anything, so it is read by `plain_pickle`, an interpreter
+that can only build what a state dict of tensors needs.
 """
 
 from __future__ import annotations
 
-import collections
-import io
 import math
-import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
 from depthjax.errors import UserError
+from depthjax.files import refuse_hostile
+from depthjax.models.plain_pickle import Name, Refused, read_pickle
 
 Variables = dict[str, Any]
 Tensors = dict[str, np.ndarray]
@@ -30,13 +30,10 @@ _STORAGES = {
     "LongStorage": np.int64,
     "IntStorage": np.int32,
 }
-
-
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle of the older format
+_SHARED = 4  # tensors may share a storage, and then take this many times the file's size in memory
 
-
-class _Storage(NamedTuple):
-    dtype: Any
+_Storage = tuple[str, np.dtype, int]  # key, type and length
 
 
 def read_state_dict(path: Path) -> Tensors:
@@ -45,15 +42,18 @@ def read_state_dict(path: Path) -> Tensors:
     Raises:
         UserError: no such file, or anything in it but named tensors.
     """
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is not a file: give the path of a .pth")
     try:
         if not zipfile.is_zipfile(path):
             return _named(_read_legacy(path), path)
         with zipfile.ZipFile(path) as archive:
+            refuse_hostile(archive)
             return _tensors(archive, path)
     except (UserError, FileNotFoundError) as error:
         raise UserError(f"{path} is missing" if isinstance(error, OSError) else str(error)) from None
-    except Exception as error:  # a hostile or damaged file makes zipfile and pickle raise almost anything
-        reason = " ".join(str(error).split())
+    except Exception as error:  # a hostile or damaged file makes zipfile and the interpreter raise almost anything
+        reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} is not a PyTorch state dict of plain tensors ({reason})") from None
 
 
@@ -61,8 +61,16 @@ def _tensors(archive: zipfile.ZipFile, path: Path) -> Tensors:
     names = [name for name in archive.namelist() if name.endswith("data.pkl")]
     if len(names) != 1:
         raise UserError(f"{path} is not a PyTorch state dict: it holds {len(names)} files named data.pkl, not one")
-    folder = names[0].removesuffix("data.pkl")
-    return _named(_Reader(archive, folder).load(), path)
+    folder, stored = names[0].removesuffix("data.pkl"), dict[str, np.ndarray]()
+
+    def storage(pid: Any) -> np.ndarray:
+        key, dtype, count = _storage(pid)
+        if key not in stored:
+            stored[key] = np.frombuffer(archive.read(f"{folder}data/{key}"), dtype, count=count)
+        return stored[key]
+
+    with archive.open(names[0]) as program:
+        return _named(_read(program, storage, _Tensors(path)), path)
 
 
 def _named(tensors: Any, path: Path) -> Tensors:
@@ -71,105 +79,75 @@ def _named(tensors: Any, path: Path) -> Tensors:
     raise UserError(f"{path} holds more than named tensors: save the network's state_dict() alone")
 
 
-class _Restricted(pickle.Unpickler):
-    """An unpickler that knows a few names and no others."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The few names that a state dict needs; anything else is refused before it can be called."""
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
-        if module == "torch" and name in _STORAGES:
-            return _Storage(_STORAGES[name])
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no state dict needs: refused")
+def _read(file: IO[bytes], storage: Callable[[Any], Any], tensor: Callable[..., Any]) -> Any:
+    return read_pickle(file, storages=frozenset(_STORAGES), storage=storage, tensor=tensor)
 
 
-def _storage(pid: Any) -> tuple[str, np.dtype, int]:
+def _storage(pid: Any) -> _Storage:
     """Key, type and length of the storage that a persistent id names."""
     kind, storage, key, _, count = pid[:5]
-    if kind != "storage" or not isinstance(storage, _Storage) or not str(key).isdecimal() or count < 0:
-        raise pickle.UnpicklingError(f"it refers to a {kind}, which no state dict needs: refused")
-    return str(key), np.dtype(storage.dtype), int(count)
-
-
-class _Reader(_Restricted):
-    """Of the zip format."""
-
-    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
-        super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
-        self.archive, self.folder = archive, folder
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        """The bytes of a storage, as a flat array."""
-        key, dtype, count = _storage(pid)
-        return np.frombuffer(self.archive.read(f"{self.folder}data/{key}"), dtype, count=count)
-
-
-class _LegacyShapes(_Restricted):
-    """Of the older format, a first time: which storages there are; their bytes come after the pickle."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
-        self.storages: dict[str, tuple[np.dtype, int]] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        """As ever, but tensors are not made: they would be views of nothing."""
-        found = super().find_class(module, name)
-        return (lambda *_: None) if found is _rebuild_tensor else found
-
-    def persistent_load(self, pid: Any) -> None:
-        """Only note it."""
-        key, dtype, count = _storage(pid)
-        self.storages[key] = (dtype, count)
-
-
-class _LegacyReader(_Restricted):
-    """Of the older format, a second time, when the storages are known."""
-
-    def __init__(self, file: IO[bytes], storages: Tensors) -> None:
-        super().__init__(file)
-        self.storages = storages
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        """The storage, as a flat array."""
-        return self.storages[_storage(pid)[0]]
+    plain = type(kind) is str and type(storage) is Name and type(key) is str and type(count) is int
+    if not plain or kind != "storage" or not key.isdecimal() or count < 0:
+        raise Refused("it refers to what is no storage: refused")
+    return key, np.dtype(_STORAGES[storage.removeprefix("torch.")]), count
 
 
 def _read_legacy(path: Path) -> Any:
     """What it is, a version, facts about the machine, the object, the storages' keys: a pickle each; then the bytes."""
+    plain = partial(_read, storage=_nothing, tensor=_nothing)
     with path.open("rb") as file:
-        if _Restricted(file).load() != _LEGACY_MAGIC:
-            raise pickle.UnpicklingError("it begins neither as a zip nor as the older format")
+        if plain(file) != _LEGACY_MAGIC:
+            raise Refused("it begins neither as a zip nor as the older format")
         for _ in range(2):
-            _Restricted(file).load()
-        begin = file.tell()
-        shapes = _LegacyShapes(file)
-        shapes.load()
-        keys = [str(key) for key in _Restricted(file).load()]
-        storages = {key: _legacy_storage(file, *shapes.storages[key]) for key in keys}
+            plain(file)
+        begin, shapes = file.tell(), dict[str, _Storage]()
+
+        def noted(pid: Any) -> None:
+            shapes[_storage(pid)[0]] = _storage(pid)
+
+        _read(file, noted, lambda *_: None)  # a first time, for the storages: their bytes come after it
+        storages = {key: _legacy_storage(file, *shapes[key][1:]) for key in map(_text, plain(file))}
         file.seek(begin)
-        return _LegacyReader(file, storages).load()
+        return _read(file, lambda pid: storages[_storage(pid)[0]], _Tensors(path))
+
+
+def _nothing(*_: Any) -> Any:
+    raise Refused("there is a tensor where none belongs: refused")
+
+
+def _text(key: Any) -> str:
+    if type(key) is not str:
+        raise Refused("the key of a storage is no text: refused")
+    return key
 
 
 def _legacy_storage(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
     stated = int.from_bytes(file.read(8), "little")
-    content = file.read(count * dtype.itemsize)
+    content = file.read(count * dtype.itemsize) if stated == count else b""
     if stated != count or len(content) < count * dtype.itemsize:
-        raise pickle.UnpicklingError("it ends within a storage, or states two lengths for one")
+        raise Refused("it ends within a storage, or states two lengths for one")
     return np.frombuffer(content, dtype)
 
 
-def _rebuild_tensor(
-    storage: np.ndarray, offset: int, shape: Sequence[int], stride: Sequence[int], *_: Any
-) -> np.ndarray:
-    """What torch calls to make a tensor, on numpy; a view that leaves its storage is refused."""
-    last = offset + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
-    inside = offset >= 0 and min((*shape, *stride, 0)) >= 0 and last < storage.size
-    if not inside or math.prod(shape) > storage.size:
-        raise pickle.UnpicklingError("a tensor reaches beyond its storage: refused")
-    strides = [s * storage.itemsize for s in stride]
-    return np.lib.stride_tricks.as_strided(storage[offset:], tuple(shape), strides).copy()
+class _Tensors:
+    """What torch calls to make a tensor, on numpy; no file makes more of them than it has bytes for."""
+
+    def __init__(self, path: Path) -> None:
+        self.left = _SHARED * path.stat().st_size
+
+    def __call__(
+        self, storage: np.ndarray, offset: int, shape: Sequence[int], stride: Sequence[int], *_: Any
+    ) -> np.ndarray:
+        """A copy of a view, which is refused where it leaves its storage."""
+        last = offset + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
+        inside = offset >= 0 and min((*shape, *stride, 0)) >= 0 and last < storage.size
+        if not inside or math.prod(shape) > storage.size:
+            raise Refused("a tensor reaches beyond its storage: refused")
+        self.left -= math.prod(shape) * storage.itemsize
+        if self.left < 0:
+            raise Refused("its tensors share storages until they take many times the file's size: refused")
+        strides = [s * storage.itemsize for s in stride]
+        return np.lib.stride_tricks.as_strided(storage[offset:], tuple(shape), strides).copy()
 
 
 def generator_variables(tensors: Tensors, variables: Variables) -> Variables:

@@ -18,7 +18,7 @@ from depthjax.report.figures import Drawn
 from depthjax.report.numbers import DISTANCE, PERCENT, SCORE, SHARE, Number, Style, find, number_if_any, reason
 from depthjax.report.page import Picture, flat, picture
 from depthjax.report.sections import words
-from depthjax.report.stored import METHOD_NAMES, STAGES, Run, method_name, read_run
+from depthjax.report.stored import STAGES, Run, method_name, read_run
 from depthjax.report.verdicts import headline_classifier
 
 # Head, the keys after methods/METHOD, how it is written. "CLASSIFIER" stands for the one that the verdicts speak of.
@@ -144,9 +144,8 @@ def _rows(runs: dict[str, Run]) -> list[Row]:
     columns = [
         _column([_number(runs[name], method, keys, style) for name, method in places]) for _, keys, style in MEASURES
     ]
-    colours = _colours(runs)
     return [
-        Row(name, method_name(method), colours[method], cells)
+        Row(name, method_name(method), method_colour(method), cells)
         for (name, method), cells in zip(places, zip(*columns, strict=True), strict=True)
     ]
 
@@ -174,13 +173,6 @@ def _column(found: Sequence[tuple[Number | None, str]]) -> tuple[Cell, ...]:
             low, high = x.interval or (x.value, x.value)
             cells += [Cell(x, place(low), place(x.value), place(high), "")]
     return tuple(cells)
-
-
-def _colours(runs: dict[str, Run]) -> dict[str, str]:
-    """A colour a method, the same in every run."""
-    there = {method for run in runs.values() for method in _methods(run)}
-    order = [m for m in METHOD_NAMES if m in there] + sorted(there - set(METHOD_NAMES))
-    return {method: method_colour(method) for method in order}
 
 
 def _warnings(runs: dict[str, Run]) -> list[str]:

@@ -23,7 +23,9 @@ from depthjax.data.window import DepthWindow
 from depthjax.report.dataset_alike import DUPLICATE_MM
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
-from depthjax.report.figures import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, STYLE, VERMILION, Drawn, sheet
+from depthjax.report.figure_style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, STYLE, VERMILION
+from depthjax.report.figures import Drawn
+from depthjax.report.figures_sheets import sheet
 
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
 DASHES = ("-", "--", "-.", ":")

@@ -22,22 +22,16 @@ from depthjax import files
 from depthjax.report import figures_faces, figures_scores, figures_sheets, figures_spaces
 from depthjax.report.figure_style import (
     BLUE,
-    GREEN,
     GREY,
     INK,
-    ORANGE,
-    PURPLE,
-    SKY,
     STYLE,
     VERMILION,
     plain,
     wrapped,
 )
-from depthjax.report.figures_sheets import COLUMNS, face_figure_name, sheet
+from depthjax.report.figures_sheets import face_figure_name
 from depthjax.report.stored import Run
 
-__all__ = ["BLUE", "COLUMNS", "GREEN", "GREY", "INK", "ORANGE", "PURPLE", "SKY", "STYLE", "VERMILION",
-           "Drawn", "draw_figures", "face_figure_name", "sheet"]  # fmt: skip
 DPI = 180  # of a chart; a sheet of faces has as many pixels as its faces
 
 

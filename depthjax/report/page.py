@@ -11,7 +11,8 @@ from typing import Any
 
 from depthjax import files
 from depthjax.report import html, tables
-from depthjax.report.figures import COLUMNS, Drawn, draw_figures, face_figure_name
+from depthjax.report.figures import Drawn, draw_figures
+from depthjax.report.figures_sheets import COLUMNS, face_figure_name
 from depthjax.report.gallery import gallery
 from depthjax.report.numbers import Number, lookup
 from depthjax.report.sections import FACE_FIGURES, SECTIONS, words

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from depthjax import files
+from depthjax import files, stages
 from depthjax.data.squares import read_squares
 from depthjax.errors import UserError
 
@@ -73,23 +72,39 @@ def read_run(workdir: Path) -> Run:
     Raises:
         UserError: config.json is missing, or any file that is there is damaged.
     """
+    for stage in stages.STAGES:
+        if bad := stages.damaged(stage, workdir, partly=True):
+            raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _object(workdir / "config.json")
-    for section, key in (("data", "emotions"), ("data", "near_mm"), ("data", "far_mm"), ("data", "resolution")):
-        if key not in config.get(section, {}):
-            raise UserError(f"{workdir / 'config.json'} has no '{section}.{key}': delete it and run --stages=prepare")
+    _refuse_unfit(config, workdir / "config.json")
     return Run(
         config=config,
         environment=_optional(workdir / "environment.json"),
         minutes=_minutes(workdir / "stages"),
         metrics=_metrics(workdir / "metrics.jsonl"),
         train=read_squares(workdir / "real" / "train") if (workdir / "real" / "train").exists() else None,
-        samples=_samples(workdir / "samples", config.get("sample", {}).get("methods", [])),
+        samples=_samples(workdir / "samples", _methods(config)),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
         evaluation=_optional(workdir / "evaluation.json"),
         embedding=_embedding(workdir / "evaluation" / "embedding.npz", len(config["data"]["emotions"])),
         nearest=_nearest(workdir / "evaluation" / "nearest.npz"),
         interpolation=_interpolation(workdir / "samples" / "cdcgan_kd" / "interpolation.npz"),
     )
+
+
+def _refuse_unfit(config: dict[str, Any], path: Path) -> None:
+    data = config.get("data")
+    for key in ("emotions", "near_mm", "far_mm", "resolution"):
+        value = data.get(key) if isinstance(data, dict) else None
+        text = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        if not (text if key == "emotions" else isinstance(value, int | float)):
+            raise UserError(f"{path} has no 'data.{key}': delete it and run --stages=prepare")
+
+
+def _methods(config: dict[str, Any]) -> list[str]:
+    section = config.get("sample")
+    methods = section.get("methods") if isinstance(section, dict) else None
+    return methods if isinstance(methods, list) else []
 
 
 def method_name(method: str) -> str:
@@ -123,10 +138,10 @@ def _metrics(path: Path) -> dict[str, np.ndarray] | None:
     columns: dict[str, list[float]] = {name: [] for name in METRICS}
     for line, text in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            row = json.loads(text)
+            row = files.parse_json(text)
             for name in METRICS:
                 columns[name].append(float(row[name]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise UserError(
                 f"{path}, line {line}: not a row of training metrics: remove the line or run --stages=train again"
             ) from None

@@ -82,7 +82,7 @@ def csv_text(table: Table) -> str:
         fields = []
         for position, cell in enumerate(row):
             words = position < table.text_columns
-            fields += [_words(cell)] if words else _plain(cell, spread=spread[position])
+            fields += [_inert(_words(cell))] if words else _plain(cell, spread=spread[position])
         writer.writerow(fields)
     return out.getvalue()
 
@@ -96,6 +96,11 @@ def _column_name(head: str) -> str:
 def _words(cell: Cell) -> str:
     text = cell.text if isinstance(cell, Number) else cell
     return " ".join(text.translate(_ARROWS).replace("\u00a0", " ").replace("\u202f", " ").split())
+
+
+def _inert(text: str) -> str:
+    """A name that a spreadsheet would take for a formula begins with an apostrophe, which it does not show."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and len(text) > 1 else text
 
 
 def _plain(cell: Cell, *, spread: bool) -> list[str]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from depthjax.report.table import CLASSIFIER_NAMES, DISTANCE_NAMES, Cell, Table, classifiers_of
+from depthjax.report.table import Table
 from depthjax.report.table_1 import table_1, table_1_published
 from depthjax.report.table_2 import table_2, table_2_published
 from depthjax.report.table_3 import table_3
 from depthjax.report.table_4 import table_4
-from depthjax.report.table_files import write_tables
-
-__all__ = ["CLASSIFIER_NAMES", "DISTANCE_NAMES", "Cell", "Table", "all_tables", "classifiers_of", "write_tables"]
 
 
 def all_tables(evaluation: dict[str, Any], classes: int) -> dict[str, Table]:

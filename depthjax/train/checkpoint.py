@@ -9,8 +9,6 @@ One step is one folder, `checkpoints/STEP/`:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -27,7 +25,7 @@ import orbax.checkpoint as ocp
 
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
-from depthjax.files import read_json, write_json
+from depthjax.files import file_digest, read_json, read_sealed, write_json, write_sealed
 from depthjax.train.state import Pair, TrainState
 
 Say = Callable[[str], None]
@@ -66,7 +64,7 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
         with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
             writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
         write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
-        write_json(temporary / "manifest.json", {name: _sha256(temporary / name) for name in _files(temporary)})
+        write_sealed(temporary / "manifest.json", {name: file_digest(temporary / name) for name in _files(temporary)})
     if final.exists():  # a damaged one that resume passed over: this is the same step done again
         shutil.rmtree(final)
     temporary.replace(final)
@@ -102,53 +100,57 @@ def restore_latest(
     Returns:
         The state, or None where there is no checkpoint at all.
     Raises:
-        UserError: it belongs to another training (the field is named), or every checkpoint is damaged.
+        UserError: it belongs to another training (the field is named), every checkpoint is damaged, or, with
+            `checkpoint.strict`, the newest is.
     """
     if not _steps(checkpoints):
         return None
-    found = _latest_good(checkpoints, ("",), say)
-    meta = read_json(found.folder / "meta.json")
+    found = _latest_good(checkpoints, ("",), say, strict=config.checkpoint.strict)
+    meta = _read_meta(found.folder)
     refuse_other_training(meta, config, fingerprint, found.folder)
     tree = _read(found.folder, state._asdict())
+    _refuse_other_shapes(tree, state._asdict(), found.folder)
     return TrainState(**jax.tree.map(jnp.array, tree))
 
 
 def restore_generator(
-    checkpoints: Path, *, config: Config | None = None, say: Say | None = None
+    checkpoints: Path, *, config: Config | None = None, strict: bool = False, say: Say | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The teacher generator alone: no discriminator and no optimiser is read, or even checked.
 
     Args:
         checkpoints: the run's folder of checkpoints.
         config: if given, refuse a checkpoint whose networks differ from it.
+        strict: refuse a damaged checkpoint, and do not take the one before: what a finished training is judged by.
         say: as in `restore_latest`.
     Returns:
         linen variables `{"params": ..., "batch_stats": ...}`, and meta: `step`, `fingerprint`, `config` (nested dict).
     Raises:
         UserError: no checkpoint, only damaged ones, or other networks.
     """
-    variables, meta = _restore_teachers(checkpoints, ("generator",), config, say)
+    variables, meta = _restore_teachers(checkpoints, ("generator",), config, say, strict=strict)
     return variables["generator"], meta
 
 
 def restore_teachers(
-    checkpoints: Path, *, config: Config | None = None, say: Say | None = None
+    checkpoints: Path, *, config: Config | None = None, strict: bool = False, say: Say | None = None
 ) -> tuple[Pair, dict[str, Any]]:
     """Both teachers, without students and optimisers: a Pair of linen variables, and meta as in `restore_generator`."""
-    variables, meta = _restore_teachers(checkpoints, Pair._fields, config, say)
+    variables, meta = _restore_teachers(checkpoints, Pair._fields, config, say, strict=strict)
     return Pair(**variables), meta
 
 
 def refuse_other_training(meta: dict[str, Any], config: Config, fingerprint: str, folder: Path) -> None:
     """Raise a UserError naming the first field in which a checkpoint's training differs from this one.
 
-    Data, model and training settings count, except those that only say how long to train and how often to save.
+    Data, model and training settings count, except those that only say how long to train and how often to save. A field
+    that the checkpoint does not know is newer than it, and its default is what was done before.
     """
-    ours = to_dict(config)
+    ours, defaults = to_dict(config), to_dict(Config())
     refuse_other_networks(meta, config, folder)
     for section in ("data", "train"):
         for name, value in ours[section].items():
-            saved = meta["config"][section].get(name)
+            saved = meta["config"][section].get(name, defaults[section][name])
             if saved != value and (section, name) not in {("train", free) for free in FREE_FIELDS}:
                 raise _other(folder, f"{section}.{name}", saved, value)
     if meta["fingerprint"] != fingerprint:
@@ -156,22 +158,24 @@ def refuse_other_training(meta: dict[str, Any], config: Config, fingerprint: str
 
 
 def refuse_other_settings(checkpoints: Path, config: Config) -> None:
-    """Raise a UserError if the newest checkpoint comes from other settings; nothing is read but its meta.
+    """Raise a UserError if the newest good checkpoint comes from other settings; nothing is read but its meta.
 
     What `restore_latest` would refuse later, said before the stages ahead of training overwrite anything.
     """
-    for folder in _steps(checkpoints)[:1]:
-        meta = read_json(folder / "meta.json")
+    whole = (folder for folder in _steps(checkpoints) if _check(folder, ())[1] is None)
+    for folder in list(whole)[:1]:
+        meta = _read_meta(folder)
         refuse_other_training(meta, config, meta["fingerprint"], folder)
 
 
 def refuse_other_networks(meta: dict[str, Any], config: Config, folder: Path) -> None:
     """Raise a UserError naming the first field that makes a checkpoint's networks differ from the config's."""
-    ours, saved = to_dict(config), meta["config"]
+    ours, saved, defaults = to_dict(config), meta["config"], to_dict(Config())
     fields = [("data", "resolution"), ("data", "emotions"), *(("model", name) for name in ours["model"])]
     for section, name in fields:
-        if saved[section].get(name) != ours[section][name]:
-            raise _other(folder, f"{section}.{name}", saved[section].get(name), ours[section][name])
+        there = saved[section].get(name, defaults[section][name])
+        if there != ours[section][name]:
+            raise _other(folder, f"{section}.{name}", there, ours[section][name])
 
 
 def _other(folder: Path, field: str, saved: Any, wanted: Any) -> UserError:
@@ -182,11 +186,11 @@ def _other(folder: Path, field: str, saved: Any, wanted: Any) -> UserError:
 
 
 def _restore_teachers(
-    checkpoints: Path, nets: tuple[str, ...], config: Config | None, say: Say | None
+    checkpoints: Path, nets: tuple[str, ...], config: Config | None, say: Say | None, *, strict: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     wanted = tuple(f"state/{kind}.{net}." for kind in ("teacher_params", "teacher_batch_stats") for net in nets)
-    found = _latest_good(checkpoints, wanted, say)
-    meta = read_json(found.folder / "meta.json")
+    found = _latest_good(checkpoints, wanted, say, strict=strict)
+    meta = _read_meta(found.folder)
     if config is not None:
         refuse_other_networks(meta, config, found.folder)
     leaves = {name.split("/")[1] for name in found.manifest if name.startswith(wanted)}
@@ -194,10 +198,29 @@ def _restore_teachers(
     return {
         net: {
             "params": jax.tree.map(jnp.array, tree["teacher_params"][net]),
-            "batch_stats": jax.tree.map(jnp.array, tree["teacher_batch_stats"][net]),
+            # A network without batch statistics has stored none.
+            "batch_stats": jax.tree.map(jnp.array, tree.get("teacher_batch_stats", {}).get(net, {})),
         }
         for net in nets
     }, meta
+
+
+def _read_meta(folder: Path) -> dict[str, Any]:
+    meta = read_json(folder / "meta.json")
+    config = meta.get("config") if isinstance(meta, dict) else None
+    sections = [config.get(name) for name in ("data", "model", "train")] if isinstance(config, dict) else [None]
+    if not all(isinstance(section, dict) for section in sections) or not isinstance(meta.get("fingerprint"), str):
+        raise UserError(f"{folder / 'meta.json'} does not say what was trained: delete {folder} and train again")
+    return meta
+
+
+def _refuse_other_shapes(tree: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    """A folder that is whole, and says that it is of this training, may still not be."""
+    pairs = zip(jax.tree.leaves_with_path(tree), jax.tree.leaves(wanted), strict=True)
+    for (path, found), leaf in pairs:
+        if (found.shape, found.dtype) != (leaf.shape, leaf.dtype):
+            name = jax.tree_util.keystr(path, simple=True, separator=".")
+            raise _other(folder, name, f"{found.dtype}{found.shape}", f"{leaf.dtype}{leaf.shape}")
 
 
 def _nested(leaves: set[str]) -> dict[str, Any]:
@@ -235,8 +258,11 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None) -> Checkpoint:
-    """The newest checkpoint whose files are what its manifest says; arrays not in `wanted` are not looked at."""
+def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None, *, strict: bool) -> Checkpoint:
+    """The newest checkpoint whose files are what its manifest says; arrays not in `wanted` are not looked at.
+
+    With `strict` the newest must be.
+    """
     say = say or (lambda line: print(line, file=sys.stderr))
     steps = _steps(checkpoints)
     if not steps:
@@ -245,6 +271,11 @@ def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None) ->
         manifest, bad = _check(folder, wanted)
         if bad is None:
             return Checkpoint(folder, manifest)
+        if strict:
+            raise UserError(
+                f"{folder / bad} is damaged: delete {folder} and run the stage that trains: it goes on from the "
+                "checkpoint before, or from the start where there is none"
+            )
         say(f"{folder / bad} is damaged: passing over checkpoint {folder.name}")
     raise UserError(f"every checkpoint in {checkpoints} is damaged: delete that folder and train again")
 
@@ -252,11 +283,13 @@ def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None) ->
 def _check(folder: Path, wanted: tuple[str, ...]) -> tuple[dict[str, str], str | None]:
     """The manifest, and the first file at fault (None: all good)."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-        names = [n for n in manifest if n.startswith(wanted) or not _is_array(n)]
-    except (OSError, ValueError, AttributeError, TypeError):
+        manifest = read_sealed(folder / "manifest.json")
+    except (OSError, UserError):
         return {}, "manifest.json"
-    bad = (n for n in names if not (folder / n).is_file() or _sha256(folder / n) != manifest[n])
+    names = [n for n in manifest if n.startswith(wanted) or not _is_array(n)]
+    if "meta.json" not in names:
+        return {}, "manifest.json"
+    bad = (n for n in names if not (folder / n).is_file() or file_digest(folder / n) != manifest[n])
     return manifest, next(bad, None)
 
 
@@ -273,8 +306,3 @@ def _steps(checkpoints: Path) -> list[Path]:
 
 def _files(folder: Path) -> Iterator[str]:
     return (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

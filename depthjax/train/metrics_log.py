@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from depthjax.errors import UserError
-from depthjax.files import write_text
+from depthjax.files import parse_json, write_text
 
 Row = dict[str, Any]
 
@@ -17,7 +17,7 @@ def read_metrics(path: Path) -> list[Row]:
     """Every row, oldest first (none if the file is absent), or a UserError that names file and line."""
     if not path.exists():
         return []
-    lines = path.read_text().splitlines()
+    lines = _text(path).splitlines()
     rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
     return [row for row in rows if row is not None]
 
@@ -29,7 +29,7 @@ def truncate_metrics(path: Path, step: int) -> list[Row]:
     """
     if not path.exists():
         return []
-    text = path.read_text()
+    text = _text(path)
     whole = text[: text.rfind("\n") + 1]
     parsed = [_parse(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
     rows = [row for row in parsed if row is not None and row["step"] <= step]
@@ -44,6 +44,11 @@ def append_metrics(path: Path, rows: Sequence[Row]) -> None:
         file.write("".join(_line(row) for row in rows))
 
 
+def _text(path: Path) -> str:
+    """Bytes that are no UTF-8 make their line no row."""
+    return path.read_text("utf-8", errors="replace")
+
+
 def _line(row: Row) -> str:
     return json.dumps(row, allow_nan=False) + "\n"
 
@@ -52,7 +57,7 @@ def _parse(path: Path, number: int, line: str) -> Row | None:
     if not line.strip():
         return None
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         return {**row, "step": int(row["step"])}
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path}, line {number}: not a row of metrics; delete the line and run again") from None

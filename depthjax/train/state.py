@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from depthjax.config import Config
+from depthjax.data.crop import pixel_pitch
 from depthjax.models.dcgan import Discriminator, Generator
 
 
@@ -41,10 +42,22 @@ class TrainState(NamedTuple):
 
 def networks(config: Config) -> Pair:
     """The linen generator and discriminator of a config; neither holds any weights."""
-    classes, dtype = len(config.data.emotions), jnp.dtype(config.model.dtype)
+    model, classes, dtype = config.model, len(config.data.emotions), jnp.dtype(config.model.dtype)
+    half, pitch = (config.data.far_mm - config.data.near_mm) / 2, pixel_pitch(config.data)
     return Pair(
-        Generator(config.data.resolution, config.model.generator_width, classes, dtype),
-        Discriminator(config.model.discriminator_width, classes, dtype),
+        Generator(
+            config.data.resolution, model.generator_width, classes, dtype, model.upsampling, model.output_lowpass
+        ),
+        Discriminator(
+            model.discriminator_width,
+            classes,
+            dtype,
+            norm=model.discriminator_norm,
+            projection=model.projection,
+            spread=model.minibatch_std,
+            geometry=model.geometry,
+            steepness=(half / pitch[0], half / pitch[1]),
+        ),
     )
 
 
@@ -65,7 +78,9 @@ def init_state(key: jax.Array, config: Config) -> TrainState:
     generator = nets.generator.init(key_g, jnp.zeros((2, config.model.latent_size)), emotion, False)
     discriminator = nets.discriminator.init(key_d, jnp.zeros((2, size, size)), emotion, False)
     params = Pair(generator["params"], discriminator["params"])
-    stats = Pair(generator["batch_stats"], discriminator["batch_stats"])
+    stats = Pair(generator["batch_stats"], discriminator.get("batch_stats", {}))
+    if config.train.lecam:
+        stats.discriminator["anchors"] = {"real": jnp.zeros(()), "fake": jnp.zeros(())}  # running means of the logits
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,

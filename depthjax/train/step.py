@@ -11,18 +11,21 @@ import optax
 
 from depthjax.config import Config
 from depthjax.keys import key_for
-from depthjax.train.losses import (
-    discriminator_distillation,
-    fake_cross_entropy,
-    generator_adversarial,
-    generator_distillation,
-    real_cross_entropy,
-)
+from depthjax.train.augment import make_augment
+from depthjax.train.distil import discriminator_lesson, generator_lesson, observed
+from depthjax.train.losses import adversarial_of_discriminator, adversarial_of_generator, lecam
+from depthjax.train.penalty import penalty_gradient
+from depthjax.train.schedules import distillation_factor, ema_decay, rate_factor
+from depthjax.train.sensor import make_sensor
 from depthjax.train.state import Pair, TrainState, networks, optimizers
 
 Metrics = dict[str, jax.Array]
 
 METRICS = ("g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
+
+# What is drawn at random of a step's key beside latents and mirror: split() has taken the first numbers of fold_in().
+SENSOR, G_FAKE, G_REAL, G_LESSON, D_REAL, D_FAKE, D_LESSON = 16, 17, 18, 19, 21, 22, 23
+ANCHOR_DECAY = 0.99  # of the running means of the logits that LeCam compares with
 
 
 class Batch(NamedTuple):
@@ -42,51 +45,98 @@ def make_update(config: Config) -> Update:
     after its own network (paper: equations 1 and 4 to 6; order and weights as in the released scripts). The fakes
     claim the emotions of the real batch, so both halves of a batch show the same mix of classes.
     """
-    train, nets, optimizer = config.train, networks(config), optimizers(config)
-
-    def generator_loss(params: Any, state: TrainState, latents: jax.Array, emotion: jax.Array) -> tuple[jax.Array, Any]:
-        stats, teacher = state.batch_stats, teacher_variables(state).generator
-        fakes, g_stats = forward(nets.generator, params, stats.generator, latents, emotion)
-        # A discriminator in training mode counts these fakes in its running statistics: in PyTorch, so here too.
-        logits, d_stats = forward(nets.discriminator, state.params.discriminator, stats.discriminator, fakes, emotion)
-        targets = nets.generator.apply(teacher, latents, emotion, False)
-        adversarial = generator_adversarial(logits).mean()
-        distillation = generator_distillation(fakes, targets, train.generator_kd_norm).mean()
-        loss = adversarial + train.generator_kd_weight * distillation
-        return loss, (fakes, Pair(g_stats, d_stats), {"g_loss": loss, "g_adv": adversarial, "g_kd": distillation})
-
-    def discriminator_loss(
-        params: Any, state: TrainState, stats: Any, batch: Batch, fakes: jax.Array
-    ) -> tuple[jax.Array, Any]:
-        net, teacher = nets.discriminator, teacher_variables(state).discriminator
-        on_real, stats = forward(net, params, stats, batch.images, batch.emotion)
-        on_fake, stats = forward(net, params, stats, fakes, batch.emotion)
-        real_kd = discriminator_distillation(on_real, net.apply(teacher, batch.images, batch.emotion, False)).mean()
-        fake_kd = discriminator_distillation(on_fake, net.apply(teacher, fakes, batch.emotion, False)).mean()
-        real, fake = real_cross_entropy(on_real).mean(), fake_cross_entropy(on_fake).mean()
-        distillation = (real_kd + fake_kd) / 2
-        loss = (real + fake) / 2 + train.discriminator_kd_weight * distillation
-        losses = {"d_loss": loss, "d_adv_real": real, "d_adv_fake": fake, "d_kd": distillation}
-        return loss, (stats, losses | accuracies(on_real, on_fake))
+    train, optimizer = config.train, optimizers(config)
+    generator_loss, discriminator_loss = make_generator_loss(config), make_discriminator_loss(config)
 
     def update(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         key_latents, key_mirror = jax.random.split(key)
         batch = mirrored(key_mirror, batch) if train.mirror else batch
         latents = jax.random.normal(key_latents, (len(batch.images), config.model.latent_size))
         g_gradient, (fakes, stats, g_metrics) = jax.grad(generator_loss, has_aux=True)(
-            state.params.generator, state, latents, batch.emotion
+            state.params.generator, state, latents, batch, key
         )
         fakes = jax.lax.stop_gradient(fakes)
-        d_gradient, (d_stats, d_metrics) = jax.grad(discriminator_loss, has_aux=True)(
-            state.params.discriminator, state, stats.discriminator, batch, fakes
+        d_gradient, (shown, d_stats, d_metrics) = jax.grad(discriminator_loss, has_aux=True)(
+            state.params.discriminator, state, stats.discriminator, batch, fakes, key
         )
-        state = descend(optimizer, Pair(g_gradient, d_gradient), state)
+        if train.penalty:
+            shown = jax.tree.map(jax.lax.stop_gradient, shown)
+            value, more = penalty_of(config, state.params.discriminator, d_stats, batch.emotion, shown, state.step)
+            d_gradient = jax.tree.map(jnp.add, d_gradient, more)
+            d_metrics |= {"d_penalty": value}
+        state = descend(optimizer, Pair(g_gradient, d_gradient), state, rate_factor(state.step, train))
+        decay = ema_decay(state.step, train)
         state = state._replace(step=state.step + 1, batch_stats=Pair(stats.generator, d_stats))
-        return advance_teachers(
-            state, train.ema_decay, frozen=train.teacher_batch_stats == "frozen"
-        ), g_metrics | d_metrics
+        return advance_teachers(state, decay, frozen=train.teacher_batch_stats == "frozen"), g_metrics | d_metrics
 
     return update
+
+
+def make_generator_loss(config: Config) -> Callable[..., tuple[jax.Array, Any]]:
+    """`loss(params, state, latents, batch, key)` of the generator.
+
+    With it come the faces as the sensor sees them, both networks' batch statistics, and metrics.
+    """
+    train, nets = config.train, networks(config)
+    sense, augment = make_sensor(config), make_augment(config)
+
+    def generator_loss(
+        params: Any, state: TrainState, latents: jax.Array, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        stats, emotion = state.batch_stats, batch.emotion
+        faces, g_stats = forward(nets.generator, params, stats.generator, latents, emotion)
+        fakes = sense(key, SENSOR, faces)
+        # A discriminator in training mode counts these fakes in its running statistics: in PyTorch, so here too.
+        net, weights = nets.discriminator, state.params.discriminator
+        logits, d_stats = forward(net, weights, stats.discriminator, augment(key, G_FAKE, fakes), emotion)
+        on_real = None
+        if train.loss == "relativistic":
+            on_real, d_stats = forward(net, weights, d_stats, augment(key, G_REAL, batch.images), emotion)
+
+        def view(draw: int, images: jax.Array) -> jax.Array:
+            return augment(key, G_LESSON + draw, sense(key, G_LESSON + draw, images))
+
+        lesson = generator_lesson(nets, teacher_variables(state), faces, latents, emotion, view, train)
+        adversarial = adversarial_of_generator(logits, on_real, train.loss).mean()
+        loss = adversarial + train.generator_kd_weight * distillation_factor(state.step, train) * lesson
+        return loss, (fakes, Pair(g_stats, d_stats), {"g_loss": loss, "g_adv": adversarial, "g_kd": lesson})
+
+    return generator_loss
+
+
+def make_discriminator_loss(config: Config) -> Callable[..., tuple[jax.Array, Any]]:
+    """`loss(params, state, stats, batch, fakes, key)` of the discriminator, without its gradient penalty.
+
+    With it come the real and generated images as they were shown, the batch statistics, and metrics.
+    """
+    train, nets = config.train, networks(config)
+    augment = make_augment(config)
+
+    def discriminator_loss(
+        params: Any, state: TrainState, stats: Any, batch: Batch, fakes: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        emotion, pair = batch.emotion, (batch.images, fakes)
+        shown = (augment(key, D_REAL, batch.images), augment(key, D_FAKE, fakes))
+        on_real, stats = observed(nets.discriminator, params, stats, shown[0], emotion, train)
+        on_fake, stats = observed(nets.discriminator, params, stats, shown[1], emotion, train)
+
+        def view(draw: int, images: jax.Array) -> jax.Array:
+            return augment(key, D_LESSON + draw, images)
+
+        of_lesson = shown if train.kd == "pixel" else (view(0, pair[0]), view(1, pair[1]))
+        lesson = discriminator_lesson(nets, teacher_variables(state), (on_real, on_fake), of_lesson, emotion, train)
+        terms = adversarial_of_discriminator(on_real.logits, on_fake.logits, train.loss)
+        real, fake = (term.mean() for term in terms)
+        loss = (real + fake) / 2 + train.discriminator_kd_weight * distillation_factor(state.step, train) * lesson
+        if train.lecam:
+            anchors = stats["anchors"]
+            loss += train.lecam * lecam(on_real.logits, on_fake.logits, anchors["real"], anchors["fake"]).mean()
+            stats = stats | {"anchors": moved_anchors(anchors, on_real.logits, on_fake.logits)}
+        metrics = {"d_loss": loss, "d_adv_real": real, "d_adv_fake": fake, "d_kd": lesson}
+        against = on_fake.logits if train.loss == "relativistic" else None
+        return loss, (shown, stats, metrics | accuracies(on_real.logits, on_fake.logits, against))
+
+    return discriminator_loss
 
 
 def make_steps(
@@ -113,10 +163,15 @@ def make_steps(
             state, metrics = update(state, batch, key_for(config.train.seed, "train", state.step))
             return state, {name: log[name].at[i].set(value) for name, value in metrics.items()}
 
-        log = {name: jnp.zeros(most) for name in METRICS}
+        log = {name: jnp.zeros(most) for name in metric_names(config)}
         return jax.lax.fori_loop(0, count, body, (state, log))
 
     return steps
+
+
+def metric_names(config: Config) -> tuple[str, ...]:
+    """The metrics of a step: METRICS, and `d_penalty` if there is one (zero at the steps that do without)."""
+    return (*METRICS, "d_penalty") if config.train.penalty else METRICS
 
 
 def batch_of(config: Config, faces: Batch, step: jax.Array, i: jax.Array, *, streamed: bool) -> Batch:
@@ -145,11 +200,36 @@ def forward(net: Any, params: Any, stats: Any, *inputs: jax.Array) -> tuple[jax.
     """A network in training mode: its output, and its batch statistics with this batch counted in."""
     variables = {"params": params, "batch_stats": stats}
     output, new = net.apply(variables, *inputs, True, mutable=["batch_stats"])
-    return output, new["batch_stats"]
+    return output, new.get("batch_stats", {})
 
 
-def accuracies(on_real: jax.Array, on_fake: jax.Array) -> Metrics:
-    """Shares of real and of generated faces that (n,) logits put on the right side."""
+def penalty_of(
+    config: Config, params: Any, stats: Any, emotion: jax.Array, shown: tuple[jax.Array, jax.Array], step: jax.Array
+) -> tuple[jax.Array, Any]:
+    """R1 + R2 at the images that a discriminator was shown, weighted, and the gradient in its parameters."""
+    net, train = networks(config).discriminator, config.train
+
+    def judge(params: Any, images: jax.Array) -> jax.Array:
+        return forward(net, params, stats, images, emotion)[0]
+
+    return penalty_gradient(judge, params, *shown, step=step, weight=train.penalty, every=train.penalty_every)
+
+
+def moved_anchors(anchors: dict[str, jax.Array], on_real: jax.Array, on_fake: jax.Array) -> dict[str, jax.Array]:
+    """The running means of real and generated faces' logits, these (n,) counted in."""
+    means = {"real": on_real.mean(), "fake": on_fake.mean()}
+    return {name: ANCHOR_DECAY * anchors[name] + (1 - ANCHOR_DECAY) * mean for name, mean in means.items()}
+
+
+def accuracies(on_real: jax.Array, on_fake: jax.Array, against: jax.Array | None = None) -> Metrics:
+    """Shares of real and of generated faces that (n,) logits put on the right side.
+
+    The right side is that of zero; with `against`, the (n,) logits of the paired fakes, both are the share of pairs in
+    which the real face has the higher one.
+    """
+    if against is not None:
+        right = (on_real > against).mean(dtype=jnp.float32)
+        return {"d_acc_real": right, "d_acc_fake": right}
     return {"d_acc_real": (on_real > 0).mean(dtype=jnp.float32), "d_acc_fake": (on_fake < 0).mean(dtype=jnp.float32)}
 
 
@@ -169,17 +249,19 @@ def mirrored(key: jax.Array, batch: Batch) -> Batch:
     return batch._replace(images=jnp.where(flip, batch.images[:, :, ::-1], batch.images))
 
 
-def descend(optimizer: Pair, gradients: Pair, state: TrainState) -> TrainState:
-    """One step of each network's optimiser."""
+def descend(optimizer: Pair, gradients: Pair, state: TrainState, factor: jax.Array | None = None) -> TrainState:
+    """One step of each network's optimiser; both rates are multiplied by `factor`."""
     params, opt_state = [], []
     for adam, gradient, old, weights in zip(optimizer, gradients, state.opt_state, state.params, strict=True):
         change, new = adam.update(gradient, old, weights)
+        if factor is not None:
+            change = jax.tree.map(lambda delta: factor * delta, change)
         params.append(optax.apply_updates(weights, change))
         opt_state.append(new)
     return state._replace(params=Pair(*params), opt_state=Pair(*opt_state))
 
 
-def advance_teachers(state: TrainState, decay: float, *, frozen: bool) -> TrainState:
+def advance_teachers(state: TrainState, decay: float | jax.Array, *, frozen: bool) -> TrainState:
     """Both teachers moved by `1 - decay` towards their students (paper: equation 4).
 
     Batch statistics are averaged as the parameters are; `frozen` repeats the released scripts, whose teachers keep

@@ -42,3 +42,12 @@ def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, m
     assert [plain.train.epochs for plain in asked] == [90]
     assert read_json(folder / "fit.json")["chosen"] == {"steps": 240}  # the checkpoint there was taken up
     assert gan.without_teachers(config, seed=0).train.epochs == 60
+
+
+def test_it_stays_a_plain_dcgan_whatever_ours_becomes(config):
+    modern = replace(
+        config,
+        model=replace(config.model, projection=True, geometry="normals", discriminator_norm="none"),
+        train=replace(config.train, loss="relativistic", penalty=1.0, sensor=True, kd="none"),
+    )
+    assert gan.without_teachers(modern, seed=3) == gan.without_teachers(config, seed=3)

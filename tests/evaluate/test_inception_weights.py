@@ -1,9 +1,7 @@
 """What is taken as Inception weights and what is refused; then what the network gets to see of a face."""
 
 import hashlib
-import importlib.util
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,25 +73,17 @@ def _pin(monkeypatch, path):
     monkeypatch.setattr(inception, "SOURCE_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_a_whole_pth_is_converted_and_read_back(flat, tmp_path, monkeypatch, capsys):
+def test_a_whole_pth_is_converted_and_read_back(load_tool, flat, tmp_path, monkeypatch, capsys):
     theirs = _as_pytorch(flat)
     assert len(theirs) == 566  # as the public file
     source, target = _pth(tmp_path / "net.pth", theirs), tmp_path / "inception.safetensors"
     _pin(monkeypatch, source)
     monkeypatch.setattr("sys.argv", ["tool", str(source), str(target)])
-    assert _tool().main() == 0
+    assert load_tool("convert_inception_weights").main() == 0
     assert f"--config.evaluate.inception={target}" in capsys.readouterr().out
     variables = traverse_util.flatten_dict(inception.load_inception(target), sep="/")
     assert variables.keys() == flat.keys()
     assert all(np.array_equal(np.asarray(variables[name]), flat[name]) for name in flat)
-
-
-def _tool():
-    path = Path(__file__).parents[2] / "tools" / "convert_inception_weights.py"
-    spec = importlib.util.spec_from_file_location("convert_inception_weights", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_pytorchs_names_and_axes_become_ours():

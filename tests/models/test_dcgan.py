@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthjax.models.dcgan import Discriminator, Generator
-from depthjax.models.norm import BatchNorm
+from depthjax.models.dcgan import Discriminator, Generator, smoothed
+from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
 LABELS = jnp.array([0, 1, 2, 0], jnp.int32)
 
@@ -77,3 +77,46 @@ def test_batch_norm_keeps_the_unbiased_variance_and_uses_the_biased_one():
     np.testing.assert_allclose(new["batch_stats"]["var"], 0.9 + 0.1 * x.var(axes, ddof=1), rtol=1e-5)
     still = norm.apply(variables, x, False)
     np.testing.assert_allclose(still, x / np.sqrt(1 + 1e-5), rtol=1e-5)
+
+
+def test_spectral_norm_divides_by_the_largest_singular_value():
+    kernel = np.random.default_rng(0).normal(size=(2, 2, 3, 5)).astype(np.float32)
+    net, expected = SpectralNorm(), np.linalg.svd(kernel.reshape(-1, 5))[1][0]
+    variables = net.init(jax.random.key(0), kernel, True)
+    for _ in range(60):
+        _, variables = net.apply(variables, kernel, True, mutable=["batch_stats"])
+    np.testing.assert_allclose(net.apply(variables, kernel, False), kernel / expected, rtol=1e-4)
+
+
+def test_spread_is_of_the_batch_in_training_and_kept_in_evaluation():
+    x = np.random.default_rng(0).normal(size=(6, 2, 3, 4)).astype(np.float32)
+    net = MinibatchSpread()
+    variables = net.init(jax.random.key(0), x, False)
+    y, new = net.apply(variables, x, True, mutable=["batch_stats"])
+    expected = x.std(0).mean()
+    np.testing.assert_array_equal(y[..., :4], x)
+    np.testing.assert_allclose(y[..., 4], expected, rtol=1e-5)
+    np.testing.assert_allclose(new["batch_stats"]["spread"], 0.9 + 0.1 * expected, rtol=1e-5)
+    np.testing.assert_array_equal(net.apply(variables, x, False)[..., 4], 1)
+    alike, _ = net.apply(variables, np.repeat(x[:1], 6, 0), True, mutable=["batch_stats"])
+    assert alike[..., 4].max() < 1e-3
+
+
+def test_projection_is_a_vector_an_emotion_and_no_planes(filled):
+    net = Discriminator(4, 3, projection=True, norm="none")
+    variables = filled(net, jnp.zeros((2, 16, 16)))
+    assert variables["params"]["conv_1"]["kernel"].shape == (4, 4, 1, 4) and "batch_stats" not in variables
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16)).astype(np.float32)
+    logits, new = net.apply(variables, images, LABELS, False, mutable=["intermediates"])
+    features = new["intermediates"]["features"][0]
+    params = variables["params"]
+    shared = features @ params["linear"]["kernel"][:, 0] + params["linear"]["bias"]
+    own = (features * params["emotion"]["kernel"].T[LABELS]).sum(1)
+    np.testing.assert_allclose(logits, shared + own, rtol=1e-4)
+
+
+def test_lowpass_takes_away_what_alternates_and_nothing_of_a_slope():
+    board = (np.indices((8, 8)).sum(0) % 2).astype(np.float32)[None]
+    assert np.ptp(smoothed(jnp.asarray(board))[:, 1:-1, 1:-1]) < 1e-6
+    slope = np.linspace(-1, 1, 8, dtype=np.float32)[None, None].repeat(8, 1)
+    np.testing.assert_allclose(smoothed(jnp.asarray(slope))[..., 1:-1], slope[..., 1:-1], atol=1e-6)

@@ -1,11 +1,9 @@
 """Released PyTorch weights: the same image from the same weights, and nothing executed on the way."""
 
 import collections
-import importlib.util
 import os
 import pickle
 import zipfile
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -69,12 +67,12 @@ def test_same_logit_from_the_same_weights(tmp_path):
     assert np.std(expected) > 0.05
 
 
-def test_the_tool_writes_a_plain_npz(tmp_path, monkeypatch, capsys):
+def test_the_tool_writes_a_plain_npz(load_tool, tmp_path, monkeypatch, capsys):
     torch = pytest.importorskip("torch")
     from benchmarks import torch_peer
 
     torch.save(torch_peer.Generator(32, 32, 3, 10).state_dict(), tmp_path / "g.pth")
-    tool = _tool()
+    tool = load_tool("convert_released_weights")
     sizes = ["--resolution", "32", "--width", "32", "--latent-size", "10"]
     monkeypatch.setattr("sys.argv", ["tool", f"{tmp_path}/g.pth", f"{tmp_path}/g.npz", "--net", "generator", *sizes])
     assert tool.main() == 0
@@ -83,14 +81,6 @@ def test_the_tool_writes_a_plain_npz(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["tool", f"{tmp_path}/g.pth", f"{tmp_path}/h.npz", "--net", "generator"])
     assert tool.main() == 1
     assert "fc.0.weight" in capsys.readouterr().err and not (tmp_path / "h.npz").exists()
-
-
-def _tool():
-    path = Path(__file__).parents[2] / "tools" / "convert_released_weights.py"
-    spec = importlib.util.spec_from_file_location("convert_released_weights", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _pth(path, program, data=b""):

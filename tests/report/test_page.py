@@ -11,7 +11,9 @@ import matplotlib
 import pytest
 
 from depthjax.errors import UserError
-from depthjax.report.figures import STYLE, Drawn, _render, _wanted, face_figure_name, losses
+from depthjax.report.figure_style import STYLE
+from depthjax.report.figures import Drawn, _render, _wanted, losses
+from depthjax.report.figures_sheets import face_figure_name
 from depthjax.report.numbers import PERCENT, number
 from depthjax.report.page import render_page, write_report
 from depthjax.report.stored import read_run

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import importlib.util
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -217,6 +216,15 @@ def test_markdown_is_inert_and_even(evaluation: dict) -> None:
         assert not re.search(r"(?<!\\)<", text)
 
 
+def test_a_name_is_no_formula_to_a_spreadsheet(evaluation: dict) -> None:
+    hostile = '=HYPERLINK("http://x","y")'
+    evaluation["methods"][hostile] = evaluation["methods"]["kde"]
+    texts = [csv_text(table) for table in all_tables(evaluation, 3).values()]
+    assert any("HYPERLINK" in text for text in texts)
+    cells = [cell for text in texts for row in csv.reader(io.StringIO(text)) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in ("=", "+", "@")]
+
+
 def test_files_are_written_for_every_table(evaluation: dict, tmp_path: Path) -> None:
     tables = all_tables(evaluation, 3)
     paths = write_tables(tables, tmp_path / "tables")
@@ -227,13 +235,8 @@ def test_files_are_written_for_every_table(evaluation: dict, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "readme_results.py"
-    spec = importlib.util.spec_from_file_location("readme_results", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
+    return load_tool("readme_results")
 
 
 def test_readme_holds_both_tables_with_the_papers_beside(

@@ -1,5 +1,6 @@
 """Losses against their equations, written out in float64."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,3 +34,31 @@ def test_generator_distillation_is_a_mean_over_pixels(norm, equation):
 def test_discriminator_distillation_compares_probabilities():
     value = losses.discriminator_distillation(jnp.array(LOGITS), jnp.array(LOGITS[::-1]))
     np.testing.assert_allclose(value, (P - P[::-1]) ** 2, rtol=1e-5, atol=1e-9)
+
+
+def test_relativistic_and_hinge_by_their_equations():
+    fake, real = LOGITS, LOGITS[::-1] + 0.3
+    a, b = losses.adversarial_of_discriminator(jnp.array(real), jnp.array(fake), "relativistic")
+    np.testing.assert_allclose(a, -np.log(1 / (1 + np.exp(fake - real))), rtol=1e-5)
+    np.testing.assert_array_equal(a, b)
+    g = losses.adversarial_of_generator(jnp.array(fake), jnp.array(real), "relativistic")
+    np.testing.assert_allclose(g, -np.log(1 / (1 + np.exp(real - fake))), rtol=1e-5)
+    a, b = losses.adversarial_of_discriminator(jnp.array(real), jnp.array(fake), "hinge")
+    np.testing.assert_allclose(a, np.maximum(0, 1 - real), rtol=1e-5)
+    np.testing.assert_allclose(b, np.maximum(0, 1 + fake), rtol=1e-5)
+    np.testing.assert_allclose(losses.adversarial_of_generator(jnp.array(fake), None, "hinge"), -fake, rtol=1e-6)
+    with pytest.raises(ValueError, match="real faces"):
+        losses.adversarial_of_generator(jnp.array(fake), None, "relativistic")
+
+
+def test_lecam_pulls_each_side_to_the_other_s_mean():
+    value = losses.lecam(jnp.array([1.0, 2.0]), jnp.array([-1.0, 0.0]), jnp.array(0.5), jnp.array(-0.5))
+    np.testing.assert_allclose(value, [1.5**2 + 1.5**2, 2.5**2 + 0.5**2])
+
+
+def test_feature_distance_has_no_unit_and_a_fixed_teacher():
+    a, b = np.random.default_rng(0).normal(size=(2, 3, 7)).astype(np.float32)
+    expected = ((a - b) ** 2).mean(1) / (b**2).mean()
+    np.testing.assert_allclose(losses.feature_distance(a, b), expected, rtol=1e-5)
+    np.testing.assert_allclose(losses.feature_distance(10 * a, 10 * b), expected, rtol=1e-5)
+    assert not jax.grad(lambda t: losses.feature_distance(a, t).sum())(b).any()

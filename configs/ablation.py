@@ -1,0 +1,85 @@
+"""Which ingredients of the recipe help: each taken out of the full one and added to the repaired paper, at equal FLOPs.
+
+Command: python tools/ablation.py --config configs/ablation.py --workdir runs/ablation
+Device:  two CPU cores, about three hours; stopped, it goes on where it was.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from configs import paper, quick
+from depthjax.config import Config, validate
+
+BUDGET = 3e12  # floating-point operations of a training
+SEEDS = {"reference": (0, 1, 2), "minus": (0,), "plus": (0,)}
+COUNT = 320  # faces of each emotion that are judged: as many as a training set has
+
+# Ingredient: what it changes in the sections model and train.
+INGREDIENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "RpGAN with R1 + R2": (
+        {"discriminator_norm": "none"},
+        {"loss": "relativistic", "penalty": 1.0, "penalty_every": 4},
+    ),
+    "augmentation": ({}, {"augment": ("mirror", "shift", "scale", "depth", "turn")}),
+    "sensor": ({}, {"sensor": True}),
+    "normals": ({"geometry": "normals"}, {}),
+    "resized upsampling": ({"upsampling": "resize"}, {}),
+    "projection": ({"projection": True}, {}),
+    "minibatch statistics": ({"minibatch_std": True}, {}),
+    "cosine rates": ({}, {"schedule": "cosine"}),
+    "averaging ramp": ({}, {"ema_decay": 0.995, "ema_ramp": 0.05}),
+    "no distillation": ({}, {"kd": "none"}),
+}
+# Tried only beside the repaired paper: other answers to the same questions.
+OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "hinge, spectral": ({"discriminator_norm": "spectral"}, {"loss": "hinge"}),
+    "LeCam": ({}, {"lecam": 0.1}),
+    "feature distillation": ({}, {"kd": "feature", "kd_anneal": True}),
+    "cutout": ({}, {"augment": ("mirror", "shift", "cutout")}),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of the table: its config, and whether the released filters go over its samples."""
+
+    name: str
+    kind: Literal["reference", "minus", "plus"]
+    config: Config
+    filtered: bool = False
+
+
+def get_config() -> Config:
+    base = quick.get_config()
+    return replace(
+        base,
+        name="ablation",
+        sample=replace(base.sample, methods=("cdcgan_kd",), count=COUNT),
+        evaluate=replace(base.evaluate, feature_size=128),
+    )
+
+
+def get_recipes() -> tuple[Recipe, ...]:
+    """Every row, in the order in which they are run and shown."""
+    repaired = get_config()
+    full = changed(repaired, *INGREDIENTS)
+    released = replace(repaired, train=paper.get_config().train)
+    released = replace(released, train=replace(released.train, batch_size=16, teacher_batch_stats="frozen"))
+    return (
+        Recipe("as released", "reference", released, filtered=True),
+        Recipe("repaired", "reference", repaired),
+        Recipe("ours", "reference", full),
+        *(Recipe(f"ours - {name}", "minus", changed(repaired, *(i for i in INGREDIENTS if i != name)))
+          for name in INGREDIENTS),
+        *(Recipe(f"repaired + {name}", "plus", changed(repaired, name)) for name in (*INGREDIENTS, *OTHERS)),
+    )  # fmt: skip
+
+
+def changed(config: Config, *names: str) -> Config:
+    """The config with these ingredients; `schedule_steps` is set by whoever knows how long the training is."""
+    train = replace(config.train, schedule_steps=1)
+    model = config.model
+    for name in names:
+        of_model, of_train = (INGREDIENTS | OTHERS)[name]
+        model, train = replace(model, **of_model), replace(train, **of_train)
+    return validate(replace(config, model=model, train=train))

@@ -1,0 +1,35 @@
+"""What changes over a training: learning rates, the teachers' weights, their memory. All from the step alone."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from depthjax.config import Train
+
+
+def progress(step: jax.Array, train: Train) -> jax.Array:
+    """() in [0, 1]: the share of `schedule_steps` that is done."""
+    return jnp.minimum(step / train.schedule_steps, 1)
+
+
+def rate_factor(step: jax.Array, train: Train) -> jax.Array | None:
+    """What both learning rates are multiplied by: half a cosine from 1 to 0 (arXiv 1608.03983); None if constant."""
+    if train.schedule == "constant":
+        return None
+    return (1 + jnp.cos(jnp.pi * progress(step, train))) / 2
+
+
+def distillation_factor(step: jax.Array, train: Train) -> jax.Array | float:
+    """What both distillation weights are multiplied by: 1, or falling evenly from 1 to 0 if annealed."""
+    return 1 - progress(step, train) if train.kd_anneal else 1.0
+
+
+def ema_decay(step: jax.Array, train: Train) -> jax.Array | float:
+    """Of the teachers after `step` steps: the half-life is at most `ema_ramp` times the steps done.
+
+    As StyleGAN2's (arXiv 1912.04958, its released code): an early teacher must forget the start.
+    """
+    if train.ema_ramp == 0:
+        return train.ema_decay
+    return jnp.minimum(train.ema_decay, 0.5 ** (1 / (train.ema_ramp * (step + 1))))

@@ -1,0 +1,655 @@
+"""Files, folders and flags made to harm: refused in one line, at once, with nothing executed or written elsewhere.
+
+    python tests/faults/hostile.py [--cases N] [--parts A,B]
+
+Lost: a refusal that is no UserError, or that takes too long. Wrong: what must be refused was taken, or something was
+executed, or written outside the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import io
+import json
+import os
+import pickle
+import re
+import stat
+import string
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "data")]
+
+import numpy as np  # noqa: E402
+from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from PIL import Image  # noqa: E402
+from trees import EMOTIONS, face, png_header, tree  # noqa: E402
+
+from depthjax import files, stages  # noqa: E402
+from depthjax.__main__ import parse  # noqa: E402
+from depthjax.baselines import record  # noqa: E402
+from depthjax.config import Config, Data, override, to_dict  # noqa: E402
+from depthjax.data.checks import check  # noqa: E402
+from depthjax.data.depth_files import Unfit, read_images  # noqa: E402
+from depthjax.errors import UserError  # noqa: E402
+from depthjax.models.released import read_state_dict  # noqa: E402
+from depthjax.report.stored import read_run  # noqa: E402
+from depthjax.safetensors_file import read_safetensors, write_safetensors  # noqa: E402
+from depthjax.train import checkpoint  # noqa: E402
+from depthjax.train.metrics_log import read_metrics, truncate_metrics  # noqa: E402
+
+Row = tuple[str, int, int, int]
+CASES = 10_000
+SLOWEST = 5.0  # seconds of one case: what takes longer hangs
+EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.truncate",
+          "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect"}  # fmt: skip
+
+
+class Watch:
+    """What the process writes or starts outside the folders that it may use, while it is on."""
+
+    def __init__(self) -> None:
+        self.allowed: tuple[str, ...] | None = None
+        self.seen: list[str] = []
+        sys.addaudithook(self._hook)  # there is no way to remove one: this does nothing unless it is on
+
+    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.allowed is None:
+            return
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if not writes and event not in EVENTS:
+            return
+        made = arguments[1] if event in ("os.symlink", "os.link", "os.rename") else arguments[0]
+        place = os.fsdecode(made) if isinstance(made, str | bytes) else str(made)
+        within = f"{Path.cwd() / place}{os.sep}"
+        inside = within.startswith(self.allowed) or "__pycache__" in place or place.isdecimal()
+        if not inside or event not in EVENTS | {"open"}:
+            self.seen.append(f"{event} {place}")
+
+    @contextlib.contextmanager
+    def on(self, *allowed: Path) -> Iterator[None]:
+        """Nothing but `allowed` may be written meanwhile."""
+        self.allowed = tuple(f"{path.resolve()}{os.sep}" for path in allowed)
+        try:
+            yield
+        finally:
+            self.allowed = None
+
+
+WATCH = Watch()
+
+
+class Tally:
+    """How the cases of one reader went."""
+
+    def __init__(self, case: str) -> None:
+        self.case, self.tries, self.taken, self.faults = case, 0, 0, collections.Counter[str]()
+
+    def run(self, read: Callable[[], Any]) -> None:
+        """One case: whatever but a value or a UserError comes out is a fault."""
+        self.tries += 1
+        start = time.monotonic()
+        try:
+            read()
+            self.taken += 1
+        except UserError as error:
+            if "\n" in str(error):
+                self.faults[f"more than a line: {str(error)[:200]!r}"] += 1
+        except Unfit:  # told as a row of the table
+            pass
+        except Exception as error:
+            trace, places = error.__traceback__, []
+            while trace is not None:
+                places.append(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
+                trace = trace.tb_next
+            self.faults[f"{type(error).__name__}: {str(error)[:120]!r} at {' '.join(places[-4:])}"] += 1
+        if time.monotonic() - start > SLOWEST:
+            self.faults[f"took {time.monotonic() - start:.0f} s"] += 1
+
+    def row(self) -> Row:
+        """With the faults on standard error."""
+        outside = list(dict.fromkeys(WATCH.seen))
+        WATCH.seen.clear()
+        for fault, count in [*self.faults.most_common(12), *((f"outside: {place}", 1) for place in outside[:12])]:
+            print(f"{self.case}: {count}x {fault}", file=sys.stderr)
+        return f"{self.case} ({self.taken} taken)", self.tries, sum(self.faults.values()), len(outside)
+
+
+def fuzz(case: str, cases: int, strategy: st.SearchStrategy[Any], read: Callable[[Any, Path], Any]) -> Row:
+    """`read(drawn, folder)` for every drawn case, in a folder that is emptied between them."""
+    tally = Tally(case)
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "work")
+        folder.mkdir()
+
+        @settings(max_examples=cases, deadline=None, database=None, derandomize=True,
+                  suppress_health_check=list(HealthCheck))  # fmt: skip
+        @given(strategy)
+        def one(drawn: Any) -> None:
+            with WATCH.on(folder):
+                tally.run(lambda: read(drawn, folder))
+
+        one()
+    return tally.row()
+
+
+# Bytes: a good file, changed here and there, or no such file at all.
+
+
+@st.composite
+def changed(draw: st.DrawFn, good: list[bytes]) -> bytes:
+    """One of the good files with a few bytes replaced, put in, taken out or doubled."""
+    data = bytearray(draw(st.sampled_from(good)))
+    for _ in range(draw(st.integers(1, 6))):
+        where = draw(st.integers(0, max(0, len(data) - 1)))
+        how = draw(st.sampled_from(("set", "insert", "remove", "cut", "double")))
+        if how == "set" and data:
+            data[where] = draw(st.integers(0, 255))
+        elif how == "insert":
+            data[where:where] = draw(st.binary(min_size=1, max_size=9))
+        elif how == "remove":
+            del data[where : where + draw(st.integers(1, 30))]
+        elif how == "double":
+            data[where:where] = data[where : where + draw(st.integers(1, 200))]
+        elif draw(st.integers(0, 4)) == 0:
+            del data[where:]
+    return bytes(data)
+
+
+def bytes_like(good: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Mostly changed good files."""
+    return st.one_of(changed(good), changed(good), changed(good), st.binary(max_size=300))
+
+
+# The older and the newer format of PyTorch, without PyTorch.
+
+
+class _Tensor:
+    def __init__(self, key: str, count: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> None:
+        self.key, self.count, self.shape, self.stride = key, count, shape, stride
+
+
+class _Global:
+    """What a `_Program` writes as a bare name."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.text = f"c{module}\n{name}\n".encode()
+
+
+def program(tensors: dict[str, _Tensor]) -> bytes:
+    """The pickle of a state dict, instruction by instruction as PyTorch writes it (protocol 2)."""
+    out = [b"\x80\x02", _Global("collections", "OrderedDict").text, b")Rq\x00("]
+    for name, tensor in tensors.items():
+        out += [_text(name), _Global("torch._utils", "_rebuild_tensor_v2").text, b"((", _text("storage")]
+        out += [_Global("torch", "FloatStorage").text, _text(tensor.key), _text("cpu"), _whole(tensor.count), b"tQ"]
+        out += [_whole(0), b"(", *map(_whole, tensor.shape), b"t(", *map(_whole, tensor.stride), b"t"]
+        out += [b"\x89", _Global("collections", "OrderedDict").text, b")RtR"]
+    return b"".join([*out, b"u."])
+
+
+def _text(value: str) -> bytes:
+    return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
+
+
+def _whole(value: int) -> bytes:
+    return b"J" + value.to_bytes(4, "little", signed=True)
+
+
+GOOD = program({"a.weight": _Tensor("0", 6, (3, 2), (1, 3)), "b": _Tensor("1", 4, (2, 2), (2, 1))})
+STORED = {"0": np.arange(6, dtype="<f4").tobytes(), "1": np.ones(4, "<f4").tobytes()}
+
+
+def pth(path: Path, text: bytes, *, storages: dict[str, bytes] = STORED) -> Path:
+    """The newer format."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", text)
+        for key, data in storages.items():
+            archive.writestr(f"archive/data/{key}", data)
+    return path
+
+
+def legacy(text: bytes) -> bytes:
+    """The older format."""
+    facts = [pickle.dumps(v, protocol=2) for v in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    keys = pickle.dumps(list(STORED), protocol=2)
+    storages = [(len(data) // 4).to_bytes(8, "little") + data for data in STORED.values()]
+    return b"".join([*facts, text, keys, *storages])
+
+
+class _Attack:
+    """Unpickled as Python does it, this calls something."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+def attacks(marker: Path) -> dict[str, bytes]:
+    """Pickles that do something when they are read, or never come to an end."""
+    made = str(marker)
+    calls = {
+        "os.mkdir": _Attack(os.mkdir, made),
+        "os.system": _Attack(os.system, f"touch {made}"),
+        "eval": _Attack(eval, f"__import__('os').mkdir({made!r})"),
+        "exec": _Attack(exec, f"import os; os.mkdir({made!r})"),
+        "open": _Attack(open, made, "w"),
+        "getattr": _Attack(getattr, Path(made), "mkdir"),
+        "nested": collections.OrderedDict(weight=_Attack(os.mkdir, made)),
+    }
+    out = {f"{name}, protocol {p}": pickle.dumps(call, protocol=p) for name, call in calls.items() for p in (0, 2, 4)}
+    out["INST"] = f"(S'touch {made}'\nios\nsystem\n.".encode()
+    out["OBJ"] = b"(cos\nmkdir\n" + _text(made) + b"o."
+    out["EXT1"] = b"\x80\x02\x82\x01."
+    tensor = _Global("torch._utils", "_rebuild_tensor_v2").text
+    out["BUILD on a function"] = b"\x80\x02" + tensor + b"}" + _text("__defaults__") + b"K\x01sb."
+    out["a dotted name"] = b"\x80\x04" + _text("torch") + _text("serialization.os.system") + b"\x93."
+    out["a name within a name"] = b"\x80\x02ctorch\nFloatStorage.__init__.__globals__\n."
+    doubled = b"\x80\x02)" + b"2\x86" * 60  # a tuple of tuples of tuples: its hash takes 2^60 steps
+    paired = b"\x80\x02K\x01\x85q\x00" + b"h\x00h\x00\x86q\x00" * 60
+    out["endless hash"] = b"\x80\x02}" + paired[2:] + b"K\x01s."
+    out["endless text"] = b"\x80\x02" + paired[2:] + b"Q."
+    out["DUP"] = doubled + b"."
+    out["marks"] = b"\x80\x02" + b"(" * 200_000 + b"t" * 100_000 + b"."
+    out["claims to be vast"] = b"\x80\x04\x8d" + (2**60).to_bytes(8, "little") + b"x."
+    out["a vast tensor"] = program({"a": _Tensor("0", 6, (2**30, 2**30), (0, 0))})
+    return out
+
+
+def pickle_rows(folder: Path) -> list[Row]:
+    """Every attack in both formats."""
+    marker, wrong, tally = folder / "executed", 0, Tally("malicious .pth, both formats: refused, not executed")
+    for text in attacks(marker).values():
+        for data in (pth(folder / "zip.pth", text).read_bytes(), legacy(text), text):
+            (folder / "a.pth").write_bytes(data)
+            with WATCH.on():
+                tally.run(lambda: read_state_dict(folder / "a.pth"))
+    many = program({str(i): _Tensor("0", 2**18, (2**18,), (1,)) for i in range(1000)})  # a gigabyte of copies
+    pth(folder / "a.pth", many, storages={"0": bytes(2**20)})
+    tally.run(lambda: read_state_dict(folder / "a.pth"))
+    wrong += marker.exists() + tally.taken
+    case, tries, lost, outside = tally.row()
+    return [(re.sub(r" \(.*", "", case), tries, lost, wrong + outside)]
+
+
+def _member(name: str, data: bytes, *, link: bool = False) -> tuple[zipfile.ZipInfo, bytes]:
+    info = zipfile.ZipInfo(name)
+    info.external_attr = ((stat.S_IFLNK if link else stat.S_IFREG) | 0o644) << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info, data
+
+
+def archives(folder: Path) -> dict[str, Path]:
+    """Archives that lead elsewhere, or grow without measure."""
+    array = io.BytesIO()
+    np.save(array, face(1), allow_pickle=False)
+    vast = io.BytesIO()
+    np.lib.format.write_array_header_1_0(vast, {"descr": "|u1", "fortran_order": False, "shape": (40, 2048, 2048)})
+    members = {
+        "parent": _member("../evil.npy", array.getvalue()),
+        "deep parent": _member("a/../../evil.npy", array.getvalue()),
+        "absolute": _member(f"{folder}/evil.npy", array.getvalue()),
+        "drive": _member("C:\\evil.npy", array.getvalue()),
+        "backslash": _member("..\\evil.npy", array.getvalue()),
+        "link": _member("depth.npy", b"/etc/passwd", link=True),
+        "bomb": _member("depth.npy", vast.getvalue() + bytes(40 * 2048 * 2048)),
+    }
+    paths = {}
+    for name, (info, data) in members.items():
+        paths[name] = folder / f"{name}.npz"
+        with zipfile.ZipFile(paths[name], "w") as archive:
+            archive.writestr(info, data)
+            if info.filename != "depth.npy":
+                archive.writestr("depth.npy", array.getvalue())
+    return paths
+
+
+def archive_rows(folder: Path) -> list[Row]:
+    """Each archive as a user's faces, as a file of a run, and as weights."""
+    outer = folder / "archives"
+    outer.mkdir()
+    tally = Tally("archives with ../, absolute names, links, 100:1: refused")
+    for path in archives(outer).values():
+        weights = path.with_suffix(".pth")
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(weights, "w") as target:
+            target.writestr("archive/data.pkl", GOOD)
+            for key, data in STORED.items():
+                target.writestr(f"archive/data/{key}", data)
+            for info in source.infolist():
+                target.writestr(info, source.read(info))
+        with WATCH.on():
+            tally.run(lambda path=path: list(read_images(path)))
+            tally.run(lambda path=path: files.read_arrays(path))
+            tally.run(lambda weights=weights: read_state_dict(weights))
+    taken = tally.taken
+    case, tries, lost, outside = tally.row()
+    return [(re.sub(r" \(.*", "", case), tries, lost, taken + outside)]
+
+
+def bomb_rows(folder: Path) -> list[Row]:
+    """Images that are small files and vast pictures."""
+    outer = folder / "bombs"
+    outer.mkdir()
+    for i, (width, height) in enumerate(((20_000, 20_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1), (4097, 4096))):
+        for bits, colour in ((8, 0), (16, 0), (8, 2), (8, 6)):
+            (outer / f"{i}_{bits}_{colour}.png").write_bytes(png_header(width, height, bits, colour))
+    Image.new("L", (16_000, 16_000)).save(outer / "a.tif", compression="tiff_lzw")
+    for name, shape in (
+        ("a", (2**20, 2**20)),
+        ("b", (2**40, 40, 32)),
+        ("c", (1, 2**31, 2**31)),
+        ("d", (10**9, 20, 20)),
+    ):
+        with (outer / f"{name}.npy").open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "<u2", "fortran_order": False, "shape": shape})
+    tally = Tally("image bombs: refused from the header")
+    for path in sorted(outer.iterdir()):
+        with WATCH.on():
+            tally.run(lambda path=path: list(read_images(path)))
+    taken = tally.taken
+    case, tries, lost, outside = tally.row()
+    return [(re.sub(r" \(.*", "", case), tries, lost, taken + outside)]
+
+
+# The readers, fuzzed.
+
+
+def weight_rows(folder: Path, cases: int) -> list[Row]:
+    """safetensors, both formats of PyTorch, NPZ of a run and of a user."""
+    tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b/c": np.ones(3, np.float16), "d": np.array(1)}
+    write_safetensors(folder / "good.safetensors", tensors, {"version": "1"})
+    files.write_arrays(folder / "good.npz", depth=np.stack([face(1), face(2)]), names=np.array(["a", "bc"]))
+    np.savez(folder / "plain.npz", allow_pickle=False, depth=face(3))
+    arrays = [(folder / name).read_bytes() for name in ("good.npz", "plain.npz")]
+    whole = pth(folder / "good.pth", GOOD).read_bytes()
+
+    def read(name: str, reader: Callable[[Path], Any]) -> Callable[[bytes, Path], Any]:
+        def of(data: bytes, at: Path) -> Any:
+            (at / name).write_bytes(data)
+            return reader(at / name)
+
+        return of
+
+    def of_program(text: bytes, at: Path) -> Any:
+        return read_state_dict(pth(at / "a.pth", text))
+
+    return [
+        fuzz("fuzz: safetensors", cases, bytes_like([(folder / "good.safetensors").read_bytes()]),
+             read("a.safetensors", read_safetensors)),
+        fuzz("fuzz: .pth, the zip", cases, bytes_like([whole]), read("a.pth", read_state_dict)),
+        fuzz("fuzz: .pth, its pickle", cases, bytes_like([GOOD]), of_program),
+        fuzz("fuzz: .pth, the older format", cases, bytes_like([legacy(GOOD)]), read("a.pth", read_state_dict)),
+        fuzz("fuzz: .npz of a run", cases, bytes_like(arrays), read("a.npz", files.read_arrays)),
+        fuzz("fuzz: .npz of a user", cases, bytes_like(arrays), read("a.npz", lambda path: list(read_images(path)))),
+    ]  # fmt: skip
+
+
+def image_bytes(folder: Path) -> dict[str, list[bytes]]:
+    """Good files of each kind that a folder may hold."""
+    grey = (face(1) // 8).astype(np.uint8)
+    Image.fromarray(face(1)).save(folder / "deep.png")
+    Image.fromarray(grey).save(folder / "grey.png")
+    Image.fromarray(face(1)).save(folder / "deep.tif")
+    Image.fromarray(face(1).astype(np.float32)).save(folder / "float.tif")
+    np.save(folder / "one.npy", face(1), allow_pickle=False)
+    np.save(folder / "two.npy", np.stack([face(1), face(2)]), allow_pickle=False)
+    np.savez(folder / "one.npz", allow_pickle=False, depth=face(1))
+    kinds: dict[str, list[bytes]] = collections.defaultdict(list)
+    for path in sorted(folder.glob("*.*")):
+        kinds[path.suffix].append(path.read_bytes())
+    return kinds
+
+
+NAMES = st.text(
+    st.one_of(
+        st.sampled_from(string.ascii_letters + string.digits + "_-. {}*<>&\\'\"=+@$%\n\r\t\x1b\u202e\u2028é\udcff")
+    ),
+    min_size=1,
+    max_size=40,
+).filter(lambda name: name.strip(".") and "\0" not in name)
+
+
+@st.composite
+def folders(draw: st.DrawFn, kinds: dict[str, list[bytes]]) -> dict[str, Any]:
+    """A few files to add to a good folder, and how it is to be read."""
+    added = []
+    for _ in range(draw(st.integers(1, 3))):
+        suffix = draw(st.sampled_from((*kinds, ".PNG", ".txt", "")))
+        name = draw(st.one_of(NAMES, st.from_regex(r"s[0-9]{1,3}_f[0-9]{1,30}", fullmatch=True)))
+        what = draw(st.sampled_from(("bytes", "bytes", "bytes", "good", "folder", "link", "pipe")))
+        data = draw(bytes_like(kinds[suffix.lower()])) if suffix.lower() in kinds else draw(st.binary(max_size=40))
+        if what == "good" and suffix.lower() in kinds:
+            data = draw(st.sampled_from(kinds[suffix.lower()]))
+        target = draw(st.sampled_from(("..", ".", "nowhere", "/", "/dev/zero", "/etc/passwd", "s1_f0.png")))
+        within = draw(st.sampled_from((*EMOTIONS, *EMOTIONS, "other", ".")))
+        added.append((within, f"{name}{suffix}", what, data, target if target != "/" else ".."))
+    pattern = st.text(st.sampled_from("sf_*-/0{}()[]+?\\."), max_size=12)
+    parts = st.lists(st.one_of(st.sampled_from(["{subject}", "{frame}", "*", "**"]), pattern), max_size=6).map("".join)
+    return {
+        "added": added,
+        "pattern": draw(st.one_of(st.just("s{subject}_f{frame}"), st.just(""), parts)),
+        "on_error": draw(st.sampled_from(("fail", "skip"))),
+        "source": draw(st.sampled_from(("folder", "folder", "ikfdb"))),
+        "unit": draw(st.sampled_from(("auto", "mm", "m", "grey"))),
+        "hole": draw(st.sampled_from((None, 0.0, float("nan"), 65535.0))),
+    }
+
+
+def folder_rows(folder: Path, cases: int) -> list[Row]:
+    """A good folder with hostile files among its own."""
+    kinds = image_bytes(folder)
+
+    def read(drawn: dict[str, Any], at: Path) -> Any:
+        root, spool = at / "faces", at / "spool"
+        if not root.exists():
+            tree(root)
+            (root / "other").mkdir()
+        spool.mkdir(exist_ok=True)
+        made = [_add(root, *spec) for spec in drawn["added"]]
+        chosen = {name: drawn[name] for name in ("pattern", "on_error", "source", "unit", "hole")}
+        try:
+            settings = Data(path=str(root), emotions=EMOTIONS, **chosen)
+            said: list[str] = []
+            try:
+                checked = check(settings, root, spool, say=said.append)
+                assert len(list(checked.rows())) == len(checked.faces)
+                checked.labels()
+            finally:
+                assert all("\n" not in line and line.isprintable() for line in said), said
+        finally:
+            for path in (path for path in made if path is not None):
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            for path in spool.iterdir():
+                path.unlink()
+
+    return [fuzz("fuzz: the folder reader", cases, folders(kinds), read)]
+
+
+def _add(root: Path, within: str, name: str, what: str, data: bytes, target: str) -> Path | None:
+    path = root / within / name
+    if path.exists() or path.is_symlink():
+        return None
+    if what == "folder":
+        path.mkdir()
+    elif what == "link":
+        path.symlink_to(target)
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(data)
+    return path
+
+
+def _fields(node: Any, within: str = "") -> list[str]:
+    found = []
+    for name, value in node.items():
+        found += _fields(value, f"{within}{name}.") if isinstance(value, dict) else [within + name]
+    return found
+
+
+def override_rows(cases: int) -> list[Row]:
+    """Values of every field, as text from a command line."""
+    keys = st.one_of(
+        st.sampled_from(_fields(to_dict(Config()))), st.text(max_size=12), st.sampled_from(("data", "a.b"))
+    )
+    numbers = st.one_of(
+        st.integers(), st.integers(-3, 3), st.floats(), st.sampled_from((10**400, "1e999", "-0", "1_0"))
+    )
+    code = st.sampled_from(("__import__('os').mkdir('x')", "${HOME}", "{0.__class__}", "../../x", "/etc", "none", "nan",
+                            "true", "fear,anger", "1,nan", "gan,vae,gmm,kde", "()", "[]", ",", " "))  # fmt: skip
+    lists = st.lists(st.one_of(numbers, code).map(str), max_size=4).map(",".join)
+    values = st.one_of(numbers.map(str), code, st.text(max_size=20), lists)
+
+    def read(drawn: dict[str, str], at: Path) -> None:
+        flags = [f"--config.{key}={value}" for key, value in drawn.items()]
+        _, assignments = parse(["--config", "a.py", *flags])
+        config = override(Config(), assignments)
+        files.write_json(at / "config.json", to_dict(config))
+        stages.fingerprint("report", config)
+        assert "/" not in config.name and config.name not in (".", ".."), config.name
+
+    return [fuzz("fuzz: overrides of the config", cases, st.dictionaries(keys, values, min_size=1, max_size=2), read)]
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
+    max_leaves=8,
+)
+
+
+@st.composite
+def documents(draw: st.DrawFn, good: list[Any]) -> bytes:
+    """Of a good value: one thing within it replaced, or its text changed; or another value; or much nesting."""
+    value = json.loads(json.dumps(draw(st.sampled_from(good))))
+    how = draw(st.sampled_from(("within", "within", "within", "text", "other", "nested")))
+    if how == "nested":
+        return draw(st.sampled_from((b"[", b'{"a":', b'{"step":['))) * 100_000
+    if how == "text":
+        return draw(bytes_like([json.dumps(value).encode()]))
+    if how == "other":
+        return json.dumps(draw(JSON)).encode("utf-8", "surrogatepass")
+    node, path = value, []
+    while isinstance(node, dict | list) and len(node):
+        key = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        path.append((node, key))
+        node = node[key]
+        if draw(st.booleans()):
+            break
+    if path and draw(st.integers(0, 3)) == 0:
+        del path[-1][0][path[-1][1]]
+    elif path:
+        path[-1][0][path[-1][1]] = draw(JSON)
+    return json.dumps(value).encode("utf-8", "surrogatepass")
+
+
+def json_rows(folder: Path, cases: int) -> list[Row]:
+    """Every JSON file that is read, each with its reader."""
+    config, faces = Config(), {"faces": "0" * 64}
+    stages.mark_done("prepare", config, folder, outputs=[], seconds=1.0, **faces)
+    stamp = json.loads((folder / "stages" / "prepare.json").read_text())
+    held, marks = {"data.resolution": 64, "train.epochs": 3}, {"the faces (their fingerprint)": "0" * 16}
+    fit = {"settings": held, "marks": marks, "chosen": {"pca": 8}, "sha256": {"fit.npz": "0" * 64}}
+    names = "epoch g_loss g_adv g_kd d_loss d_adv_real d_adv_fake d_kd d_acc_real d_acc_fake seconds"
+    metric = dict.fromkeys(names.split(), 0.5) | {"step": 30}
+    meta = {"step": 3, "fingerprint": "0" * 64, "config": to_dict(config)}
+    manifest = {"meta.json": "0" * 64, "state/params.a/0": "1" * 64}
+    unsealed = {name: value for name, value in stamp.items() if name != "seal"}
+
+    def write(data: bytes, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def read_stamp(data: bytes, at: Path) -> None:
+        write(data, at / "stages" / "prepare.json")
+        stages.is_done("prepare", config, at)
+        stages.faces_state("train", override(config, {"data.source": "folder", "data.path": "x"}), at)
+        stages.damaged("prepare", at)
+
+    def read_fit(data: bytes, at: Path) -> None:
+        write(data, at / record.RECORD)
+        with contextlib.suppress(UserError):
+            record.is_finished(at, held, marks, progress=lambda line: None, longer="train.epochs")
+        record.require(at, held)
+
+    def read_rows(data: bytes, at: Path) -> None:
+        log = write(
+            json.dumps(metric).encode() + b"\n" + data + b"\n" + json.dumps(metric).encode(), at / "metrics.jsonl"
+        )
+        with contextlib.suppress(UserError):
+            read_metrics(log)
+        truncate_metrics(log, 100)
+
+    def read_meta(drawn: tuple[bytes, bytes, bool], at: Path) -> None:
+        step = at / "checkpoints" / "3"
+        write(drawn[0], step / "meta.json")
+        write(drawn[1], step / "manifest.json")
+        if drawn[2]:  # a manifest that fits, as whoever wrote both would see to
+            files.write_sealed(step / "manifest.json", {"meta.json": files.file_digest(step / "meta.json")})
+        checkpoint.refuse_other_settings(at / "checkpoints", config)
+
+    def read_all(drawn: tuple[str, bytes], at: Path) -> None:
+        write(json.dumps(to_dict(config)).encode(), at / "config.json")
+        for name in ("environment.json", "evaluation.json", "metrics.jsonl", "stages/prepare.json"):
+            (at / name).unlink(missing_ok=True)
+        write(drawn[1], at / drawn[0])
+        read_run(at)
+
+    parts = {"config.json": to_dict(config), "environment.json": faces, "evaluation.json": {"schema": 2, "data": {}},
+             "metrics.jsonl": metric, "stages/prepare.json": unsealed}  # fmt: skip
+    any_part = st.one_of(*(st.tuples(st.just(name), documents([good])) for name, good in parts.items()))
+    both = st.tuples(documents([meta]), documents([manifest]), st.booleans())
+    return [
+        fuzz("fuzz: stamps of stages", cases, documents([stamp, unsealed]), read_stamp),
+        fuzz("fuzz: records of fits", cases, documents([fit, fit | {"sha256": {}}]), read_fit),
+        fuzz("fuzz: metrics.jsonl", cases, documents([metric]), read_rows),
+        fuzz("fuzz: meta and manifest of checkpoints", cases, both, read_meta),
+        fuzz("fuzz: what the report reads", cases, any_part, read_all),
+    ]
+
+
+PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
+    "attacks": lambda folder, cases: [*pickle_rows(folder), *archive_rows(folder), *bomb_rows(folder)],
+    "overrides": lambda folder, cases: override_rows(cases),
+    "json": json_rows,
+    "weights": weight_rows,
+    "folder": folder_rows,
+}
+
+
+def rows(cases: int = CASES, parts: Sequence[str] = tuple(PARTS)) -> list[Row]:
+    """(case, tries, lost, wrong) of every case.
+
+    Args:
+        cases: of each fuzzed reader.
+        parts: of PARTS.
+    """
+    found = []
+    for part in parts:
+        with tempfile.TemporaryDirectory() as folder:
+            found += PARTS[part](Path(folder), cases)
+    return found
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=CASES, metavar="N", help="of each fuzzed reader")
+    parser.add_argument("--parts", default=",".join(PARTS), metavar="A,B", help=f"of {', '.join(PARTS)}")
+    flags = parser.parse_args()
+    found = rows(flags.cases, flags.parts.split(","))
+    for case, count, lost, wrong in found:
+        print(f"{case:<78} {count:>6} {lost:>5} {wrong:>5}", flush=True)
+    sys.exit(any(lost or wrong for _, _, lost, wrong in found))

@@ -1,0 +1,110 @@
+"""Every switch of the recipe in a whole step: what it changes, and what it must leave as it is."""
+
+import json
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from depthjax.config import AUGMENTATIONS
+from depthjax.train import checkpoint
+from depthjax.train.state import init_state
+from depthjax.train.step import make_update, metric_names, moved_anchors
+
+KEY = jax.random.key(3)
+SWITCHES = {
+    "relativistic": ({}, {"loss": "relativistic"}),
+    "hinge, spectral": ({"discriminator_norm": "spectral"}, {"loss": "hinge"}),
+    "penalty": ({"discriminator_norm": "none"}, {"penalty": 1.0, "penalty_every": 4}),
+    "augment": ({}, {"augment": AUGMENTATIONS}),
+    "sensor": ({}, {"sensor": True}),
+    "feature kd": ({}, {"kd": "feature", "kd_anneal": True, "schedule_steps": 10}),
+    "no kd": ({}, {"kd": "none"}),
+    "lecam": ({}, {"lecam": 0.1}),
+    "networks": ({"projection": True, "minibatch_std": True, "geometry": "normals", "upsampling": "resize"}, {}),
+    "bfloat16": ({"dtype": "bfloat16", "discriminator_norm": "spectral", "minibatch_std": True}, {}),
+}
+ALL = (
+    {"discriminator_norm": "none", "projection": True, "geometry": "normals", "upsampling": "resize"},
+    {"loss": "relativistic", "penalty": 1.0, "augment": ("mirror", "shift", "depth"), "sensor": True, "kd": "none",
+     "schedule": "cosine", "schedule_steps": 10, "ema_ramp": 0.1, "lecam": 0.1},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def switched(config):
+    """(fields of model, fields of train) → the config with those replaced."""
+
+    def switch(of_model, of_train):
+        return replace(config, model=replace(config.model, **of_model), train=replace(config.train, **of_train))
+
+    return switch
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_step_gives_back_a_state_of_the_same_shape(name, switched, batch):
+    config = switched(*SWITCHES[name])
+    state = jax.eval_shape(lambda: init_state(KEY, config))
+    new, metrics = jax.eval_shape(make_update(config), state, batch, KEY)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), new) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), state
+    )
+    assert sorted(metrics) == sorted(metric_names(config))
+
+
+@pytest.fixture(scope="module")
+def stepped(switched, batch):
+    """The state after a step with (nearly) everything on, the state before, and the metrics."""
+    config = switched(*ALL)
+    before = jax.jit(init_state, static_argnums=1)(KEY, config)
+    update = jax.jit(make_update(config), compiler_options={"xla_backend_optimization_level": 0})
+    return config, before, *update(before, batch, KEY)
+
+
+def test_everything_together_takes_a_finite_step(stepped):
+    config, before, after, metrics = stepped
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, metrics)))
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), after.params, before.params)
+    largest = jax.tree.map(lambda leaf: float(leaf), moved)
+    assert max(jax.tree.leaves(largest.generator)) > 1e-4 < max(jax.tree.leaves(largest.discriminator))
+    assert metrics["d_penalty"] > 0 and metrics["d_adv_real"] == metrics["d_adv_fake"]
+    # At step 0 the ramp forgets the start almost wholly: the teacher is the student.
+    near = jax.tree.map(lambda t, s: np.allclose(t, s, atol=1e-5), after.teacher_params, after.params)
+    assert all(jax.tree.leaves(near))
+    assert config.train.lecam and set(after.batch_stats.discriminator) == {"anchors"}
+
+
+def test_a_discriminator_without_statistics_survives_a_checkpoint(stepped, tmp_path):
+    config, _, after, _ = stepped
+    bare = after._replace(batch_stats=after.batch_stats._replace(discriminator={}),
+                          teacher_batch_stats=after.teacher_batch_stats._replace(discriminator={}))  # fmt: skip
+    for name, state in (("anchors", after), ("bare", bare)):
+        folder = tmp_path / name
+        checkpoint.save(folder, state, config=config, fingerprint="f", keep=1)
+        again = checkpoint.restore_latest(folder, state, config=config, fingerprint="f")
+        assert jax.tree.structure(again) == jax.tree.structure(state)
+        jax.tree.map(np.testing.assert_array_equal, again, state)
+        teachers, _ = checkpoint.restore_teachers(folder, config=config)
+        jax.tree.map(
+            np.testing.assert_array_equal, teachers.discriminator["params"], state.teacher_params.discriminator
+        )
+    assert teachers.discriminator["batch_stats"] == {}
+
+
+def test_anchors_are_running_means():
+    new = moved_anchors(
+        {"real": jnp.array(1.0), "fake": jnp.array(0.0)}, jnp.array([3.0, 5.0]), jnp.array([-1.0, -3.0])
+    )
+    np.testing.assert_allclose([new["real"], new["fake"]], [0.99 + 0.01 * 4, -0.01 * 2], rtol=1e-5)
+
+
+def test_a_checkpoint_from_before_the_switches_goes_on(state, tmp_path, config):
+    """Its stored config lacks them: their defaults are what it was trained with."""
+    folder = checkpoint.save(tmp_path, state, config=config, fingerprint="f", keep=1)
+    meta = json.loads((folder / "meta.json").read_text())
+    for section, fields in (("model", ("upsampling", "geometry")), ("train", ("loss", "augment", "sensor"))):
+        for field in fields:
+            del meta["config"][section][field]
+    checkpoint.refuse_other_training(meta, config, "f", folder)
