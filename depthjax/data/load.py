@@ -128,7 +128,8 @@ def _room(folder: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError) as error:  # array_record raises the former
-        reason = " ".join(str(error).split(";")[0].split(": ", 1)[-1].split())
+        said = getattr(error, "strerror", None) or str(error).split(";")[0].split(": ", 1)[-1]
+        reason = " ".join(said.split())
         raise UserError(
             f"{folder}: the faces could not be stored ({reason}): make room and run again; nothing half-written stays"
         ) from None
