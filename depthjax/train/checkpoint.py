@@ -9,6 +9,7 @@ One step is one folder, `checkpoints/STEP/`:
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -29,6 +30,8 @@ from depthjax.files import file_digest, read_json, read_sealed, write_json, writ
 from depthjax.train.state import Pair, TrainState
 
 Say = Callable[[str], None]
+
+BLOCK = 4096  # bytes that the smallest file takes
 
 # What may change between two runs of one training: how long, how often to look, how much to keep, when to give up.
 FREE_FIELDS = (
@@ -61,6 +64,7 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
         shutil.rmtree(leftover)
     temporary.mkdir(parents=True)
     with _room(temporary):
+        _refuse_little_room(temporary, state)
         with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
             writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
         write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
@@ -80,11 +84,19 @@ def _room(temporary: Path) -> Iterator[None]:
         yield
     except Exception as error:  # orbax's writers raise a ValueError for it, or an OSError, or more of them in a group
         shutil.rmtree(temporary, ignore_errors=True)
-        reason = " ".join(str(error).split())[:200]
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise UserError(
             f"{temporary.parent}: the checkpoint could not be written ({reason}): is there room? Then run again; "
             "the checkpoint before is untouched"
         ) from None
+
+
+def _refuse_little_room(folder: Path, state: TrainState) -> None:
+    """Before orbax begins: on a full disk its threads write a hundred tracebacks before it gives up."""
+    leaves, free = jax.tree.leaves(state), shutil.disk_usage(folder).free
+    needed = sum(leaf.nbytes + 2 * BLOCK for leaf in leaves)  # an array and its description are a file each
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free} bytes are left and it takes {needed}")
 
 
 def restore_latest(
@@ -248,14 +260,21 @@ def _read(folder: Path, tree: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without orbax's warning, at every save, that there is nothing to merge in a format we did not ask for."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without orbax's warning, at every save, that there is nothing to merge in a format we did not ask for.
+
+    And without its threads' own tracebacks of an error that it raises here as well.
+    """
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels, hook = [logger.level for logger in loggers], sys.excepthook
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    sys.excepthook = lambda *_: None
     try:
         yield
     finally:
-        logger.setLevel(level)
+        sys.excepthook = hook
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None, *, strict: bool) -> Checkpoint:

@@ -156,3 +156,26 @@ def test_other_settings_are_refused_before_anything_is_overwritten(saved, config
     checkpoint.refuse_other_settings(saved, trained(epochs=900))
     with pytest.raises(UserError, match=r"train\.beta1 is 0\.5 there and 0\.9 here"):
         checkpoint.refuse_other_settings(saved, trained(beta1=0.9))
+
+
+def test_a_disk_without_room_is_one_line_and_leaves_nothing(copy, state, config, monkeypatch):
+    usage = shutil.disk_usage(copy)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10_000))
+    now = state._replace(step=state.step + 16)
+    with pytest.raises(UserError, match=r"No space left on device: 10000 bytes are left and it takes [0-9]{5,}"):
+        checkpoint.save(copy, now, config=config, fingerprint=PRINT, keep=2)
+    assert sorted(f.name for f in copy.iterdir()) == ["12", "8"]
+
+
+def test_a_writer_that_fails_is_one_line_and_leaves_nothing(copy, state, config, monkeypatch, capfd):
+    real = checkpoint.ocp.PyTreeCheckpointHandler
+
+    def save(self, directory, *args, **options):
+        (directory / "batch_stats.generator.batch_norm_0.mean").write_text("a file where a folder is to be")
+        return real.save(self, directory, *args, **options)
+
+    monkeypatch.setattr(checkpoint.ocp, "PyTreeCheckpointHandler", type("Failing", (real,), {"save": save}))
+    with pytest.raises(UserError, match="the checkpoint could not be written"):
+        checkpoint.save(copy, state._replace(step=state.step + 16), config=config, fingerprint=PRINT, keep=2)
+    assert sorted(f.name for f in copy.iterdir()) == ["12", "8"]
+    assert not capfd.readouterr().err
