@@ -61,6 +61,21 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_half_written(folder: Path) -> None:
+    """Remove what `replacing`, `replacing_folder` and checkpoints begun, and were killed in, anywhere under a folder.
+
+    Only where no other process is at work. Links are not followed.
+    """
+    for here, folders, names in os.walk(folder):
+        for name in [name for name in (*folders, *names) if name.startswith(".") and name.endswith(".tmp")]:
+            path = Path(here, name)
+            if name in folders:
+                folders.remove(name)
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     with replacing(path) as file:

@@ -20,7 +20,7 @@ NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # as on a Lustre that
 
 
 @contextmanager
-def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[None]:
+def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[bool]:
     """Hold the folder's lock within the block.
 
     The kernel frees it when the process ends, however it ends: what a killed run left behind is only a text that says
@@ -29,6 +29,8 @@ def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[None
     Args:
         workdir: a folder that is there.
         say: told of a run that was killed here, and of a file system without locks.
+    Yields:
+        Whether a run was killed here, and may have left something half-written.
     Raises:
         UserError: another process holds it; the line names it.
     """
@@ -37,12 +39,12 @@ def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[None
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _take(descriptor, workdir, say)
-        if path.stat().st_size:
+        if cut_off := path.stat().st_size > 0:
             say(f"{_holder(path)} was cut off in {workdir}: what it finished is kept")
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(_description()).encode())
         try:
-            yield
+            yield cut_off
         finally:
             os.ftruncate(descriptor, 0)  # who reads it later is not told of a run that ended by itself
     finally:

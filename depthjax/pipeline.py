@@ -19,7 +19,7 @@ from depthjax.config import BASELINE_METHODS, Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
-from depthjax.files import write_arrays, write_json
+from depthjax.files import remove_half_written, write_arrays, write_json
 from depthjax.lock import only_one
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
     """
     workdir.mkdir(parents=True, exist_ok=True)
     compile_cache.turn_on()
-    with only_one(workdir, say):
+    with only_one(workdir, say) as cut_off:
+        if cut_off:
+            remove_half_written(workdir)
         if "train" in wanted:
             _refuse_other_training(config, workdir)
         nothing_to_do = () if config.baselines.methods else ("baselines",)

@@ -12,10 +12,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 GRACE = 6.0  # seconds for the interpreter to raise, and for what is under way to clean up
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -66,16 +67,18 @@ def ending_on_signals() -> Iterator[None]:
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before, hook = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
     finished = threading.Event()
     watch = threading.Thread(target=_watch, args=(reader, finished), daemon=True)
     watch.start()
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, _raise)
+    sys.unraisablehook = partial(_not_raised, hook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(woken)
@@ -88,6 +91,13 @@ def ending_on_signals() -> Iterator[None]:
 
 def _raise(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
+
+
+def _not_raised(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """A signal that came while the collector ran, or in a `__del__`: the exception got lost there, so end here."""
+    if isinstance(unraisable.exc_value, Stopped):
+        _end(unraisable.exc_value.exit_code - 128)
+    hook(unraisable)
 
 
 def _watch(reader: int, finished: threading.Event) -> None:

@@ -59,3 +59,18 @@ def test_a_digest_knows_values_shape_and_type():
     a = np.arange(4)
     assert files.digest(a) == files.digest(a.copy()) == files.digest(a[::-1][::-1])
     assert len({files.digest(x) for x in (a, a.reshape(2, 2), a.astype(np.int32), a[::-1], [0, 1, 2, 3])}) == 5
+
+
+def test_what_was_cut_off_is_removed_and_nothing_else(tmp_path):
+    for name in (".a.npz.12.tmp", "b.tmp", ".c", "in/.d.json.7.tmp", "checkpoints/.4.9.tmp/state/x", ".e.old/f"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / ".g.tmp").write_text("")
+    (tmp_path / "in" / "link").symlink_to(outside)
+    files.remove_half_written(tmp_path / "in")
+    assert (outside / ".g.tmp").exists() and not (tmp_path / "in" / ".d.json.7.tmp").exists()
+    files.remove_half_written(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == {"b.tmp", ".c", ".e.old/f"}

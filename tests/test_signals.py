@@ -14,10 +14,17 @@ signals.GRACE = float(sys.argv[2])
 def busy():  # no signal handler of Python's runs before this is over
     hashlib.pbkdf2_hmac("sha256", b"", b"", 10**8)
 
+class Slow:
+    def __del__(self):  # what a handler raises here is lost
+        time.sleep(20)
+
 def body():
     with signals.ending_on_signals():
         print("ready", flush=True)
         what = sys.argv[1]
+        if what == "collector":
+            Slow()
+            time.sleep(30)
         time.sleep(60) if what == "sleep" else busy() if what == "busy" else in_threads(lambda _: busy(), range(8))
 
 try:
@@ -42,12 +49,13 @@ def stopped(what, grace, *numbers):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("what", ["sleep", "fits"])
+@pytest.mark.parametrize("what", ["sleep", "fits", "collector"])
 def test_a_signal_ends_a_run_with_one_line_and_its_exit_code(what, number, code):
     found, said, seconds = stopped(what, 60, number)
     assert found == code and seconds < 10
     name = signal.Signals(number).name
-    assert said.splitlines() == [f"stopped by {name}; what was done stays done: run the same command to go on"]
+    told = f"stopped by {name}; what was done stays done: run the same command to go on"
+    assert [line.removeprefix("depthjax: ") for line in said.splitlines()] == [told]
 
 
 def test_a_compiled_program_is_not_waited_for_beyond_the_grace():

@@ -124,31 +124,46 @@ def _log(folder: Path) -> list[dict[str, float]]:
     return [{name: value for name, value in row.items() if name not in TIMED} for row in rows]
 
 
-def signals(place: Path, seconds: dict[str, float], folder: Path, *, rounds: int = 2) -> Iterator[Row]:
-    """A run that is stopped in every stage, SIGTERM and SIGINT in turn, and started again by the same command."""
-    rng, results = random.Random(0), []
-    for number in range(rounds):
-        workdir = folder / f"stopped {number}"
-        for index, stage in enumerate(STAGES):
-            after = rng.uniform(0, max(0.5, seconds[stage]))
-            results.append((not stopped(workdir, stage, after, SIGNALS[(index + number) % 2]), False))
-        code, _ = finish(workdir)
-        results.append((code != 0, code == 0 and not ended_alike(workdir, place)))
-    yield summed("SIGTERM and SIGINT in every stage, and the run that they cut", results)
+def signals(place: Path, seconds: dict[str, float], folder: Path, first: int) -> Iterator[Row]:
+    """A run that is stopped in every stage by one signal or the other, and started again by the same command.
+
+    Args:
+        first: of `SIGNALS`, that comes in the first stage.
+    """
+    rng, results, workdir = random.Random(first), [], folder / f"stopped {first}"
+    for index, stage in enumerate(STAGES):
+        result, after = None, rng.uniform(0, max(0.5, seconds[stage]))
+        while result is None:
+            result = stopped(workdir, stage, after, SIGNALS[(index + first) % 2])
+            if result is None:  # the stage was over by then
+                after = rng.uniform(0, after)
+                copy(place, stage, workdir)
+        results.append((not result, False))
+    code, _ = finish(workdir)
+    results.append((code != 0, code == 0 and not ended_alike(workdir, place)))
+    yield summed(f"{SIGNALS[first].name} and {SIGNALS[1 - first].name} in turn in every stage, and the run", results)
 
 
-def stopped(workdir: Path, stage: str, after: float, number: signal.Signals) -> bool:
-    """Whether a signal some time into a stage ends all of the run in time, in one line, with its exit code."""
+def stopped(workdir: Path, stage: str, after: float, number: signal.Signals) -> bool | None:
+    """Whether a signal some time into a stage ends all of the run in time, in one line, with its exit code.
+
+    None if the stage, or all of it, was over before.
+    """
     process = start(workdir)
-    until(process, f"{stage}: starting")
+    begun = until(process, f"{stage}: starting")
     time.sleep(after)
-    begun = time.monotonic()
+    since = time.monotonic()
+    if not begun or process.poll() is not None or (workdir / "stages" / f"{stage}.json").exists():
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return None
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # as a terminal does
     else:
         process.send_signal(number)
     said = process.communicate()[1]
-    took, alive = time.monotonic() - begun, _alive(process.pid)
+    took, alive = time.monotonic() - since, _alive(process.pid)
     fine = process.returncode == 128 + number and took < MOST and is_one_line(said) and not alive
     verdict = "ended" if fine else f"LOST ({process.returncode}, left: {alive}, {said[-500:]})"
     print(f"  {number.name} {after:.1f} s into {stage}: {verdict} in {took:.1f} s", flush=True)
@@ -318,7 +333,7 @@ def not_finite(place: Path, folder: Path) -> Iterator[Row]:
         yield summed(f"not finite: {name}", [(lost, bool(saved))])
 
 
-PARTS = ("resume", "signals", "twice", "locks", "disk", "readonly", "nan")
+PARTS = ("resume", "signals", "swapped", "twice", "locks", "disk", "readonly", "nan")
 
 
 def may_mount() -> bool:
@@ -338,7 +353,8 @@ def rows(only: tuple[str, ...] = PARTS, kept: Path | None = None) -> list[Row]:
         folder = Path(scratch)
         parts: dict[str, Callable[[], Iterator[Row]]] = {
             "resume": lambda: resume(folder),
-            "signals": lambda: signals(place, seconds, folder),
+            "signals": lambda: signals(place, seconds, folder, 0),
+            "swapped": lambda: signals(place, seconds, folder, 1),
             "twice": lambda: second_signal(place, folder),
             "locks": lambda: locks(place, folder),
             "disk": lambda: disk_full(place, folder),
