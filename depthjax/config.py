@@ -94,7 +94,7 @@ class Train:
     lecam: float = 0.0  # weight of LeCam's regularisation
     augment: tuple[str, ...] = ()  # of mirror, shift, scale, depth, cutout, turn: real and generated faces alike
     augment_probability: float = 0.8  # of each of them, for each face
-    sensor: bool = False  # the discriminator sees generated faces as a Kinect would
+    sensor: bool = False  # the discriminator sees generated faces as a Kinect would; see sample.sensor
     kd: Literal["pixel", "feature", "none"] = "pixel"  # what the teachers teach; pixel is the paper's
     kd_anneal: bool = False  # its weights fall to zero over schedule_steps
     schedule: Literal["constant", "cosine"] = "constant"  # of both learning rates, over schedule_steps
@@ -161,7 +161,7 @@ class Sample:
     methods: tuple[str, ...] = ("cdcgan_kd", "cdcgan_kd_ga")
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: int = 400  # of each emotion
-    sensor: bool = False  # hand the faces over as a Kinect would see them
+    sensor: bool = False  # hand over our faces as a Kinect would see them: right if train.sensor made them clean
 
 
 @dataclass(frozen=True)
