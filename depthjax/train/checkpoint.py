@@ -25,7 +25,7 @@ import orbax.checkpoint as ocp
 
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
-from depthjax.files import file_digest, read_json, read_sealed, write_json, write_sealed
+from depthjax.files import file_digest, first_changed, read_json, read_sealed, write_json, write_sealed
 from depthjax.train.state import Pair, TrainState
 
 Say = Callable[[str], None]
@@ -271,8 +271,8 @@ def _check(folder: Path, wanted: tuple[str, ...]) -> tuple[dict[str, str], str |
     names = [n for n in manifest if n.startswith(wanted) or not _is_array(n)]
     if "meta.json" not in names:
         return {}, "manifest.json"
-    bad = (n for n in names if not (folder / n).is_file() or file_digest(folder / n) != manifest[n])
-    return manifest, next(bad, None)
+    bad = first_changed(folder, {name: manifest[name] for name in names})
+    return manifest, None if bad is None else bad.relative_to(folder).as_posix()
 
 
 def _is_array(name: str) -> bool:
