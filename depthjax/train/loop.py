@@ -26,6 +26,7 @@ from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
 from depthjax.train.progress import Progress
 from depthjax.train.state import TrainState, init_state, networks
 from depthjax.train.step import Batch, Metrics, make_steps, teacher_variables
+from depthjax.train.writers import writers
 
 GRID_COLUMNS = 8  # faces of each emotion in a sample grid
 
@@ -61,7 +62,7 @@ def train(
     steps = compiled_steps(config, state, feed, shown.say)
     seconds = rows[-1]["seconds"] if rows else 0.0
     try:
-        with stop_on_signals() as stop:
+        with stop_on_signals() as stop, writers(config, workdir, done) as write:
             for first, last in dispatches(config, per_epoch, done):
                 start = time.perf_counter()
                 state, metrics = steps(state, feed.take(last - first), np.int32(last - first))
@@ -72,6 +73,7 @@ def train(
                 row = summary(values, first, last, config.train.batch_size, elapsed)
                 row |= {"epoch": last // per_epoch, "seconds": round(seconds, 3)}
                 append_metrics(log, [row])
+                write(row)
                 (progress or shown)(row)
                 if due(config.train.samples_every_epochs, config, per_epoch, last):
                     draw_grid(config, state, workdir, last // per_epoch)
