@@ -19,6 +19,7 @@ EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "dis
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
 LARGEST = 2**31 - 1  # of whole numbers
+WRITERS = ("tensorboard", "wandb")
 AUGMENTATIONS = ("mirror", "shift", "scale", "depth", "cutout", "turn")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
@@ -96,7 +97,7 @@ class Train:
     lecam: float = 0.0  # weight of LeCam's regularisation
     augment: tuple[str, ...] = ()  # of mirror, shift, scale, depth, cutout, turn: real and generated faces alike
     augment_probability: float = 0.8  # of each of them, for each face
-    sensor: bool = False  # the discriminator sees generated faces as a Kinect would
+    sensor: bool = False  # the discriminator sees generated faces as a Kinect would; see sample.sensor
     kd: Literal["pixel", "feature", "none"] = "pixel"  # what the teachers teach; pixel is the paper's
     kd_anneal: bool = False  # its weights fall to zero over schedule_steps
     schedule: Literal["constant", "cosine"] = "constant"  # of both learning rates, over schedule_steps
@@ -113,6 +114,13 @@ class Checkpoint:
     """How checkpoints are trusted."""
 
     strict: bool = False  # true: a damaged one stops the training; false: it goes on from the last good one
+
+
+@dataclass(frozen=True)
+class Track:
+    """Who is shown the metrics of training, beside `metrics.jsonl`."""
+
+    writers: tuple[str, ...] = ()  # of tensorboard, wandb
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ class Sample:
     methods: tuple[str, ...] = ("cdcgan_kd", "cdcgan_kd_ga")
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: int = 400  # of each emotion
-    sensor: bool = False  # hand the faces over as a Kinect would see them
+    sensor: bool = False  # hand over our faces as a Kinect would see them: right if train.sensor made them clean
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    track: Track = field(default_factory=Track)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
@@ -311,6 +320,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
     unknown_methods = [m for m in c.sample.methods if m not in known_methods]
     unknown_baselines = [m for m in c.baselines.methods if m not in BASELINE_METHODS]
     unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
+    unknown_writers = [name for name in c.track.writers if name not in WRITERS]
     unknown_augmentations = [name for name in c.train.augment if name not in AUGMENTATIONS]
     scheduled = c.train.schedule != "constant" or c.train.kd_anneal
     unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
@@ -378,6 +388,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
         (c.train.rollbacks >= 1, "train.rollbacks", "must be at least 1"),
         (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),
+        (not unknown_writers, "track.writers", f"{_listed(unknown_writers)} not among {', '.join(WRITERS)}"),
         (c.train.samples_every_epochs >= 1, "train.samples_every_epochs", "must be at least 1"),
         (c.train.save_every_epochs >= 1, "train.save_every_epochs", "must be at least 1"),
         (c.train.keep_checkpoints >= 1, "train.keep_checkpoints", "must be at least 1"),

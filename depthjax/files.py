@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -120,17 +120,29 @@ def read_sealed(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing, no JSON object, or not what was written.
     """
-    value = read_json(path)
+    return unsealed(read_json(path), path)
+
+
+def unsealed(value: Any, path: Path) -> dict[str, Any]:
+    """`read_sealed` of a value that was read from `path`."""
     seal = value.pop(SEAL, None) if isinstance(value, dict) else ""
     if seal is not None and seal != digest(value):
         raise UserError(f"{path} is damaged (not what was written): delete it and run its stage again")
-    return value
+    return dict(value)
 
 
 def file_digest(path: Path) -> str:
     """The sha256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def first_changed(
+    folder: Path, written: Mapping[str, str], *, digest_of: Callable[[Path], str] = file_digest
+) -> Path | None:
+    """The first file that is gone, or whose sha256 is not that which was `written` for its name within the folder."""
+    paths = ((folder / name, sha256) for name, sha256 in written.items())
+    return next((path for path, sha256 in paths if not path.is_file() or digest_of(path) != sha256), None)
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:

@@ -165,7 +165,9 @@ def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Train the networks, going on from the newest good checkpoint."""
     from depthjax.train.loop import train as train_networks
+    from depthjax.train.writers import check_writers
 
+    check_writers(config)
     faces = real_faces(config, workdir, "train")
     state = train_networks(config, faces, workdir)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
@@ -269,7 +271,7 @@ def report(config: Config, workdir: Path, say: Say) -> list[Path]:
     del config
     page, tables = write_report(workdir), workdir / "tables"
     say(f"the same tables as CSV, LaTeX and Markdown: {tables}" if tables.exists() else "no tables yet: run evaluate")
-    return [page, *([tables] if tables.exists() else [])]
+    return [page, workdir / "model_card.md", *([tables] if tables.exists() else [])]
 
 
 def with_export_sets(config: Config, workdir: Path) -> Config:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 
 GRACE = 6.0  # seconds for the interpreter to raise, and for what is under way to clean up
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+OVER = 0  # no signal: lets the thread go
 
 
 class Stopped(KeyboardInterrupt):
@@ -68,8 +70,7 @@ def ending_on_signals() -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before, hook = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
-    finished = threading.Event()
-    watch = threading.Thread(target=_watch, args=(reader, finished), daemon=True)
+    watch = threading.Thread(target=_watch, args=(reader,), daemon=True)
     watch.start()
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in SIGNALS:
@@ -82,8 +83,7 @@ def ending_on_signals() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(woken)
-        finished.set()
-        os.write(writer, b"\0")  # lets the thread go
+        os.write(writer, bytes([OVER]))
         watch.join()
         os.close(reader)
         os.close(writer)
@@ -100,36 +100,24 @@ def _not_raised(hook: Callable[[Any], object], unraisable: Any) -> None:
     hook(unraisable)
 
 
-def _watch(reader: int, finished: threading.Event) -> None:
+def _watch(reader: int) -> None:
     """Read the numbers of the signals that come; after the first, end the process in time."""
-    first = _next(reader, finished)
+    first = _next(reader)
     if first is None:
         return
-    if _Patience.given:
-        second = _next(reader, finished)
-        if second is not None:
-            _end(second)
-        return
-    impatient = threading.Thread(target=_end_on_next, args=(reader, finished), daemon=True)
-    impatient.start()
-    if not finished.wait(GRACE):
+    if not select.select([reader], [], [], None if _Patience.given else GRACE)[0]:
         _end(first)
-    impatient.join()
-
-
-def _end_on_next(reader: int, finished: threading.Event) -> None:
-    again = _next(reader, finished)
+    again = _next(reader)
     if again is not None:
         _end(again)
 
 
-def _next(reader: int, finished: threading.Event) -> int | None:
+def _next(reader: int) -> int | None:
     """The next of our signals; None when the block is over."""
-    while not finished.is_set():
-        number = os.read(reader, 1)[0]
-        if number in SIGNALS:
-            return int(number)
-    return None
+    while (number := os.read(reader, 1)[0]) not in SIGNALS:
+        if number == OVER:
+            return None
+    return number
 
 
 def leave(exit_code: int) -> int:

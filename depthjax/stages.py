@@ -8,7 +8,7 @@ from typing import Any
 
 from depthjax import __version__
 from depthjax.config import Config, to_dict
-from depthjax.files import digest, file_digest, read_sealed, tree_digest, write_sealed
+from depthjax.files import digest, file_digest, first_changed, read_sealed, tree_digest, write_sealed
 
 LAYOUT = 4  # of the work folder; raised when a stage comes to write other files
 
@@ -67,13 +67,11 @@ def damaged(stage: str, workdir: Path, *, partly: bool = False) -> Path | None:
         partly: pass over what is checked where it is read, because a part of it may do: the arrays of checkpoints,
             which have a manifest; and over files that are gone, which their readers name.
     """
-    for name, written in _read_stamp(workdir, stage).get("sha256", {}).items():
-        path = workdir / name
-        if partly and ("checkpoints" in name.split("/") or not path.exists()):
-            continue
-        if not path.is_file() or _digest_now(path) != written:
-            return path
-    return None
+    written = _read_stamp(workdir, stage).get("sha256", {})
+    if partly:
+        looked_at = (n for n in written if "checkpoints" not in n.split("/") and (workdir / n).exists())
+        written = {name: written[name] for name in looked_at}
+    return first_changed(workdir, written, digest_of=_digest_now)
 
 
 def _digest_now(path: Path) -> str:

@@ -12,9 +12,10 @@ import numpy as np
 from depthjax.config import Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.files import digest, file_digest, read_json, read_sealed, write_sealed
+from depthjax.files import digest, file_digest, first_changed, read_json, unsealed, write_sealed
 
 RECORD = "fit.json"
+PARTS = ("settings", "marks", "sha256")
 # Settings of the data that change no face: where they lie, and how they are read or drawn.
 NOT_OF_THE_FACES = ("path", "on_error", "width_mm", "device_budget")
 
@@ -94,10 +95,10 @@ def require(folder: Path, settings: Settings) -> None:
 
 def _read(folder: Path) -> dict[str, Any]:
     held = read_json(folder / RECORD)
-    held = read_sealed(folder / RECORD) if isinstance(held, dict) else {"settings": None}
-    if not all(isinstance(held.get(part, {}), dict) for part in ("settings", "marks", "sha256")):
+    empty: dict[str, Any] = {"sha256": {}}  # which earlier records do not have
+    if not isinstance(held, dict) or not all(isinstance((empty | held).get(part), dict) for part in PARTS):
         raise UserError(f"{folder / RECORD} is not the record of a fit: delete {folder} and run the baselines stage")
-    return {"settings": {}, "marks": {}} | held
+    return empty | unsealed(held, folder / RECORD)
 
 
 def _files(folder: Path) -> list[str]:
@@ -108,11 +109,7 @@ def _files(folder: Path) -> list[str]:
 
 def _damaged(folder: Path, held: dict[str, Any], *, but: str = "\0") -> Path | None:
     """The first file that is not what the fit wrote."""
-    for name, written in held.get("sha256", {}).items():
-        path = folder / name
-        if not name.startswith(but) and (not path.is_file() or file_digest(path) != written):
-            return path
-    return None
+    return first_changed(folder, {name: sha256 for name, sha256 in held["sha256"].items() if not name.startswith(but)})
 
 
 def _refuse_other(folder: Path, held: Settings, wanted: Settings) -> None:

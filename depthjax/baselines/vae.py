@@ -30,7 +30,8 @@ from depthjax.models.dcgan import Generator
 from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
 from depthjax.train.feed import feed_for
 from depthjax.train.loop import refuse_unfit
-from depthjax.train.step import Batch, all_finite, batch_of, forward, mirrored
+from depthjax.train.not_finite import all_finite
+from depthjax.train.step import Batch, batch_of, forward, mirrored
 
 FIELDS = ("model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size")
 OWN_FIELDS = ("vae_latent_size", "vae_width", "vae_lr")

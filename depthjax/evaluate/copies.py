@@ -36,7 +36,7 @@ def copies(config: Config, judged: Judged) -> dict[str, dict]:
     for space, sets in judged.spaces.items():
         people, spaced = judged.test.subject, spacing(sets["train"])
         real = bootstrap_mean(authentic(sets["test"], sets["train"], spaced).astype(float), people, **options)
-        held_out = _to_train(judged, space, "test")[1]
+        held_out = to_train(judged, space, "test")[1]
         for name, faces in judged.methods.items():
             ours, own = authentic(sets[f"method/{name}"], sets["train"], spaced), np.arange(len(faces))
             tables[name]["auth_pct"][space] = (
@@ -44,7 +44,7 @@ def copies(config: Config, judged: Judged) -> dict[str, dict]:
                 | {"n": len(faces)}
                 | {"real": real | {"n": len(people)}}
             )
-            distance = _to_train(judged, space, f"method/{name}")[1]
+            distance = to_train(judged, space, f"method/{name}")[1]
             tables[name]["nearest_ratio"][space] = median_ratio(distance, held_out, people, **options)
     return tables
 
@@ -81,14 +81,15 @@ def nearest_arrays(judged: Judged) -> dict[str, np.ndarray]:
     `index/METHOD` (n,) row of the training faces judged, `distance/METHOD` (n,), `held_out` (m,) distances of the
     held-out people's faces, `reference` their median.
     """
-    held_out = _to_train(judged, "relief", "test")[1]
+    held_out = to_train(judged, "relief", "test")[1]
     arrays = {"held_out": held_out.astype(np.float32), "reference": np.array(np.median(held_out), np.float32)}
     for name in judged.methods:
-        index, distance = _to_train(judged, "relief", f"method/{name}")
+        index, distance = to_train(judged, "relief", f"method/{name}")
         arrays |= {f"index/{name}": index, f"distance/{name}": distance.astype(np.float32)}
     return arrays
 
 
-def _to_train(judged: Judged, space: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+def to_train(judged: Judged, space: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Of each face of a set, the row of the nearest training face of its emotion in a space, and the distance to it."""
     sets, faces = judged.spaces[space], judged.sets[name]
     return nearest_of_same_emotion(sets[name], faces.emotion, sets["train"], judged.train.emotion)

@@ -25,40 +25,49 @@ def _frechet(real: np.ndarray, other: np.ndarray, draws: np.ndarray, other_draws
     return {"frechet": frechet_of_draws(real, other, draws, other_draws)}
 
 
-FAMILIES: tuple[OfDraws, ...] = (_kid, _frechet, neighbours.of_draws)  # what is made of the same matrices, together
-KINDS = ("kid", "frechet", *neighbours.MEASURES)
+# What is made of the same matrices, together.
+FAMILIES: dict[tuple[str, ...], OfDraws] = {
+    ("kid",): _kid,
+    ("frechet",): _frechet,
+    tuple(neighbours.MEASURES): neighbours.of_draws,
+}
 
 
 def distance_tables(judged: Judged, draws: HalfDraws) -> dict[str, dict]:
-    """For `floor` and each method: {`kid`: {SPACE: D}, ...}, and so on for each of `KINDS`."""
+    """For `floor` and each method: {`kid`: {SPACE: D}, ...}, and so on for each kind of `FAMILIES`."""
     names = ("floor", *judged.methods)
     jobs = list(product(FAMILIES, judged.spaces, names))
     found = dict(zip(jobs, in_threads(lambda job: _of_job(judged, draws, *job), jobs), strict=True))
-    tables: dict[str, dict] = {name: {kind: {} for kind in KINDS} for name in names}
-    for (family, space, name), distances in found.items():
+    tables: dict[str, dict] = {name: {kind: {} for kinds in FAMILIES for kind in kinds} for name in names}
+    for (kinds, space, name), distances in found.items():
         for kind, distance in distances.items():
-            floor = found[family, space, "floor"][kind]
+            floor = found[kinds, space, "floor"][kind]
             beside = {"floor": {key: floor[key] for key in ("value", "interval")}} if "value" in floor else {}
             tables[name][kind][space] = distance if name == "floor" else distance | beside
     return tables
 
 
-def _of_job(judged: Judged, draws: HalfDraws, family: OfDraws, space: str, name: str) -> dict[str, dict]:
+def _of_job(judged: Judged, draws: HalfDraws, kinds: tuple[str, ...], space: str, name: str) -> dict[str, dict]:
     sets = judged.spaces[space]
     if name == "floor":
-        return _distances(family, sets["train"], sets["train"], draws, draws.other_real, judged.classes)
-    return _distances(family, sets["train"], sets[f"method/{name}"], draws, draws.generated[name], judged.classes)
+        return _distances(kinds, sets["train"], sets["train"], draws, draws.other_real, judged.classes)
+    return _distances(kinds, sets["train"], sets[f"method/{name}"], draws, draws.generated[name], judged.classes)
 
 
 def _distances(
-    family: OfDraws, real: np.ndarray, other: np.ndarray, draws: HalfDraws, other_draws: np.ndarray, classes: int
+    kinds: tuple[str, ...],
+    real: np.ndarray,
+    other: np.ndarray,
+    draws: HalfDraws,
+    other_draws: np.ndarray,
+    classes: int,
 ) -> dict[str, dict]:
-    """D of each kind that a family makes."""
+    """D of each kind of a family."""
     if draws.n < 2:
         reason = {"reason": "some half of the real training people lacks an emotion: use more subjects"}
-        return dict.fromkeys(family(real, other, draws.real[:0], other_draws[:0]), reason)
+        return dict.fromkeys(kinds, reason)
     sizes = {"n_real": draws.n, "n_other": draws.n, "dimensions": real.shape[1]}
-    found = family(real, other, draws.real, other_draws)
+    found = FAMILIES[kinds](real, other, draws.real, other_draws)
     tables = {kind: _summary(values) | sizes for kind, values in found.items()}
     if "coverage" in tables:
         tables["coverage"] |= _by_emotion(real, other, draws.real, other_draws, classes)

@@ -14,14 +14,13 @@ from scipy.spatial.distance import cdist
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.copies import median_ratio
+from depthjax.evaluate.copies import median_ratio, to_train
 from depthjax.evaluate.distances import frechet_of_draws, kid_of_draws
 from depthjax.evaluate.diversity import median_distance, vendi_score
 from depthjax.evaluate.emotion_scores import agreement
 from depthjax.evaluate.halves import HalfDraws, draw_halves
 from depthjax.evaluate.intervals import bootstrap_mean, percentile_interval
 from depthjax.evaluate.judged import Judged, measure, seed_of
-from depthjax.evaluate.neighbours import nearest_of_same_emotion
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.protocols import Labelled, Sitting, sit, unseen_people_exam
 from depthjax.evaluate.relief import residual_ratio
@@ -123,11 +122,7 @@ def _agreement(config: Config, judged: Judged) -> dict[str, Any]:
 
 
 def _nearest_ratio(config: Config, judged: Judged) -> dict[str, Any]:
-    sets = judged.spaces["relief"]
-    apart = {
-        name: nearest_of_same_emotion(sets[name], judged.sets[name].emotion, sets["train"], judged.train.emotion)[1]
-        for name in (f"method/{NAME}", "test")
-    }
+    apart = {name: to_train(judged, "relief", name)[1] for name in (f"method/{NAME}", "test")}
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "copies")}
     return median_ratio(apart[f"method/{NAME}"], apart["test"], judged.test.subject, **options)
 

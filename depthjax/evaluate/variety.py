@@ -100,8 +100,8 @@ def _by_depthnet(config: Config, judged: Judged, name: str, groups: np.ndarray) 
     """What depthnet sees in one set; intervals resample its groups of faces."""
     if judged.probabilities is None:
         return {"emotion_agreement": UNKNOWN, "emotion_score": UNKNOWN}
-    shares, options = judged.probabilities[name], {"draws": config.evaluate.bootstrap}
-    options["seed"] = seed_of(config, "emotions")
+    shares = judged.probabilities[name]
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "emotions")}
     right = agreement(shares, judged.sets[name].emotion)
     return {
         "emotion_agreement": bootstrap_mean(right, groups, **options) | {"n": len(right)},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -108,12 +107,6 @@ def croissant(
     return {key: value for key, value in found.items() if value}
 
 
-def sha256(path: Path) -> str:
-    """The checksum of a file, read a piece at a time."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def stored_set(folder: Path, faces: int) -> Path | None:
     """The stored set of that many faces under `folder`/data, the newest if there are several; None if there is none."""
     found = []
@@ -149,7 +142,7 @@ def _file_object(path: Path, folder: Path, text: str) -> dict[str, Any]:
         "contentUrl": inside,
         "contentSize": f"{path.stat().st_size} B",
         "encodingFormat": FORMATS[ending],
-        "sha256": sha256(path),
+        "sha256": files.file_digest(path),
     }
 
 

@@ -26,7 +26,16 @@ import orbax.checkpoint as ocp
 
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
-from depthjax.files import file_digest, read_json, read_sealed, write_json, write_sealed
+from depthjax.files import (
+    file_digest,
+    first_changed,
+    read_json,
+    read_sealed,
+    remove_half_written,
+    replacing_folder,
+    write_json,
+    write_sealed,
+)
 from depthjax.train.state import Pair, TrainState
 
 Say = Callable[[str], None]
@@ -59,35 +68,28 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
         The folder written.
     """
     step = int(state.step)
-    final, temporary = checkpoints / str(step), checkpoints / f".{step}.{os.getpid()}.tmp"
-    for leftover in checkpoints.glob(".*.tmp"):
-        shutil.rmtree(leftover)
-    temporary.mkdir(parents=True)
-    with _room(temporary):
-        _refuse_little_room(temporary, state)
+    remove_half_written(checkpoints)
+    with _room(checkpoints), replacing_folder(checkpoints / str(step)) as folder:
+        _refuse_little_room(folder, state)
         with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
-            writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
-        write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
-        write_sealed(temporary / "manifest.json", {name: file_digest(temporary / name) for name in _files(temporary)})
-    if final.exists():  # a damaged one that resume passed over: this is the same step done again
-        shutil.rmtree(final)
-    temporary.replace(final)
+            writer.save((folder / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
+        write_json(folder / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
+        write_sealed(folder / "manifest.json", {name: file_digest(folder / name) for name in _files(folder)})
     for old in _steps(checkpoints)[keep:]:
         shutil.rmtree(old)
-    return final
+    return checkpoints / str(step)
 
 
 @contextmanager
-def _room(temporary: Path) -> Iterator[None]:
-    """A full disk, or one that may not be written, as one line, and nothing left of what was begun."""
+def _room(checkpoints: Path) -> Iterator[None]:
+    """A full disk, or one that may not be written, as one line."""
     try:
         yield
-    except Exception as error:  # orbax's writers raise a ValueError for it, or an OSError, or more of them in a group
-        shutil.rmtree(temporary, ignore_errors=True)
+    except (OSError, ValueError, ExceptionGroup) as error:  # orbax's writers raise any of them
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
         raise UserError(
-            f"{temporary.parent}: the checkpoint could not be written ({reason}): is there room? Then run again; "
-            "the checkpoint before is untouched"
+            f"{checkpoints}: the checkpoint could not be written ({reason}): is there room? Then run again; the "
+            "checkpoint before is untouched"
         ) from None
 
 
@@ -308,8 +310,8 @@ def _check(folder: Path, wanted: tuple[str, ...]) -> tuple[dict[str, str], str |
     names = [n for n in manifest if n.startswith(wanted) or not _is_array(n)]
     if "meta.json" not in names:
         return {}, "manifest.json"
-    bad = (n for n in names if not (folder / n).is_file() or file_digest(folder / n) != manifest[n])
-    return manifest, next(bad, None)
+    bad = first_changed(folder, {name: manifest[name] for name in names})
+    return manifest, None if bad is None else bad.relative_to(folder).as_posix()
 
 
 def _is_array(name: str) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,11 @@ from depthjax.train.feed import Feed, feed_for
 from depthjax.train.grid import write_grid
 from depthjax.train.interrupt import TrainingInterrupted, stop_on_signals
 from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
-from depthjax.train.not_finite import (
-    NotFinite,
-    Rollback,
-    aborted,
-    add_rollback,
-    halvings,
-    lowered,
-    read_rollbacks,
-    refuse_faces,
-    refuse_not_finite,
-)
+from depthjax.train.not_finite import NotFinite, lowered, refuse_faces, refuse_not_finite, roll_back
 from depthjax.train.progress import Progress
 from depthjax.train.state import TrainState, init_state, networks
 from depthjax.train.step import Batch, Metrics, make_steps, teacher_variables
+from depthjax.train.writers import writers
 
 GRID_COLUMNS = 8  # faces of each emotion in a sample grid
 
@@ -62,49 +53,31 @@ def train(
     """
     refuse_unfit(config, faces)
     refuse_faces(faces)
-    fingerprint, failure, checkpoints = data_fingerprint(faces), None, workdir / "checkpoints"
     while True:
         try:
-            return _from_last_checkpoint(config, faces, workdir, fingerprint, failure=failure, progress=progress)
-        except NotFinite as found:
-            tries = len(read_rollbacks(checkpoints))
-            if config.train.on_not_finite == "abort" or tries >= config.train.rollbacks:
-                raise aborted(found, config, tries) from None
-            failure = found
+            return _from_last_checkpoint(config, faces, workdir, progress)
+        except NotFinite as failure:
+            roll_back(config, workdir / "checkpoints", failure)
 
 
 def _from_last_checkpoint(
-    config: Config,
-    faces: DepthFaces,
-    workdir: Path,
-    fingerprint: str,
-    *,
-    failure: NotFinite | None,
-    progress: Callable[[Row], None] | None,
+    config: Config, faces: DepthFaces, workdir: Path, progress: Callable[[Row], None] | None
 ) -> TrainState:
-    """`train`, until something is not finite; `failure` is what was so the last time."""
-    log, checkpoints, keep = workdir / "metrics.jsonl", workdir / "checkpoints", config.train.keep_checkpoints
-    state = starting_state(config, checkpoints, fingerprint)
+    """`train`, until something is not finite."""
+    fingerprint, log = data_fingerprint(faces), workdir / "metrics.jsonl"
+    state = starting_state(config, workdir / "checkpoints", fingerprint)
     per_epoch, done = len(faces) // config.train.batch_size, int(state.step)
-    went_back = add_rollback(checkpoints, Rollback(done, str(failure))) if failure else read_rollbacks(checkpoints)
     rows = truncate_metrics(log, done)
     if done >= config.train.epochs * per_epoch:
         return state
     shown = Progress(config.train.epochs * per_epoch, done)
-    if failure:
-        shown.say(f"{failure}: back to step {done}, the learning rates halved (rollback {len(went_back)})")
-    feed, shapes = feed_for(config, faces, done), jax.eval_shape(lambda: state)
-
-    @cache
-    def program(times: int) -> Callable[[TrainState, Batch, np.int32], tuple[TrainState, Metrics]]:
-        return compiled_steps(lowered(config, times), shapes, feed, shown.say)
-
-    program(halvings(went_back, done))
+    feed = feed_for(config, faces, done)
+    steps = compiled_steps(lowered(config, workdir / "checkpoints"), state, feed, shown.say)
     seconds = rows[-1]["seconds"] if rows else 0.0
     try:
-        with stop_on_signals() as stop:
-            for first, last in dispatches(config, per_epoch, done, [rollback.step for rollback in went_back]):
-                steps, start = program(halvings(went_back, first)), time.perf_counter()
+        with stop_on_signals() as stop, writers(config, workdir, done) as write:
+            for first, last in dispatches(config, per_epoch, done):
+                start = time.perf_counter()
                 state, metrics = steps(state, feed.take(last - first), np.int32(last - first))
                 values = {name: np.asarray(value)[: last - first] for name, value in metrics.items()}
                 elapsed = time.perf_counter() - start
@@ -113,11 +86,13 @@ def _from_last_checkpoint(
                 row = summary(values, first, last, config.train.batch_size, elapsed)
                 row |= {"epoch": last // per_epoch, "seconds": round(seconds, 3)}
                 append_metrics(log, [row])
+                write(row)
                 (progress or shown)(row)
                 if due(config.train.samples_every_epochs, config, per_epoch, last):
                     draw_grid(config, state, workdir, last // per_epoch)
                 if due(config.train.save_every_epochs, config, per_epoch, last) or stop.signal_number is not None:
-                    checkpoint.save(checkpoints, state, config=config, fingerprint=fingerprint, keep=keep)
+                    keep = config.train.keep_checkpoints
+                    checkpoint.save(workdir / "checkpoints", state, config=config, fingerprint=fingerprint, keep=keep)
                 if stop.signal_number is not None:
                     raise TrainingInterrupted(stop.signal_number, last)
     finally:
@@ -169,8 +144,8 @@ def compiled_steps(
     return program
 
 
-def dispatches(config: Config, per_epoch: int, done: int, cuts: Sequence[int] = ()) -> Iterator[tuple[int, int]]:
-    """(first, last) of every dispatch to come: cut where samples or checkpoints are due, and at the steps in `cuts`.
+def dispatches(config: Config, per_epoch: int, done: int) -> Iterator[tuple[int, int]]:
+    """(first, last) of every dispatch to come: cut where samples or checkpoints are due.
 
     The cuts of a resumed run fall where those of an uninterrupted one do.
     """
@@ -178,8 +153,7 @@ def dispatches(config: Config, per_epoch: int, done: int, cuts: Sequence[int] = 
     total = train.epochs * per_epoch
     events = (train.samples_every_epochs * per_epoch, train.save_every_epochs * per_epoch)
     while first < total:
-        due = ((first // every + 1) * every for every in events)
-        last = min(first + train.steps_per_dispatch, total, *due, *(cut for cut in cuts if cut > first))
+        last = min(first + train.steps_per_dispatch, total, *((first // every + 1) * every for every in events))
         yield first, last
         first = last
 

@@ -1,17 +1,18 @@
 """What happens when training is no longer finite: it stops, or goes back to its last checkpoint with lower rates.
 
 Either way nothing of the dispatch at fault is saved. Each time that a training went back stands in
-`checkpoints/rollbacks.json`, so that a training that is stopped and started again takes the same steps.
+`checkpoints/rollbacks.json`, so that one that is stopped and started again keeps its lower rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from depthjax.config import Config
@@ -19,25 +20,20 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import read_json, write_json
 from depthjax.train.state import TrainState
-from depthjax.train.step import METRICS, all_finite
 
 NAME = "rollbacks.json"
 FACTOR = 0.5  # of both learning rates, each time
 FACES_AT_ONCE = 256
-NAMED_FIRST = ("g_loss", "d_loss", *METRICS)
-
-_all_finite = jax.jit(all_finite)
 
 
 class NotFinite(UserError):
     """A number of the training is NaN or infinite; the message says which, and at which step."""
 
 
-class Rollback(NamedTuple):
-    """A training went back to `step`, for the reason given, and from there on with lower rates."""
-
-    step: int
-    reason: str
+@jax.jit
+def all_finite(tree: Any) -> jax.Array:
+    """() bool: whether no number of any array is NaN or infinite."""
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
 def refuse_faces(faces: DepthFaces) -> None:
@@ -59,49 +55,50 @@ def refuse_not_finite(values: dict[str, np.ndarray], state: TrainState, first: i
         state: after it: a gradient that is not finite shows in no loss before the next step.
         first: the step, counted from one, before it.
     """
-    names = [name for name in NAMED_FIRST if name in values and not np.isfinite(values[name]).all()]
-    bad = [(int(np.argmin(np.isfinite(values[name]))), order, name) for order, name in enumerate(names)]
-    if bad:
-        index, _, name = min(bad)
+    losses_first = sorted(values, key=lambda name: not name.endswith("loss"))
+    bad = np.argwhere(~np.isfinite(np.stack([values[name] for name in losses_first], axis=1)))
+    if len(bad):
+        index, which = bad[0]
+        name = losses_first[which]
         raise NotFinite(f"{name} is {values[name][index]} at step {first + index + 1}")
-    if not _all_finite(state):
+    if not all_finite(state):
         raise NotFinite(f"weights are not finite after step {int(state.step)}")
 
 
-def aborted(failure: NotFinite, config: Config, tries: int) -> UserError:
-    """The line that ends a training, after `tries` rollbacks."""
-    after = f", {tries} times with lower rates" if tries else ""
-    return UserError(
-        f"{failure}{after}: lower the learning rates (--config.train.generator_lr, --config.train.discriminator_lr)"
-        + ("" if config.train.on_not_finite == "rollback" else " or set --config.train.on_not_finite=rollback")
-        + "; the last checkpoint is untouched"
+def roll_back(config: Config, checkpoints: Path, failure: NotFinite) -> None:
+    """Record why a training goes back to its last checkpoint, for `lowered`, and say so.
+
+    Raises:
+        UserError: `train.on_not_finite` is abort, or the training went back `train.rollbacks` times.
+    """
+    train, reasons = config.train, read_rollbacks(checkpoints)
+    if train.on_not_finite == "abort" or len(reasons) >= train.rollbacks:
+        after = f", after {len(reasons)} rollbacks" if reasons else ""
+        or_else = "" if train.on_not_finite == "rollback" else " or set --config.train.on_not_finite=rollback"
+        raise UserError(
+            f"{failure}{after}: lower the learning rates (--config.train.generator_lr, "
+            f"--config.train.discriminator_lr){or_else}; the last checkpoint is untouched"
+        )
+    reasons.append(str(failure))
+    write_json(checkpoints / NAME, reasons)
+    print(
+        f"{failure}: back to the last checkpoint with half the learning rates, {len(reasons)} of at most "
+        f"{train.rollbacks} times",
+        file=sys.stderr,
     )
 
 
-def read_rollbacks(checkpoints: Path) -> list[Rollback]:
-    """Every rollback of a training, oldest first."""
+def read_rollbacks(checkpoints: Path) -> list[str]:
+    """Why a training went back, each time that it did."""
     path = checkpoints / NAME
-    if not path.exists():
-        return []
-    try:
-        return [Rollback(int(row["step"]), str(row["reason"])) for row in read_json(path)]
-    except (TypeError, KeyError, ValueError):
-        raise UserError(f"{path} is damaged: put a copy back, or delete {checkpoints} and train again") from None
+    reasons = read_json(path) if path.exists() else []
+    if not isinstance(reasons, list):
+        raise UserError(f"{path} is damaged: put a copy back, or delete {checkpoints} and train again")
+    return reasons
 
 
-def add_rollback(checkpoints: Path, rollback: Rollback) -> list[Rollback]:
-    """Record one more, and give them all."""
-    all_of_them = [*read_rollbacks(checkpoints), rollback]
-    write_json(checkpoints / NAME, [row._asdict() for row in all_of_them])
-    return all_of_them
-
-
-def halvings(rollbacks: Sequence[Rollback], step: int) -> int:
-    """How often the rates were lowered by `step`."""
-    return sum(rollback.step <= step for rollback in rollbacks)
-
-
-def lowered(config: Config, times: int) -> Config:
-    """The config with both learning rates halved so many times."""
-    g_rate, d_rate = (rate * FACTOR**times for rate in (config.train.generator_lr, config.train.discriminator_lr))
-    return replace(config, train=replace(config.train, generator_lr=g_rate, discriminator_lr=d_rate))
+def lowered(config: Config, checkpoints: Path) -> Config:
+    """The config with both learning rates halved as often as the training went back."""
+    factor, train = FACTOR ** len(read_rollbacks(checkpoints)), config.train
+    rates = {"generator_lr": train.generator_lr * factor, "discriminator_lr": train.discriminator_lr * factor}
+    return replace(config, train=replace(train, **rates))

@@ -191,11 +191,6 @@ def shuffled_batch(config: Config, faces: Batch, step: jax.Array) -> Batch:
     return jax.tree.map(lambda array: array[index], faces)
 
 
-def all_finite(tree: Any) -> jax.Array:
-    """() bool: whether no number of any array is NaN or infinite."""
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
-
-
 def forward(net: Any, params: Any, stats: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:
     """A network in training mode: its output, and its batch statistics with this batch counted in."""
     variables = {"params": params, "batch_stats": stats}
