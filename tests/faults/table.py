@@ -74,7 +74,7 @@ def main() -> int:
     found: dict[str, Any] = read_json(results) if results.exists() else {}
     for script in dict.fromkeys(one.partition(":")[0] for one in only):
         with tempfile.TemporaryDirectory() as scratch:
-            for name, check in checks(script, flags.folder, Path(scratch)).items():
+            for name, check in checks(script, flags.folder.resolve(), Path(scratch)).items():
                 if name not in found and (script in only or name in only):
                     print(name, flush=True)
                     found[name] = result(check)
