@@ -102,6 +102,7 @@ class Train:
     ema_ramp: float = 0.0  # the teachers' half-life is at most this share of the steps done; 0: no ramp
     accumulate: int = 1  # parts that a batch is done in, one after the other; batch normalisation is within a part
     remat: bool = False  # compute again what the backward pass needs, instead of keeping it: less memory, more work
+    devices: int = 0  # that share the faces of a batch; 0: as many of those there are as divide it
     steps_per_dispatch: int = 30  # training steps in one lax.scan
     samples_every_epochs: int = 25  # fixed-latent sample grids
     save_every_epochs: int = 25
