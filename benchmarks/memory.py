@@ -4,13 +4,14 @@ Command: python -m benchmarks.memory [--quick]
 Needs:   nothing but a CPU: programs are compiled and never run. The figures are those of the compiler of the platform
          that this runs on, and another platform's differ: its convolutions are other programs.
 
-XLA's CPU pipeline drops the barriers that keep `train.remat` from being merged away again, so on a CPU it saves nothing;
-here that pass is left out of every row. A CPU computes bfloat16 in float32: its row does not show what a GPU saves.
+XLA's CPU pipeline drops the barriers that keep `train.remat` from being merged away again, so on a CPU it saves
+nothing; here that pass is left out of every row. A CPU computes bfloat16 in float32: its row does not show what a GPU
+saves.
 
 Memory is all that the compiled dispatch holds: the state and the training set (960 faces) that it is given, what it
-gives back less what it overwrites, and everything in between. The times are roofline arithmetic, an estimate from below:
-operations over the peak rate or bytes over the memory's rate, whichever takes longer, and a ring all-reduce of the
-gradients that nothing hides; no launches, no waiting.
+gives back less what it overwrites, and everything in between. The times are roofline arithmetic, an estimate from
+below: operations over the peak rate or bytes over the memory's rate, whichever takes longer, and a ring all-reduce of
+the gradients that nothing hides; no launches, no waiting.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "dis
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
 LARGEST = 2**31 - 1  # of whole numbers
+WRITERS = ("tensorboard", "wandb")
 AUGMENTATIONS = ("mirror", "shift", "scale", "depth", "cutout", "turn")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
@@ -117,6 +118,13 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Track:
+    """Who is shown the metrics of training, beside `metrics.jsonl`."""
+
+    writers: tuple[str, ...] = ()  # of tensorboard, wandb
+
+
+@dataclass(frozen=True)
 class Evolve:
     """The latent genetic algorithm (paper: equations 2 and 3)."""
 
@@ -199,6 +207,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    track: Track = field(default_factory=Track)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
@@ -312,6 +321,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
     unknown_methods = [m for m in c.sample.methods if m not in known_methods]
     unknown_baselines = [m for m in c.baselines.methods if m not in BASELINE_METHODS]
     unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
+    unknown_writers = [name for name in c.track.writers if name not in WRITERS]
     unknown_augmentations = [name for name in c.train.augment if name not in AUGMENTATIONS]
     scheduled = c.train.schedule != "constant" or c.train.kd_anneal
     unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
@@ -388,6 +398,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.train.ema_ramp >= 0, "train.ema_ramp", "must not be negative"),
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
         (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),
+        (not unknown_writers, "track.writers", f"{_listed(unknown_writers)} not among {', '.join(WRITERS)}"),
         (c.train.samples_every_epochs >= 1, "train.samples_every_epochs", "must be at least 1"),
         (c.train.save_every_epochs >= 1, "train.save_every_epochs", "must be at least 1"),
         (c.train.keep_checkpoints >= 1, "train.keep_checkpoints", "must be at least 1"),

@@ -163,7 +163,9 @@ def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Train the networks, going on from the newest good checkpoint."""
     from depthjax.train.loop import train as train_networks
+    from depthjax.train.writers import check_writers
 
+    check_writers(config)
     faces = real_faces(config, workdir, "train")
     state = train_networks(config, faces, workdir)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")

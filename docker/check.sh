@@ -20,6 +20,8 @@ mirror=${MIRROR:-$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.li
 if [ ! -e "$folder/base/usr/bin/python3" ]; then
   debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,tini \
     bookworm "$folder/base" "${mirror:-https://deb.debian.org/debian}"
+  # Published base images come without what apt has fetched.
+  rm -rf "$folder"/base/var/cache/apt/* "$folder"/base/var/lib/apt/lists/*
 fi
 if ! buildah inspect --type image depthjax-base >/dev/null 2>&1; then
   container=$(buildah from scratch)

@@ -51,7 +51,7 @@ class Generator(nn.Module):
         """(n, d) latents and (n,) int emotion → (n, resolution, resolution) float32 in [-1, 1]."""
         side, up = self.resolution >> DOUBLINGS, UpConv if self.upsampling == "transposed" else SmoothUpConv
         x = jnp.concatenate([latents, jax.nn.one_hot(emotion, self.classes, dtype=latents.dtype)], axis=-1)
-        x = nn.Dense(side * side * self.width, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
+        x = nn.Dense(side * side * self.width, dtype=self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         x = nn.leaky_relu(BatchNorm(self.dtype, name="norm_0")(x, train), SLOPE)
         x = x.reshape(-1, side, side, self.width)
 
@@ -121,10 +121,10 @@ class Discriminator(nn.Module):
         if self.norm == "spectral":
             logits = SpectralDense(self.dtype, name="linear")(x, train)
         else:
-            logits = nn.Dense(1, self.dtype, kernel_init=xavier_uniform, name="linear")(x)
+            logits = nn.Dense(1, dtype=jnp.float32, kernel_init=xavier_uniform, name="linear")(x)
         if self.projection:
             # Drawn as a Dense layer's kernel is: at the start the emotion weighs as much as the face.
-            vectors = nn.Dense(self.classes, False, kernel_init=xavier_uniform, name="emotion")(x)
+            vectors = nn.Dense(self.classes, use_bias=False, kernel_init=xavier_uniform, name="emotion")(x)
             logits += jnp.take_along_axis(vectors, emotion[:, None], axis=1)
         return logits[:, 0].astype(jnp.float32)
 

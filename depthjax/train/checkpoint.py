@@ -30,8 +30,10 @@ from depthjax.train.state import Pair, TrainState
 
 Say = Callable[[str], None]
 
-# What may change between two runs of one training: how long, how often to look, how much to keep.
-FREE_FIELDS = ("epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints")
+# What may change between two runs of one training: how long, how often to look, how much to keep, and on what it runs.
+FREE_FIELDS = (
+    "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "devices", "remat",
+)  # fmt: skip
 
 
 class Checkpoint(NamedTuple):

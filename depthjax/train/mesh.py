@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -31,7 +32,9 @@ def mesh_for(config: Config, devices: Sequence[jax.Device] | None = None) -> Mes
     devices = jax.devices() if devices is None else devices
     part, wanted = config.train.batch_size // config.train.accumulate, config.train.devices
     if wanted > len(devices):
-        raise UserError(f"--config.train.devices is {wanted}, but there are {len(devices)}: lower it, or give 0 for all")
+        raise UserError(
+            f"--config.train.devices is {wanted}, but there are {len(devices)}: lower it, or give 0 for all"
+        )
     if wanted and part % wanted:
         raise UserError(
             f"--config.train.devices is {wanted}, which does not divide {part} faces (train.batch_size over "
@@ -51,11 +54,18 @@ def split(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
 
 
-def placed(tree: Any, sharding: NamedSharding) -> Any:
-    """Arrays that every process holds whole, as arrays on the devices of a sharding."""
+def placed(tree: Any, sharding: NamedSharding | None) -> Any:
+    """Host arrays, whole in every process, as arrays on the devices of a sharding; without one, on the only device."""
+    if sharding is None:
+        return jax.tree.map(jnp.asarray, tree)
 
     def place(array: Any) -> jax.Array:
         values = np.asarray(array)
         return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
 
     return jax.tree.map(place, tree)
+
+
+def one_copy(tree: Any) -> Any:
+    """Replicated arrays as they lie on the first device of this process; nothing is copied."""
+    return jax.tree.map(lambda array: array.addressable_data(0), tree)

@@ -111,11 +111,11 @@ def make_discriminator_gradient(config: Config) -> Callable[..., tuple[Any, None
     """
     train, discriminator_loss = config.train, make_discriminator_loss(config)
 
-    def gradient_of(
-        state: TrainState, stats: Any, faces: tuple[Batch, jax.Array], key: jax.Array
-    ) -> tuple[Any, None]:
+    def gradient_of(state: TrainState, stats: Any, faces: tuple[Batch, jax.Array], key: jax.Array) -> tuple[Any, None]:
         params = state.params.discriminator
-        gradient, (shown, stats, metrics) = jax.grad(discriminator_loss, has_aux=True)(params, state, stats, *faces, key)
+        gradient, (shown, stats, metrics) = jax.grad(discriminator_loss, has_aux=True)(
+            params, state, stats, *faces, key
+        )
         if train.penalty:
             shown = jax.tree.map(jax.lax.stop_gradient, shown)
             value, more = penalty_of(config, params, stats, faces[0].emotion, shown, state.step)
@@ -162,12 +162,13 @@ def make_discriminator_loss(config: Config) -> Callable[..., tuple[jax.Array, An
 
 
 def make_steps(
-    config: Config, most: int, *, streamed: bool = False
+    config: Config, most: int, *, streamed: bool = False, across: jax.sharding.Sharding | None = None
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
     """Many steps in one program: `steps(state, faces, count)` with a traced `count` of at most `most`.
 
     Args:
         streamed: whether `faces` are the batches of these steps, or the whole training set.
+        across: how a batch is split over devices (default: not at all); the rest follows from it.
     Args of the function made:
         faces: on the device; images (n, h, w), of which each step takes a batch, or (most, batch, h, w), streamed.
         count: () int32; the program is compiled once for any count, so an epoch may end in mid-dispatch.
@@ -182,6 +183,7 @@ def make_steps(
         def body(i: jax.Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, log = carry
             batch = batch_of(config, faces, state.step, i, streamed=streamed)
+            batch = batch if across is None else jax.lax.with_sharding_constraint(batch, across)
             state, metrics = update(state, batch, key_for(config.train.seed, "train", state.step))
             return state, {name: log[name].at[i].set(value) for name, value in metrics.items()}
 

@@ -1,0 +1,73 @@
+"""Metrics shown by other programs too, beside `metrics.jsonl`: TensorBoard and Weights & Biases, each optional."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from depthjax.config import Config, to_dict
+from depthjax.errors import UserError
+from depthjax.files import digest
+from depthjax.train.metrics_log import Row
+
+LIBRARIES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
+Writer = Callable[[Row], None]
+
+
+def check_writers(config: Config) -> None:
+    """Raise a UserError for a writer whose library is missing, before anything is computed."""
+    for name in config.track.writers:
+        if importlib.util.find_spec(LIBRARIES[name]) is None:
+            raise UserError(f"--config.track.writers: {name} needs {LIBRARIES[name]}: pip install 'depthjax[writers]'")
+
+
+@contextmanager
+def writers(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
+    """A function that hands a row of metrics to every writer of `config.track.writers`; they are closed at the end.
+
+    Args:
+        done: steps of the checkpoint that training goes on from; what was shown past them is withdrawn where a writer
+            can (TensorBoard), or stays as it was (Weights & Biases).
+    """
+    opened = {"tensorboard": _tensorboard, "wandb": _wandb}
+    with ExitStack() as stack:
+        writing = [stack.enter_context(opened[name](config, workdir, done)) for name in config.track.writers]
+
+        def write(row: Row) -> None:
+            for one in writing:
+                one(row)
+
+        yield write
+
+
+@contextmanager
+def _tensorboard(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
+    """Event files in `workdir/tensorboard`, for `tensorboard --logdir`."""
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(workdir / "tensorboard"), purge_step=done + 1 if done else None) as events:
+
+        def write(row: Row) -> None:
+            for name, value in _numbers(row).items():
+                events.add_scalar(name, value, row["step"])
+
+        yield write
+
+
+@contextmanager
+def _wandb(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
+    """A run whose name is that of the work folder; where it is sent, and whether at all, is for WANDB_MODE to say."""
+    import wandb
+
+    identity = digest(str(workdir.resolve()))[:16]
+    with wandb.init(
+        project="depthjax", id=identity, name=workdir.name, dir=str(workdir), config=to_dict(config), resume="allow"
+    ) as run:
+        yield lambda row: run.log(_numbers(row), step=row["step"])
+
+
+def _numbers(row: Row) -> dict[str, Any]:
+    return {f"train/{name}": value for name, value in row.items() if name != "step"}
