@@ -103,6 +103,9 @@ class Train:
     schedule: Literal["constant", "cosine"] = "constant"  # of both learning rates, over schedule_steps
     schedule_steps: int = 0  # what comes after them trains on at the end of every schedule
     ema_ramp: float = 0.0  # the teachers' half-life is at most this share of the steps done; 0: no ramp
+    accumulate: int = 1  # parts that a batch is done in, one after the other; batch normalisation is within a part
+    remat: bool = False  # compute again what the backward pass needs, instead of keeping it: less memory, more work
+    devices: int = 0  # that share the faces of a batch; 0: as many of those there are as divide it
     steps_per_dispatch: int = 30  # training steps in one lax.scan
     samples_every_epochs: int = 25  # fixed-latent sample grids
     save_every_epochs: int = 25
@@ -365,6 +368,16 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),
         (c.train.epochs >= 1, "train.epochs", "must be at least 1"),
         (c.train.batch_size >= 2, "train.batch_size", "must be at least 2: batch normalisation needs a batch"),
+        (
+            c.train.accumulate >= 1 and c.train.batch_size % max(c.train.accumulate, 1) == 0,
+            "train.accumulate",
+            f"must be at least 1 and divide train.batch_size = {c.train.batch_size}",
+        ),
+        (
+            c.train.accumulate == 1 or 2 * c.train.accumulate <= c.train.batch_size,
+            "train.accumulate",
+            f"must leave at least 2 of the {c.train.batch_size} faces of a batch to a part: batch normalisation",
+        ),
         (c.train.penalty >= 0, "train.penalty", "must not be negative"),
         (
             c.train.penalty == 0 or c.model.discriminator_norm != "batch",

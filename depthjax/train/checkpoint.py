@@ -42,10 +42,11 @@ Say = Callable[[str], None]
 
 BLOCK = 4096  # bytes that the smallest file takes
 
-# What may change between two runs of one training: how long, how often to look, how much to keep, when to give up.
+# What may change between two runs of one training: how long, how often to look, how much to keep, when to give up, and
+# on what it runs.
 FREE_FIELDS = (
     "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
-    "rollbacks",
+    "rollbacks", "devices", "remat",
 )  # fmt: skip
 
 
