@@ -22,11 +22,14 @@ from depthjax.errors import UserError
 from depthjax.files import write_arrays, write_json
 
 if TYPE_CHECKING:
+    from depthjax.evolve.run import Networks
+    from depthjax.evolve.statistics import Statistics
     from depthjax.export.sets import FaceSet
 
 Say = Callable[[str], None]
 
 MOST_JUDGED = 1000  # real faces an emotion of which the discriminator's median is taken
+JUDGED_AT_ONCE = 320
 
 
 def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAGES), *, say: Say = print) -> Path:
@@ -168,40 +171,60 @@ def _say_of(say: Say, method: str, line: str) -> None:
 def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
     import jax
-    import jax.numpy as jnp
 
-    from depthjax.evolve.run import Networks
     from depthjax.evolve.run import evolve as evolve_latents
     from depthjax.keys import key_for
-    from depthjax.train.checkpoint import restore_teachers
     from depthjax.train.state import networks
 
-    nets, size = networks(config), config.evolve
-    teachers, _ = restore_teachers(workdir / "checkpoints", config=config)
-    judge = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
-    faces = real_faces(config, workdir, "train")
-    shuffled = np.random.default_rng([size.seed, 1]).permutation(len(faces))
-    members = [
-        np.sort(shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED]) for label in range(len(faces.emotions))
-    ]
-    per_emotion = [faces.take(index) for index in members]
-    medians = [jnp.median(judge(teachers.discriminator, f.images, f.emotion)) for f in per_emotion]
-    say(f"{size.generations} generations x {len(medians)} emotions x {size.islands} islands x {size.population}")
+    nets, size, folder = networks(config), config.evolve, workdir / "evolve"
+    teachers, real = evolution_inputs(config, workdir)
+    write_arrays(folder / "statistics.npz", **_flat(real))
+    emotions = len(config.data.emotions)
+    say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
     found = evolve_latents(
         key_for(size.seed, "evolve"),
-        Networks(teachers.generator, teachers.discriminator),
-        jnp.stack(medians),
+        teachers,
+        real,
         generator=nets.generator,
         discriminator=nets.discriminator,
         settings=size,
         latent_size=config.model.latent_size,
     )
     arrays = jax.tree.map(np.asarray, found)
-    folder = workdir / "evolve"
     write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
     write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)
     say(f"{int(arrays.evaluations)} evaluations of the generator")
-    return [folder / "history.npz", folder / "winners.npz"]
+    return [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
+
+
+def evolution_inputs(config: Config, workdir: Path) -> tuple[Networks, Statistics]:
+    """The teachers, and what a fitness reads of the real training faces: at most a thousand of each emotion."""
+    import jax
+
+    from depthjax.evolve.run import Networks
+    from depthjax.evolve.statistics import statistics_of
+    from depthjax.train.checkpoint import restore_teachers
+    from depthjax.train.state import networks
+
+    teachers, _ = restore_teachers(workdir / "checkpoints", config=config)
+    judge = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
+    faces, classes = real_faces(config, workdir, "train"), len(config.data.emotions)
+    shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))
+    members = [shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED] for label in range(classes)]
+    faces = faces.take(np.sort(np.concatenate(members)))
+    logits = [
+        np.asarray(judge(teachers.discriminator, faces.images[i : i + JUDGED_AT_ONCE], faces.emotion[i : i + JUDGED_AT_ONCE]))
+        for i in range(0, len(faces), JUDGED_AT_ONCE)
+    ]
+    found = statistics_of(faces.images, faces.emotion, faces.subject, np.concatenate(logits), classes=classes)
+    return Networks(teachers.generator, teachers.discriminator), found
+
+
+def _flat(real: Statistics) -> dict[str, np.ndarray]:
+    """By name, the relief's as `relief/NAME`."""
+    assert real.relief is not None
+    whole = real._asdict() | {f"relief/{name}": value for name, value in real.relief._asdict().items()}
+    return {name: np.asarray(value) for name, value in whole.items() if name != "relief"}
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:

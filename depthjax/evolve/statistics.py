@@ -1,0 +1,191 @@
+"""What the fitness knows of real faces: computed once from the training split, stored with the run.
+
+Nothing here is used to report results. The relief is 32x32 pixels and its principal components are fitted here;
+the emotion is read by linear discriminants of these, not by the shipped network that judges the run. So a face that
+only pleases this file gains nothing in the evaluation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+SIDE = 32  # pixels of the relief
+READ = 48  # principal components that tell emotions apart
+DESCRIBED = 16  # the leading ones of these, in which faces are near or far
+NEIGHBOURS = 5
+BAND = (5.0, 95.0)  # percentiles of real faces
+COPY = 5.0  # percentile of the distances from each real face to the nearest one of another person
+SHRINKAGE = 0.1  # of the covariance within emotions, towards the same variance everywhere
+FOLDS = 4  # of people, to see how surely emotions are read on strangers
+EMPTY = 0.98  # from here to 1 a pixel is background or a hole
+AT_ONCE = 256
+
+
+class Relief(NamedTuple):
+    """Where real faces lie in the space of their shapes; the unit makes their mean variance an axis 1."""
+
+    offset: jax.Array  # (48,) to be subtracted after the projection
+    projection: jax.Array  # (1024, 48)
+    faces: jax.Array  # (classes, m, 16) real training faces, some twice where an emotion has fewer than others
+    radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other people
+    discriminant: jax.Array  # (48, classes)
+    bias: jax.Array  # (classes,)
+
+
+class Statistics(NamedTuple):
+    """Real training faces of each emotion, as numbers; without `relief`, only fitnesses that do not read it can run."""
+
+    logit_median: jax.Array  # (classes,) of the teacher discriminator
+    log_probability_median: jax.Array | None = None  # (classes,) of their emotion, read on people left out
+    band_low: jax.Array | None = None  # (classes, 3) 5th percentile of mean, std, empty share
+    band_high: jax.Array | None = None  # (classes, 3) 95th
+    copy_distance: jax.Array | None = None  # (classes,) below it a face is nearer to a training face than people are
+    relief: Relief | None = None
+
+
+class Seen(NamedTuple):
+    """Shapes (n, ...) beside the real ones of an emotion."""
+
+    log_probability: jax.Array  # (n,) of the emotion asked for, at most 0
+    outside: jax.Array  # (n,) distance to a real face over its radius, the least over all; up to 1 is inside
+    nearest: jax.Array  # (n,) distance to the nearest real face
+    descriptor: jax.Array  # (n, 16)
+
+
+def shapes(images: jax.Array) -> jax.Array:
+    """(n, height, width) images to (n, 1024): antialiased to 32x32."""
+    return jax.image.resize(images, (len(images), SIDE, SIDE), "linear").reshape(-1, SIDE * SIDE)
+
+
+def empty_share(images: jax.Array) -> jax.Array:
+    """(n,) share of pixels that are background or holes, of (n, height, width) images in [-1, 1].
+
+    Smooth between 0.9 and 1, for a generator's tanh comes near 1 and never there.
+    """
+    return jnp.clip((images - (2 * EMPTY - 1 - 0.06)) / 0.06, 0, 1).mean((1, 2))
+
+
+def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
+    """(n, height, width) images of (n,) emotions beside real ones."""
+    full = shapes(images) @ relief.projection - relief.offset[None]
+    descriptor = full[:, : relief.faces.shape[-1]]
+    shares = jax.nn.log_softmax(full @ relief.discriminant + relief.bias[None])
+    own = jnp.take_along_axis(shares, emotion[:, None], 1)[:, 0]
+    gap = relief.faces[emotion] - descriptor[:, None]
+    distance = jnp.sqrt((gap**2).sum(-1))
+    return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor)
+
+
+def statistics_of(
+    images: np.ndarray, emotion: np.ndarray, subject: np.ndarray, logit: np.ndarray, *, classes: int
+) -> Statistics:
+    """All that a fitness reads of the real training faces.
+
+    Args:
+        images: (n, height, width) in [-1, 1], some of every emotion.
+        emotion: (n,) below `classes`.
+        subject: (n,) who it is: neighbours, radii and folds are of other people, for two frames of one are twins.
+        logit: (n,) of the teacher discriminator.
+        classes: emotions.
+    """
+    parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
+    means, stds, empty, flat = (np.concatenate(column) for column in zip(*map(_measured, parts), strict=True))
+    offset, projection = principal_axes(flat, READ)
+    full = flat @ projection - offset
+    members = [np.flatnonzero(emotion == label) for label in range(classes)]
+    apart = [_to_others(full[rows, :DESCRIBED], subject[rows]) for rows in members]
+    size = max(len(rows) for rows in members)
+    read = _read_on_strangers(full, emotion, subject, classes)
+    bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
+    discriminant, bias = linear_discriminant(full, emotion, classes)
+    relief = Relief(
+        offset,
+        projection,
+        np.stack([np.resize(full[rows, :DESCRIBED], (size, min(DESCRIBED, full.shape[1]))) for rows in members]),
+        np.stack([np.resize(_radii(distance), size) for distance in apart]),
+        discriminant,
+        bias,
+    )
+    found = Statistics(
+        np.array([np.median(logit[rows]) for rows in members]),
+        np.array([np.median(read[rows]) for rows in members]),
+        np.stack([band[0] for band in bands]),
+        np.stack([band[1] for band in bands]),
+        np.array([np.percentile(distance.min(1), COPY) for distance in apart]),
+        relief,
+    )
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), found)
+
+
+@jax.jit
+def _measured(images: jax.Array) -> tuple[jax.Array, ...]:
+    return images.mean((1, 2)), images.std((1, 2)), empty_share(images), shapes(images)
+
+
+def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """The leading principal components of (n, d) values, in one unit: `values @ projection - offset` has mean 0.
+
+    Returns:
+        (k,) offset and (d, k) projection; k is `dimensions`, or fewer where n - 1 or d is smaller.
+    """
+    values = np.asarray(values, np.float64)
+    count = min(dimensions, len(values) - 1, values.shape[1])
+    _, scale, axes = np.linalg.svd(values - values.mean(0), full_matrices=False)
+    unit = np.sqrt((scale[:DESCRIBED] ** 2).mean() / (len(values) - 1))
+    projection = axes[:count].T / (unit if unit > 0 else 1.0)
+    return values.mean(0) @ projection, projection
+
+
+def linear_discriminant(values: np.ndarray, emotion: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fisher's linear discriminants with equal priors: log-probabilities are log_softmax(values @ weights + bias).
+
+    The covariance within classes is shrunk by a tenth towards a multiple of the identity.
+
+    Args:
+        values: (n, k).
+        emotion: (n,) every one of `classes` among them.
+        classes: how many.
+    Returns:
+        (k, classes) weights and (classes,) bias.
+    """
+    means = np.stack([values[emotion == label].mean(0) for label in range(classes)])
+    inside = values - means[emotion]
+    covariance = inside.T @ inside / max(1, len(values) - classes)
+    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / len(covariance) * np.eye(
+        len(covariance)
+    )
+    weights = np.linalg.pinv(covariance) @ means.T
+    return weights, -0.5 * np.einsum("ck,kc->c", means, weights)
+
+
+def _read_on_strangers(values: np.ndarray, emotion: np.ndarray, subject: np.ndarray, classes: int) -> np.ndarray:
+    """(n,) log-probability of each face's own emotion, by discriminants fitted on other people (else on all)."""
+    found = np.zeros(len(values))
+    fold = np.unique(subject, return_inverse=True)[1] % FOLDS
+    for number in np.unique(fold):
+        left_out = fold == number
+        known = ~left_out if len(np.unique(emotion[~left_out])) == classes else np.ones_like(left_out)
+        weights, bias = linear_discriminant(values[known], emotion[known], classes)
+        logits = values[left_out] @ weights + bias
+        shares = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        found[left_out] = shares[np.arange(left_out.sum()), emotion[left_out]]
+    return found
+
+
+def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """(n, n) distances, infinite to faces of the same person; where there is but one person, only to itself."""
+    apart = np.sqrt(np.maximum(0, ((values[:, None] - values[None]) ** 2).sum(-1)))
+    same = subject[:, None] == subject[None]
+    apart[np.eye(len(apart), dtype=bool) if same.all() else same] = np.inf
+    return apart
+
+
+def _radii(apart: np.ndarray) -> np.ndarray:
+    near = np.sort(apart, axis=1)
+    near = np.where(np.isfinite(near), near, np.nan)[:, :NEIGHBOURS]
+    radii = np.nan_to_num(np.nanmax(near, axis=1)) if near.size else np.zeros(len(apart))
+    return np.maximum(radii, 1e-3)
