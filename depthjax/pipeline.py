@@ -19,7 +19,7 @@ from depthjax.config import BASELINE_METHODS, Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
-from depthjax.files import write_arrays, write_json
+from depthjax.files import write_arrays, write_json, write_text
 
 if TYPE_CHECKING:
     from depthjax.evolve.run import Networks
@@ -212,10 +212,8 @@ def evolution_inputs(config: Config, workdir: Path) -> tuple[Networks, Statistic
     shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))
     members = [shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED] for label in range(classes)]
     faces = faces.take(np.sort(np.concatenate(members)))
-    logits = [
-        np.asarray(judge(teachers.discriminator, faces.images[i : i + JUDGED_AT_ONCE], faces.emotion[i : i + JUDGED_AT_ONCE]))
-        for i in range(0, len(faces), JUDGED_AT_ONCE)
-    ]
+    chunks = [slice(i, i + JUDGED_AT_ONCE) for i in range(0, len(faces), JUDGED_AT_ONCE)]
+    logits = [np.asarray(judge(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
     found = statistics_of(faces.images, faces.emotion, faces.subject, np.concatenate(logits), classes=classes)
     return Networks(teachers.generator, teachers.discriminator), found
 
@@ -310,6 +308,52 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
     )
 
 
+def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
+    """Evolve with every setting of a grid, and tell what each came to; the run's winners stay as they are."""
+    from depthjax.evolve.sweep import by_shape, grid, run_together
+    from depthjax.report.sweep_figure import SHOWN, draw_sweep
+    from depthjax.train.state import networks
+
+    experiments, nets, inputs = grid(config.evolve, config.sweep), networks(config), evolution_inputs(config, workdir)
+    varied = [f.name for f in dataclasses.fields(config.sweep) if f.name != "seeds" and getattr(config.sweep, f.name)]
+    columns = {name: np.array([getattr(settings, name) for settings in experiments]) for name in ("seed", *varied)}
+    found: dict[str, np.ndarray] = {}
+    for numbers in by_shape(experiments):
+        say(f"{len(numbers)} experiments in one program")
+        outcome = run_together(
+            [experiments[i] for i in numbers],
+            *inputs,
+            generator=nets.generator,
+            discriminator=nets.discriminator,
+            latent_size=config.model.latent_size,
+        )
+        for name, values in outcome._asdict().items():
+            empty = np.zeros((len(experiments), values.shape[1]), np.float32)
+            found.setdefault(name, empty)[numbers] = np.asarray(values)
+    folder = workdir / "evolve"
+    write_arrays(folder / "sweep.npz", **columns, **found)
+    _write_tidy(folder / "sweep.csv", columns, found, config.data.emotions)
+    settings = {name: columns[name] for name in varied or ("seed",)}
+    figures = draw_sweep(workdir / "figures", settings, {name: found[name].mean(1) for name in SHOWN})
+    return [folder / "sweep.npz", folder / "sweep.csv", *figures]
+
+
+def _write_tidy(
+    path: Path, columns: dict[str, np.ndarray], found: dict[str, np.ndarray], emotions: Sequence[str]
+) -> None:
+    """A line for each experiment and emotion: settings, then (experiments, classes) outcomes."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*columns, "emotion", *found])
+    for i, j in np.ndindex(next(iter(found.values())).shape):
+        outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
+        writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
+    write_text(path, text.getvalue())
+
+
 RUNNERS: dict[str, Callable[[Config, Path, Say], list[Path]]] = {
     "prepare": prepare,
     "train": train,
@@ -319,4 +363,5 @@ RUNNERS: dict[str, Callable[[Config, Path, Say], list[Path]]] = {
     "evaluate": evaluate,
     "report": report,
     "export": export,
+    "sweep": sweep,
 }

@@ -2,11 +2,11 @@
 
     python tools/evolution_table.py --config configs/quick.py --workdir runs/quick
 
-For each seed, N faces an emotion by each row: the first random latents; the best of each group; farthest-first (k-centre),
-also among the fitter half; truncation; the paper's genetic algorithm with its released fitness, and with `realism`; and
-dominated novelty search. Judged by the package's own evaluation, on people whom no network has seen. Writes
-table.csv, table.md and faces.png, and the latents and numbers of each seed, into runs/quick/evolve/table (--out); what
-is there of the same settings is not done again.
+For each seed, N faces an emotion by each row: the first random latents; the best of each group; farthest-first
+(k-centre), also among the fitter half; truncation; the paper's genetic algorithm with its released fitness, and with
+`realism`; and dominated novelty search. Judged by the package's own evaluation, on people whom no network has seen.
+Writes table.csv, table.md and faces.png, and the latents and numbers of each seed, into runs/quick/evolve/table
+(--out); what is there of the same settings is not done again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ face's measures with its latent. Its numbers come as arrays (`Weights`), so that
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,8 @@ from depthjax import config
 from depthjax.evolve.statistics import Statistics
 
 WORST = -jnp.inf
+UNREAD: Any = jnp.nan  # what no network was asked for
+UNKNOWN: Any = None  # what was not measured on real faces
 CHI_STD = 0.5**0.5  # standard deviation of the norm of a standard normal vector, in the limit of many dimensions
 SHELL = 2.0  # standard deviations of that norm which cost nothing
 BAND_UNIT = 0.1  # how far beyond its band a mean, std or share of 2, 1 and 1 at most costs one
@@ -28,11 +30,11 @@ class Measures(NamedTuple):
     mean: jax.Array  # () of the pixels, in [-1, 1]
     std: jax.Array  # () of the pixels, in [0, 1]
     logit: jax.Array  # () of the teacher discriminator
-    empty: float | jax.Array = jnp.nan  # () share of background and holes
-    log_probability: float | jax.Array = jnp.nan  # () of the emotion asked for, see `statistics.Seen`
-    outside: float | jax.Array = jnp.nan  # () of the ball about a real face, up to 1 is inside
-    nearest: float | jax.Array = jnp.nan  # () distance to the nearest real training face
-    descriptor: float | jax.Array = jnp.nan  # (k,)
+    empty: jax.Array = UNREAD  # () share of background and holes
+    log_probability: jax.Array = UNREAD  # () of the emotion asked for, see `statistics.Seen`
+    outside: jax.Array = UNREAD  # () of the ball about a real face, up to 1 is inside
+    nearest: jax.Array = UNREAD  # () distance to the nearest real training face
+    descriptor: jax.Array = UNREAD  # (k,)
 
 
 class Weights(NamedTuple):
@@ -50,10 +52,10 @@ class Weights(NamedTuple):
     band_weight: float | jax.Array = 1.0
     shell_weight: float | jax.Array = 1.0
     copy_weight: float | jax.Array = 1.0
-    real_log_probability_median: jax.Array | None = None  # ()
-    band_low: jax.Array | None = None  # (3,) of mean, std, empty
-    band_high: jax.Array | None = None  # (3,)
-    copy_distance: jax.Array | None = None  # ()
+    real_log_probability_median: jax.Array = UNKNOWN  # ()
+    band_low: jax.Array = UNKNOWN  # (3,) of mean, std, empty
+    band_high: jax.Array = UNKNOWN  # (3,)
+    copy_distance: jax.Array = UNKNOWN  # ()
 
 
 OF_REAL = ("real_logit_median", "real_log_probability_median", "band_low", "band_high", "copy_distance")
@@ -101,7 +103,7 @@ def emotion_term(face: Measures, weights: Weights) -> jax.Array:
 
 def ball_term(face: Measures) -> jax.Array:
     """How far beyond the nearest real face's radius, in radii, below zero; going deeper inside earns nothing."""
-    return jnp.minimum(0, 1 - jnp.asarray(face.outside))
+    return jnp.minimum(0, 1 - face.outside)
 
 
 def logit_term(face: Measures, weights: Weights) -> jax.Array:
@@ -144,20 +146,21 @@ def make_fitness(settings: config.Evolve, real: Statistics) -> tuple[Fitness, We
         settings: whose `fitness` and weights are read.
         real: training faces of each emotion.
     """
+    of_real: Any = real
     return FITNESS[settings.fitness], Weights(
         settings.mean_weight,
         settings.std_weight,
-        real.logit_median,
+        of_real.logit_median,
         settings.emotion_weight,
         settings.realism_weight,
         settings.logit_weight,
         settings.band_weight,
         settings.shell_weight,
         settings.copy_weight,
-        real.log_probability_median,
-        real.band_low,
-        real.band_high,
-        real.copy_distance,
+        of_real.log_probability_median,
+        of_real.band_low,
+        of_real.band_high,
+        of_real.copy_distance,
     )
 
 

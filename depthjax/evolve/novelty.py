@@ -1,4 +1,4 @@
-"""Dominated novelty search behind evosax's interface: a population that spreads out as far as faces stay like real ones.
+"""Dominated novelty search behind evosax's interface: a population that spreads as far as faces stay like real ones.
 
 Each of population and offspring is scored by its mean descriptor distance to the k nearest of those at least as fit
 (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully 2025, arXiv 2502.00593); the best half lives
@@ -90,9 +90,7 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
 
 def params_from(settings: config.Evolve) -> Params:
     """The config's rates, as the algorithm takes them."""
-    return Params(
-        crossover_probability=settings.crossover_probability, angle=settings.angle, viable=settings.viable
-    )
+    return Params(crossover_probability=settings.crossover_probability, angle=settings.angle, viable=settings.viable)
 
 
 def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) -> jax.Array:
@@ -113,9 +111,7 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
     return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
 
 
-def survival(
-    fitness: jax.Array, descriptors: jax.Array, *, neighbours: int, viable: float | jax.Array
-) -> jax.Array:
+def survival(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int, viable: float | jax.Array) -> jax.Array:
     """By what members live on: the first of the fittest, then the viable by dominated novelty, then by fitness.
 
     Args:

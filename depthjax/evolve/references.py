@@ -87,9 +87,7 @@ def chosen_by_references(
         count: faces of each emotion to choose.
         evaluations: faces of each emotion to decode, at least `count`.
     """
-    plan = make_plan(
-        real, generator=generator, discriminator=discriminator, settings=settings, latent_size=latent_size
-    )
+    plan = make_plan(real, generator=generator, discriminator=discriminator, settings=settings, latent_size=latent_size)
     if plan.relief is None or not count <= evaluations:
         raise ValueError("the references need a fitness that reads the relief, and as many evaluations as faces")
     names = ("generator", "discriminator", "fitness", "images_at_once")

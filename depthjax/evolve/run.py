@@ -314,8 +314,11 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
             logit = discriminator.apply(networks.discriminator, images, emotion, train=False)
         mean, std = images.mean((1, 2)), images.std((1, 2))
         if networks.relief is None:
-            return Measures(mean, std, logit, *jnp.full((4, len(mean)), jnp.nan), jnp.zeros((len(mean), 0)))
-        return Measures(mean, std, logit, empty_share(images), *look(networks.relief, images, emotion))
+            unread = jnp.full(len(mean), jnp.nan)
+            return Measures(mean, std, logit, unread, unread, unread, unread, jnp.zeros((len(mean), 0)))
+        seen = look(networks.relief, images, emotion)
+        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor)
+        return Measures(mean, std, logit, empty_share(images), *beside_real)
 
     @jax.custom_batching.custom_vmap
     def measure(networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array) -> Measures:
@@ -332,7 +335,8 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
             return start + rows, jax.tree.map(lambda whole, new: whole.at[which].set(new, mode="drop"), measures, part)
 
         described = 0 if networks.relief is None else networks.relief.faces.shape[-1]
-        blank = Measures(*jnp.zeros((7, n)), jnp.zeros((n, described)))
+        none = jnp.zeros(n)
+        blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)))
         return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
 
     @measure.def_vmap

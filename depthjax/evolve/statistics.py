@@ -8,7 +8,7 @@ the embedded faces' three emotions (of depths instead of slopes 75 %, and withou
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -116,22 +116,25 @@ def statistics_of(
     discriminant, bias, read = _reader(steep, mirrored, emotion, subject, classes)
     bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
     relief = Relief(
-        offset,
-        projection,
-        np.stack([where[np.resize(rows, size)] for rows in members]),
-        np.stack([np.resize(_radii(distance), size) for distance in apart]),
-        discriminant,
-        bias,
+        _single(offset),
+        _single(projection),
+        _single(np.stack([where[np.resize(rows, size)] for rows in members])),
+        _single(np.stack([np.resize(_radii(distance), size) for distance in apart])),
+        _single(discriminant),
+        _single(bias),
     )
-    found = Statistics(
-        np.array([np.median(logit[rows]) for rows in members]),
-        np.array([np.median(read[rows]) for rows in members]),
-        np.stack([band[0] for band in bands]),
-        np.stack([band[1] for band in bands]),
-        np.array([np.percentile(distance.min(1), COPY) for distance in apart]),
+    return Statistics(
+        _single([np.median(logit[rows]) for rows in members]),
+        _single([np.median(read[rows]) for rows in members]),
+        _single([band[0] for band in bands]),
+        _single([band[1] for band in bands]),
+        _single([np.percentile(distance.min(1), COPY) for distance in apart]),
         relief,
     )
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), found)
+
+
+def _single(values: Any) -> jax.Array:
+    return jnp.asarray(np.asarray(values), jnp.float32)
 
 
 @jax.jit
