@@ -152,11 +152,15 @@ def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.
     """
     values = np.asarray(values, np.float64)
     mean, (n, d) = values.mean(0), values.shape
-    count = min(dimensions, n - 1, d)
-    covariance = (values - mean).T @ (values - mean) / (n - 1)
-    variance, axes = eigh(covariance, subset_by_index=[d - count, d - 1])
+    centred, count = values - mean, min(dimensions, n - 1, d)
+    if n < d:
+        spread, axes = np.linalg.svd(centred, full_matrices=False)[1:]
+        variance, axes = spread[:count] ** 2 / (n - 1), axes[:count].T
+    else:
+        variance, axes = eigh(centred.T @ centred / (n - 1), subset_by_index=[d - count, d - 1])
+        axes = axes[:, ::-1]
     unit = np.sqrt(max(variance.mean(), 0.0))
-    projection = axes[:, ::-1] / (unit if unit > 0 else 1.0)
+    projection = axes / (unit if unit > 0 else 1.0)
     return mean @ projection, projection
 
 

@@ -10,8 +10,8 @@ import pytest
 from flax import linen as nn
 
 from depthjax.config import Evolve
-from depthjax.evolve.fitness import Weights, make_fitness
 from depthjax.evolve.algorithms import make_algorithm, sizes_of
+from depthjax.evolve.fitness import Weights, make_fitness
 from depthjax.evolve.paper_ga import PaperGA, params_from
 from depthjax.evolve.run import (
     Evolution,

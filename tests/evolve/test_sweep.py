@@ -19,7 +19,7 @@ def test_the_grid_has_every_combination_and_is_split_by_shape() -> None:
     assert len(made) == 12 and len(set(made)) == 12
     assert {s.seed for s in made} == {5, 6} and {s.angle for s in made} == {0.1, 0.2}
     groups = list(by_shape(made))
-    assert [len(numbers) for numbers in groups] == [4, 4, 4] and sorted(sum(groups, [])) == list(range(12))
+    assert [len(numbers) for numbers in groups] == [4, 4, 4] and sorted(i for g in groups for i in g) == list(range(12))
     assert all(len({made[i].population for i in numbers}) == 1 for numbers in groups)
 
 
