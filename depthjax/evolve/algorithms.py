@@ -95,14 +95,19 @@ def params_from(settings: config.Evolve, algorithm: EvolutionaryAlgorithm) -> An
 
 
 def start(
-    algorithm: EvolutionaryAlgorithm, key: jax.Array, latents: jax.Array, cost: jax.Array, descriptors: Any, params: Any
+    algorithm: EvolutionaryAlgorithm,
+    key: jax.Array,
+    latents: jax.Array,
+    cost: jax.Array,
+    places: novelty.Place,
+    params: Any,
 ) -> Any:
-    """The state after the first, random latents (n, d) at cost (n,) with descriptors (n, k)."""
+    """The state after the first, random latents (n, d) at cost (n,), at these places."""
     with jax.numpy_rank_promotion("allow"):
         if isinstance(algorithm, DistributionBasedAlgorithm):
             return algorithm.init(key, jnp.zeros(algorithm.num_dims), params)
         state = algorithm.init(key, latents, cost, params)
-    return state.replace(descriptors=descriptors) if isinstance(state, novelty.State) else state
+    return state.replace(places=places) if isinstance(state, novelty.State) else state
 
 
 def ask(algorithm: EvolutionaryAlgorithm, key: jax.Array, state: Any, params: Any) -> tuple[jax.Array, Any]:
@@ -116,13 +121,13 @@ def tell(
     key: jax.Array,
     latents: jax.Array,
     cost: jax.Array,
-    descriptors: Any,
+    places: novelty.Place,
     state: Any,
     params: Any,
 ) -> Any:
-    """The state that knows the cost (n,) and descriptors (n, k) of what was asked for."""
+    """The state that knows the cost (n,) and places of what was asked for."""
     if isinstance(state, novelty.State):
-        state = state.replace(offspring_descriptors=descriptors)
+        state = state.replace(offspring_places=places)
     with jax.numpy_rank_promotion("allow"):
         return algorithm.tell(key, latents, cost, state, params)[0]
 

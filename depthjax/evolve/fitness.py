@@ -34,6 +34,7 @@ class Measures(NamedTuple):
     log_probability: jax.Array = UNREAD  # () of the emotion asked for, see `statistics.Seen`
     outside: jax.Array = UNREAD  # () of the ball about a real face, up to 1 is inside
     nearest: jax.Array = UNREAD  # () distance to the nearest real training face
+    scale: jax.Array = UNREAD  # () how far apart real faces are there
     descriptor: jax.Array = UNREAD  # (k,)
 
 

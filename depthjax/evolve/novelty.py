@@ -2,15 +2,19 @@
 
 Each of population and offspring is scored by its mean descriptor distance to the k nearest of those at least as fit
 (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully 2025, arXiv 2502.00593); the best half lives
-on. No grid, so the descriptor may have many dimensions. Three changes, for a fitness that saturates and for latents of
-a generator:
+on. No grid, so the descriptor may have many dimensions. Changed, for a fitness that saturates and the latents of a
+generator:
 
-- equals count as fitter, or the many faces of the highest fitness would not spread at all;
+- of equals, the one that stood higher before counts as fitter: so of two twins one goes, and the faces of the highest
+  fitness spread as by farthest-first choice;
+- distances are in units of how far apart real faces are at that place: the population is dense where these are;
 - novelty counts from `viable` fitness on: below it only fitness does. Novelty alone keeps what is odd enough;
 - offspring are distributed as their parents are, standard normal: a generator knows no other latents.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +24,19 @@ from flax import struct
 from depthjax import config
 
 
+class Place(NamedTuple):
+    """Where faces are."""
+
+    descriptor: jax.Array  # (n, k)
+    scale: jax.Array  # (n,) how far apart real faces are there
+
+
 @struct.dataclass
 class State(base.State):
     """What a generation hands to the next; `fitness` is minimised."""
 
-    descriptors: jax.Array  # (n, k) of the population
-    offspring_descriptors: jax.Array  # (n, k) of those that are about to be told
+    places: Place  # of the population, the most novel first
+    offspring_places: Place  # of those that are about to be told
 
 
 @struct.dataclass
@@ -58,12 +69,13 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
         return params_from(config.Evolve())
 
     def _init(self, key: jax.Array, params: Params) -> State:
-        blank = jnp.full((self.population_size, self.descriptor_size), jnp.nan)
+        n = self.population_size
+        blank = Place(jnp.full((n, self.descriptor_size), jnp.nan), jnp.full(n, jnp.nan))
         return State(
             population=jnp.full((self.population_size, self.num_dims), jnp.nan),
             fitness=jnp.full((self.population_size,), jnp.inf),
-            descriptors=blank,
-            offspring_descriptors=blank,
+            places=blank,
+            offspring_places=blank,
             best_solution=jnp.full((self.num_dims,), jnp.nan),
             best_fitness=jnp.inf,
             generation_counter=0,
@@ -82,10 +94,11 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
     def _tell(self, key: jax.Array, population: jax.Array, fitness: jax.Array, state: State, params: Params) -> State:
         everyone = jnp.concatenate([state.population, population])
         cost = jnp.concatenate([state.fitness, fitness])
-        descriptors = jnp.concatenate([state.descriptors, state.offspring_descriptors])
-        score = survival(-cost, descriptors, neighbours=self.neighbours, viable=params.viable)
+        places = jax.tree.map(lambda *both: jnp.concatenate(both), state.places, state.offspring_places)
+        score = survival(-cost, places, neighbours=self.neighbours, viable=params.viable)
         kept = jnp.argsort(-score, stable=True)[: self.population_size]
-        return state.replace(population=everyone[kept], fitness=cost[kept], descriptors=descriptors[kept])
+        places = jax.tree.map(lambda all_of_them: all_of_them[kept], places)
+        return state.replace(population=everyone[kept], fitness=cost[kept], places=places)
 
 
 def params_from(settings: config.Evolve) -> Params:
@@ -111,33 +124,34 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
     return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
 
 
-def survival(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int, viable: float | jax.Array) -> jax.Array:
-    """By what members live on: the first of the fittest, then the viable by dominated novelty, then by fitness.
+def survival(fitness: jax.Array, places: Place, *, neighbours: int, viable: float | jax.Array) -> jax.Array:
+    """By what members live on: the viable by dominated novelty (the fittest has no limit), then the others by fitness.
 
     Args:
         fitness: (n,) larger is better; -inf for none.
-        descriptors: (n, k).
+        places: of n.
         neighbours: of the fitter ones.
         viable: least fitness with which novelty counts.
     Returns:
         (n,) scores, larger is better.
     """
-    novelty = dominated_novelty(fitness, descriptors, neighbours=neighbours)
+    novelty = dominated_novelty(fitness, places, neighbours=neighbours)
     bounded = 1 - 1 / (1 + novelty)  # in [0, 1]
-    score = jnp.where(fitness >= viable, bounded, fitness - viable - 1)
-    return jnp.where(jnp.arange(len(fitness)) == jnp.argmax(fitness), jnp.inf, score)
+    return jnp.where(fitness >= viable, bounded, fitness - viable - 1)
 
 
-def dominated_novelty(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int) -> jax.Array:
-    """(n,) mean distance of each to the k nearest of those at least as fit; infinite where there is none.
+def dominated_novelty(fitness: jax.Array, places: Place, *, neighbours: int) -> jax.Array:
+    """(n,) mean distance of each to the k nearest fitter ones, in its own scale; infinite where there is none.
 
-    arXiv 2502.00593, equation 2, but for equals; with fewer than k of them the mean is over these.
+    arXiv 2502.00593, equation 2; of equals the earlier counts as fitter, and with fewer than k the mean is over these.
     """
-    usable = jnp.isfinite(descriptors).all(1)
-    known = jnp.where(usable[:, None], descriptors, 0.0)
+    usable = jnp.isfinite(places.descriptor).all(1)
+    known = jnp.where(usable[:, None], places.descriptor, 0.0)
     distance = jnp.sqrt(jnp.maximum(0, ((known[:, None] - known[None]) ** 2).sum(-1)))
-    others = (fitness[None] >= fitness[:, None]) & usable[None] & ~jnp.eye(len(fitness), dtype=bool)
-    nearest = -jax.lax.top_k(-jnp.where(others, distance, jnp.inf), min(neighbours, len(fitness)))[0]
+    order = jnp.arange(len(fitness))
+    earlier = (fitness[None] == fitness[:, None]) & (order[None] < order[:, None])
+    fitter = ((fitness[None] > fitness[:, None]) | earlier) & usable[None]
+    nearest = -jax.lax.top_k(-jnp.where(fitter, distance, jnp.inf), min(neighbours, len(fitness)))[0]
     found = jnp.isfinite(nearest)
     mean = jnp.where(found, nearest, 0).sum(1) / jnp.maximum(1, found.sum(1))
-    return jnp.where(found.any(1), mean, jnp.inf)
+    return jnp.where(found.any(1), mean / places.scale, jnp.inf)

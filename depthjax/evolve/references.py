@@ -93,7 +93,14 @@ def chosen_by_references(
     names = ("generator", "discriminator", "fitness", "images_at_once")
     parts = {name: plan.static[name] for name in names}
     run = jax.jit(
-        partial(_chosen, **parts, latent_size=latent_size, count=count, evaluations=evaluations),
+        partial(
+            _chosen,
+            **parts,
+            latent_size=latent_size,
+            descriptor_size=settings.descriptor_size,
+            count=count,
+            evaluations=evaluations,
+        ),
         compiler_options=compiler_options(jax.default_backend()),
     )
     return run(key, plan.with_relief(networks), plan.weights)
@@ -109,6 +116,7 @@ def _chosen(
     fitness: Fitness,
     images_at_once: int,
     latent_size: int,
+    descriptor_size: int,
     count: int,
     evaluations: int,
 ) -> dict[str, jax.Array]:
@@ -119,6 +127,7 @@ def _chosen(
         faces = measure(networks, latents, jnp.full(evaluations, emotion), jnp.ones(evaluations, bool))
         own = of_emotion(weights, emotion)
         values = worst_if_nan(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, own))
-        return {name: latents[choose(values, faces.descriptor, count)] for name, choose in REFERENCES.items()}
+        descriptor = faces.descriptor[:, :descriptor_size]
+        return {name: latents[choose(values, descriptor, count)] for name, choose in REFERENCES.items()}
 
     return jax.vmap(one)(jnp.arange(weights.real_logit_median.shape[-1]))

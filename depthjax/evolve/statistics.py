@@ -57,6 +57,7 @@ class Seen(NamedTuple):
     outside: jax.Array  # (n,) distance to a real face over its radius, the least over all; up to 1 is inside
     nearest: jax.Array  # (n,) distance to the nearest real face
     descriptor: jax.Array  # (n, 16)
+    scale: jax.Array  # (n,) the radius of that real face: small where real faces are dense
 
 
 def shapes(images: jax.Array) -> jax.Array:
@@ -89,7 +90,10 @@ def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     own = jnp.take_along_axis(shares, emotion[:, None], 1)[:, 0]
     gap = relief.faces[emotion] - descriptor[:, None]
     distance = jnp.sqrt((gap**2).sum(-1))
-    return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor)
+    radii = relief.radii[emotion]
+    outside = distance / radii
+    scale = jnp.take_along_axis(radii, outside.argmin(-1)[:, None], 1)[:, 0]
+    return Seen(own, outside.min(-1), distance.min(-1), descriptor, scale)
 
 
 def statistics_of(
