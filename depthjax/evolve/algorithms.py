@@ -99,15 +99,15 @@ def start(
     key: jax.Array,
     latents: jax.Array,
     cost: jax.Array,
-    places: novelty.Place,
+    descriptors: jax.Array,
     params: Any,
 ) -> Any:
-    """The state after the first, random latents (n, d) at cost (n,), at these places."""
+    """The state after the first, random latents (n, d) at cost (n,), with these descriptors (n, k)."""
     with jax.numpy_rank_promotion("allow"):
         if isinstance(algorithm, DistributionBasedAlgorithm):
             return algorithm.init(key, jnp.zeros(algorithm.num_dims), params)
         state = algorithm.init(key, latents, cost, params)
-    return state.replace(places=places) if isinstance(state, novelty.State) else state
+    return state.replace(descriptors=descriptors) if isinstance(state, novelty.State) else state
 
 
 def ask(algorithm: EvolutionaryAlgorithm, key: jax.Array, state: Any, params: Any) -> tuple[jax.Array, Any]:
@@ -121,13 +121,13 @@ def tell(
     key: jax.Array,
     latents: jax.Array,
     cost: jax.Array,
-    places: novelty.Place,
+    descriptors: jax.Array,
     state: Any,
     params: Any,
 ) -> Any:
-    """The state that knows the cost (n,) and places of what was asked for."""
+    """The state that knows the cost (n,) and descriptors (n, k) of what was asked for."""
     if isinstance(state, novelty.State):
-        state = state.replace(offspring_places=places)
+        state = state.replace(offspring_descriptors=descriptors)
     with jax.numpy_rank_promotion("allow"):
         return algorithm.tell(key, latents, cost, state, params)[0]
 

@@ -20,6 +20,8 @@ UNREAD: Any = jnp.nan  # what no network was asked for
 UNKNOWN: Any = None  # what was not measured on real faces
 CHI_STD = 0.5**0.5  # standard deviation of the norm of a standard normal vector, in the limit of many dimensions
 SHELL = 2.0  # standard deviations of that norm which cost nothing
+CERTAIN = 0.97  # probability of the emotion from which on nothing is gained
+BALL = 0.72  # of the radius about a real face: half of the faces of people left out lie so near
 BAND_UNIT = 0.1  # how far beyond its band a mean, std or share of 2, 1 and 1 at most costs one
 LEAST_LOG_PROBABILITY = -10.0  # a face of another emotion loses no more: so that the other terms still rank it
 
@@ -32,9 +34,8 @@ class Measures(NamedTuple):
     logit: jax.Array  # () of the teacher discriminator
     empty: jax.Array = UNREAD  # () share of background and holes
     log_probability: jax.Array = UNREAD  # () of the emotion asked for, see `statistics.Seen`
-    outside: jax.Array = UNREAD  # () of the ball about a real face, up to 1 is inside
+    outside: jax.Array = UNREAD  # () distance to a real face over the radius of its ball
     nearest: jax.Array = UNREAD  # () distance to the nearest real training face
-    scale: jax.Array = UNREAD  # () how far apart real faces are there
     descriptor: jax.Array = UNREAD  # (k,)
 
 
@@ -53,13 +54,21 @@ class Weights(NamedTuple):
     band_weight: float | jax.Array = 1.0
     shell_weight: float | jax.Array = 1.0
     copy_weight: float | jax.Array = 1.0
+    real_logit_low: jax.Array = UNKNOWN  # ()
     real_log_probability_median: jax.Array = UNKNOWN  # ()
     band_low: jax.Array = UNKNOWN  # (3,) of mean, std, empty
     band_high: jax.Array = UNKNOWN  # (3,)
     copy_distance: jax.Array = UNKNOWN  # ()
 
 
-OF_REAL = ("real_logit_median", "real_log_probability_median", "band_low", "band_high", "copy_distance")
+OF_REAL = (
+    "real_logit_median",
+    "real_logit_low",
+    "real_log_probability_median",
+    "band_low",
+    "band_high",
+    "copy_distance",
+)
 Fitness = Callable[[Measures, jax.Array, Weights], jax.Array]
 
 
@@ -97,19 +106,26 @@ def natural(face: Measures, latent: jax.Array, weights: Weights) -> jax.Array:
 
 
 def emotion_term(face: Measures, weights: Weights) -> jax.Array:
-    """By how much the emotion is less sure than on half of real strangers, at most ten, below zero."""
-    lacking = face.log_probability - weights.real_log_probability_median
-    return jnp.clip(lacking, LEAST_LOG_PROBABILITY, 0)
+    """How far the log-probability is below that of 97 %, or of half of real strangers if that is less; at most ten."""
+    sure = jnp.minimum(jnp.log(CERTAIN), weights.real_log_probability_median)
+    return jnp.clip(face.log_probability - sure, LEAST_LOG_PROBABILITY, 0)
 
 
 def ball_term(face: Measures) -> jax.Array:
-    """How far beyond the nearest real face's radius, in radii, below zero; going deeper inside earns nothing."""
-    return jnp.minimum(0, 1 - face.outside)
+    """How far beyond 0.72 of the nearest real face's radius, in radii; going deeper inside earns nothing.
+
+    The whole radius would let in more odd faces than there are near any real one, for most of a ball lies at its rim;
+    half of it, nothing but neighbours of training faces.
+    """
+    return jnp.minimum(0, BALL - face.outside)
 
 
 def logit_term(face: Measures, weights: Weights) -> jax.Array:
-    """By how much the discriminator's logit is below its median on real faces, below zero."""
-    return jnp.minimum(0, face.logit - weights.real_logit_median)
+    """By how much the discriminator's logit is below that of 95 % of real faces.
+
+    Few generated faces reach the real median, and a search that is driven there finds what the discriminator overlooks.
+    """
+    return jnp.minimum(0, face.logit - weights.real_logit_low)
 
 
 def band_penalty(face: Measures, weights: Weights) -> jax.Array:
@@ -158,6 +174,7 @@ def make_fitness(settings: config.Evolve, real: Statistics) -> tuple[Fitness, We
         settings.band_weight,
         settings.shell_weight,
         settings.copy_weight,
+        of_real.logit_low,
         of_real.log_probability_median,
         of_real.band_low,
         of_real.band_high,

@@ -7,14 +7,11 @@ generator:
 
 - of equals, the one that stood higher before counts as fitter: so of two twins one goes, and the faces of the highest
   fitness spread as by farthest-first choice;
-- distances are in units of how far apart real faces are at that place: the population is dense where these are;
 - novelty counts from `viable` fitness on: below it only fitness does. Novelty alone keeps what is odd enough;
 - offspring are distributed as their parents are, standard normal: a generator knows no other latents.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,19 +21,12 @@ from flax import struct
 from depthjax import config
 
 
-class Place(NamedTuple):
-    """Where faces are."""
-
-    descriptor: jax.Array  # (n, k)
-    scale: jax.Array  # (n,) how far apart real faces are there
-
-
 @struct.dataclass
 class State(base.State):
     """What a generation hands to the next; `fitness` is minimised."""
 
-    places: Place  # of the population, the most novel first
-    offspring_places: Place  # of those that are about to be told
+    descriptors: jax.Array  # (n, k) of the population, the most novel first
+    offspring_descriptors: jax.Array  # (n, k) of those that are about to be told
 
 
 @struct.dataclass
@@ -70,12 +60,12 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
 
     def _init(self, key: jax.Array, params: Params) -> State:
         n = self.population_size
-        blank = Place(jnp.full((n, self.descriptor_size), jnp.nan), jnp.full(n, jnp.nan))
+        blank = jnp.full((n, self.descriptor_size), jnp.nan)
         return State(
             population=jnp.full((self.population_size, self.num_dims), jnp.nan),
             fitness=jnp.full((self.population_size,), jnp.inf),
-            places=blank,
-            offspring_places=blank,
+            descriptors=blank,
+            offspring_descriptors=blank,
             best_solution=jnp.full((self.num_dims,), jnp.nan),
             best_fitness=jnp.inf,
             generation_counter=0,
@@ -94,11 +84,10 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
     def _tell(self, key: jax.Array, population: jax.Array, fitness: jax.Array, state: State, params: Params) -> State:
         everyone = jnp.concatenate([state.population, population])
         cost = jnp.concatenate([state.fitness, fitness])
-        places = jax.tree.map(lambda *both: jnp.concatenate(both), state.places, state.offspring_places)
-        score = survival(-cost, places, neighbours=self.neighbours, viable=params.viable)
+        descriptors = jnp.concatenate([state.descriptors, state.offspring_descriptors])
+        score = survival(-cost, descriptors, neighbours=self.neighbours, viable=params.viable)
         kept = jnp.argsort(-score, stable=True)[: self.population_size]
-        places = jax.tree.map(lambda all_of_them: all_of_them[kept], places)
-        return state.replace(population=everyone[kept], fitness=cost[kept], places=places)
+        return state.replace(population=everyone[kept], fitness=cost[kept], descriptors=descriptors[kept])
 
 
 def params_from(settings: config.Evolve) -> Params:
@@ -124,29 +113,29 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
     return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
 
 
-def survival(fitness: jax.Array, places: Place, *, neighbours: int, viable: float | jax.Array) -> jax.Array:
+def survival(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int, viable: float | jax.Array) -> jax.Array:
     """By what members live on: the viable by dominated novelty (the fittest has no limit), then the others by fitness.
 
     Args:
         fitness: (n,) larger is better; -inf for none.
-        places: of n.
+        descriptors: (n, k).
         neighbours: of the fitter ones.
         viable: least fitness with which novelty counts.
     Returns:
         (n,) scores, larger is better.
     """
-    novelty = dominated_novelty(fitness, places, neighbours=neighbours)
+    novelty = dominated_novelty(fitness, descriptors, neighbours=neighbours)
     bounded = 1 - 1 / (1 + novelty)  # in [0, 1]
     return jnp.where(fitness >= viable, bounded, fitness - viable - 1)
 
 
-def dominated_novelty(fitness: jax.Array, places: Place, *, neighbours: int) -> jax.Array:
-    """(n,) mean distance of each to the k nearest fitter ones, in its own scale; infinite where there is none.
+def dominated_novelty(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int) -> jax.Array:
+    """(n,) mean distance of each to the k nearest fitter ones; infinite where there is none.
 
     arXiv 2502.00593, equation 2; of equals the earlier counts as fitter, and with fewer than k the mean is over these.
     """
-    usable = jnp.isfinite(places.descriptor).all(1)
-    known = jnp.where(usable[:, None], places.descriptor, 0.0)
+    usable = jnp.isfinite(descriptors).all(1)
+    known = jnp.where(usable[:, None], descriptors, 0.0)
     distance = jnp.sqrt(jnp.maximum(0, ((known[:, None] - known[None]) ** 2).sum(-1)))
     order = jnp.arange(len(fitness))
     earlier = (fitness[None] == fitness[:, None]) & (order[None] < order[:, None])
@@ -154,4 +143,4 @@ def dominated_novelty(fitness: jax.Array, places: Place, *, neighbours: int) -> 
     nearest = -jax.lax.top_k(-jnp.where(fitter, distance, jnp.inf), min(neighbours, len(fitness)))[0]
     found = jnp.isfinite(nearest)
     mean = jnp.where(found, nearest, 0).sum(1) / jnp.maximum(1, found.sum(1))
-    return jnp.where(found.any(1), mean / places.scale, jnp.inf)
+    return jnp.where(found.any(1), mean, jnp.inf)

@@ -27,7 +27,7 @@ from depthjax.evolve.fitness import (
     of_emotion,
     worst_if_nan,
 )
-from depthjax.evolve.novelty import DominatedNovelty, Place
+from depthjax.evolve.novelty import DominatedNovelty
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics, empty_share, look
 
@@ -263,10 +263,10 @@ def evolve_island(
     spreads = isinstance(algorithm, DominatedNovelty)
     described = algorithm.descriptor_size if isinstance(algorithm, DominatedNovelty) else 0
 
-    def evaluate(latents: jax.Array, known: jax.Array) -> tuple[jax.Array, Place]:
+    def evaluate(latents: jax.Array, known: jax.Array) -> tuple[jax.Array, jax.Array]:
         faces = measure(networks, latents, jnp.full(latents.shape[0], emotion), jnp.isnan(known))
         values = worst_if_nan(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, weights))
-        return jnp.where(jnp.isnan(known), -values, known), Place(faces.descriptor[:, :described], faces.scale)
+        return jnp.where(jnp.isnan(known), -values, known), faces.descriptor[:, :described]
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
@@ -275,17 +275,17 @@ def evolve_island(
         known = nothing  # the other algorithms leave no copies
         if isinstance(algorithm, PaperGA):
             known = recall(latents, state.population, state.fitness)
-        cost, places = evaluate(latents, known)
-        state = algorithms.tell(algorithm, tell_key, latents, cost, places, asked, params)
+        cost, descriptors = evaluate(latents, known)
+        state = algorithms.tell(algorithm, tell_key, latents, cost, descriptors, asked, params)
         hall = hall if spreads else induct(hall, latents, cost)
         return (state, hall), (algorithms.living(state, latents, cost)[1], jnp.isnan(known).sum())
 
     size, begin = algorithm.population_size, jax.random.fold_in(key, 0)
     nothing = jnp.full(size, jnp.nan)
     latents = jax.random.normal(begin, (size, algorithm.num_dims))
-    cost, places = evaluate(latents, nothing)
+    cost, descriptors = evaluate(latents, nothing)
     empty = Hall(jnp.full((hall_of_fame, algorithm.num_dims), jnp.nan), jnp.full(hall_of_fame, jnp.inf))
-    state = algorithms.start(algorithm, begin, latents, cost, places, params)
+    state = algorithms.start(algorithm, begin, latents, cost, descriptors, params)
     carry = state, empty if spreads else induct(empty, latents, cost)
     (state, hall), (costs, decoded) = jax.lax.scan(generation, carry, jnp.arange(1, generations + 1))
     history = _statistics(-jnp.concatenate([cost[None], costs]))
@@ -316,9 +316,9 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
         mean, std = images.mean((1, 2)), images.std((1, 2))
         if networks.relief is None:
             unread = jnp.full(len(mean), jnp.nan)
-            return Measures(mean, std, logit, unread, unread, unread, unread, unread, jnp.zeros((len(mean), 0)))
+            return Measures(mean, std, logit, unread, unread, unread, unread, jnp.zeros((len(mean), 0)))
         seen = look(networks.relief, images, emotion)
-        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.scale, seen.descriptor)
+        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor)
         return Measures(mean, std, logit, empty_share(images), *beside_real)
 
     @jax.custom_batching.custom_vmap
@@ -337,7 +337,7 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
 
         described = 0 if networks.relief is None else networks.relief.faces.shape[-1]
         none = jnp.zeros(n)
-        blank = Measures(none, none, none, none, none, none, none, none, jnp.zeros((n, described)))
+        blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)))
         return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
 
     @measure.def_vmap

@@ -43,6 +43,7 @@ class Statistics(NamedTuple):
     """Real training faces of each emotion, as numbers; without `relief`, only fitnesses that do not read it can run."""
 
     logit_median: jax.Array  # (classes,) of the teacher discriminator
+    logit_low: jax.Array | None = None  # (classes,) 5th percentile
     log_probability_median: jax.Array | None = None  # (classes,) of their emotion, read on people left out
     band_low: jax.Array | None = None  # (classes, 3) 5th percentile of mean, std, empty share
     band_high: jax.Array | None = None  # (classes, 3) 95th
@@ -54,10 +55,9 @@ class Seen(NamedTuple):
     """Shapes (n, ...) beside the real ones of an emotion."""
 
     log_probability: jax.Array  # (n,) of the emotion asked for, at most 0
-    outside: jax.Array  # (n,) distance to a real face over its radius, the least over all; up to 1 is inside
+    outside: jax.Array  # (n,) distance to a real face over its radius, the least over all
     nearest: jax.Array  # (n,) distance to the nearest real face
     descriptor: jax.Array  # (n, 16)
-    scale: jax.Array  # (n,) the radius of that real face: small where real faces are dense
 
 
 def shapes(images: jax.Array) -> jax.Array:
@@ -90,10 +90,7 @@ def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     own = jnp.take_along_axis(shares, emotion[:, None], 1)[:, 0]
     gap = relief.faces[emotion] - descriptor[:, None]
     distance = jnp.sqrt((gap**2).sum(-1))
-    radii = relief.radii[emotion]
-    outside = distance / radii
-    scale = jnp.take_along_axis(radii, outside.argmin(-1)[:, None], 1)[:, 0]
-    return Seen(own, outside.min(-1), distance.min(-1), descriptor, scale)
+    return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor)
 
 
 def statistics_of(
@@ -129,6 +126,7 @@ def statistics_of(
     )
     return Statistics(
         _single([np.median(logit[rows]) for rows in members]),
+        _single([np.percentile(logit[rows], BAND[0]) for rows in members]),
         _single([np.median(read[rows]) for rows in members]),
         _single([band[0] for band in bands]),
         _single([band[1] for band in bands]),

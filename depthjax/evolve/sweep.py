@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from depthjax import config
+from depthjax.evolve.fitness import BALL
 from depthjax.evolve.run import Island, Networks, compiler_options, evolve_islands, make_measure, make_plan
 from depthjax.evolve.statistics import Statistics
 from depthjax.keys import key_for
@@ -108,7 +109,7 @@ def _outcomes(
         islands.mean[..., -1].mean(-1),
         mean(faces.logit),
         mean(faces.log_probability),
-        mean(faces.outside <= 1),
+        mean(faces.outside <= BALL),
         mean(faces.nearest < copy_distance[None, :, None]),
         mean(jax.vmap(jax.vmap(_to_next))(faces.descriptor, there)),
         mean(jnp.linalg.norm(winners, axis=-1)),

@@ -9,6 +9,7 @@ import pytest
 
 from depthjax.config import Evolve
 from depthjax.evolve.fitness import (
+    BALL,
     LEAST_LOG_PROBABILITY,
     Measures,
     Weights,
@@ -23,6 +24,7 @@ from depthjax.evolve.statistics import Statistics
 MEDIAN = jnp.asarray([0.5, 1.0, -0.3])
 REAL = Statistics(
     MEDIAN,
+    logit_low=MEDIAN - 1,
     log_probability_median=jnp.asarray([-0.1, -0.2, -0.3]),
     band_low=jnp.tile(jnp.asarray([-0.5, 0.2, 0.1]), (3, 1)),
     band_high=jnp.tile(jnp.asarray([0.5, 0.6, 0.4]), (3, 1)),
@@ -86,11 +88,16 @@ def test_every_fitness_of_the_config_exists() -> None:
         assert fitness(face(), latent_of_norm(16), of_emotion(weights, jnp.int32(0))).shape == ()
 
 
-GOOD = Measures(*map(jnp.float32, (0.0, 0.4, 2.0, 0.2, -0.05, 0.9, 1.0)))
+GOOD = Measures(*map(jnp.float32, (0.0, 0.4, 2.0, 0.2, -0.05, 0.7, 1.0)))
 
 
 def natural_of(norm: float = 16.0, **worse: float) -> float:
-    _, weights = make_fitness(Evolve(fitness="natural", realism_weight=2.0, copy_weight=50.0), REAL)
+    _, weights = make_fitness(
+        Evolve(
+            fitness="natural", realism_weight=2.0, logit_weight=1.0, band_weight=1.0, shell_weight=1.0, copy_weight=50.0
+        ),
+        REAL,
+    )
     measures = GOOD._replace(**{name: jnp.float32(value) for name, value in worse.items()})
     return float(natural(measures, latent_of_norm(norm), of_emotion(weights, jnp.int32(0))))
 
@@ -105,14 +112,14 @@ def test_a_face_like_the_real_ones_has_nothing_to_gain() -> None:
     [
         ({"log_probability": -1.1}, 1.0),
         ({"log_probability": -1e9}, -LEAST_LOG_PROBABILITY),
-        ({"outside": 1.5}, 2 * 0.5),
-        ({"logit": -1.5}, 2.0),
+        ({"outside": BALL + 0.5}, 2 * 0.5),
+        ({"logit": -2.5}, 2.0),
         ({"mean": 0.7}, 2.0),
         ({"std": 0.1}, 1.0),
         ({"empty": 0.45}, 0.5),
         ({"nearest": 0.49}, 50.0),
         ({"norm": 16 + 5 * 0.5**0.5}, 3.0),
-        ({"log_probability": -1.1, "logit": -1.5}, 3.0),
+        ({"log_probability": -1.1, "logit": -2.5}, 3.0),
     ],
 )
 def test_each_term_costs_what_it_says(worse: dict[str, float], lost: float) -> None:

@@ -7,14 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.config import Evolve
-from depthjax.evolve.novelty import Place, dominated_novelty, mix, params_from, survival, turn, vary
+from depthjax.evolve.novelty import dominated_novelty, mix, params_from, survival, turn, vary
 
 DRAWS = 4000
-
-
-def place(descriptors: np.ndarray, scale: float | np.ndarray = 1.0) -> Place:
-    descriptor = jnp.asarray(descriptors, jnp.float32)
-    return Place(descriptor, jnp.broadcast_to(jnp.asarray(scale, jnp.float32), descriptor.shape[:1]))
 
 
 def reference(fitness: np.ndarray, descriptors: np.ndarray, k: int) -> list[float]:
@@ -33,28 +28,22 @@ def reference(fitness: np.ndarray, descriptors: np.ndarray, k: int) -> list[floa
 def test_score_is_the_mean_distance_to_the_nearest_fitter_ones() -> None:
     rng = np.random.default_rng(0)
     fitness = np.minimum(rng.standard_normal(40), 0.0).astype(np.float32)  # many equals at the top, as it saturates
-    descriptors, scale = rng.standard_normal((40, 3)).astype(np.float32), rng.uniform(1, 2, 40)
-    found = np.asarray(dominated_novelty(jnp.asarray(fitness), place(descriptors, scale), neighbours=4))
-    np.testing.assert_allclose(found, reference(fitness, descriptors, 4) / scale, rtol=1e-5)
+    descriptors = rng.standard_normal((40, 3)).astype(np.float32)
+    found = np.asarray(dominated_novelty(jnp.asarray(fitness), jnp.asarray(descriptors), neighbours=4))
+    np.testing.assert_allclose(found, reference(fitness, descriptors, 4), rtol=1e-5)
     assert np.isinf(found).sum() == 1
 
 
 def test_the_fittest_lives_on_then_the_novel_among_the_viable() -> None:
     fitness = jnp.asarray([0.0, 0.0, 0.0, -0.5, -3.0, -jnp.inf])
-    places = place(np.array([[0.0], [0.1], [5.0], [9.0], [99.0], [999.0]]))
-    order = np.argsort(-np.asarray(survival(fitness, places, neighbours=1, viable=-1.0)), kind="stable")
+    descriptors = jnp.asarray([[0.0], [0.1], [5.0], [9.0], [99.0], [999.0]])
+    order = np.argsort(-np.asarray(survival(fitness, descriptors, neighbours=1, viable=-1.0)), kind="stable")
     assert order.tolist() == [0, 2, 3, 1, 4, 5]
 
 
-def test_the_population_is_dense_where_real_faces_are() -> None:
-    places = place(np.array([[0.0], [1.0], [10.0], [11.5]]), np.array([1.0, 1.0, 2.0, 2.0]))
-    novelty = np.asarray(dominated_novelty(jnp.asarray([3.0, 0.0, 2.0, 0.0]), places, neighbours=1))
-    assert novelty[1] == 1 and novelty[3] == 0.75  # nearer to its neighbour, and yet the more novel
-
-
 def test_descriptors_that_are_not_finite_hurt_no_one() -> None:
-    places = place(np.array([[0.0], [3.0], [np.nan]]))
-    score = np.asarray(survival(jnp.asarray([0.0, 0.0, -jnp.inf]), places, neighbours=2, viable=-1.0))
+    descriptors = jnp.asarray([[0.0], [3.0], [jnp.nan]])
+    score = np.asarray(survival(jnp.asarray([0.0, 0.0, -jnp.inf]), descriptors, neighbours=2, viable=-1.0))
     assert score[0] == 1 and np.isclose(score[1], 0.75) and score[2] == -np.inf
 
 
