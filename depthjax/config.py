@@ -112,9 +112,8 @@ class Evolve:
     shell_weight: float = 0.1
     copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are
     # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
-    neighbours: int = 1  # fitter ones, from whom a face must be far
-    descriptor_size: int = 16  # principal components of the shape, at most 16, in which that is
-    viable: float = -0.05  # fitness from which on novelty counts
+    descriptor_size: int = 16  # principal components of the shape, at most 16, in which faces are near or far
+    viable: float = -0.05  # fitness from which on only novelty counts
     angle: float = 0.5  # radians by which a latent is turned into noise; with crossover_probability mixed before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
     device_budget: int = 2000  # megabytes that the faces decoded at once may take
@@ -349,7 +348,6 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.hall_of_fame >= 1, "evolve.hall_of_fame", "must be at least 1"),
         (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
-        (c.evolve.neighbours >= 1, "evolve.neighbours", "must be at least 1"),
         (1 <= c.evolve.descriptor_size <= 16, "evolve.descriptor_size", "must lie between 1 and 16"),
         (c.evolve.device_budget >= 1, "evolve.device_budget", "must be at least 1"),
         (c.sweep.seeds >= 1, "sweep.seeds", "must be at least 1"),

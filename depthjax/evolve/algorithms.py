@@ -30,7 +30,6 @@ def _novelty(settings: config.Evolve, latent_size: int, descriptor_size: int) ->
         settings.population,
         jnp.zeros(latent_size),
         descriptor_size=descriptor_size,
-        neighbours=settings.neighbours,
     )
 
 
@@ -71,7 +70,7 @@ def make_algorithm(settings: config.Evolve, latent_size: int, descriptor_size: i
 def sizes_of(settings: config.Evolve) -> config.Evolve:
     """The settings with everything at its default that is not fixed when an algorithm is made."""
     step: dict[str, Any] = {"mutation_sigma": settings.mutation_sigma} if settings.algorithm == "simple_ga" else {}
-    names = ("algorithm", "population", "tournament", "elite", "neighbours")
+    names = ("algorithm", "population", "tournament", "elite")
     return config.Evolve(**{name: getattr(settings, name) for name in names}, **step)
 
 

@@ -21,7 +21,7 @@ UNKNOWN: Any = None  # what was not measured on real faces
 CHI_STD = 0.5**0.5  # standard deviation of the norm of a standard normal vector, in the limit of many dimensions
 SHELL = 2.0  # standard deviations of that norm which cost nothing
 CERTAIN = 0.97  # probability of the emotion from which on nothing is gained
-BALL = 0.72  # of the radius about a real face: half of the faces of people left out lie so near
+BALL = 0.75  # of the radius about a real face: half of the faces of people left out lie so near
 BAND_UNIT = 0.1  # how far beyond its band a mean, std or share of 2, 1 and 1 at most costs one
 LEAST_LOG_PROBABILITY = -10.0  # a face of another emotion loses no more: so that the other terms still rank it
 
@@ -112,7 +112,7 @@ def emotion_term(face: Measures, weights: Weights) -> jax.Array:
 
 
 def ball_term(face: Measures) -> jax.Array:
-    """How far beyond 0.72 of the nearest real face's radius, in radii; going deeper inside earns nothing.
+    """How far beyond 0.75 of the nearest real face's radius, in radii; going deeper inside earns nothing.
 
     The whole radius would let in more odd faces than there are near any real one, for most of a ball lies at its rim;
     half of it, nothing but neighbours of training faces.

@@ -1,13 +1,13 @@
 """Dominated novelty search behind evosax's interface: a population that spreads as far as faces stay like real ones.
 
-Each of population and offspring is scored by its mean descriptor distance to the k nearest of those at least as fit
-(Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully 2025, arXiv 2502.00593); the best half lives
-on. No grid, so the descriptor may have many dimensions. Changed, for a fitness that saturates and the latents of a
-generator:
+In dominated novelty search (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully 2025, arXiv
+2502.00593) each of population and offspring is worth its mean distance to the k nearest fitter ones, by descriptors,
+and the best half lives on; there is no grid, so the descriptor may have many dimensions. Here, where the fitness
+saturates and the latents are a generator's:
 
-- of equals, the one that stood higher before counts as fitter: so of two twins one goes, and the faces of the highest
-  fitness spread as by farthest-first choice;
-- novelty counts from `viable` fitness on: below it only fitness does. Novelty alone keeps what is odd enough;
+- all who are `viable` are equals, and below that only fitness counts: novelty alone keeps what is odd enough, and
+  fitness alone drives to what its networks overlook;
+- of equals, those chosen earlier count as fitter, and they are chosen farthest first, k = 1: of two twins one goes;
 - offspring are distributed as their parents are, standard normal: a generator knows no other latents.
 """
 
@@ -19,6 +19,7 @@ from evosax.algorithms.population_based import base
 from flax import struct
 
 from depthjax import config
+from depthjax.evolve.spread import farthest_first
 
 
 @struct.dataclass
@@ -41,18 +42,16 @@ class Params(base.Params):
 class DominatedNovelty(base.PopulationBasedAlgorithm):
     """A population of fixed size, whose every member is a result."""
 
-    def __init__(self, population_size: int, solution: jax.Array, *, descriptor_size: int, neighbours: int = 5) -> None:
+    def __init__(self, population_size: int, solution: jax.Array, *, descriptor_size: int) -> None:
         """Fix what shapes depend on.
 
         Args:
             population_size: n.
             solution: (d,) any latent; only its shape is read.
             descriptor_size: k.
-            neighbours: fitter ones whose distance counts.
         """
         super().__init__(population_size, solution)
         self.descriptor_size = descriptor_size
-        self.neighbours = neighbours
 
     @property
     def _default_params(self) -> Params:
@@ -85,8 +84,7 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
         everyone = jnp.concatenate([state.population, population])
         cost = jnp.concatenate([state.fitness, fitness])
         descriptors = jnp.concatenate([state.descriptors, state.offspring_descriptors])
-        score = survival(-cost, descriptors, neighbours=self.neighbours, viable=params.viable)
-        kept = jnp.argsort(-score, stable=True)[: self.population_size]
+        kept = survivors(-cost, descriptors, count=self.population_size, viable=params.viable)
         return state.replace(population=everyone[kept], fitness=cost[kept], descriptors=descriptors[kept])
 
 
@@ -113,34 +111,20 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
     return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
 
 
-def survival(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int, viable: float | jax.Array) -> jax.Array:
-    """By what members live on: the viable by dominated novelty (the fittest has no limit), then the others by fitness.
+def survivors(fitness: jax.Array, descriptors: jax.Array, *, count: int, viable: float | jax.Array) -> jax.Array:
+    """Who lives on: the fittest, then the viable farthest first, then the others by fitness.
 
     Args:
         fitness: (n,) larger is better; -inf for none.
         descriptors: (n, k).
-        neighbours: of the fitter ones.
+        count: at most n.
         viable: least fitness with which novelty counts.
     Returns:
-        (n,) scores, larger is better.
+        (count,) indices, the most novel first.
     """
-    novelty = dominated_novelty(fitness, descriptors, neighbours=neighbours)
-    bounded = 1 - 1 / (1 + novelty)  # in [0, 1]
-    return jnp.where(fitness >= viable, bounded, fitness - viable - 1)
-
-
-def dominated_novelty(fitness: jax.Array, descriptors: jax.Array, *, neighbours: int) -> jax.Array:
-    """(n,) mean distance of each to the k nearest fitter ones; infinite where there is none.
-
-    arXiv 2502.00593, equation 2; of equals the earlier counts as fitter, and with fewer than k the mean is over these.
-    """
-    usable = jnp.isfinite(descriptors).all(1)
-    known = jnp.where(usable[:, None], descriptors, 0.0)
-    distance = jnp.sqrt(jnp.maximum(0, ((known[:, None] - known[None]) ** 2).sum(-1)))
-    order = jnp.arange(len(fitness))
-    earlier = (fitness[None] == fitness[:, None]) & (order[None] < order[:, None])
-    fitter = ((fitness[None] > fitness[:, None]) | earlier) & usable[None]
-    nearest = -jax.lax.top_k(-jnp.where(fitter, distance, jnp.inf), min(neighbours, len(fitness)))[0]
-    found = jnp.isfinite(nearest)
-    mean = jnp.where(found, nearest, 0).sum(1) / jnp.maximum(1, found.sum(1))
-    return jnp.where(found.any(1), mean, jnp.inf)
+    alive = (fitness >= viable) & jnp.isfinite(descriptors).all(1)
+    order, novelty = farthest_first(descriptors, alive, jnp.argmax(fitness), count=count)
+    reached = jnp.zeros(len(fitness)).at[order].set(jnp.where(novelty >= 0, 2 + novelty, 0.0))
+    others = jnp.where(alive, jnp.where(reached > 0, reached, 0.0), -1 - jax.nn.relu(viable - fitness))
+    rank = jnp.where(jnp.arange(len(fitness)) == order[0], jnp.inf, others)
+    return jnp.argsort(-rank, stable=True)[:count]

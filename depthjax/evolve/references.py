@@ -15,6 +15,7 @@ from flax import linen as nn
 from depthjax import config
 from depthjax.evolve.fitness import Fitness, Weights, of_emotion, worst_if_nan
 from depthjax.evolve.run import Networks, compiler_options, make_measure, make_plan
+from depthjax.evolve.spread import farthest_first
 from depthjax.evolve.statistics import Statistics
 
 Choose = Callable[[jax.Array, jax.Array, int], jax.Array]
@@ -38,18 +39,7 @@ def truncation(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Ar
 
 def k_centre(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:
     """Farthest first, from the fittest on (Gonzalez 1985): each the farthest from those chosen before it."""
-    first = jnp.argmax(fitness)
-    fallen = jnp.where(jnp.isfinite(fitness), jnp.inf, -jnp.inf)  # a face without a value is the last to be chosen
-
-    def next_one(distance: jax.Array, latest: jax.Array) -> jax.Array:
-        return jnp.minimum(distance, ((descriptors - descriptors[latest][None]) ** 2).sum(1)).at[latest].set(-jnp.inf)
-
-    def step(carry: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        distance, latest = carry
-        distance = next_one(distance, latest)
-        return (distance, jnp.argmax(distance)), latest
-
-    return jax.lax.scan(step, (fallen, first), None, length=count)[1]
+    return farthest_first(descriptors, jnp.isfinite(fitness), jnp.argmax(fitness), count=count)[0]
 
 
 def fit_k_centre(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:

@@ -1,50 +1,48 @@
-"""Dominated novelty search: its score against plain Python, its variation against the normal distribution."""
+"""Dominated novelty search: who lives on against plain Python, its variation against the normal distribution."""
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from depthjax.config import Evolve
-from depthjax.evolve.novelty import dominated_novelty, mix, params_from, survival, turn, vary
+from depthjax.evolve.novelty import mix, params_from, survivors, turn, vary
+from depthjax.evolve.spread import farthest_first
 
 DRAWS = 4000
 
 
-def reference(fitness: np.ndarray, descriptors: np.ndarray, k: int) -> list[float]:
-    """Equation 2 of arXiv 2502.00593, the earlier of equals as the fitter one, in loops."""
-    scores = []
-    for i, own in enumerate(fitness):
-        apart = sorted(
-            float(np.linalg.norm(descriptors[i] - descriptors[j]))
-            for j, other in enumerate(fitness)
-            if other > own or (other == own and j < i)
-        )
-        scores.append(float(np.mean(apart[:k])) if apart else np.inf)
-    return scores
+def test_the_fittest_lives_on_then_the_viable_farthest_first_then_the_fit() -> None:
+    fitness = jnp.asarray([-0.9, 0.0, 0.0, -0.5, -3.0, -jnp.inf, -2.0])
+    descriptors = jnp.asarray([[0.1], [0.0], [5.0], [9.0], [99.0], [999.0], [0.0]])
+    kept = survivors(fitness, descriptors, count=7, viable=-1.0)
+    assert kept.tolist() == [1, 3, 2, 0, 6, 4, 5]
+    assert survivors(fitness, descriptors, count=3, viable=-1.0).tolist() == [1, 3, 2]
+    assert survivors(fitness, descriptors, count=3, viable=1.0).tolist() == [1, 2, 3]  # no one is: by fitness alone
 
 
-def test_score_is_the_mean_distance_to_the_nearest_fitter_ones() -> None:
-    rng = np.random.default_rng(0)
-    fitness = np.minimum(rng.standard_normal(40), 0.0).astype(np.float32)  # many equals at the top, as it saturates
-    descriptors = rng.standard_normal((40, 3)).astype(np.float32)
-    found = np.asarray(dominated_novelty(jnp.asarray(fitness), jnp.asarray(descriptors), neighbours=4))
-    np.testing.assert_allclose(found, reference(fitness, descriptors, 4), rtol=1e-5)
-    assert np.isinf(found).sum() == 1
-
-
-def test_the_fittest_lives_on_then_the_novel_among_the_viable() -> None:
-    fitness = jnp.asarray([0.0, 0.0, 0.0, -0.5, -3.0, -jnp.inf])
-    descriptors = jnp.asarray([[0.0], [0.1], [5.0], [9.0], [99.0], [999.0]])
-    order = np.argsort(-np.asarray(survival(fitness, descriptors, neighbours=1, viable=-1.0)), kind="stable")
-    assert order.tolist() == [0, 2, 3, 1, 4, 5]
+def test_of_twins_one_goes() -> None:
+    descriptors = jnp.asarray([[0.0], [4.0], [4.0], [1.0]])
+    assert sorted(survivors(jnp.zeros(4), descriptors, count=3, viable=-1.0).tolist()) == [0, 1, 3]
 
 
 def test_descriptors_that_are_not_finite_hurt_no_one() -> None:
-    descriptors = jnp.asarray([[0.0], [3.0], [jnp.nan]])
-    score = np.asarray(survival(jnp.asarray([0.0, 0.0, -jnp.inf]), descriptors, neighbours=2, viable=-1.0))
-    assert score[0] == 1 and np.isclose(score[1], 0.75) and score[2] == -np.inf
+    descriptors = jnp.asarray([[0.0], [jnp.nan], [3.0]])
+    assert survivors(jnp.asarray([0.0, -jnp.inf, 0.0]), descriptors, count=2, viable=-1.0).tolist() == [0, 2]
+
+
+def test_farthest_first_is_the_greedy_choice() -> None:
+    points = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
+    order, reached = farthest_first(jnp.asarray(points), jnp.ones(30, bool), jnp.int32(4), count=12)
+    chosen, distances = [4], [np.inf]
+    for _ in range(11):
+        nearest = cdist(points, points[chosen]).min(1)
+        chosen.append(int(nearest.argmax()))
+        distances.append(float(nearest.max()))
+    assert order.tolist() == chosen
+    np.testing.assert_allclose(reached, distances, rtol=1e-5)
 
 
 def test_offspring_are_distributed_as_their_parents() -> None:
