@@ -114,7 +114,8 @@ class Evolve:
     # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
     descriptor_size: int = 16  # principal components of the shape, at most 16, in which faces are near or far
     viable: float = -0.05  # fitness from which on only novelty counts
-    angle: float = 0.5  # radians by which a latent is turned into noise; with crossover_probability mixed before
+    angle: float = 1.0  # radians by which a latent is turned into noise
+    mix_probability: float = 0.2  # of being mixed with another one before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
     device_budget: int = 2000  # megabytes that the faces decoded at once may take
 
@@ -131,6 +132,8 @@ class Sweep:
     gene_probability: tuple[float, ...] = ()
     mutation_sigma: tuple[float, ...] = ()
     angle: tuple[float, ...] = ()
+    mix_probability: tuple[float, ...] = ()
+    viable: tuple[float, ...] = ()
     mean_weight: tuple[float, ...] = ()
     std_weight: tuple[float, ...] = ()
     emotion_weight: tuple[float, ...] = ()

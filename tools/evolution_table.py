@@ -239,23 +239,31 @@ def of_seed(
     config: Config, inputs: Callable[[], tuple[Networks, Statistics]], seed: int, options: argparse.Namespace
 ) -> dict[str, Numbers]:
     """The numbers of one seed: read where they are stored, else made and stored with the latents."""
-    rows, names = options.rows, (options.count, options.generations, options.rows, seed)
-    stem = f"seed_{seed}-{digest(*names, to_dict(config.evolve))[:12]}"
-    if not (options.out / f"{stem}.npz").exists():
-        write_arrays(options.out / f"{stem}.npz", **latents_of(rows, config, inputs(), seed, options))
-    latents = read_arrays(options.out / f"{stem}.npz")
-    methods = {name: faces_of(config, inputs()[0].generator, latents[name]) for name in rows}
+    stem = options.out / f"seed_{seed}-{digest(options.count, options.generations, seed, to_dict(config.evolve))[:12]}"
+    path = stem.with_suffix(".npz")
+    latents = read_arrays(path) if path.exists() else {}
+    missing = [row for row in options.rows if row not in latents]
+    if missing:
+        latents |= latents_of(missing, config, inputs(), seed, options)
+        write_arrays(path, **latents)
+    methods = {name: faces_of(config, inputs()[0].generator, latents[name]) for name in options.rows}
     if seed == options.seeds[0]:
         draw(options.out / "faces.png", methods, pipeline.real_faces(config, options.workdir, "test"))
-    stored = options.out / f"{stem}-{digest(to_dict(config.evaluate))[:12]}.json"
+    return {name: _judged_once(config, stem, name, faces, latents[name], options) for name, faces in methods.items()}
+
+
+def _judged_once(
+    config: Config, stem: Path, name: str, faces: DepthFaces, latents: np.ndarray, options: argparse.Namespace
+) -> Numbers:
+    """The numbers of one row of one seed, stored so that a table that was stopped goes on."""
+    stored = stem.parent / f"{stem.name}-{name}-{digest(to_dict(config.evaluate))[:12]}.json"
     if not stored.exists():
-        found = judge(config, options.out, methods, options.workdir)
-        for name in rows:
-            norms = np.linalg.norm(latents[name].reshape(-1, latents[name].shape[-1]), axis=1)
-            norms = norms[np.isfinite(norms)]
-            found[name]["norm"] = {"mean": norms.mean(), "least": norms.min(), "most": norms.max()}
-            found[name]["norm"] = {key: float(value) for key, value in found[name]["norm"].items()}
-        write_json(stored, found)
+        print(f"{stem.name}: judging {name}", flush=True)
+        norms = np.linalg.norm(latents.reshape(-1, latents.shape[-1]), axis=1)
+        norms = norms[np.isfinite(norms)]
+        found = judge(config, options.out, {name: faces}, options.workdir)[name]
+        ends = {"mean": float(norms.mean()), "least": float(norms.min()), "most": float(norms.max())}
+        write_json(stored, found | {"norm": ends})
     return dict(read_json(stored))
 
 

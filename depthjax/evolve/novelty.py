@@ -34,7 +34,7 @@ class State(base.State):
 class Params(base.Params):
     """Arrays to the compiled program, so they can be vmapped."""
 
-    crossover_probability: float | jax.Array
+    mix_probability: float | jax.Array
     angle: float | jax.Array
     viable: float | jax.Array
 
@@ -90,14 +90,14 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
 
 def params_from(settings: config.Evolve) -> Params:
     """The config's rates, as the algorithm takes them."""
-    return Params(crossover_probability=settings.crossover_probability, angle=settings.angle, viable=settings.viable)
+    return Params(mix_probability=settings.mix_probability, angle=settings.angle, viable=settings.viable)
 
 
 def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) -> jax.Array:
-    """One child of two latents (d,), normal as they are: mixed with `crossover_probability`, then turned by `angle`."""
+    """One child of two latents (d,), normal as they are: mixed with `mix_probability`, then turned by `angle`."""
     whether, share, noise = jax.random.split(key, 3)
     mixed = mix(first, second, share=jax.random.uniform(share))
-    parent = jnp.where(jax.random.bernoulli(whether, params.crossover_probability), mixed, first)
+    parent = jnp.where(jax.random.bernoulli(whether, params.mix_probability), mixed, first)
     return turn(noise, parent, angle=params.angle)
 
 

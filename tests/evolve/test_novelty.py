@@ -48,7 +48,7 @@ def test_farthest_first_is_the_greedy_choice() -> None:
 def test_offspring_are_distributed_as_their_parents() -> None:
     keys = jax.random.split(jax.random.key(0), DRAWS)
     first, second = jax.random.normal(jax.random.key(1), (2, DRAWS, 6))
-    params = params_from(Evolve(angle=0.7, crossover_probability=0.5))
+    params = params_from(Evolve(angle=0.7, mix_probability=0.5))
     child = np.asarray(jax.vmap(partial(vary, params=params))(keys, first, second))
     assert np.all(np.abs(child.mean(0)) < 5 / np.sqrt(DRAWS))
     np.testing.assert_allclose(np.cov(child.T), np.eye(6), atol=0.1)
