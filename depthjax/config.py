@@ -131,7 +131,8 @@ class Evolve:
     """The latent genetic algorithm (paper: equations 2 and 3)."""
 
     seed: int = 0
-    fitness: Literal["realism", "paper", "released"] = "realism"
+    algorithm: Literal["paper", "novelty", "simple_ga", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
+    fitness: Literal["realism", "paper", "released", "natural"] = "realism"
     mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
     std_weight: float = 1.0  # beta of equation 2, for fitness = paper
     population: int = 20
@@ -145,6 +146,46 @@ class Evolve:
     gene_probability: float = 0.3  # of each gene of a mutating individual
     mutation_sigma: float = 0.1
     elite: int = 1
+    # What the terms of fitness = natural weigh; each is at most 0, and 0 for a face like the real ones.
+    emotion_weight: float = 1.0
+    realism_weight: float = 1.0
+    logit_weight: float = 0.1
+    band_weight: float = 0.1
+    shell_weight: float = 0.1
+    copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are
+    # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
+    descriptor_size: int = 16  # principal components of the shape, at most 16, in which faces are near or far
+    viable: float = -0.05  # fitness from which on only novelty counts
+    angle: float = 1.0  # radians by which a latent is turned into noise
+    mix_probability: float = 0.2  # of being mixed with another one before
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
+    device_budget: int = 2000  # megabytes that the faces decoded at once may take
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of latent evolutions, for the stage `sweep`: values of evolve's fields; none leaves evolve's own."""
+
+    seeds: int = 3  # evolve.seed and those that follow, for each point of the grid
+    # One program for all of them.
+    crossover_probability: tuple[float, ...] = ()
+    blend_alpha: tuple[float, ...] = ()
+    mutation_probability: tuple[float, ...] = ()
+    gene_probability: tuple[float, ...] = ()
+    mutation_sigma: tuple[float, ...] = ()
+    angle: tuple[float, ...] = ()
+    mix_probability: tuple[float, ...] = ()
+    viable: tuple[float, ...] = ()
+    mean_weight: tuple[float, ...] = ()
+    std_weight: tuple[float, ...] = ()
+    emotion_weight: tuple[float, ...] = ()
+    realism_weight: tuple[float, ...] = ()
+    logit_weight: tuple[float, ...] = ()
+    band_weight: tuple[float, ...] = ()
+    shell_weight: tuple[float, ...] = ()
+    # A program for each: they are shapes.
+    population: tuple[int, ...] = ()
+    generations: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +254,7 @@ class Config:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
+    sweep: Sweep = field(default_factory=Sweep)
     sample: Sample = field(default_factory=Sample)
     evaluate: Evaluate = field(default_factory=Evaluate)
     export: Export = field(default_factory=Export)
@@ -414,6 +456,15 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.hall_of_fame >= 1, "evolve.hall_of_fame", "must be at least 1"),
         (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
+        (1 <= c.evolve.descriptor_size <= 16, "evolve.descriptor_size", "must lie between 1 and 16"),
+        (c.evolve.device_budget >= 1, "evolve.device_budget", "must be at least 1"),
+        (c.sweep.seeds >= 1, "sweep.seeds", "must be at least 1"),
+        (
+            all(n >= 2 and n % 2 == 0 and n > c.evolve.elite for n in c.sweep.population),
+            "sweep.population",
+            "must be even, and above evolve.elite",
+        ),
+        (all(n >= 1 for n in c.sweep.generations), "sweep.generations", "must be at least 1"),
         (
             not unknown_baselines,
             "baselines.methods",
