@@ -168,13 +168,13 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(copy, state, config,
 
 
 def test_a_writer_that_fails_is_one_line_and_leaves_nothing(copy, state, config, monkeypatch, capfd):
-    real = checkpoint.ocp.PyTreeCheckpointHandler
+    real = checkpoint.ocp.Checkpointer.save
 
     def save(self, directory, *args, **options):
-        (directory / "batch_stats.generator.batch_norm_0.mean").write_text("a file where a folder is to be")
-        return real.save(self, directory, *args, **options)
+        real(self, directory, *args, **options)
+        raise ValueError("FAILED_PRECONDITION: a file where a folder is to be")  # as tensorstore says it
 
-    monkeypatch.setattr(checkpoint.ocp, "PyTreeCheckpointHandler", type("Failing", (real,), {"save": save}))
+    monkeypatch.setattr(checkpoint.ocp.Checkpointer, "save", save)
     with pytest.raises(UserError, match="the checkpoint could not be written"):
         checkpoint.save(copy, state._replace(step=state.step + 16), config=config, fingerprint=PRINT, keep=2)
     assert sorted(f.name for f in copy.iterdir()) == ["12", "8"]
