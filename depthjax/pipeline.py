@@ -268,7 +268,7 @@ def report(config: Config, workdir: Path, say: Say) -> list[Path]:
     del config
     page, tables = write_report(workdir), workdir / "tables"
     say(f"the same tables as CSV, LaTeX and Markdown: {tables}" if tables.exists() else "no tables yet: run evaluate")
-    return [page, *([tables] if tables.exists() else [])]
+    return [page, workdir / "model_card.md", *([tables] if tables.exists() else [])]
 
 
 def with_export_sets(config: Config, workdir: Path) -> Config:

@@ -173,10 +173,15 @@ def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None
 def read_samples(folder: Path, config: Config) -> DepthFaces:
     """The samples of one method as faces of nobody: subject and frame are running numbers."""
     stored = read_arrays(folder / "samples.npz")
-    count = len(stored["images"])
+    return as_faces(stored["images"], stored["emotion"], config)
+
+
+def as_faces(images: np.ndarray, emotion: np.ndarray, config: Config) -> DepthFaces:
+    """Images (n, h, w) in [-1, 1] with labels (n,) as faces of nobody: subject and frame are running numbers."""
+    count = len(images)
     return DepthFaces(
-        images=stored["images"],
-        emotion=stored["emotion"],
+        images=images,
+        emotion=emotion,
         subject=np.arange(count, dtype=np.int32),
         frame=np.zeros(count, np.int32),
         emotions=config.data.emotions,

@@ -55,7 +55,7 @@ start=$SECONDS
 unshare --net --mount --pid --fork bash -euc '
   root=$1 runs=$2 cache=$3; shift 3
   mount --bind "$root" "$root" && mount -o remount,bind,ro "$root"
-  mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount -t tmpfs tmpfs "$root/tmp"
+  mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" && mount --rbind /sys "$root/sys" && mount -t tmpfs tmpfs "$root/tmp"
   mount --bind "$runs" "$root/app/runs" && mount --bind "$cache" "$root/cache"
   chroot --userspec=1000:1000 "$root" env -i "$@" HOME=/home/depthjax sh -euc "
     cd /app; test \"\$(id -u)\" = 1000

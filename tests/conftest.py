@@ -17,6 +17,11 @@ from pathlib import Path
 import jax
 import pytest
 
+SMOKE = str(Path(__file__).parents[1] / "configs" / "smoke.py")
+METHODS = ("gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
+# Without GAN and VAE, whose programs take half a minute to compile: tests/baselines has them.
+CHEAP = ("--config.baselines.methods=gmm,kde", f"--config.sample.methods={','.join(METHODS)}")
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
@@ -32,3 +37,13 @@ def load_tool():
         return module
 
     return load
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The work folder of a whole run of `smoke`, done once as a user starts it."""
+    from depthjax.__main__ import main
+
+    workdir = tmp_path_factory.mktemp("runs") / "smoke"
+    assert main(["--config", SMOKE, "--workdir", str(workdir), *CHEAP]) == 0
+    return workdir

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from depthjax.__main__ import load_config, parse, parse_stages
+from depthjax.__main__ import parse, parse_stages
 from depthjax.config import Config, override, to_dict
+from depthjax.config_file import load_config
 from depthjax.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"

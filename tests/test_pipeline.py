@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,22 +10,11 @@ from PIL import Image
 from depthjax.__main__ import main
 from depthjax.files import read_arrays
 from depthjax.lock import NAME as LOCK
-
-SMOKE = str(Path(__file__).parents[1] / "configs" / "smoke.py")
-METHODS = ("gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
-# Without GAN and VAE, whose programs take half a minute to compile: tests/baselines has them.
-CHEAP = ("--config.baselines.methods=gmm,kde", f"--config.sample.methods={','.join(METHODS)}")
+from tests.conftest import CHEAP, METHODS, SMOKE
 
 
 def launch(workdir, *arguments):
     return main(["--config", SMOKE, "--workdir", str(workdir), *CHEAP, *arguments])
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("runs") / "smoke"
-    assert launch(workdir) == 0
-    return workdir
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from depthjax import pipeline  # noqa: E402
-from depthjax.__main__ import load_config  # noqa: E402
 from depthjax.config import Config, to_dict  # noqa: E402
+from depthjax.config_file import load_config  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.data.filters import released_filters  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402

@@ -14,6 +14,7 @@ from depthjax.report import html, tables
 from depthjax.report.figures import Drawn, draw_figures
 from depthjax.report.figures_sheets import COLUMNS, face_figure_name
 from depthjax.report.gallery import gallery
+from depthjax.report.model_card import card_text
 from depthjax.report.numbers import Number, lookup
 from depthjax.report.sections import FACE_FIGURES, SECTIONS, words
 from depthjax.report.stored import Run, method_name, read_run
@@ -54,7 +55,7 @@ class Shown:
 
 
 def write_report(workdir: Path) -> Path:
-    """Draw the figures, write the tables and the page; stages that have not run are named in their place.
+    """Draw the figures, write the tables, the card and the page; stages that have not run are named in their place.
 
     Args:
         workdir: a run's work folder; only its config.json must be there.
@@ -69,6 +70,7 @@ def write_report(workdir: Path) -> Path:
     written = {path.stem for path in write_tables(made, workdir / "tables")}
     path = workdir / "report.html"
     files.write_text(path, render_page(run, drawn, table_files=written))
+    files.write_text(workdir / "model_card.md", card_text(run, _facts(run), _verdicts(run), workdir.name))
     return path
 
 

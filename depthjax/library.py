@@ -1,0 +1,131 @@
+"""depthjax from Python: the same runs as the launcher's, a config and a folder, and faces as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from depthjax import pipeline, stages
+from depthjax.config import BASELINE_METHODS, Config, override, validate
+from depthjax.config_file import load_config
+from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+
+Folder = str | Path
+Say = Callable[[str], None]
+
+
+def configure(path: Folder, settings: Mapping[str, object] | None = None) -> Config:
+    """The config of a file, with some fields replaced.
+
+    Args:
+        path: a file with a `get_config()`, such as `configs/quick.py`. It is Python: run only files that you trust.
+        settings: by dotted name, for instance `{"train.epochs": 3, "data.emotions": ("fear", "anger")}`.
+    Raises:
+        ConfigError: no such file or field, or a value that it cannot have.
+    """
+    return override(load_config(Path(path)), {name: _text(value) for name, value in (settings or {}).items()})
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
+def load_faces(config: Config, workdir: Folder, *, say: Say = print) -> tuple[DepthFaces, DepthFaces]:
+    """The real faces of a run, prepared if they are not yet: those to learn from, and those of other people.
+
+    Raises:
+        UserError: the faces cannot be used.
+    """
+    pipeline.run(config, Path(workdir), ["prepare"], say=say)
+    return pipeline.real_faces(config, Path(workdir), "train"), pipeline.real_faces(config, Path(workdir), "test")
+
+
+def fit_methods(config: Config, workdir: Folder, *, say: Say = print) -> None:
+    """Train what the methods of `config.sample.methods` need, going on from where an earlier call was stopped.
+
+    Raises:
+        UserError: the folder holds another training, or the faces cannot be used.
+    """
+    methods = config.sample.methods
+    own = [name for name in methods if name not in BASELINE_METHODS]
+    wanted = ["prepare", *(["train"] if own else []), *(["baselines"] if len(own) < len(methods) else [])]
+    pipeline.run(config, Path(workdir), wanted, say=say)
+
+
+def evolve_latents(config: Config, workdir: Folder, *, say: Say = print) -> None:
+    """Evolve the latents of a trained run, for the method `cdcgan_kd_ga`.
+
+    Raises:
+        UserError: the run is not trained.
+    """
+    pipeline.run(config, Path(workdir), ["evolve"], say=say)
+
+
+def sample_faces(
+    config: Config,
+    workdir: Folder,
+    *,
+    method: str = "cdcgan_kd",
+    emotions: Sequence[str] = (),
+    count: int | None = None,
+    seed: int | None = None,
+) -> DepthFaces:
+    """New faces of a fitted run, in memory: of our training, only a checkpoint's teacher generator is read.
+
+    Args:
+        method: one of `config.sample.methods`.
+        emotions: of `config.data.emotions` (default: all).
+        count: of each emotion (default: `config.sample.count`); an evolution has no more than it kept.
+        seed: default `config.sample.seed`.
+    Returns:
+        Images in [-1, 1], in the run's window; every face is a subject of its own, for it is nobody.
+    Raises:
+        UserError: the method is not fitted there.
+    """
+    from depthjax.sampling import as_faces, draw
+
+    if method not in config.sample.methods:
+        known = ", ".join(config.sample.methods)
+        raise UserError(f"method '{method}' is not one of this config's sample.methods: {known}")
+    settings = replace(
+        config.sample,
+        methods=(method,),
+        emotions=tuple(emotions),
+        count=config.sample.count if count is None else count,
+        seed=config.sample.seed if seed is None else seed,
+    )
+    ((_, drawn),) = draw(validate(replace(config, sample=settings)), Path(workdir))
+    return as_faces(drawn.images, drawn.emotion, config)
+
+
+def judge_faces(
+    config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, say: Say = print
+) -> dict[str, Any]:
+    """Judge any generated faces, ours or not, beside the real people of a run.
+
+    Args:
+        methods: the faces of each, at the run's resolution and in its window.
+    Returns:
+        The content of `evaluation.json`; nothing is written but features that are slow to take.
+    Raises:
+        UserError: the run is not prepared, or faces that cannot be compared with its own.
+    """
+    from depthjax.evaluate.run import evaluate
+
+    train, test = load_faces(config, workdir, say=say)
+    for name, faces in methods.items():
+        if faces.images.shape[1:] != train.images.shape[1:] or faces.emotions != train.emotions:
+            raise UserError(
+                f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
+                f"compared with real ones of {train.images.shape[1:]} showing {', '.join(train.emotions)}"
+            )
+    return evaluate(config, train, test, methods, Path(workdir) / "features", progress=say).result
+
+
+def write_report(config: Config, workdir: Folder, *, say: Say = print) -> Path:
+    """Sample, judge and write the page of a fitted run, as the launcher does; the page's path."""
+    wanted = [stage for stage in stages.STAGES if stage not in ("train", "baselines", "evolve")]
+    return pipeline.run(config, Path(workdir), wanted, say=say)
