@@ -59,7 +59,7 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
     for leftover in checkpoints.glob(".*.tmp"):
         shutil.rmtree(leftover)
     temporary.mkdir(parents=True)
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
+    with _quiet(), _orbax() as writer:
         writer.save((temporary / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
     write_json(temporary / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
     write_sealed(temporary / "manifest.json", {name: file_digest(temporary / name) for name in _files(temporary)})
@@ -226,8 +226,16 @@ def _read(folder: Path, tree: dict[str, Any]) -> dict[str, Any]:
         partial_restore=True,
         restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree),
     )
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as reader:
+    with _quiet(), _orbax() as reader:
         return reader.restore((folder / "state").absolute(), args=arguments)
+
+
+def _orbax() -> ocp.Checkpointer:
+    """Of this process alone: of several, each reads for itself and the first one saves."""
+    here = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(here, {here}, f"process_{here}" if jax.process_count() > 1 else None)
+    handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False, multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 @contextmanager
