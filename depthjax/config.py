@@ -120,6 +120,15 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Distributed:
+    """Several processes that share the train stage; every process gets the same command but for its number."""
+
+    coordinator: str = ""  # host:port of the first process, or auto (Slurm, Open MPI); empty: one process
+    process_count: int = 0  # found by itself if auto
+    process_id: int = 0  # from 0; found by itself if auto
+
+
+@dataclass(frozen=True)
 class Track:
     """Who is shown the metrics of training, beside `metrics.jsonl`."""
 
@@ -250,6 +259,7 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    distributed: Distributed = field(default_factory=Distributed)
     track: Track = field(default_factory=Track)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
@@ -441,8 +451,23 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         ),
         (c.train.ema_ramp >= 0, "train.ema_ramp", "must not be negative"),
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
+        (
+            c.train.on_not_finite == "abort" or not c.distributed.coordinator,
+            "train.on_not_finite",
+            "must be abort where several processes train together",
+        ),
         (c.train.rollbacks >= 1, "train.rollbacks", "must be at least 1"),
         (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),
+        (
+            c.distributed.coordinator in ("", "auto") or c.distributed.process_count >= 2,
+            "distributed.process_count",
+            "must be at least 2 with distributed.coordinator",
+        ),
+        (
+            c.distributed.coordinator in ("", "auto") or c.distributed.process_id < c.distributed.process_count,
+            "distributed.process_id",
+            f"must be below distributed.process_count = {c.distributed.process_count}",
+        ),
         (not unknown_writers, "track.writers", f"{_listed(unknown_writers)} not among {', '.join(WRITERS)}"),
         (c.train.samples_every_epochs >= 1, "train.samples_every_epochs", "must be at least 1"),
         (c.train.save_every_epochs >= 1, "train.save_every_epochs", "must be at least 1"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +44,10 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
             at work in it.
     """
     workdir.mkdir(parents=True, exist_ok=True)
+    first = _join_processes(config, wanted)
+    say = say if first else _say_nothing
     compile_cache.turn_on()
-    with only_one(workdir, say) as cut_off:
+    with only_one(workdir, say) if first else nullcontext() as cut_off:
         if cut_off:
             remove_half_written(workdir)
         if "train" in wanted:
@@ -54,6 +57,30 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
             if stage in wanted and stage not in nothing_to_do:
                 _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
     return workdir / "report.html"
+
+
+def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
+    """Meet the other processes, if the config says so; whether this one is the first, which writes and speaks."""
+    if not config.distributed.coordinator:
+        return True
+    from depthjax.train.processes import join
+
+    if list(wanted) != ["train"]:
+        raise UserError(
+            "several processes share the train stage alone: give --stages=train, and one process the others"
+        )
+    join(config.distributed)
+    return _is_first()
+
+
+def _is_first() -> bool:
+    from depthjax.train.processes import is_first
+
+    return is_first()
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
@@ -66,13 +93,16 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
         _refuse_irreplaceable(bad, workdir)
         say(f"{stage}: {bad} is damaged: doing the stage again")
     _require_inputs(stage, config, workdir)
-    stages.clear(stage, workdir)
-    _write_descriptions(config, workdir)
+    writes = not config.distributed.coordinator or _is_first()
+    if writes:
+        stages.clear(stage, workdir)
+        _write_descriptions(config, workdir)
     say(f"{stage}: starting")
     start = time.monotonic()
     outputs = RUNNERS[stage](config, workdir, lambda line: say(f"{stage}: {line}"))
     seconds = time.monotonic() - start
-    stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
+    if writes:
+        stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
     say(f"{stage}: done in {seconds:.0f} s")
 
 
@@ -168,11 +198,13 @@ def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Train the networks, going on from the newest good checkpoint."""
     from depthjax.train.loop import train as train_networks
+    from depthjax.train.processes import sharing_a_fate
     from depthjax.train.writers import check_writers
 
     check_writers(config)
     faces = real_faces(config, workdir, "train")
-    state = train_networks(config, faces, workdir)
+    with sharing_a_fate():
+        state = train_networks(config, faces, workdir)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
     log = workdir / "metrics.jsonl"
     if not log.exists():

@@ -26,6 +26,7 @@ from depthjax.train.interrupt import TrainingInterrupted, stop_on_signals
 from depthjax.train.mesh import mesh_for, one_copy, placed, replicated, split
 from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
 from depthjax.train.not_finite import NotFinite, lowered, refuse_faces, refuse_not_finite, roll_back
+from depthjax.train.processes import is_first, largest, refuse_differing
 from depthjax.train.progress import Progress
 from depthjax.train.state import TrainState, init_state, networks
 from depthjax.train.step import Batch, Metrics, make_steps, teacher_variables
@@ -67,13 +68,14 @@ def _from_last_checkpoint(
 ) -> TrainState:
     """`train`, until something is not finite."""
     fingerprint, log = data_fingerprint(faces), workdir / "metrics.jsonl"
-    mesh = mesh_for(config)
+    mesh, first_process = mesh_for(config), is_first()
     state = starting_state(config, workdir / "checkpoints", fingerprint, mesh)
     per_epoch, done = len(faces) // config.train.batch_size, int(state.step)
-    rows = truncate_metrics(log, done)
+    refuse_differing(f"{config.data} {config.model} {config.train} {fingerprint} {done}")
+    rows = truncate_metrics(log, done) if first_process else []
     if done >= config.train.epochs * per_epoch:
         return state
-    shown = Progress(config.train.epochs * per_epoch, done)
+    shown = Progress(config.train.epochs * per_epoch, done, quiet=not first_process)
     feed = feed_for(config, faces, done, mesh)
     steps = compiled_steps(lowered(config, workdir / "checkpoints"), state, feed, shown.say)
     seconds = rows[-1]["seconds"] if rows else 0.0
@@ -88,17 +90,18 @@ def _from_last_checkpoint(
                 seconds += elapsed
                 row = summary(values, first, last, config.train.batch_size, elapsed)
                 row |= {"epoch": last // per_epoch, "seconds": round(seconds, 3)}
-                append_metrics(log, [row])
-                write(row)
-                (progress or shown)(row)
-                if due(config.train.samples_every_epochs, config, per_epoch, last):
-                    draw_grid(config, one_copy(state), workdir, last // per_epoch)
-                if due(config.train.save_every_epochs, config, per_epoch, last) or stop.signal_number is not None:
-                    keep = config.train.keep_checkpoints
-                    whole = one_copy(state)
-                    checkpoint.save(workdir / "checkpoints", whole, config=config, fingerprint=fingerprint, keep=keep)
-                if stop.signal_number is not None:
-                    raise TrainingInterrupted(stop.signal_number, last)
+                stopped = largest(stop.signal_number)
+                if first_process:
+                    append_metrics(log, [row])
+                    write(row)
+                    (progress or shown)(row)
+                    if due(config.train.samples_every_epochs, config, per_epoch, last):
+                        draw_grid(config, one_copy(state), workdir, last // per_epoch)
+                    if due(config.train.save_every_epochs, config, per_epoch, last) or stopped is not None:
+                        keep, place, whole = config.train.keep_checkpoints, workdir / "checkpoints", one_copy(state)
+                        checkpoint.save(place, whole, config=config, fingerprint=fingerprint, keep=keep)
+                if stopped is not None:
+                    raise TrainingInterrupted(stopped, last)
     finally:
         shown.close()
     return state

@@ -41,6 +41,11 @@ def mesh_for(config: Config, devices: Sequence[jax.Device] | None = None) -> Mes
             "train.accumulate): change one of them, or give 0 for as many as divide"
         )
     count = wanted or max(n for n in range(1, len(devices) + 1) if part % n == 0)
+    if jax.process_count() > 1 and count < len(devices):
+        raise UserError(
+            f"{part} faces (train.batch_size over train.accumulate) do not divide over the {len(devices)} devices of "
+            f"{jax.process_count()} processes: change --config.train.batch_size, and leave --config.train.devices at 0"
+        )
     return Mesh(np.asarray(devices[:count]), (AXIS,)) if count > 1 else None
 
 
@@ -67,5 +72,7 @@ def placed(tree: Any, sharding: NamedSharding | None) -> Any:
 
 
 def one_copy(tree: Any) -> Any:
-    """Replicated arrays as they lie on the first device of this process; nothing is copied."""
-    return jax.tree.map(lambda array: array.addressable_data(0), tree)
+    """Replicated arrays as they lie on the first device of this process; of several processes, on the host."""
+    if jax.process_count() > 1:  # orbax refuses an array that lies on one process's device alone
+        return jax.tree.map(lambda array: np.asarray(array.addressable_data(0)), tree)
+    return jax.tree.map(lambda array: jnp.asarray(array).addressable_data(0), tree)
