@@ -90,16 +90,17 @@ def _from_last_checkpoint(
                 seconds += elapsed
                 row = summary(values, first, last, config.train.batch_size, elapsed)
                 row |= {"epoch": last // per_epoch, "seconds": round(seconds, 3)}
-                stopped = largest(stop.signal_number)
                 if first_process:
                     append_metrics(log, [row])
                     write(row)
                     (progress or shown)(row)
                     if due(config.train.samples_every_epochs, config, per_epoch, last):
                         draw_grid(config, one_copy(state), workdir, last // per_epoch)
-                    if due(config.train.save_every_epochs, config, per_epoch, last) or stopped is not None:
-                        keep, place, whole = config.train.keep_checkpoints, workdir / "checkpoints", one_copy(state)
-                        checkpoint.save(place, whole, config=config, fingerprint=fingerprint, keep=keep)
+                stopped = largest(stop.signal_number)
+                saving = due(config.train.save_every_epochs, config, per_epoch, last) or stopped is not None
+                if first_process and saving:
+                    keep, place, whole = config.train.keep_checkpoints, workdir / "checkpoints", one_copy(state)
+                    checkpoint.save(place, whole, config=config, fingerprint=fingerprint, keep=keep)
                 if stopped is not None:
                     raise TrainingInterrupted(stopped, last)
     finally:
