@@ -271,21 +271,14 @@ def _orbax() -> ocp.Checkpointer:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without orbax's warning, at every save, that there is nothing to merge in a format we did not ask for.
-
-    And without its threads' own tracebacks of an error that it raises here as well.
-    """
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    levels, hook = [logger.level for logger in loggers], sys.excepthook
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    sys.excepthook = lambda *_: None
+    """Without orbax's warning, at every save, that there is nothing to merge in a format we did not ask for."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        sys.excepthook = hook
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logger.setLevel(level)
 
 
 def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None, *, strict: bool) -> Checkpoint:

@@ -1,40 +1,35 @@
 """Damage to every file that a run keeps: a flipped bit, a cut, nothing left, the file gone.
 
-    python tests/faults/corruption.py [--tries N] [--few]
-
 Each try damages one file, reads as a user's next command would, and puts the file back. Lost: what could have been read
 was not, or the file at fault was not named. Wrong: something other than what was written came out.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
 
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-import numpy as np  # noqa: E402
+import jax
+import jax.numpy as jnp
+import numpy as np
 
-from depthjax import stages  # noqa: E402
-from depthjax.__main__ import main  # noqa: E402
-from depthjax.config import Checkpoint, Config, Data, Model, override  # noqa: E402
-from depthjax.errors import UserError  # noqa: E402
-from depthjax.train import checkpoint  # noqa: E402
-from depthjax.train.state import TrainState, init_state  # noqa: E402
+from depthjax import stages
+from depthjax.__main__ import main
+from depthjax.config import Checkpoint, Config, Data, Model, override
+from depthjax.errors import UserError
+from depthjax.train import checkpoint
+from depthjax.train.state import TrainState, init_state
+from tests.faults.runs import ROOT, Checks, Row
 
-Row = tuple[str, int, int, int]
 PRINT = "f" * 64
 CONFIG = Config(data=Data(resolution=32), model=Model(latent_size=8, generator_width=16, discriminator_width=4))
 SMOKE = ROOT / "configs" / "smoke.py"
@@ -272,22 +267,10 @@ def _same_arrays(a: Path, b: Path) -> bool:
         )
 
 
-def rows(tries: int = 6, most: int | None = None) -> list[Row]:
-    """(case, tries, lost, wrong) of every case.
-
-    Args:
-        tries: of a bit flip and of a truncation, in each file; the other damages have but one form.
-        most: about how many files of each folder to damage; None is all.
-    """
-    return [*checkpoint_rows(tries, most), *other_config_rows(), *stage_rows(tries, most)]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tries", type=int, default=6, metavar="N", help="of a bit flip and of a cut, in each file")
-    parser.add_argument("--few", action="store_true", help="some files of each folder, not all")
-    flags = parser.parse_args()
-    found = rows(flags.tries, 6 if flags.few else None)
-    for case, count, lost, wrong in found:
-        print(f"{case:<78} {count:>6} {lost:>5} {wrong:>5}", flush=True)
-    sys.exit(any(lost or wrong for _, _, lost, wrong in found))
+def checks(tries: int = 6) -> Checks:
+    """Every file: so many tries of a bit flip and of a truncation; the other damages have but one form."""
+    return {
+        "checkpoint": partial(checkpoint_rows, tries, None),
+        "another config": other_config_rows,
+        "stages": partial(stage_rows, tries, None),
+    }

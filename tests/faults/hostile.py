@@ -1,14 +1,11 @@
 """Files, folders and flags made to harm: refused in one line, at once, with nothing executed or written elsewhere.
 
-    python tests/faults/hostile.py [--cases N] [--parts A,B]
-
 Lost: a refusal that is no UserError, or that takes too long. Wrong: what must be refused was taken, or something was
 executed, or written outside the work folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextlib
 import io
@@ -23,33 +20,33 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "data")]
 
-import numpy as np  # noqa: E402
-from hypothesis import HealthCheck, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from PIL import Image  # noqa: E402
-from trees import EMOTIONS, face, png_header, tree  # noqa: E402
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from depthjax import files, stages  # noqa: E402
-from depthjax.__main__ import parse  # noqa: E402
-from depthjax.baselines import record  # noqa: E402
-from depthjax.config import Config, Data, override, to_dict  # noqa: E402
-from depthjax.data.checks import check  # noqa: E402
-from depthjax.data.depth_files import Unfit, read_images  # noqa: E402
-from depthjax.errors import UserError  # noqa: E402
-from depthjax.models.released import read_state_dict  # noqa: E402
-from depthjax.report.stored import read_run  # noqa: E402
-from depthjax.safetensors_file import read_safetensors, write_safetensors  # noqa: E402
-from depthjax.train import checkpoint  # noqa: E402
-from depthjax.train.metrics_log import read_metrics, truncate_metrics  # noqa: E402
+from depthjax import files, stages
+from depthjax.__main__ import parse
+from depthjax.baselines import record
+from depthjax.config import Config, Data, override, to_dict
+from depthjax.data.checks import check
+from depthjax.data.depth_files import Unfit, read_images
+from depthjax.errors import UserError
+from depthjax.models.released import read_state_dict
+from depthjax.report.stored import read_run
+from depthjax.safetensors_file import read_safetensors, write_safetensors
+from depthjax.train import checkpoint
+from depthjax.train.metrics_log import read_metrics, truncate_metrics
+from tests.data.trees import EMOTIONS, face, png_header, tree
+from tests.faults.runs import Checks, Row
 
-Row = tuple[str, int, int, int]
+Readers = dict[str, tuple[st.SearchStrategy[Any], Callable[[Any, Path], Any]]]  # what is drawn, and what reads it
 CASES = 10_000
 SLOWEST = 5.0  # seconds of one case: what takes longer hangs
 EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.truncate",
@@ -126,8 +123,8 @@ class Tally:
         return f"{self.case} ({self.taken} taken)", self.tries, sum(self.faults.values()), len(outside)
 
 
-def fuzz(case: str, cases: int, strategy: st.SearchStrategy[Any], read: Callable[[Any, Path], Any]) -> Row:
-    """`read(drawn, folder)` for every drawn case, in a folder that is emptied between them."""
+def fuzz(case: str, cases: int, strategy: st.SearchStrategy[Any], read: Callable[[Any, Path], Any]) -> list[Row]:
+    """The row of `read(drawn, folder)` for every drawn case, in a folder that is emptied between them."""
     tally = Tally(case)
     with tempfile.TemporaryDirectory() as outer:
         folder = Path(outer, "work")
@@ -141,7 +138,7 @@ def fuzz(case: str, cases: int, strategy: st.SearchStrategy[Any], read: Callable
                 tally.run(lambda: read(drawn, folder))
 
         one()
-    return tally.row()
+    return [tally.row()]
 
 
 # Bytes: a good file, changed here and there, or no such file at all.
@@ -366,14 +363,14 @@ def bomb_rows(folder: Path) -> list[Row]:
 # The readers, fuzzed.
 
 
-def weight_rows(folder: Path, cases: int) -> list[Row]:
+def weight_readers(folder: Path) -> Readers:
     """safetensors, both formats of PyTorch, NPZ of a run and of a user."""
     tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b/c": np.ones(3, np.float16), "d": np.array(1)}
     write_safetensors(folder / "good.safetensors", tensors, {"version": "1"})
     files.write_arrays(folder / "good.npz", depth=np.stack([face(1), face(2)]), names=np.array(["a", "bc"]))
     np.savez(folder / "plain.npz", allow_pickle=False, depth=face(3))
     arrays = [(folder / name).read_bytes() for name in ("good.npz", "plain.npz")]
-    whole = pth(folder / "good.pth", GOOD).read_bytes()
+    whole, safe = pth(folder / "good.pth", GOOD).read_bytes(), (folder / "good.safetensors").read_bytes()
 
     def read(name: str, reader: Callable[[Path], Any]) -> Callable[[bytes, Path], Any]:
         def of(data: bytes, at: Path) -> Any:
@@ -385,15 +382,14 @@ def weight_rows(folder: Path, cases: int) -> list[Row]:
     def of_program(text: bytes, at: Path) -> Any:
         return read_state_dict(pth(at / "a.pth", text))
 
-    return [
-        fuzz("fuzz: safetensors", cases, bytes_like([(folder / "good.safetensors").read_bytes()]),
-             read("a.safetensors", read_safetensors)),
-        fuzz("fuzz: .pth, the zip", cases, bytes_like([whole]), read("a.pth", read_state_dict)),
-        fuzz("fuzz: .pth, its pickle", cases, bytes_like([GOOD]), of_program),
-        fuzz("fuzz: .pth, the older format", cases, bytes_like([legacy(GOOD)]), read("a.pth", read_state_dict)),
-        fuzz("fuzz: .npz of a run", cases, bytes_like(arrays), read("a.npz", files.read_arrays)),
-        fuzz("fuzz: .npz of a user", cases, bytes_like(arrays), read("a.npz", lambda path: list(read_images(path)))),
-    ]  # fmt: skip
+    return {
+        "safetensors": (bytes_like([safe]), read("a.safetensors", read_safetensors)),
+        ".pth, the zip": (bytes_like([whole]), read("a.pth", read_state_dict)),
+        ".pth, its pickle": (bytes_like([GOOD]), of_program),
+        ".pth, the older format": (bytes_like([legacy(GOOD)]), read("a.pth", read_state_dict)),
+        ".npz of a run": (bytes_like(arrays), read("a.npz", files.read_arrays)),
+        ".npz of a user": (bytes_like(arrays), read("a.npz", lambda path: list(read_images(path)))),
+    }
 
 
 def image_bytes(folder: Path) -> dict[str, list[bytes]]:
@@ -447,7 +443,7 @@ def folders(draw: st.DrawFn, kinds: dict[str, list[bytes]]) -> dict[str, Any]:
     }
 
 
-def folder_rows(folder: Path, cases: int) -> list[Row]:
+def folder_readers(folder: Path) -> Readers:
     """A good folder with hostile files among its own."""
     kinds = image_bytes(folder)
 
@@ -474,7 +470,7 @@ def folder_rows(folder: Path, cases: int) -> list[Row]:
             for path in spool.iterdir():
                 path.unlink()
 
-    return [fuzz("fuzz: the folder reader", cases, folders(kinds), read)]
+    return {"the folder reader": (folders(kinds), read)}
 
 
 def _add(root: Path, within: str, name: str, what: str, data: bytes, target: str) -> Path | None:
@@ -499,7 +495,7 @@ def _fields(node: Any, within: str = "") -> list[str]:
     return found
 
 
-def override_rows(cases: int) -> list[Row]:
+def override_readers() -> Readers:
     """Values of every field, as text from a command line."""
     keys = st.one_of(
         st.sampled_from(_fields(to_dict(Config()))), st.text(max_size=12), st.sampled_from(("data", "a.b"))
@@ -520,7 +516,7 @@ def override_rows(cases: int) -> list[Row]:
         stages.fingerprint("report", config)
         assert "/" not in config.name and config.name not in (".", ".."), config.name
 
-    return [fuzz("fuzz: overrides of the config", cases, st.dictionaries(keys, values, min_size=1, max_size=2), read)]
+    return {"overrides of the config": (st.dictionaries(keys, values, min_size=1, max_size=2), read)}
 
 
 JSON = st.recursive(
@@ -555,7 +551,7 @@ def documents(draw: st.DrawFn, good: list[Any]) -> bytes:
     return json.dumps(value).encode("utf-8", "surrogatepass")
 
 
-def json_rows(folder: Path, cases: int) -> list[Row]:
+def json_readers(folder: Path) -> Readers:
     """Every JSON file that is read, each with its reader."""
     config, faces = Config(), {"faces": "0" * 64}
     stages.mark_done("prepare", config, folder, outputs=[], seconds=1.0, **faces)
@@ -612,44 +608,44 @@ def json_rows(folder: Path, cases: int) -> list[Row]:
              "metrics.jsonl": metric, "stages/prepare.json": unsealed}  # fmt: skip
     any_part = st.one_of(*(st.tuples(st.just(name), documents([good])) for name, good in parts.items()))
     both = st.tuples(documents([meta]), documents([manifest]), st.booleans())
-    return [
-        fuzz("fuzz: stamps of stages", cases, documents([stamp, unsealed]), read_stamp),
-        fuzz("fuzz: records of fits", cases, documents([fit, fit | {"sha256": {}}]), read_fit),
-        fuzz("fuzz: metrics.jsonl", cases, documents([metric]), read_rows),
-        fuzz("fuzz: meta and manifest of checkpoints", cases, both, read_meta),
-        fuzz("fuzz: what the report reads", cases, any_part, read_all),
-    ]
+    return {
+        "stamps of stages": (documents([stamp, unsealed]), read_stamp),
+        "records of fits": (documents([fit, fit | {"sha256": {}}]), read_fit),
+        "metrics.jsonl": (documents([metric]), read_rows),
+        "meta and manifest of checkpoints": (both, read_meta),
+        "what the report reads": (any_part, read_all),
+    }
 
 
-PARTS: dict[str, Callable[[Path, int], list[Row]]] = {
-    "attacks": lambda folder, cases: [*pickle_rows(folder), *archive_rows(folder), *bomb_rows(folder)],
-    "overrides": lambda folder, cases: override_rows(cases),
-    "json": json_rows,
-    "weights": weight_rows,
-    "folder": folder_rows,
+def fuzzed(readers: Readers, cases: int) -> Checks:
+    """So many cases of each."""
+    return {name: partial(fuzz, f"fuzz: {name}", cases, *reader) for name, reader in readers.items()}
+
+
+def attack_checks(folder: Path) -> Checks:
+    """What is not drawn, but made."""
+    kinds = {"malicious .pth": pickle_rows, "archives": archive_rows, "image bombs": bomb_rows}
+    return {name: partial(rows, folder) for name, rows in kinds.items()}
+
+
+PARTS: dict[str, Callable[[Path, int], Checks]] = {
+    "attacks": lambda folder, cases: attack_checks(folder),
+    "overrides": lambda folder, cases: fuzzed(override_readers(), cases),
+    "json": lambda folder, cases: fuzzed(json_readers(folder), cases),
+    "weights": lambda folder, cases: fuzzed(weight_readers(folder), cases),
+    "folder": lambda folder, cases: fuzzed(folder_readers(folder), cases),
 }
 
 
-def rows(cases: int = CASES, parts: Sequence[str] = tuple(PARTS)) -> list[Row]:
-    """(case, tries, lost, wrong) of every case.
+def checks(folder: Path, cases: int = CASES, parts: Sequence[str] = tuple(PARTS)) -> Checks:
+    """Every case of some parts.
 
     Args:
+        folder: empty.
         cases: of each fuzzed reader.
-        parts: of PARTS.
     """
-    found = []
+    found: Checks = {}
     for part in parts:
-        with tempfile.TemporaryDirectory() as folder:
-            found += PARTS[part](Path(folder), cases)
+        (folder / part).mkdir()
+        found |= PARTS[part](folder / part, cases)
     return found
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", type=int, default=CASES, metavar="N", help="of each fuzzed reader")
-    parser.add_argument("--parts", default=",".join(PARTS), metavar="A,B", help=f"of {', '.join(PARTS)}")
-    flags = parser.parse_args()
-    found = rows(flags.cases, flags.parts.split(","))
-    for case, count, lost, wrong in found:
-        print(f"{case:<78} {count:>6} {lost:>5} {wrong:>5}", flush=True)
-    sys.exit(any(lost or wrong for _, _, lost, wrong in found))

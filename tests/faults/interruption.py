@@ -1,14 +1,11 @@
 """Whatever stops a run or takes the ground from under it: it ends in one line, and goes on as if nothing had been.
 
-    python tests/faults/interruption.py [--only signals,disk] [--folder DIR]
-
 Lost: a run that did not end as it should, or could not go on. Wrong: files that changed and should not have, numbers
 other than those of the undisturbed run.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
@@ -18,14 +15,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-from runs import (
+from tests.faults.runs import (
+    ROOT,
     STAGES,
     TIMED,
     TINY,
+    Checks,
     Row,
     contents,
     copy,
@@ -37,7 +37,6 @@ from runs import (
     reference,
     start,
     summed,
-    table,
     until,
 )
 
@@ -73,8 +72,8 @@ def resume(folder: Path) -> Iterator[Row]:
 
 
 def _child(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int:
-    command = [sys.executable, __file__, "--train", str(folder), str(dispatch), str(stop_at), str(int(streamed))]
-    return subprocess.run(command, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True).returncode
+    command = [sys.executable, "-m", __spec__.name, str(folder), str(dispatch), str(stop_at), str(int(streamed))]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True).returncode
 
 
 def train_here(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int:
@@ -83,7 +82,7 @@ def train_here(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int
 
     import numpy as np
 
-    from depthjax.__main__ import load_config
+    from depthjax.config_file import load_config
     from depthjax.data.faces import DepthFaces
     from depthjax.data.window import DepthWindow
     from depthjax.errors import UserError
@@ -333,9 +332,6 @@ def not_finite(place: Path, folder: Path) -> Iterator[Row]:
         yield summed(f"not finite: {name}", [(lost, bool(saved))])
 
 
-PARTS = ("resume", "signals", "swapped", "twice", "locks", "disk", "readonly", "nan")
-
-
 def may_mount() -> bool:
     """Whether this process may mount a small disk."""
     with tempfile.TemporaryDirectory() as folder:
@@ -345,44 +341,30 @@ def may_mount() -> bool:
         return mounted.returncode == 0
 
 
-def rows(only: tuple[str, ...] = PARTS, kept: Path | None = None) -> list[Row]:
-    """Every row. A disk of one's own takes the right to mount one: without it that row is left out, and said."""
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
-    found: list[Row] = []
-    with reference(kept) as (place, seconds), tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        parts: dict[str, Callable[[], Iterator[Row]]] = {
-            "resume": lambda: resume(folder),
-            "signals": lambda: signals(place, seconds, folder, 0),
-            "swapped": lambda: signals(place, seconds, folder, 1),
-            "twice": lambda: second_signal(place, folder),
-            "locks": lambda: locks(place, folder),
-            "disk": lambda: disk_full(place, folder),
-            "readonly": lambda: read_only_folder(place, folder),
-            "nan": lambda: not_finite(place, folder),
-        }
-        for name in only:
-            if name == "disk" and not may_mount():
-                print("  disk full: left out, for no disk can be mounted here", flush=True)
-                continue
-            found += parts[name]()
-    return found
+def checks(folder: Path) -> Checks:
+    """Every part."""
+    parts: dict[str, Callable[[Path, dict[str, float], Path], Iterable[Row]]] = {
+        "resume": lambda place, seconds, scratch: resume(scratch),
+        "signals": lambda place, seconds, scratch: signals(place, seconds, scratch, 0),
+        "signals the other way round": lambda place, seconds, scratch: signals(place, seconds, scratch, 1),
+        "second signal": lambda place, seconds, scratch: second_signal(place, scratch),
+        "locks": lambda place, seconds, scratch: locks(place, scratch),
+        "disk full": lambda place, seconds, scratch: disk_full(place, scratch),
+        "read-only": lambda place, seconds, scratch: read_only_folder(place, scratch),
+        "not finite": lambda place, seconds, scratch: not_finite(place, scratch),
+    }
+    if not may_mount():
+        del parts["disk full"]
+        print("  disk full: left out, for no disk can be mounted here", flush=True)
+
+    def run(name: str) -> list[Row]:
+        place = folder / "undisturbed"
+        with reference(place) as seconds, tempfile.TemporaryDirectory() as scratch:
+            return list(parts[name](place, seconds, Path(scratch)))
+
+    return {name: partial(run, name) for name in parts}
 
 
-def main() -> int:
-    """Print the table; 1 if anything was lost or wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--folder", type=Path, help="where the undisturbed run is kept, instead of a temporary folder")
-    parser.add_argument("--train", nargs=4, help=argparse.SUPPRESS)
-    flags = parser.parse_args()
-    if flags.train:
-        workdir, dispatch, stop_at, streamed = flags.train
-        return train_here(Path(workdir), int(dispatch), int(stop_at), streamed == "1")
-    found = rows(tuple(flags.only.split(",")), flags.folder)
-    print(table(found))
-    return int(any(lost or wrong for _, _, lost, wrong in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+if __name__ == "__main__":  # a process of `resume`
+    place, dispatch, stop_at, streamed = sys.argv[1:]
+    sys.exit(train_here(Path(place), int(dispatch), int(stop_at), streamed == "1"))

@@ -1,27 +1,23 @@
-"""SIGKILL at random times through a whole run, in every stage: does the restart finish, and with the same numbers?
-
-    python tests/faults/kill_smoke.py [--tries 30] [--seed 0] [--folder DIR]
+"""SIGKILL at random times through a whole run, then the same command again: does it end as if left alone?
 
 One run is left alone. Every other one takes it up where a stage begins, is killed with all that works for it some time
 into that stage (or in the middle of a checkpoint, or of writing samples), is started again by the same command, and is
-compared: each number of evaluation.json and metrics.jsonl to 1e-6, seconds and rates apart. Prints a line a try, and a
-row (case, tries, lost, wrong): lost are runs that did not finish or repeated more than a save interval, wrong those
-that ended otherwise. With a folder, what is left alone is kept there for the next call.
+compared: each number of evaluation.json and metrics.jsonl to 1e-6, seconds and rates apart. Lost: runs that did not
+finish, or repeated more than a save interval. Wrong: those that ended otherwise.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from runs import STAGES, Row, copy, ended_alike, finish, reference, rows_of, start, summed, table, until
+from tests.faults.runs import STAGES, Checks, Row, copy, ended_alike, finish, reference, rows_of, start, summed, until
 
 MOMENTS = {"in a checkpoint": ("train", "checkpoints/.*.tmp"), "in a sample": ("sample", "samples/.*.tmp")}
 CASES = (*STAGES, *MOMENTS)
@@ -82,26 +78,14 @@ def a_try(place: Path, workdir: Path, case: str, rng: random.Random, seconds: di
     return lost, wrong
 
 
-def rows(tries: int = 30, seed: int = 0, folder: Path | None = None) -> list[Row]:
-    """The row, of tries that take the stages in turn."""
-    rng = random.Random(seed)
-    with reference(folder) as (place, seconds):
-        cases = [CASES[(seed + number) % len(CASES)] for number in range(tries)]
-        results = [a_try(place, place / "try", case, rng, seconds) for case in cases]
-    return [summed("SIGKILL in every stage of a run, in a checkpoint, in a sample", results)]
+def rows(folder: Path, case: str, tries: int) -> list[Row]:
+    """The row of one case."""
+    rng, place = random.Random(case), folder / "undisturbed"
+    with reference(place) as seconds:
+        results = [a_try(place, folder / "try", case, rng, seconds) for _ in range(tries)]
+    return [summed(f"SIGKILL {case if case in MOMENTS else f'in {case}'}, and the run", results)]
 
 
-def main() -> int:
-    """Print the row; 1 if anything was lost or wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tries", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0, help="of the times; and which stage comes first")
-    parser.add_argument("--folder", type=Path, help="where the undisturbed run is kept, instead of a temporary folder")
-    flags = parser.parse_args()
-    found = rows(flags.tries, flags.seed, flags.folder)
-    print(table(found))
-    return int(any(lost or wrong for _, _, lost, wrong in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def checks(folder: Path, tries: int = 4) -> Checks:
+    """Every case, so many tries each."""
+    return {case: partial(rows, folder, case, tries) for case in CASES}

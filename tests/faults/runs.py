@@ -11,19 +11,18 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).resolve().parent / "tiny.py"
-sys.path.insert(0, str(ROOT))  # the checkout, whatever is installed
 STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")
 TIMED = ("seconds", "steps_per_second", "images_per_second")
 TOLERANCE = 1e-6
 
 Row = tuple[str, int, int, int]  # case, tries, lost, wrong
+Checks = dict[str, Callable[[], Iterable[Row]]]  # by name; to list them is quick
 
 
 def start(workdir: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -58,22 +57,21 @@ def inside(workdir: Path, *arguments: str, config: Path = TINY) -> tuple[int, st
 
 
 @contextlib.contextmanager
-def reference(folder: Path | None = None) -> Iterator[tuple[Path, dict[str, float]]]:
-    """Where `STAGE/` is the work folder of an undisturbed run as that stage finds it, and `report_done/` all of it.
+def reference(place: Path) -> Iterator[dict[str, float]]:
+    """`place/STAGE/` is the work folder of an undisturbed run as that stage finds it, `place/report_done/` all of it.
 
-    Programs compiled in it are kept, in a cache of their own, for every run within the block.
+    Made where it is not there yet. Programs compiled in it are kept, in a cache of their own, for every run within the
+    block.
 
     Yields:
-        That folder, and the seconds of each stage.
+        The seconds of each stage.
     """
-    with contextlib.ExitStack() as stack:
-        place = folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        place.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(_cache(place / "cache"))
+    place.mkdir(parents=True, exist_ok=True)
+    with _cache(place / "cache"):
         if not (place / "report_done").exists():
             _make(place)
         stamps = place / "report_done" / "stages"
-        yield place, {stage: json.loads((stamps / f"{stage}.json").read_text())["seconds"] for stage in STAGES}
+        yield {stage: json.loads((stamps / f"{stage}.json").read_text())["seconds"] for stage in STAGES}
 
 
 def _make(place: Path) -> None:
@@ -155,10 +153,3 @@ def is_one_line(said: str) -> bool:
 def summed(case: str, results: list[tuple[bool, bool]]) -> Row:
     """A row of the table from (lost, wrong) of each try."""
     return case, len(results), sum(lost for lost, _ in results), sum(wrong for _, wrong in results)
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
-    return "\n".join(
-        ["| case | tries | lost | wrong |", "|---|---|---|---|", *("| " + " | ".join(map(str, r)) + " |" for r in rows)]
-    )

@@ -1,23 +1,20 @@
 """A long training in small: is its memory flat, are its files bounded, and its rows all there?
 
-    python tests/faults/soak.py [--steps 50000] [--streamed]
-
 Lost: rows or steps that are missing. Wrong: memory of the process that grew by 5 % or more after the first fifth, or
 more files than the retention policy leaves.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
-import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from runs import TINY, Row, rows_of, table
+from tests.faults.runs import TINY, Checks, Row, rows_of
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 STEPS, DISPATCH, BATCH, PER_EPOCH = 50_000, 50, 2, 10
@@ -29,7 +26,7 @@ def soak(steps: int, workdir: Path, *, streamed: bool = False) -> tuple[list[flo
     """The resident megabytes of the process at each logged row, and the last step."""
     import numpy as np
 
-    from depthjax.__main__ import load_config
+    from depthjax.config_file import load_config
     from depthjax.data.faces import DepthFaces
     from depthjax.data.window import DepthWindow
     from depthjax.train.loop import train
@@ -92,16 +89,6 @@ def rows(steps: int = STEPS, *, streamed: bool = False) -> list[Row]:
     return [(f"soak: {steps} steps{', streamed' if streamed else ''}", 1, int(lost), int(wrong))]
 
 
-def main() -> int:
-    """Print the row; 1 if anything was lost or wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--streamed", action="store_true", help="faces that do not fit the device")
-    flags = parser.parse_args()
-    found = rows(flags.steps, streamed=flags.streamed)
-    print(table(found))
-    return int(any(lost or wrong for _, _, lost, wrong in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def checks(steps: int = STEPS) -> Checks:
+    """The faces on the device, and streamed to it."""
+    return {"kept": partial(rows, steps), "streamed": partial(rows, steps, streamed=True)}

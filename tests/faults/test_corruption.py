@@ -1,7 +1,8 @@
 """The short form of `corruption.py`: a few files of each folder, one try each."""
 
-import corruption
 import pytest
+
+from tests.faults import corruption
 
 
 def _sound(rows):

@@ -2,11 +2,11 @@
 
 import random
 
-import interruption
-import kill_smoke
 import pytest
-import runs
-import soak
+
+from tests.faults import interruption, kill_smoke, runs, soak
+
+pytestmark = pytest.mark.slow
 
 
 def _sound(rows):
@@ -15,28 +15,26 @@ def _sound(rows):
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
-    with runs.reference(tmp_path_factory.mktemp("undisturbed")) as found:
-        yield found
-
-
-pytestmark = pytest.mark.slow
+def undisturbed(tmp_path_factory):
+    place = tmp_path_factory.mktemp("undisturbed")
+    with runs.reference(place) as seconds:
+        yield place, seconds
 
 
 @pytest.mark.parametrize("case", ["evolve", "in a checkpoint"])
-def test_a_killed_run_ends_as_if_left_alone(reference, tmp_path, case):
-    place, seconds = reference
+def test_a_killed_run_ends_as_if_left_alone(undisturbed, tmp_path, case):
+    place, seconds = undisturbed
     assert kill_smoke.a_try(place, tmp_path / "try", case, random.Random(0), seconds) == (False, False)
 
 
-def test_a_second_process_is_refused_and_a_stale_lock_taken_over(reference, tmp_path):
-    _sound(interruption.locks(reference[0], tmp_path))
+def test_a_second_process_is_refused_and_a_stale_lock_taken_over(undisturbed, tmp_path):
+    _sound(interruption.locks(undisturbed[0], tmp_path))
 
 
-def test_a_full_disk_is_one_line(reference, tmp_path):
+def test_a_full_disk_is_one_line(undisturbed, tmp_path):
     if not interruption.may_mount():
         pytest.skip("no disk can be mounted here")
-    _sound(interruption.disk_full(reference[0], tmp_path, rooms=(20_480,)))
+    _sound(interruption.disk_full(undisturbed[0], tmp_path, rooms=(20_480,)))
 
 
 def test_a_long_training_keeps_its_memory_files_and_rows():
