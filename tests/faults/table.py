@@ -24,7 +24,7 @@ from tests.faults.runs import Checks
 SCRIPTS = ("hostile", "corruption", "interruption", "kill_smoke", "soak")
 HEAD = """# What was tried
 
-Written by `python -m tests.faults.table`, from what each file of `tests/faults/` does to a run, its files or its readers.
+Written by `python -m tests.faults.table`, from what each file of `tests/faults/` does to runs, their files and readers.
 Lost: a run that could not go on, a refusal of more than a line, something that could have been read and was not.
 Wrong: other numbers than those of the undisturbed run, something damaged or hostile that was taken.
 
