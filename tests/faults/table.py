@@ -13,18 +13,18 @@ import datetime
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from depthjax.files import read_json, write_json, write_text
 from tests.faults import corruption, hostile, interruption, kill_smoke, soak
-from tests.faults.runs import Checks
+from tests.faults.runs import Checks, Row
 
 SCRIPTS = ("hostile", "corruption", "interruption", "kill_smoke", "soak")
 HEAD = """# What was tried
 
-Written by `python -m tests.faults.table`, from what each file of `tests/faults/` does to runs, their files and readers.
+Written by `python -m tests.faults.table`: what every file of `tests/faults/` does to a run, its files or its readers.
 Lost: a run that could not go on, a refusal of more than a line, something that could have been read and was not.
 Wrong: other numbers than those of the undisturbed run, something damaged or hostile that was taken.
 
@@ -55,6 +55,14 @@ def page(found: dict[str, Any]) -> str:
     return HEAD + "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
 
 
+def result(check: Callable[[], Iterable[Row]]) -> dict[str, Any]:
+    """The rows of a check, the seconds that it took, and when."""
+    start = time.monotonic()
+    rows = list(check())
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    return {"rows": rows, "seconds": round(time.monotonic() - start), "date": date}
+
+
 def main() -> int:
     """Do what is not done yet; 1 if anything was ever lost or wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -64,21 +72,14 @@ def main() -> int:
     flags = parser.parse_args()
     only, results = flags.only.split(","), flags.folder / "results.json"
     found: dict[str, Any] = read_json(results) if results.exists() else {}
-    with ExitStack() as stack:
-        for script in SCRIPTS:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            if not any(one.partition(":")[0] == script for one in only):
-                continue
-            for name, check in checks(script, flags.folder, scratch).items():
-                if name in found or (script not in only and name not in only):
-                    continue
-                print(name, flush=True)
-                start = time.monotonic()
-                rows = list(check())
-                date = datetime.datetime.now(datetime.UTC).date().isoformat()
-                found[name] = {"rows": rows, "seconds": round(time.monotonic() - start), "date": date}
-                write_json(results, found)
-                write_text(flags.page, page(found))
+    for script in dict.fromkeys(one.partition(":")[0] for one in only):
+        with tempfile.TemporaryDirectory() as scratch:
+            for name, check in checks(script, flags.folder, Path(scratch)).items():
+                if name not in found and (script in only or name in only):
+                    print(name, flush=True)
+                    found[name] = result(check)
+                    write_json(results, found)
+                    write_text(flags.page, page(found))
     print(page(found))
     return int(any(row[2] or row[3] for facts in found.values() for row in facts["rows"]))
 
