@@ -28,6 +28,7 @@ from deap import algorithms, base, tools
 from benchmarks.table import Row, report
 from depthjax.config import Evolve
 from depthjax.evolve.run import Networks, evolve
+from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator
 
 LATENT, CLASSES = 256, 3
@@ -142,7 +143,7 @@ def our_run(case: Case) -> Callable[[], int]:
         found = evolve(
             jax.random.key(0),
             networks,
-            jnp.zeros(CLASSES),
+            Statistics(jnp.zeros(CLASSES)),
             generator=generator,
             discriminator=discriminator,
             settings=settings,

@@ -103,6 +103,9 @@ class Train:
     schedule: Literal["constant", "cosine"] = "constant"  # of both learning rates, over schedule_steps
     schedule_steps: int = 0  # what comes after them trains on at the end of every schedule
     ema_ramp: float = 0.0  # the teachers' half-life is at most this share of the steps done; 0: no ramp
+    accumulate: int = 1  # parts that a batch is done in, one after the other; batch normalisation is within a part
+    remat: bool = False  # compute again what the backward pass needs, instead of keeping it: less memory, more work
+    devices: int = 0  # that share the faces of a batch; 0: as many of those there are as divide it
     steps_per_dispatch: int = 30  # training steps in one lax.scan
     samples_every_epochs: int = 25  # fixed-latent sample grids
     save_every_epochs: int = 25
@@ -117,6 +120,15 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Distributed:
+    """Several processes that share the train stage; every process gets the same command but for its number."""
+
+    coordinator: str = ""  # host:port of the first process, or auto (Slurm, Open MPI); empty: one process
+    process_count: int = 0  # found by itself if auto
+    process_id: int = 0  # from 0; found by itself if auto
+
+
+@dataclass(frozen=True)
 class Track:
     """Who is shown the metrics of training, beside `metrics.jsonl`."""
 
@@ -128,7 +140,8 @@ class Evolve:
     """The latent genetic algorithm (paper: equations 2 and 3)."""
 
     seed: int = 0
-    fitness: Literal["realism", "paper", "released"] = "realism"
+    algorithm: Literal["paper", "novelty", "simple_ga", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
+    fitness: Literal["realism", "paper", "released", "natural"] = "realism"
     mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
     std_weight: float = 1.0  # beta of equation 2, for fitness = paper
     population: int = 20
@@ -142,6 +155,46 @@ class Evolve:
     gene_probability: float = 0.3  # of each gene of a mutating individual
     mutation_sigma: float = 0.1
     elite: int = 1
+    # What the terms of fitness = natural weigh; each is at most 0, and 0 for a face like the real ones.
+    emotion_weight: float = 1.0
+    realism_weight: float = 1.0
+    logit_weight: float = 0.1
+    band_weight: float = 0.1
+    shell_weight: float = 0.1
+    copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are
+    # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
+    descriptor_size: int = 16  # principal components of the shape, at most 16, in which faces are near or far
+    viable: float = -0.05  # fitness from which on only novelty counts
+    angle: float = 1.0  # radians by which a latent is turned into noise
+    mix_probability: float = 0.2  # of being mixed with another one before
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
+    device_budget: int = 2000  # megabytes that the faces decoded at once may take
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of latent evolutions, for the stage `sweep`: values of evolve's fields; none leaves evolve's own."""
+
+    seeds: int = 3  # evolve.seed and those that follow, for each point of the grid
+    # One program for all of them.
+    crossover_probability: tuple[float, ...] = ()
+    blend_alpha: tuple[float, ...] = ()
+    mutation_probability: tuple[float, ...] = ()
+    gene_probability: tuple[float, ...] = ()
+    mutation_sigma: tuple[float, ...] = ()
+    angle: tuple[float, ...] = ()
+    mix_probability: tuple[float, ...] = ()
+    viable: tuple[float, ...] = ()
+    mean_weight: tuple[float, ...] = ()
+    std_weight: tuple[float, ...] = ()
+    emotion_weight: tuple[float, ...] = ()
+    realism_weight: tuple[float, ...] = ()
+    logit_weight: tuple[float, ...] = ()
+    band_weight: tuple[float, ...] = ()
+    shell_weight: tuple[float, ...] = ()
+    # A program for each: they are shapes.
+    population: tuple[int, ...] = ()
+    generations: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -206,10 +259,12 @@ class Config:
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    distributed: Distributed = field(default_factory=Distributed)
     track: Track = field(default_factory=Track)
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
+    sweep: Sweep = field(default_factory=Sweep)
     sample: Sample = field(default_factory=Sample)
     evaluate: Evaluate = field(default_factory=Evaluate)
     export: Export = field(default_factory=Export)
@@ -365,6 +420,16 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),
         (c.train.epochs >= 1, "train.epochs", "must be at least 1"),
         (c.train.batch_size >= 2, "train.batch_size", "must be at least 2: batch normalisation needs a batch"),
+        (
+            c.train.accumulate >= 1 and c.train.batch_size % max(c.train.accumulate, 1) == 0,
+            "train.accumulate",
+            f"must be at least 1 and divide train.batch_size = {c.train.batch_size}",
+        ),
+        (
+            c.train.accumulate == 1 or 2 * c.train.accumulate <= c.train.batch_size,
+            "train.accumulate",
+            f"must leave at least 2 of the {c.train.batch_size} faces of a batch to a part: batch normalisation",
+        ),
         (c.train.penalty >= 0, "train.penalty", "must not be negative"),
         (
             c.train.penalty == 0 or c.model.discriminator_norm != "batch",
@@ -386,8 +451,23 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         ),
         (c.train.ema_ramp >= 0, "train.ema_ramp", "must not be negative"),
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),
+        (
+            c.train.on_not_finite == "abort" or not c.distributed.coordinator,
+            "train.on_not_finite",
+            "must be abort where several processes train together",
+        ),
         (c.train.rollbacks >= 1, "train.rollbacks", "must be at least 1"),
         (0 <= c.train.ema_decay < 1, "train.ema_decay", "must lie in [0, 1)"),
+        (
+            c.distributed.coordinator in ("", "auto") or c.distributed.process_count >= 2,
+            "distributed.process_count",
+            "must be at least 2 with distributed.coordinator",
+        ),
+        (
+            c.distributed.coordinator in ("", "auto") or c.distributed.process_id < c.distributed.process_count,
+            "distributed.process_id",
+            f"must be below distributed.process_count = {c.distributed.process_count}",
+        ),
         (not unknown_writers, "track.writers", f"{_listed(unknown_writers)} not among {', '.join(WRITERS)}"),
         (c.train.samples_every_epochs >= 1, "train.samples_every_epochs", "must be at least 1"),
         (c.train.save_every_epochs >= 1, "train.save_every_epochs", "must be at least 1"),
@@ -401,6 +481,15 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.hall_of_fame >= 1, "evolve.hall_of_fame", "must be at least 1"),
         (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
+        (1 <= c.evolve.descriptor_size <= 16, "evolve.descriptor_size", "must lie between 1 and 16"),
+        (c.evolve.device_budget >= 1, "evolve.device_budget", "must be at least 1"),
+        (c.sweep.seeds >= 1, "sweep.seeds", "must be at least 1"),
+        (
+            all(n >= 2 and n % 2 == 0 and n > c.evolve.elite for n in c.sweep.population),
+            "sweep.population",
+            "must be even, and above evolve.elite",
+        ),
+        (all(n >= 1 for n in c.sweep.generations), "sweep.generations", "must be at least 1"),
         (
             not unknown_baselines,
             "baselines.methods",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +20,18 @@ from depthjax.config import BASELINE_METHODS, Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
-from depthjax.files import remove_half_written, write_arrays, write_json
+from depthjax.files import remove_half_written, write_arrays, write_json, write_text
 from depthjax.lock import only_one
 
 if TYPE_CHECKING:
+    from depthjax.evolve.run import Networks
+    from depthjax.evolve.statistics import Statistics
     from depthjax.export.sets import FaceSet
 
 Say = Callable[[str], None]
 
 MOST_JUDGED = 1000  # real faces an emotion of which the discriminator's median is taken
+JUDGED_AT_ONCE = 320
 
 
 def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAGES), *, say: Say = print) -> Path:
@@ -40,8 +44,10 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
             at work in it.
     """
     workdir.mkdir(parents=True, exist_ok=True)
+    first = _join_processes(config, wanted)
+    say = say if first else _say_nothing
     compile_cache.turn_on()
-    with only_one(workdir, say) as cut_off:
+    with only_one(workdir, say) if first else nullcontext() as cut_off:
         if cut_off:
             remove_half_written(workdir)
         if "train" in wanted:
@@ -51,6 +57,30 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
             if stage in wanted and stage not in nothing_to_do:
                 _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
     return workdir / "report.html"
+
+
+def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
+    """Meet the other processes, if the config says so; whether this one is the first, which writes and speaks."""
+    if not config.distributed.coordinator:
+        return True
+    from depthjax.train.processes import join
+
+    if list(wanted) != ["train"]:
+        raise UserError(
+            "several processes share the train stage alone: give --stages=train, and one process the others"
+        )
+    join(config.distributed)
+    return _is_first()
+
+
+def _is_first() -> bool:
+    from depthjax.train.processes import is_first
+
+    return is_first()
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
@@ -63,13 +93,16 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
         _refuse_irreplaceable(bad, workdir)
         say(f"{stage}: {bad} is damaged: doing the stage again")
     _require_inputs(stage, config, workdir)
-    stages.clear(stage, workdir)
-    _write_descriptions(config, workdir)
+    writes = not config.distributed.coordinator or _is_first()
+    if writes:
+        stages.clear(stage, workdir)
+        _write_descriptions(config, workdir)
     say(f"{stage}: starting")
     start = time.monotonic()
     outputs = RUNNERS[stage](config, workdir, lambda line: say(f"{stage}: {line}"))
     seconds = time.monotonic() - start
-    stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
+    if writes:
+        stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
     say(f"{stage}: done in {seconds:.0f} s")
 
 
@@ -165,11 +198,13 @@ def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Train the networks, going on from the newest good checkpoint."""
     from depthjax.train.loop import train as train_networks
+    from depthjax.train.processes import sharing_a_fate
     from depthjax.train.writers import check_writers
 
     check_writers(config)
     faces = real_faces(config, workdir, "train")
-    state = train_networks(config, faces, workdir)
+    with sharing_a_fate():
+        state = train_networks(config, faces, workdir)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
     log = workdir / "metrics.jsonl"
     if not log.exists():
@@ -197,29 +232,21 @@ def _say_of(say: Say, method: str, line: str) -> None:
 def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
     import jax
-    import jax.numpy as jnp
 
-    from depthjax.evolve.run import Networks, refuse_not_finite
     from depthjax.evolve.run import evolve as evolve_latents
+    from depthjax.evolve.run import refuse_not_finite
     from depthjax.keys import key_for
-    from depthjax.train.checkpoint import restore_teachers
     from depthjax.train.state import networks
 
-    nets, size = networks(config), config.evolve
-    teachers, _ = restore_teachers(workdir / "checkpoints", config=config, strict=True)
-    judge = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
-    faces = real_faces(config, workdir, "train")
-    shuffled = np.random.default_rng([size.seed, 1]).permutation(len(faces))
-    members = [
-        np.sort(shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED]) for label in range(len(faces.emotions))
-    ]
-    per_emotion = [faces.take(index) for index in members]
-    medians = [jnp.median(judge(teachers.discriminator, f.images, f.emotion)) for f in per_emotion]
-    say(f"{size.generations} generations x {len(medians)} emotions x {size.islands} islands x {size.population}")
+    nets, size, folder = networks(config), config.evolve, workdir / "evolve"
+    teachers, real = evolution_inputs(config, workdir)
+    write_arrays(folder / "statistics.npz", **_flat(real))
+    emotions = len(config.data.emotions)
+    say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
     found = evolve_latents(
         key_for(size.seed, "evolve"),
-        Networks(teachers.generator, teachers.discriminator),
-        jnp.stack(medians),
+        teachers,
+        real,
         generator=nets.generator,
         discriminator=nets.discriminator,
         settings=size,
@@ -227,11 +254,38 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     )
     arrays = jax.tree.map(np.asarray, found)
     refuse_not_finite(arrays, config.data.emotions)
-    folder = workdir / "evolve"
     write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
     write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)
     say(f"{int(arrays.evaluations)} evaluations of the generator")
-    return [folder / "history.npz", folder / "winners.npz"]
+    return [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
+
+
+def evolution_inputs(config: Config, workdir: Path) -> tuple[Networks, Statistics]:
+    """The teachers, and what a fitness reads of the real training faces: at most a thousand of each emotion."""
+    import jax
+
+    from depthjax.evolve.run import Networks
+    from depthjax.evolve.statistics import statistics_of
+    from depthjax.train.checkpoint import restore_teachers
+    from depthjax.train.state import networks
+
+    teachers, _ = restore_teachers(workdir / "checkpoints", config=config)
+    judge = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
+    faces, classes = real_faces(config, workdir, "train"), len(config.data.emotions)
+    shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))
+    members = [shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED] for label in range(classes)]
+    faces = faces.take(np.sort(np.concatenate(members)))
+    chunks = [slice(i, i + JUDGED_AT_ONCE) for i in range(0, len(faces), JUDGED_AT_ONCE)]
+    logits = [np.asarray(judge(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
+    found = statistics_of(faces.images, faces.emotion, faces.subject, np.concatenate(logits), classes=classes)
+    return Networks(teachers.generator, teachers.discriminator), found
+
+
+def _flat(real: Statistics) -> dict[str, np.ndarray]:
+    """By name, the relief's as `relief/NAME`."""
+    assert real.relief is not None
+    whole = real._asdict() | {f"relief/{name}": value for name, value in real.relief._asdict().items()}
+    return {name: np.asarray(value) for name, value in whole.items() if name != "relief"}
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -317,6 +371,52 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
     )
 
 
+def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
+    """Evolve with every setting of a grid, and tell what each came to; the run's winners stay as they are."""
+    from depthjax.evolve.sweep import by_shape, grid, run_together
+    from depthjax.report.sweep_figure import SHOWN, draw_sweep
+    from depthjax.train.state import networks
+
+    experiments, nets, inputs = grid(config.evolve, config.sweep), networks(config), evolution_inputs(config, workdir)
+    varied = [f.name for f in dataclasses.fields(config.sweep) if f.name != "seeds" and getattr(config.sweep, f.name)]
+    columns = {name: np.array([getattr(settings, name) for settings in experiments]) for name in ("seed", *varied)}
+    found: dict[str, np.ndarray] = {}
+    for numbers in by_shape(experiments):
+        say(f"{len(numbers)} experiments in one program")
+        outcome = run_together(
+            [experiments[i] for i in numbers],
+            *inputs,
+            generator=nets.generator,
+            discriminator=nets.discriminator,
+            latent_size=config.model.latent_size,
+        )
+        for name, values in outcome._asdict().items():
+            empty = np.zeros((len(experiments), values.shape[1]), np.float32)
+            found.setdefault(name, empty)[numbers] = np.asarray(values)
+    folder = workdir / "evolve"
+    write_arrays(folder / "sweep.npz", **columns, **found)
+    _write_tidy(folder / "sweep.csv", columns, found, config.data.emotions)
+    settings = {name: columns[name] for name in varied or ("seed",)}
+    figures = draw_sweep(workdir / "figures", settings, {name: found[name].mean(1) for name in SHOWN})
+    return [folder / "sweep.npz", folder / "sweep.csv", *figures]
+
+
+def _write_tidy(
+    path: Path, columns: dict[str, np.ndarray], found: dict[str, np.ndarray], emotions: Sequence[str]
+) -> None:
+    """A line for each experiment and emotion: settings, then (experiments, classes) outcomes."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*columns, "emotion", *found])
+    for i, j in np.ndindex(next(iter(found.values())).shape):
+        outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
+        writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
+    write_text(path, text.getvalue())
+
+
 RUNNERS: dict[str, Callable[[Config, Path, Say], list[Path]]] = {
     "prepare": prepare,
     "train": train,
@@ -326,4 +426,5 @@ RUNNERS: dict[str, Callable[[Config, Path, Say], list[Path]]] = {
     "evaluate": evaluate,
     "report": report,
     "export": export,
+    "sweep": sweep,
 }

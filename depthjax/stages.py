@@ -23,7 +23,10 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "report": ((), ("prepare", "train", "baselines", "evolve", "sample", "evaluate")),
 }
 # Run only when asked for by name.
-OPTIONAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {"export": (("export",), ("prepare", "sample"))}
+OPTIONAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "export": (("export",), ("prepare", "sample")),
+    "sweep": (("evolve", "sweep"), ("train",)),
+}
 KNOWN = STAGES | OPTIONAL
 
 

@@ -52,6 +52,7 @@ PURE = (
     "train/augment.py",
     "train/sensor.py",
     "train/distil.py",
+    "train/parts.py",
     "train/penalty.py",
     "train/schedules.py",
 )

@@ -23,7 +23,7 @@ from depthjax.train.checkpoint import FREE_FIELDS, restore_generator
 from depthjax.train.loop import train
 from depthjax.train.state import networks
 
-STUDENT_FIELDS = ("epochs", "batch_size", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
+STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
 SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 

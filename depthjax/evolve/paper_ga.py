@@ -6,7 +6,7 @@ then mutated with `mutation_probability` (DEAP's `varAnd`). With `elite=0` that 
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -81,12 +81,6 @@ class PaperGA(base.PopulationBasedAlgorithm):
             population=jnp.concatenate([state.population[elite], population[survivors]]),
             fitness=jnp.concatenate([state.fitness[elite], fitness[survivors]]),
         )
-
-
-@lru_cache
-def paper_ga(population_size: int, latent_size: int, tournament_size: int, elite: int) -> PaperGA:
-    """The algorithm of these sizes: one object for each, for jit tells static arguments apart by identity."""
-    return PaperGA(population_size, jnp.zeros(latent_size), tournament_size=tournament_size, elite=elite)
 
 
 def params_from(settings: config.Evolve) -> Params:

@@ -13,16 +13,28 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from evosax.algorithms.population_based.base import PopulationBasedAlgorithm
+from evosax.algorithms.base import EvolutionaryAlgorithm
 from flax import linen as nn
 
 from depthjax import config
 from depthjax.errors import UserError
-from depthjax.evolve.fitness import READS_LOGIT, Fitness, Measures, Weights, make_fitness, worst_if_not_finite
-from depthjax.evolve.paper_ga import Params, paper_ga, params_from
+from depthjax.evolve import algorithms
+from depthjax.evolve.fitness import (
+    READS_LOGIT,
+    READS_RELIEF,
+    Fitness,
+    Measures,
+    Weights,
+    make_fitness,
+    of_emotion,
+    worst_if_not_finite,
+)
+from depthjax.evolve.novelty import DominatedNovelty
+from depthjax.evolve.paper_ga import PaperGA
+from depthjax.evolve.statistics import Relief, Statistics, empty_share, look
 
-IMAGES_AT_ONCE = {"cpu": 10}  # small batches stay in the cache of a CPU; elsewhere:
-IMAGES_AT_ONCE_ELSEWHERE = 1024
+MOST_AT_ONCE = {"cpu": 10}  # faces: small batches stay in the cache of a CPU; elsewhere:
+MOST_AT_ONCE_ELSEWHERE = 1024
 
 
 class Networks(NamedTuple):
@@ -30,6 +42,7 @@ class Networks(NamedTuple):
 
     generator: Any
     discriminator: Any
+    relief: Relief | None = None  # of real faces, where something reads it: given by `evolve`
 
 
 class Hall(NamedTuple):
@@ -72,7 +85,7 @@ Measure = Callable[[Networks, jax.Array, jax.Array, jax.Array], Measures]
 def evolve(
     key: jax.Array,
     networks: Networks,
-    real_logit_median: jax.Array,
+    real: Statistics,
     *,
     generator: nn.Module,
     discriminator: nn.Module,
@@ -80,36 +93,30 @@ def evolve(
     latent_size: int,
     images_at_once: int | None = None,
 ) -> Evolution:
-    """Evolve latents of every emotion with the paper's genetic algorithm, in one dispatch.
+    """Evolve latents of every emotion, in one dispatch.
 
     The program is compiled once for each set of sizes; rates, weights and variables may change without a recompilation.
 
     Args:
         key: of the experiment; class and island are folded in, so an island does not depend on the others.
         networks: variables of the two networks.
-        real_logit_median: (classes,) median logit of real training faces of each emotion (read by `realism` only).
+        real: what the fitness reads of real training faces.
         generator: `apply(variables, latents (n, d), emotion (n,), train=False)` → (n, h, w) images in [-1, 1].
         discriminator: `apply(variables, images (n, h, w), emotion (n,), train=False)` → (n,) logits.
-        settings: sizes, rates and fitness.
+        settings: algorithm, sizes, rates and fitness.
         latent_size: d.
-        images_at_once: largest batch of the generator; bounds memory. None: 10 on CPU, 1024 elsewhere.
+        images_at_once: largest batch of the generator; bounds memory. None: as `device_budget` allows, and at most 10
+            on a CPU, 1024 elsewhere.
     """
-    fitness, weights = make_fitness(settings, jnp.asarray(real_logit_median, jnp.float32))
-    platform = jax.default_backend()
-    islands = _compiled(platform)(
-        key,
-        networks,
-        params_from(settings),
-        weights,
-        algorithm=paper_ga(settings.population, latent_size, settings.tournament, settings.elite),
+    plan = make_plan(
+        real,
         generator=generator,
         discriminator=discriminator,
-        fitness=fitness,
-        islands=settings.islands,
-        generations=settings.generations,
-        hall_of_fame=settings.hall_of_fame,
-        images_at_once=images_at_once or IMAGES_AT_ONCE.get(platform, IMAGES_AT_ONCE_ELSEWHERE),
+        settings=settings,
+        latent_size=latent_size,
+        images_at_once=images_at_once,
     )
+    islands = compiled(jax.default_backend())(key, plan.with_relief(networks), plan.params, plan.weights, **plan.static)
     return Evolution(
         best=islands.best,
         mean=islands.mean,
@@ -120,13 +127,71 @@ def evolve(
     )
 
 
+class Plan(NamedTuple):
+    """One experiment, made ready for `evolve_islands`: `params` and `weights` may be vmapped, `static` is compiled."""
+
+    relief: Relief | None
+    params: Any
+    weights: Weights
+    static: dict[str, Any]
+
+    def with_relief(self, networks: Networks) -> Networks:
+        """The networks, with real faces beside them if something reads these."""
+        return networks._replace(relief=self.relief)
+
+
+def make_plan(
+    real: Statistics,
+    *,
+    generator: nn.Module,
+    discriminator: nn.Module,
+    settings: config.Evolve,
+    latent_size: int,
+    images_at_once: int | None = None,
+) -> Plan:
+    """What a config asks for; arguments as of `evolve`."""
+    fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), real))
+    read = fitness in READS_RELIEF or settings.algorithm == "novelty"
+    relief = real.relief if read else None
+    if read and relief is None:
+        raise ValueError(f"{settings.algorithm} with fitness {settings.fitness} needs Statistics.relief")
+    described = 0 if relief is None else min(settings.descriptor_size, relief.faces.shape[-1])
+    algorithm = algorithms.make_algorithm(algorithms.sizes_of(settings), latent_size, described)
+    if settings.dtype == "bfloat16":
+        generator = generator.clone(dtype=jnp.bfloat16)
+    static = {
+        "algorithm": algorithm,
+        "generator": generator,
+        "discriminator": discriminator,
+        "fitness": fitness,
+        "islands": settings.islands,
+        "generations": settings.generations,
+        "hall_of_fame": settings.hall_of_fame,
+        "images_at_once": images_at_once or faces_within(settings.device_budget, generator),
+    }
+    return Plan(relief, algorithms.params_from(settings, algorithm), weights, static)
+
+
+def faces_within(megabytes: int, generator: nn.Module) -> int:
+    """How many faces may be decoded and judged at once in that memory, and at most how many are worth it.
+
+    The two widest maps of the generator hold `width` numbers for every 8 and 16 pixels; measured, XLA keeps about four
+    times their float32 bytes at its peak.
+    """
+    most = MOST_AT_ONCE.get(jax.default_backend(), MOST_AT_ONCE_ELSEWHERE)
+    if not (hasattr(generator, "resolution") and hasattr(generator, "width")):
+        return most
+    numbers = generator.resolution**2 * (generator.width / 16 + generator.width / 32)
+    return max(1, min(most, int(megabytes * 1e6 / (4 * 4 * numbers))))
+
+
 def evolve_islands(
     key: jax.Array,
     networks: Networks,
-    params: Params,
+    params: Any,
     weights: Weights,
     *,
-    algorithm: PopulationBasedAlgorithm,
+    algorithm: EvolutionaryAlgorithm,
     generator: nn.Module,
     discriminator: nn.Module,
     fitness: Fitness,
@@ -149,32 +214,35 @@ def evolve_islands(
     )
 
     def one(emotion: jax.Array, number: jax.Array) -> Island:
-        own_weights = weights._replace(real_logit_median=weights.real_logit_median[emotion])
         own_key = jax.random.fold_in(jax.random.fold_in(key, emotion), number)
-        return island(own_key, networks, emotion, params, own_weights)
+        return island(own_key, networks, emotion, params, of_emotion(weights, emotion))
 
     emotions = jnp.arange(weights.real_logit_median.shape[-1])
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(emotions, jnp.arange(islands))
 
 
 @lru_cache
-def _compiled(platform: str) -> Callable[..., Island]:
+def compiled(platform: str) -> Callable[..., Island]:
     """`evolve_islands` under jit; sizes and functions are static."""
-    # On a CPU, level 3 unrolls every random draw: three times the compilation for the same speed.
-    options = {"xla_backend_optimization_level": 2} if platform == "cpu" else None
     static = ("algorithm", "generator", "discriminator", "fitness")
     sizes = ("islands", "generations", "hall_of_fame", "images_at_once")
-    return jax.jit(evolve_islands, static_argnames=static + sizes, compiler_options=options)
+    return jax.jit(evolve_islands, static_argnames=static + sizes, compiler_options=compiler_options(platform))
+
+
+def compiler_options(platform: str) -> dict[str, Any] | None:
+    """For programs full of random draws."""
+    # On a CPU, level 3 unrolls every random draw: three times the compilation for the same speed.
+    return {"xla_backend_optimization_level": 2} if platform == "cpu" else None
 
 
 def evolve_island(
     key: jax.Array,
     networks: Networks,
     emotion: jax.Array,
-    params: Params,
+    params: Any,
     weights: Weights,
     *,
-    algorithm: PopulationBasedAlgorithm,
+    algorithm: EvolutionaryAlgorithm,
     measure: Measure,
     fitness: Fitness,
     generations: int,
@@ -188,35 +256,50 @@ def evolve_island(
         emotion: () int32.
         params: of the algorithm.
         weights: of the fitness, for this emotion.
-        algorithm: evosax's interface; its state keeps `population` and `fitness`.
+        algorithm: evosax's interface.
         measure: from `make_measure`.
         fitness: of one face.
         generations: how many.
-        hall_of_fame: how many winners to keep.
+        hall_of_fame: how many winners to keep; the novelty search keeps its population instead.
     """
+    spreads = isinstance(algorithm, DominatedNovelty)
+    described = algorithm.descriptor_size if isinstance(algorithm, DominatedNovelty) else 0
 
-    def evaluate(latents: jax.Array, known: jax.Array) -> jax.Array:
+    def evaluate(latents: jax.Array, known: jax.Array) -> tuple[jax.Array, jax.Array]:
         faces = measure(networks, latents, jnp.full(latents.shape[0], emotion), jnp.isnan(known))
         values = worst_if_not_finite(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, weights))
-        return jnp.where(jnp.isnan(known), -values, known)
+        return jnp.where(jnp.isnan(known), -values, known), faces.descriptor[:, :described]
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
         ask_key, tell_key = jax.random.split(jax.random.fold_in(key, number))
-        latents, asked = algorithm.ask(ask_key, state, params)
-        known = recall(latents, state.population, state.fitness)
-        cost = evaluate(latents, known)
-        state, _ = algorithm.tell(tell_key, latents, cost, asked, params)
-        return (state, induct(hall, latents, cost)), (state.fitness, jnp.isnan(known).sum())
+        latents, asked = algorithms.ask(algorithm, ask_key, state, params)
+        known = nothing  # the other algorithms leave no copies
+        if isinstance(algorithm, PaperGA):
+            known = recall(latents, state.population, state.fitness)
+        cost, descriptors = evaluate(latents, known)
+        state = algorithms.tell(algorithm, tell_key, latents, cost, descriptors, asked, params)
+        hall = hall if spreads else induct(hall, latents, cost)
+        return (state, hall), (algorithms.living(state, latents, cost)[1], jnp.isnan(known).sum())
 
-    size, start = algorithm.population_size, jax.random.fold_in(key, 0)
-    latents = jax.random.normal(start, (size, algorithm.num_dims))
-    cost = evaluate(latents, jnp.full(size, jnp.nan))
+    size, begin = algorithm.population_size, jax.random.fold_in(key, 0)
+    nothing = jnp.full(size, jnp.nan)
+    latents = jax.random.normal(begin, (size, algorithm.num_dims))
+    cost, descriptors = evaluate(latents, nothing)
     empty = Hall(jnp.full((hall_of_fame, algorithm.num_dims), jnp.nan), jnp.full(hall_of_fame, jnp.inf))
-    carry = algorithm.init(start, latents, cost, params), induct(empty, latents, cost)
-    (_, hall), (costs, decoded) = jax.lax.scan(generation, carry, jnp.arange(1, generations + 1))
+    state = algorithms.start(algorithm, begin, latents, cost, descriptors, params)
+    carry = state, empty if spreads else induct(empty, latents, cost)
+    (state, hall), (costs, decoded) = jax.lax.scan(generation, carry, jnp.arange(1, generations + 1))
     history = _statistics(-jnp.concatenate([cost[None], costs]))
+    hall = _whole_population(state) if spreads else hall
     return Island(*history, hall.latents, -hall.cost, size + decoded.sum())
+
+
+def _whole_population(state: Any) -> Hall:
+    """A population as the hall of fame, best first."""
+    order = jnp.argsort(state.fitness, stable=True)
+    cost = state.fitness[order]
+    return Hall(jnp.where(jnp.isfinite(cost)[:, None], state.population[order], jnp.nan), cost)
 
 
 def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_at_once: int) -> Measure:
@@ -232,7 +315,13 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
         logit: Any = jnp.full(latents.shape[0], jnp.nan)
         if discriminator is not None:
             logit = discriminator.apply(networks.discriminator, images, emotion, train=False)
-        return Measures(images.mean((1, 2)), images.std((1, 2)), logit)
+        mean, std = images.mean((1, 2)), images.std((1, 2))
+        if networks.relief is None:
+            unread = jnp.full(len(mean), jnp.nan)
+            return Measures(mean, std, logit, unread, unread, unread, unread, jnp.zeros((len(mean), 0)))
+        seen = look(networks.relief, images, emotion)
+        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor)
+        return Measures(mean, std, logit, empty_share(images), *beside_real)
 
     @jax.custom_batching.custom_vmap
     def measure(networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array) -> Measures:
@@ -248,7 +337,10 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
             part = measure_batch(networks, latents.at[which].get(mode="clip"), emotion.at[which].get(mode="clip"))
             return start + rows, jax.tree.map(lambda whole, new: whole.at[which].set(new, mode="drop"), measures, part)
 
-        return jax.lax.while_loop(more, chunk, (jnp.int32(0), Measures(*jnp.zeros((3, n)))))[1]
+        described = 0 if networks.relief is None else networks.relief.faces.shape[-1]
+        none = jnp.zeros(n)
+        blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)))
+        return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
 
     @measure.def_vmap
     def flatten(axis_size: int, batched: Any, networks: Networks, *rows: jax.Array) -> tuple[Measures, Any]:
@@ -256,7 +348,8 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
             raise ValueError("the networks are shared by all islands: vmap over latents, not over variables")
         full = [x if b else jnp.broadcast_to(x, (axis_size, *x.shape)) for x, b in zip(rows, batched[1:], strict=True)]
         flat = measure(networks, *(x.reshape(-1, *x.shape[2:]) for x in full))
-        return jax.tree.map(lambda x: x.reshape(axis_size, -1), flat), jax.tree.map(lambda _: True, flat)
+        n = full[0].shape[1]
+        return jax.tree.map(lambda x: x.reshape(axis_size, n, *x.shape[1:]), flat), jax.tree.map(lambda _: True, flat)
 
     return measure
 

@@ -7,6 +7,7 @@ discriminator 2,890,433. Weights are Xavier uniform, biases zero; the released P
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -21,6 +22,8 @@ SLOPE = 0.2  # of LeakyReLU
 Norm = Literal["batch", "none", "spectral"]
 DOUBLINGS = 4  # transposed convolutions of the generator, strided ones of the discriminator
 
+Block = Callable[[nn.Module, jax.Array], jax.Array]  # the module whose layers these are, and its map
+
 
 class Generator(nn.Module):
     """Latents and emotion to a depth face.
@@ -32,6 +35,7 @@ class Generator(nn.Module):
         dtype: of the computation; parameters and statistics are float32.
         upsampling: `transposed` as released, or `resize`, without a checkerboard.
         lowpass: whether the last map passes through [1, 2, 1] / 4 each way before tanh.
+        remat: whether a gradient keeps only what stands between the blocks and computes their inside again.
     """
 
     resolution: int
@@ -40,6 +44,7 @@ class Generator(nn.Module):
     dtype: Any = jnp.float32
     upsampling: Literal["transposed", "resize"] = "transposed"
     lowpass: bool = False
+    remat: bool = False
 
     @nn.compact
     def __call__(self, latents: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
@@ -49,9 +54,16 @@ class Generator(nn.Module):
         x = nn.Dense(side * side * self.width, dtype=self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         x = nn.leaky_relu(BatchNorm(self.dtype, name="norm_0")(x, train), SLOPE)
         x = x.reshape(-1, side, side, self.width)
+
+        def block(i: int) -> Block:
+            def doubled(module: nn.Module, x: jax.Array) -> jax.Array:
+                x = up(self.width >> i, self.dtype, name=f"conv_{i}")(x)
+                return nn.leaky_relu(BatchNorm(self.dtype, name=f"norm_{i}")(x, train), SLOPE)
+
+            return nn.remat(doubled) if self.remat else doubled
+
         for i in range(1, DOUBLINGS + 1):
-            x = up(self.width >> i, self.dtype, name=f"conv_{i}")(x)
-            x = nn.leaky_relu(BatchNorm(self.dtype, name=f"norm_{i}")(x, train), SLOPE)
+            x = block(i)(self, x)
         x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=xavier_uniform, name="conv_out")(x)
         image = x[..., 0].astype(jnp.float32)
         return jnp.tanh(smoothed(image) if self.lowpass else image)
@@ -81,6 +93,7 @@ class Discriminator(nn.Module):
         spread: whether the last map is joined by how much the faces of a batch differ.
         geometry: further planes of the surface, see `surface_planes`.
         steepness: of these, downwards and to the right.
+        remat: as of `Generator`.
     """
 
     width: int
@@ -91,6 +104,7 @@ class Discriminator(nn.Module):
     spread: bool = False
     geometry: Kind = "none"
     steepness: tuple[float, float] = (1.0, 1.0)
+    remat: bool = False
 
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
@@ -98,7 +112,7 @@ class Discriminator(nn.Module):
         planes = surface_planes(images, self.geometry, self.steepness)
         if not self.projection:
             planes = with_label_planes(planes, emotion, self.classes)
-        x = descended(planes, train, width=self.width, dtype=self.dtype, norm=self.norm)
+        x = descended(self, planes, train, width=self.width, dtype=self.dtype, norm=self.norm, remat=self.remat)
         if self.spread:
             x = MinibatchSpread(name="spread")(x, train)
         x = x.reshape(x.shape[0], -1)
@@ -135,32 +149,45 @@ def with_label_planes(planes: jax.Array, emotion: jax.Array, classes: int) -> ja
     return jnp.concatenate([planes, jnp.broadcast_to(labels, (*planes.shape[:-1], classes))], axis=-1)
 
 
-def descended(x: jax.Array, train: bool, *, width: int, dtype: Any, norm: Norm = "batch") -> jax.Array:
+def descended(
+    module: nn.Module, x: jax.Array, train: bool, *, width: int, dtype: Any, norm: Norm = "batch", remat: bool = False
+) -> jax.Array:
     """The released discriminator's convolutions, as layers of the module in whose compact method it is called.
 
     Args:
+        module: that module.
         x: (n, h, w, planes).
-        width, dtype, norm: as of `Discriminator`.
+        width, dtype, norm, remat: as of `Discriminator`.
     Returns:
         (n, h/16, w/16, 8 * width), of `dtype`.
     """
+
+    def block(i: int) -> Block:
+        def halved(module: nn.Module, x: jax.Array) -> jax.Array:
+            x = DownConv(width << (i - 1), dtype, norm == "spectral", name=f"conv_{i}")(x, train)
+            if i > 1 and norm == "batch":
+                x = BatchNorm(dtype, name=f"norm_{i}")(x, train)
+            return nn.leaky_relu(x, SLOPE)
+
+        return nn.remat(halved) if remat else halved
+
     for i in range(1, DOUBLINGS + 1):
-        x = DownConv(width << (i - 1), dtype, norm == "spectral", name=f"conv_{i}")(x, train)
-        if i > 1 and norm == "batch":
-            x = BatchNorm(dtype, name=f"norm_{i}")(x, train)
-        x = nn.leaky_relu(x, SLOPE)
+        x = block(i)(module, x)
     return x
 
 
-def convolved(images: jax.Array, emotion: jax.Array, train: bool, *, width: int, classes: int, dtype: Any) -> jax.Array:
+def convolved(
+    module: nn.Module, images: jax.Array, emotion: jax.Array, train: bool, *, width: int, classes: int, dtype: Any
+) -> jax.Array:
     """The released discriminator up to its last layer, as layers of the module in whose compact method it is called.
 
     Args:
+        module: that module.
         images: (n, h, w) in [-1, 1].
         emotion: (n,) int.
         width, classes, dtype: as of `Discriminator`.
     Returns:
         (n, h/16 * w/16 * 8 * width), of `dtype`.
     """
-    x = descended(with_label_planes(images[..., None], emotion, classes), train, width=width, dtype=dtype)
+    x = descended(module, with_label_planes(images[..., None], emotion, classes), train, width=width, dtype=dtype)
     return x.reshape(x.shape[0], -1)

@@ -42,7 +42,7 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> Posterior:
         """(n, h, w) images in [-1, 1] and (n,) int emotion → the posterior."""
-        x = convolved(images, emotion, train, width=self.width, classes=self.classes, dtype=self.dtype)
+        x = convolved(self, images, emotion, train, width=self.width, classes=self.classes, dtype=self.dtype)
         x = nn.Dense(2 * self.latent_size, dtype=self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         return Posterior(*jnp.split(x.astype(jnp.float32), 2, axis=-1))
 

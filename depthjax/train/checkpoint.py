@@ -42,10 +42,11 @@ Say = Callable[[str], None]
 
 BLOCK = 4096  # bytes that the smallest file takes
 
-# What may change between two runs of one training: how long, how often to look, how much to keep, when to give up.
+# What may change between two runs of one training: how long, how often to look, how much to keep, when to give up, and
+# on what it runs.
 FREE_FIELDS = (
     "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
-    "rollbacks",
+    "rollbacks", "devices", "remat",
 )  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
     remove_half_written(checkpoints)
     with _room(checkpoints), replacing_folder(checkpoints / str(step)) as folder:
         _refuse_little_room(folder, state)
-        with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as writer:
+        with _quiet(), _orbax() as writer:
             writer.save((folder / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
         write_json(folder / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
         write_sealed(folder / "manifest.json", {name: file_digest(folder / name) for name in _files(folder)})
@@ -256,8 +257,16 @@ def _read(folder: Path, tree: dict[str, Any]) -> dict[str, Any]:
         partial_restore=True,
         restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree),
     )
-    with _quiet(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False)) as reader:
+    with _quiet(), _orbax() as reader:
         return reader.restore((folder / "state").absolute(), args=arguments)
+
+
+def _orbax() -> ocp.Checkpointer:
+    """Of this process alone: of several, each reads for itself and the first one saves."""
+    here = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(here, {here}, f"process_{here}" if jax.process_count() > 1 else None)
+    handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False, multiprocessing_options=alone)
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
+from depthjax.train.mesh import placed, replicated, split
 from depthjax.train.step import Batch
 
 MEGABYTE = 2**20
@@ -22,20 +24,24 @@ class Feed(Protocol):
     Attributes:
         streamed: whether `take` gives the batches of a dispatch, or the whole training set.
         shapes: what `take` gives, as arrays or their shapes.
+        mesh: the devices that share a batch; None for a single one.
+        sharding: how what `take` gives lies on them. A resident set is whole on each: any may need any face of it.
     """
 
     streamed: bool
     shapes: Batch
+    mesh: Mesh | None
+    sharding: NamedSharding | None
 
     def take(self, count: int) -> Batch:
         """The faces of the next `count` steps, on the device."""
         ...
 
 
-def feed_for(config: Config, faces: DepthFaces, step: int) -> Feed:
+def feed_for(config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> Feed:
     """The feed of a training that stands at `step`: resident up to `data.device_budget` megabytes, else streamed."""
     fits = faces.images.size * np.float32().itemsize <= config.data.device_budget * MEGABYTE
-    return ResidentFeed(faces) if fits else StreamedFeed(config, faces, step)
+    return ResidentFeed(faces, mesh) if fits else StreamedFeed(config, faces, step, mesh)
 
 
 class ResidentFeed:
@@ -43,8 +49,10 @@ class ResidentFeed:
 
     streamed = False
 
-    def __init__(self, faces: DepthFaces) -> None:
-        self.shapes = Batch(jnp.asarray(faces.images, jnp.float32), jnp.asarray(faces.emotion, jnp.int32))
+    def __init__(self, faces: DepthFaces, mesh: Mesh | None = None) -> None:
+        self.mesh, self.sharding = mesh, None if mesh is None else replicated(mesh)
+        arrays = (np.asarray(faces.images, np.float32), np.asarray(faces.emotion, np.int32))
+        self.shapes = Batch(*placed(arrays, self.sharding))
 
     def take(self, count: int) -> Batch:
         """The same arrays every time: the program itself shuffles them."""
@@ -61,7 +69,8 @@ class StreamedFeed:
 
     streamed = True
 
-    def __init__(self, config: Config, faces: DepthFaces, step: int) -> None:
+    def __init__(self, config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> None:
+        self.mesh, self.sharding = mesh, None if mesh is None else split(mesh, axis=1)
         self._most, size = config.train.steps_per_dispatch, config.train.batch_size
         self._batches = streamed_batches(faces, batch_size=size, seed=config.train.seed, first=step)
         pixels = faces.images.shape[1:]
@@ -76,7 +85,7 @@ class StreamedFeed:
         images, emotion = (np.zeros(s.shape, s.dtype) for s in self.shapes)
         for i, row in enumerate(rows):
             images[i], emotion[i] = row["images"], row["emotion"]
-        return Batch(jnp.asarray(images), jnp.asarray(emotion))
+        return Batch(*placed((images, emotion), self.sharding))
 
 
 def streamed_batches(faces: DepthFaces, *, batch_size: int, seed: int, first: int) -> Iterator[dict[str, np.ndarray]]:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
@@ -22,8 +23,10 @@ from depthjax.train import checkpoint
 from depthjax.train.feed import Feed, feed_for
 from depthjax.train.grid import write_grid
 from depthjax.train.interrupt import TrainingInterrupted, stop_on_signals
+from depthjax.train.mesh import mesh_for, one_copy, placed, replicated, split
 from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
 from depthjax.train.not_finite import NotFinite, lowered, refuse_faces, refuse_not_finite, roll_back
+from depthjax.train.processes import is_first, largest, refuse_differing
 from depthjax.train.progress import Progress
 from depthjax.train.state import TrainState, init_state, networks
 from depthjax.train.step import Batch, Metrics, make_steps, teacher_variables
@@ -65,13 +68,15 @@ def _from_last_checkpoint(
 ) -> TrainState:
     """`train`, until something is not finite."""
     fingerprint, log = data_fingerprint(faces), workdir / "metrics.jsonl"
-    state = starting_state(config, workdir / "checkpoints", fingerprint)
+    mesh, first_process = mesh_for(config), is_first()
+    state = starting_state(config, workdir / "checkpoints", fingerprint, mesh)
     per_epoch, done = len(faces) // config.train.batch_size, int(state.step)
-    rows = truncate_metrics(log, done)
+    refuse_differing(f"{config.data} {config.model} {config.train} {fingerprint} {done}")
+    rows = truncate_metrics(log, done) if first_process else []
     if done >= config.train.epochs * per_epoch:
         return state
-    shown = Progress(config.train.epochs * per_epoch, done)
-    feed = feed_for(config, faces, done)
+    shown = Progress(config.train.epochs * per_epoch, done, quiet=not first_process)
+    feed = feed_for(config, faces, done, mesh)
     steps = compiled_steps(lowered(config, workdir / "checkpoints"), state, feed, shown.say)
     seconds = rows[-1]["seconds"] if rows else 0.0
     try:
@@ -85,16 +90,19 @@ def _from_last_checkpoint(
                 seconds += elapsed
                 row = summary(values, first, last, config.train.batch_size, elapsed)
                 row |= {"epoch": last // per_epoch, "seconds": round(seconds, 3)}
-                append_metrics(log, [row])
-                write(row)
-                (progress or shown)(row)
-                if due(config.train.samples_every_epochs, config, per_epoch, last):
-                    draw_grid(config, state, workdir, last // per_epoch)
-                if due(config.train.save_every_epochs, config, per_epoch, last) or stop.signal_number is not None:
-                    keep = config.train.keep_checkpoints
-                    checkpoint.save(workdir / "checkpoints", state, config=config, fingerprint=fingerprint, keep=keep)
-                if stop.signal_number is not None:
-                    raise TrainingInterrupted(stop.signal_number, last)
+                if first_process:
+                    append_metrics(log, [row])
+                    write(row)
+                    (progress or shown)(row)
+                    if due(config.train.samples_every_epochs, config, per_epoch, last):
+                        draw_grid(config, one_copy(state), workdir, last // per_epoch)
+                stopped = largest(stop.signal_number)
+                saving = due(config.train.save_every_epochs, config, per_epoch, last) or stopped is not None
+                if first_process and saving:
+                    keep, place, whole = config.train.keep_checkpoints, workdir / "checkpoints", one_copy(state)
+                    checkpoint.save(place, whole, config=config, fingerprint=fingerprint, keep=keep)
+                if stopped is not None:
+                    raise TrainingInterrupted(stopped, last)
     finally:
         shown.close()
     return state
@@ -123,25 +131,37 @@ def data_fingerprint(faces: DepthFaces) -> str:
     return digest(faces.images, faces.emotion, list(faces.emotions))
 
 
-def starting_state(config: Config, checkpoints: Path, fingerprint: str) -> TrainState:
-    """The latest good checkpoint, or a fresh state where there is none."""
+def starting_state(config: Config, checkpoints: Path, fingerprint: str, mesh: Mesh | None = None) -> TrainState:
+    """The latest good checkpoint, or a fresh state where there is none; whole on every device of a mesh."""
     key = key_for(config.train.seed, "init")
     shapes = jax.eval_shape(lambda: init_state(key, config))
     state = checkpoint.restore_latest(checkpoints, shapes, config=config, fingerprint=fingerprint)
-    return jax.jit(init_state, static_argnums=1)(key, config) if state is None else state
+    state = jax.jit(init_state, static_argnums=1)(key, config) if state is None else state
+    return state if mesh is None else placed(state, replicated(mesh))
 
 
 def compiled_steps(
     config: Config, state: TrainState, feed: Feed, say: Callable[[str], None]
 ) -> Callable[[TrainState, Batch, np.int32], tuple[TrainState, Metrics]]:
     """The training program, compiled ahead of the clock; it consumes the state that it is given."""
-    start = time.perf_counter()
-    steps = make_steps(config, config.train.steps_per_dispatch, streamed=feed.streamed)
-    program = jax.jit(steps, donate_argnums=0).lower(state, feed.shapes, np.int32(1)).compile()
-    if feed.streamed:
+    start, streamed, mesh = time.perf_counter(), feed.streamed, feed.mesh
+    across = None if mesh is None else split(mesh)
+    steps = make_steps(config, config.train.steps_per_dispatch, streamed=streamed, across=across)
+    program = on_devices(steps, feed).lower(state, feed.shapes, np.int32(1)).compile()
+    if streamed:
         say("the training set is larger than data.device_budget: it streams from disk")
+    if mesh is not None:
+        say(f"{mesh.size} of {jax.device_count()} devices share a batch of {config.train.batch_size}")
     say(f"training program compiled in {time.perf_counter() - start:.0f} s")
     return program
+
+
+def on_devices(steps: Callable[..., Any], feed: Feed) -> Any:
+    """Jitted; on a mesh what goes in and comes out is replicated, but for streamed faces."""
+    if feed.mesh is None:
+        return jax.jit(steps, donate_argnums=0)
+    whole = replicated(feed.mesh)
+    return jax.jit(steps, donate_argnums=0, in_shardings=(whole, feed.sharding, whole), out_shardings=whole)
 
 
 def dispatches(config: Config, per_epoch: int, done: int) -> Iterator[tuple[int, int]]:

@@ -100,5 +100,5 @@ def read_rollbacks(checkpoints: Path) -> list[str]:
 def lowered(config: Config, checkpoints: Path) -> Config:
     """The config with both learning rates halved as often as the training went back."""
     factor, train = FACTOR ** len(read_rollbacks(checkpoints)), config.train
-    train = replace(train, generator_lr=train.generator_lr * factor, discriminator_lr=train.discriminator_lr * factor)
-    return replace(config, train=train)
+    g_rate, d_rate = factor * train.generator_lr, factor * train.discriminator_lr
+    return replace(config, train=replace(train, generator_lr=g_rate, discriminator_lr=d_rate))

@@ -14,11 +14,13 @@ class Progress:
     Args:
         total: steps in all.
         done: steps done before, by an earlier run.
+        quiet: show nothing: another process does.
     """
 
-    def __init__(self, total: int, done: int) -> None:
-        self.total, self.tenth = total, 10 * done // total
-        self.bar = tqdm(total=total, initial=done, unit="step", disable=not sys.stderr.isatty(), dynamic_ncols=True)
+    def __init__(self, total: int, done: int, *, quiet: bool = False) -> None:
+        self.total, self.tenth, self.quiet = total, 10 * done // total, quiet
+        disable = quiet or not sys.stderr.isatty()
+        self.bar = tqdm(total=total, initial=done, unit="step", disable=disable, dynamic_ncols=True)
 
     def __call__(self, row: dict[str, Any]) -> None:
         """Take note of a new row of metrics."""
@@ -34,6 +36,8 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
+        if self.quiet:
+            return
         tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()
 

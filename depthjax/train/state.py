@@ -46,7 +46,13 @@ def networks(config: Config) -> Pair:
     half, pitch = (config.data.far_mm - config.data.near_mm) / 2, pixel_pitch(config.data)
     return Pair(
         Generator(
-            config.data.resolution, model.generator_width, classes, dtype, model.upsampling, model.output_lowpass
+            config.data.resolution,
+            model.generator_width,
+            classes,
+            dtype,
+            model.upsampling,
+            model.output_lowpass,
+            remat=config.train.remat,
         ),
         Discriminator(
             model.discriminator_width,
@@ -57,6 +63,7 @@ def networks(config: Config) -> Pair:
             spread=model.minibatch_std,
             geometry=model.geometry,
             steepness=(half / pitch[0], half / pitch[1]),
+            remat=config.train.remat,
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from depthjax.keys import key_for
 from depthjax.train.augment import make_augment
 from depthjax.train.distil import discriminator_lesson, generator_lesson, observed
 from depthjax.train.losses import adversarial_of_discriminator, adversarial_of_generator, lecam
+from depthjax.train.parts import in_parts
 from depthjax.train.penalty import penalty_gradient
 from depthjax.train.schedules import distillation_factor, ema_decay, rate_factor
 from depthjax.train.sensor import make_sensor
@@ -43,27 +45,25 @@ def make_update(config: Config) -> Update:
 
     Generator first, then the discriminator on the same fakes, each drawn to its own teacher, and each teacher moved
     after its own network (paper: equations 1 and 4 to 6; order and weights as in the released scripts). The fakes
-    claim the emotions of the real batch, so both halves of a batch show the same mix of classes.
+    claim the emotions of the real batch, so both halves of a batch show the same mix of classes. With
+    `train.accumulate` above 1 each network meets the batch in parts (see `in_parts`).
     """
     train, optimizer = config.train, optimizers(config)
-    generator_loss, discriminator_loss = make_generator_loss(config), make_discriminator_loss(config)
+    generator_loss, discriminator_gradient = make_generator_loss(config), make_discriminator_gradient(config)
 
     def update(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         key_latents, key_mirror = jax.random.split(key)
         batch = mirrored(key_mirror, batch) if train.mirror else batch
         latents = jax.random.normal(key_latents, (len(batch.images), config.model.latent_size))
-        g_gradient, (fakes, stats, g_metrics) = jax.grad(generator_loss, has_aux=True)(
-            state.params.generator, state, latents, batch, key
-        )
-        fakes = jax.lax.stop_gradient(fakes)
-        d_gradient, (shown, d_stats, d_metrics) = jax.grad(discriminator_loss, has_aux=True)(
-            state.params.discriminator, state, stats.discriminator, batch, fakes, key
-        )
-        if train.penalty:
-            shown = jax.tree.map(jax.lax.stop_gradient, shown)
-            value, more = penalty_of(config, state.params.discriminator, d_stats, batch.emotion, shown, state.step)
-            d_gradient = jax.tree.map(jnp.add, d_gradient, more)
-            d_metrics |= {"d_penalty": value}
+
+        def of_generator(faces: tuple[jax.Array, Batch], key: jax.Array) -> tuple[Any, jax.Array]:
+            gradient = jax.grad(generator_loss, has_aux=True)
+            gradient, (fakes, stats, metrics) = gradient(state.params.generator, state, *faces, key)
+            return (gradient, stats, metrics), jax.lax.stop_gradient(fakes)
+
+        (g_gradient, stats, g_metrics), fakes = in_parts(of_generator, (latents, batch), key, parts=train.accumulate)
+        of_discriminator = partial(discriminator_gradient, state, stats.discriminator)
+        (d_gradient, d_stats, d_metrics), _ = in_parts(of_discriminator, (batch, fakes), key, parts=train.accumulate)
         state = descend(optimizer, Pair(g_gradient, d_gradient), state, rate_factor(state.step, train))
         decay = ema_decay(state.step, train)
         state = state._replace(step=state.step + 1, batch_stats=Pair(stats.generator, d_stats))
@@ -104,6 +104,28 @@ def make_generator_loss(config: Config) -> Callable[..., tuple[jax.Array, Any]]:
     return generator_loss
 
 
+def make_discriminator_gradient(config: Config) -> Callable[..., tuple[Any, None]]:
+    """`gradient(state, stats, (batch, fakes), key)` of the discriminator, its gradient penalty included.
+
+    As `in_parts` wants it: the gradient, the batch statistics and metrics are means, and nothing is given a face.
+    """
+    train, discriminator_loss = config.train, make_discriminator_loss(config)
+
+    def gradient_of(state: TrainState, stats: Any, faces: tuple[Batch, jax.Array], key: jax.Array) -> tuple[Any, None]:
+        params = state.params.discriminator
+        gradient, (shown, stats, metrics) = jax.grad(discriminator_loss, has_aux=True)(
+            params, state, stats, *faces, key
+        )
+        if train.penalty:
+            shown = jax.tree.map(jax.lax.stop_gradient, shown)
+            value, more = penalty_of(config, params, stats, faces[0].emotion, shown, state.step)
+            gradient = jax.tree.map(jnp.add, gradient, more)
+            metrics |= {"d_penalty": value}
+        return (gradient, stats, metrics), None
+
+    return gradient_of
+
+
 def make_discriminator_loss(config: Config) -> Callable[..., tuple[jax.Array, Any]]:
     """`loss(params, state, stats, batch, fakes, key)` of the discriminator, without its gradient penalty.
 
@@ -140,12 +162,13 @@ def make_discriminator_loss(config: Config) -> Callable[..., tuple[jax.Array, An
 
 
 def make_steps(
-    config: Config, most: int, *, streamed: bool = False
+    config: Config, most: int, *, streamed: bool = False, across: jax.sharding.Sharding | None = None
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
     """Many steps in one program: `steps(state, faces, count)` with a traced `count` of at most `most`.
 
     Args:
         streamed: whether `faces` are the batches of these steps, or the whole training set.
+        across: how a batch is split over devices (default: not at all); the rest follows from it.
     Args of the function made:
         faces: on the device; images (n, h, w), of which each step takes a batch, or (most, batch, h, w), streamed.
         count: () int32; the program is compiled once for any count, so an epoch may end in mid-dispatch.
@@ -160,6 +183,7 @@ def make_steps(
         def body(i: jax.Array, carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, log = carry
             batch = batch_of(config, faces, state.step, i, streamed=streamed)
+            batch = batch if across is None else jax.lax.with_sharding_constraint(batch, across)
             state, metrics = update(state, batch, key_for(config.train.seed, "train", state.step))
             return state, {name: log[name].at[i].set(value) for name, value in metrics.items()}
 

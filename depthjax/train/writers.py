@@ -12,6 +12,7 @@ from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.train.metrics_log import Row
+from depthjax.train.processes import is_first
 
 LIBRARIES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 Writer = Callable[[Row], None]
@@ -34,7 +35,8 @@ def writers(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
     """
     opened = {"tensorboard": _tensorboard, "wandb": _wandb}
     with ExitStack() as stack:
-        writing = [stack.enter_context(opened[name](config, workdir, done)) for name in config.track.writers]
+        names = config.track.writers if is_first() else ()
+        writing = [stack.enter_context(opened[name](config, workdir, done)) for name in names]
 
         def write(row: Row) -> None:
             for one in writing:

@@ -8,9 +8,28 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.fitness import Measures, Weights, make_fitness, norm_shell_penalty, worst_if_not_finite
+from depthjax.evolve.fitness import (
+    BALL,
+    LEAST_LOG_PROBABILITY,
+    Measures,
+    Weights,
+    make_fitness,
+    natural,
+    norm_shell_penalty,
+    of_emotion,
+    worst_if_not_finite,
+)
+from depthjax.evolve.statistics import Statistics
 
 MEDIAN = jnp.asarray([0.5, 1.0, -0.3])
+REAL = Statistics(
+    MEDIAN,
+    logit_low=MEDIAN - 1,
+    log_probability_median=jnp.asarray([-0.1, -0.2, -0.3]),
+    band_low=jnp.tile(jnp.asarray([-0.5, 0.2, 0.1]), (3, 1)),
+    band_high=jnp.tile(jnp.asarray([0.5, 0.6, 0.4]), (3, 1)),
+    copy_distance=jnp.asarray([0.5, 0.6, 0.7]),
+)
 
 
 def face(mean: float = 0.0, std: float = 0.0, logit: float = 0.0) -> Measures:
@@ -23,20 +42,20 @@ def latent_of_norm(norm: float) -> jax.Array:
 
 
 def test_published_fitnesses_are_their_formulas() -> None:
-    paper, weights = make_fitness(Evolve(fitness="paper", mean_weight=2.0, std_weight=3.0), MEDIAN)
+    paper, weights = make_fitness(Evolve(fitness="paper", mean_weight=2.0, std_weight=3.0), REAL)
     assert np.isclose(paper(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), 2 * -0.25 + 3 * 0.5)
-    released, weights = make_fitness(Evolve(fitness="released"), MEDIAN)
+    released, weights = make_fitness(Evolve(fitness="released"), REAL)
     assert np.isclose(released(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), 10 * 0.5 - 5 * 0.25)
 
 
 def test_released_fitness_is_bounded_by_a_two_tone_image() -> None:
-    released, weights = make_fitness(Evolve(fitness="released"), MEDIAN)
+    released, weights = make_fitness(Evolve(fitness="released"), REAL)
     image = np.repeat([-1.0, 1.0], 50)
     assert np.isclose(released(face(image.mean(), image.std()), latent_of_norm(16), weights), 10)
 
 
 def realism_of(logit: float, norm: float) -> float:
-    realism, _ = make_fitness(Evolve(fitness="realism"), MEDIAN)
+    realism, _ = make_fitness(Evolve(fitness="realism"), REAL)
     return float(realism(face(logit=logit), latent_of_norm(norm), Weights(1.0, 1.0, jnp.float32(0.5))))
 
 
@@ -65,6 +84,47 @@ def test_nan_and_infinity_become_the_worst_value_and_nothing_else_changes() -> N
 
 def test_every_fitness_of_the_config_exists() -> None:
     for name in get_args(get_type_hints(Evolve)["fitness"]):
-        fitness, weights = make_fitness(Evolve(fitness=name), MEDIAN)
-        one = weights._replace(real_logit_median=MEDIAN[0])
-        assert fitness(face(), latent_of_norm(16), one).shape == ()
+        fitness, weights = make_fitness(Evolve(fitness=name), REAL)
+        assert fitness(face(), latent_of_norm(16), of_emotion(weights, jnp.int32(0))).shape == ()
+
+
+GOOD = Measures(*map(jnp.float32, (0.0, 0.4, 2.0, 0.2, -0.05, 0.7, 1.0)))
+
+
+def natural_of(norm: float = 16.0, **worse: float) -> float:
+    _, weights = make_fitness(
+        Evolve(
+            fitness="natural", realism_weight=2.0, logit_weight=1.0, band_weight=1.0, shell_weight=1.0, copy_weight=50.0
+        ),
+        REAL,
+    )
+    measures = GOOD._replace(**{name: jnp.float32(value) for name, value in worse.items()})
+    return float(natural(measures, latent_of_norm(norm), of_emotion(weights, jnp.int32(0))))
+
+
+def test_a_face_like_the_real_ones_has_nothing_to_gain() -> None:
+    assert natural_of() == 0
+    assert natural_of(logit=50, log_probability=0, outside=0, nearest=9, mean=0.49) == 0
+
+
+@pytest.mark.parametrize(
+    ("worse", "lost"),
+    [
+        ({"log_probability": -1.1}, 1.0),
+        ({"log_probability": -1e9}, -LEAST_LOG_PROBABILITY),
+        ({"outside": BALL + 0.5}, 2 * 0.5),
+        ({"logit": -2.5}, 2.0),
+        ({"mean": 0.7}, 2.0),
+        ({"std": 0.1}, 1.0),
+        ({"empty": 0.45}, 0.5),
+        ({"nearest": 0.49}, 50.0),
+        ({"norm": 16 + 5 * 0.5**0.5}, 3.0),
+        ({"log_probability": -1.1, "logit": -2.5}, 3.0),
+    ],
+)
+def test_each_term_costs_what_it_says(worse: dict[str, float], lost: float) -> None:
+    assert np.isclose(natural_of(**worse), -lost, atol=1e-4)
+
+
+def test_a_face_without_a_measure_has_no_value() -> None:
+    assert np.isnan(natural_of(logit=np.nan)) and np.isnan(natural_of(outside=np.nan))

@@ -1,0 +1,23 @@
+"""Which settings of the latent evolution matter: 2 x 2 x 2 points, three seeds each, on a finished quick run.
+
+Command: python launch.py --config configs/evolve_sweep.py --workdir runs/quick --stages=sweep
+Device:  two CPU cores, two minutes. Writes evolve/sweep.csv, evolve/sweep.npz and figures/sweep.png.
+
+Any field of `Sweep` may be given on the command line: --config.sweep.mutation_sigma=0.05,0.1,0.2
+"""
+
+from dataclasses import replace
+
+from configs import quick
+from depthjax.config import Config, Sweep
+
+
+def get_config() -> Config:
+    base = quick.get_config()
+    return replace(
+        base,
+        evolve=replace(base.evolve, islands=1, generations=10, hall_of_fame=20),
+        sweep=Sweep(
+            seeds=3, mutation_sigma=(0.1, 0.5), crossover_probability=(0.2, 0.8), mutation_probability=(0.2, 0.8)
+        ),
+    )

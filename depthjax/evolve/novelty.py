@@ -1,0 +1,130 @@
+"""Dominated novelty search behind evosax's interface: a population that spreads as far as faces stay like real ones.
+
+In dominated novelty search (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully 2025, arXiv
+2502.00593) each of population and offspring is worth its mean distance to the k nearest fitter ones, by descriptors,
+and the best half lives on; there is no grid, so the descriptor may have many dimensions. Here, where the fitness
+saturates and the latents are a generator's:
+
+- all who are `viable` are equals, and below that only fitness counts: novelty alone keeps what is odd enough, and
+  fitness alone drives to what its networks overlook;
+- of equals, those chosen earlier count as fitter, and they are chosen farthest first, k = 1: of two twins one goes;
+- offspring are distributed as their parents are, standard normal: a generator knows no other latents.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from evosax.algorithms.population_based import base
+from flax import struct
+
+from depthjax import config
+from depthjax.evolve.spread import farthest_first
+
+
+@struct.dataclass
+class State(base.State):
+    """What a generation hands to the next; `fitness` is minimised."""
+
+    descriptors: jax.Array  # (n, k) of the population, the most novel first
+    offspring_descriptors: jax.Array  # (n, k) of those that are about to be told
+
+
+@struct.dataclass
+class Params(base.Params):
+    """Arrays to the compiled program, so they can be vmapped."""
+
+    mix_probability: float | jax.Array
+    angle: float | jax.Array
+    viable: float | jax.Array
+
+
+class DominatedNovelty(base.PopulationBasedAlgorithm):
+    """A population of fixed size, whose every member is a result."""
+
+    def __init__(self, population_size: int, solution: jax.Array, *, descriptor_size: int) -> None:
+        """Fix what shapes depend on.
+
+        Args:
+            population_size: n.
+            solution: (d,) any latent; only its shape is read.
+            descriptor_size: k.
+        """
+        super().__init__(population_size, solution)
+        self.descriptor_size = descriptor_size
+
+    @property
+    def _default_params(self) -> Params:
+        return params_from(config.Evolve())
+
+    def _init(self, key: jax.Array, params: Params) -> State:
+        n = self.population_size
+        blank = jnp.full((n, self.descriptor_size), jnp.nan)
+        return State(
+            population=jnp.full((self.population_size, self.num_dims), jnp.nan),
+            fitness=jnp.full((self.population_size,), jnp.inf),
+            descriptors=blank,
+            offspring_descriptors=blank,
+            best_solution=jnp.full((self.num_dims,), jnp.nan),
+            best_fitness=jnp.inf,
+            generation_counter=0,
+        )
+
+    def _ask(self, key: jax.Array, state: State, params: Params) -> tuple[jax.Array, State]:
+        pair, vary_key = jax.random.split(key)
+        n = self.population_size
+        order = jax.random.permutation(pair, n)  # every member is a parent, once first and once second
+        keys = jax.random.split(vary_key, n)
+        offspring = jax.vmap(vary, in_axes=(0, 0, 0, None))(
+            keys, state.population, state.population[jnp.roll(order, 1)[jnp.argsort(order)]], params
+        )
+        return offspring, state
+
+    def _tell(self, key: jax.Array, population: jax.Array, fitness: jax.Array, state: State, params: Params) -> State:
+        everyone = jnp.concatenate([state.population, population])
+        cost = jnp.concatenate([state.fitness, fitness])
+        descriptors = jnp.concatenate([state.descriptors, state.offspring_descriptors])
+        kept = survivors(-cost, descriptors, count=self.population_size, viable=params.viable)
+        return state.replace(population=everyone[kept], fitness=cost[kept], descriptors=descriptors[kept])
+
+
+def params_from(settings: config.Evolve) -> Params:
+    """The config's rates, as the algorithm takes them."""
+    return Params(mix_probability=settings.mix_probability, angle=settings.angle, viable=settings.viable)
+
+
+def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) -> jax.Array:
+    """One child of two latents (d,), normal as they are: mixed with `mix_probability`, then turned by `angle`."""
+    whether, share, noise = jax.random.split(key, 3)
+    mixed = mix(first, second, share=jax.random.uniform(share))
+    parent = jnp.where(jax.random.bernoulli(whether, params.mix_probability), mixed, first)
+    return turn(noise, parent, angle=params.angle)
+
+
+def turn(key: jax.Array, latent: jax.Array, *, angle: float | jax.Array) -> jax.Array:
+    """cos(a) z + sin(a) noise: of a standard normal z (d,), another, correlated by cos(a)."""
+    return jnp.cos(angle) * latent + jnp.sin(angle) * jax.random.normal(key, latent.shape)
+
+
+def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
+    """sqrt(w) z_i + sqrt(1 - w) z_j: of two independent standard normal latents (d,), a third."""
+    return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
+
+
+def survivors(fitness: jax.Array, descriptors: jax.Array, *, count: int, viable: float | jax.Array) -> jax.Array:
+    """Who lives on: the fittest, then the viable farthest first, then the others by fitness.
+
+    Args:
+        fitness: (n,) larger is better; -inf for none.
+        descriptors: (n, k).
+        count: at most n.
+        viable: least fitness with which novelty counts.
+    Returns:
+        (count,) indices, the most novel first.
+    """
+    alive = (fitness >= viable) & jnp.isfinite(descriptors).all(1)
+    order, novelty = farthest_first(descriptors, alive, jnp.argmax(fitness), count=count)
+    reached = jnp.zeros(len(fitness)).at[order].set(jnp.where(novelty >= 0, 2 + novelty, 0.0))
+    others = jnp.where(alive, jnp.where(reached > 0, reached, 0.0), -1 - jax.nn.relu(viable - fitness))
+    rank = jnp.where(jnp.arange(len(fitness)) == order[0], jnp.inf, others)
+    return jnp.argsort(-rank, stable=True)[:count]

@@ -1,0 +1,92 @@
+"""Training by several processes, on one machine or on many: all compute and read, the first alone writes and speaks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from depthjax.config import Distributed
+from depthjax.errors import UserError
+from depthjax.train.interrupt import TrainingInterrupted
+
+START_SECONDS, END_SECONDS = 300, 30  # that processes wait for each other
+
+
+def join(settings: Distributed) -> None:
+    """Meet the other processes; before anything else asks jax for devices. Without a coordinator, nothing.
+
+    Raises:
+        UserError: the others did not come, or there is no cluster to be found.
+    """
+    if not settings.coordinator or jax.distributed.is_initialized():
+        return
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM, which is ours
+    found = settings.coordinator == "auto"
+    try:
+        jax.distributed.initialize(
+            None if found else settings.coordinator,
+            None if found else settings.process_count,
+            None if found else settings.process_id,
+            initialization_timeout=START_SECONDS,
+            shutdown_timeout_seconds=END_SECONDS,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"--config.distributed.coordinator={settings.coordinator}: {reason}") from None
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes files and says things; a single one is."""
+    return jax.process_index() == 0
+
+
+def largest(number: int | None) -> int | None:
+    """The largest of what the processes say; None if all of them do."""
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.process_allgather(np.int32(number or 0)).max()) or None
+
+
+def refuse_differing(what: str) -> None:
+    """Raise a UserError unless all processes give the same text: of what they are about to do."""
+    if jax.process_count() == 1:
+        return
+    said = multihost_utils.process_allgather(np.uint32(zlib.crc32(what.encode())))
+    if len(set(said.tolist())) > 1:
+        raise UserError("the processes have other settings, faces or checkpoints: give all the same command and folder")
+
+
+@contextmanager
+def sharing_a_fate() -> Iterator[None]:
+    """Within the block, an error of one process ends it at once, and with it the others, each with one line.
+
+    Not by an exception: on its way out jax would wait for those who wait for this one.
+    """
+    try:
+        yield
+    except TrainingInterrupted:  # all of them are, at the same step
+        raise
+    except (UserError, OSError) as error:
+        if jax.process_count() == 1:
+            raise
+        _leave(str(error), getattr(error, "exit_code", 1))
+    except (jax.errors.JaxRuntimeError, ValueError) as error:
+        if jax.process_count() == 1:
+            raise
+        reason = " ".join(str(error).split())[:120]
+        _leave(f"another process is gone ({reason}): run the same command in all of them to go on", 1)
+
+
+def _leave(line: str, exit_code: int) -> NoReturn:
+    print(f"depthjax: {line}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)

@@ -1,0 +1,56 @@
+"""Choices from a pool: closed forms, and the contract that all of them meet."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from depthjax.config import Evolve
+from depthjax.evolve.references import REFERENCES, best_of, chosen_by_references, k_centre, truncation
+from tests.evolve.conftest import CLASSES, LATENT, World
+
+FITNESS = jnp.asarray([3.0, 9.0, 1.0, 2.0, 8.0, 7.0])
+LINE = jnp.asarray([[0.0], [10.0], [4.0], [9.0], [1.0], [5.2]])
+
+
+def test_best_of_takes_one_of_each_group_and_truncation_the_best_of_all() -> None:
+    assert best_of(FITNESS, LINE, 3).tolist() == [1, 3, 4]
+    assert truncation(FITNESS, LINE, 3).tolist() == [1, 4, 5]
+
+
+def test_k_centre_is_farthest_first_from_the_fittest() -> None:
+    assert k_centre(FITNESS, LINE, 4).tolist() == [1, 0, 5, 2]
+    unusable = FITNESS.at[0].set(-jnp.inf)
+    assert 0 not in k_centre(unusable, LINE, 5).tolist()
+
+
+def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> None:
+    found = chosen_by_references(
+        jax.random.key(0),
+        world.networks,
+        world.real,
+        generator=world.generator,
+        discriminator=world.discriminator,
+        settings=Evolve(fitness="natural"),
+        latent_size=LATENT,
+        count=4,
+        evaluations=20,
+    )
+    assert set(found) == set(REFERENCES)
+    pool = {tuple(row) for latents in found.values() for row in np.asarray(latents).reshape(-1, LATENT).tolist()}
+    assert len(pool) < len(found) * 4 * CLASSES  # they share some
+    for latents in found.values():
+        assert latents.shape == (CLASSES, 4, LATENT)
+        assert all(len(np.unique(one, axis=0)) == 4 for one in np.asarray(latents))
+    with pytest.raises(ValueError, match="as many evaluations"):
+        chosen_by_references(
+            jax.random.key(0),
+            world.networks,
+            world.real,
+            generator=world.generator,
+            discriminator=world.discriminator,
+            settings=Evolve(fitness="natural"),
+            latent_size=LATENT,
+            count=4,
+            evaluations=3,
+        )
