@@ -25,7 +25,7 @@ from depthjax.train.grid import write_grid
 from depthjax.train.interrupt import TrainingInterrupted, stop_on_signals
 from depthjax.train.mesh import mesh_for, one_copy, placed, replicated, split
 from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
-from depthjax.train.not_finite import NotFinite, lowered, refuse_faces, refuse_not_finite, roll_back
+from depthjax.train.not_finite import NotFinite, lowered, read_rollbacks, refuse_faces, refuse_not_finite, roll_back
 from depthjax.train.processes import is_first, largest, refuse_differing
 from depthjax.train.progress import Progress
 from depthjax.train.state import TrainState, init_state, networks
@@ -56,28 +56,29 @@ def train(
     """
     refuse_unfit(config, faces)
     refuse_faces(faces)
+    went_back = read_rollbacks(workdir / "checkpoints")
     while True:
         try:
-            return _from_last_checkpoint(config, faces, workdir, progress)
+            return _from_last_checkpoint(config, faces, workdir, progress, len(went_back))
         except NotFinite as failure:
-            roll_back(config, workdir / "checkpoints", failure)
+            went_back = roll_back(config, workdir / "checkpoints", went_back, failure)
 
 
 def _from_last_checkpoint(
-    config: Config, faces: DepthFaces, workdir: Path, progress: Callable[[Row], None] | None
+    config: Config, faces: DepthFaces, workdir: Path, progress: Callable[[Row], None] | None, went_back: int
 ) -> TrainState:
-    """`train`, until something is not finite."""
+    """`train`, until something is not finite; `went_back` is how often it was so before."""
     fingerprint, log = data_fingerprint(faces), workdir / "metrics.jsonl"
     mesh, first_process = mesh_for(config), is_first()
     state = starting_state(config, workdir / "checkpoints", fingerprint, mesh)
     per_epoch, done = len(faces) // config.train.batch_size, int(state.step)
-    refuse_differing(f"{config.data} {config.model} {config.train} {fingerprint} {done}")
+    refuse_differing(f"{config.data} {config.model} {config.train} {fingerprint} {done} {went_back}")
     rows = truncate_metrics(log, done) if first_process else []
     if done >= config.train.epochs * per_epoch:
         return state
     shown = Progress(config.train.epochs * per_epoch, done, quiet=not first_process)
     feed = feed_for(config, faces, done, mesh)
-    steps = compiled_steps(lowered(config, workdir / "checkpoints"), state, feed, shown.say)
+    steps = compiled_steps(lowered(config, went_back), state, feed, shown.say)
     seconds = rows[-1]["seconds"] if rows else 0.0
     try:
         with stop_on_signals() as stop, writers(config, workdir, done) as write:

@@ -19,6 +19,7 @@ from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import read_json, write_json
+from depthjax.train.processes import is_first
 from depthjax.train.state import TrainState
 
 NAME = "rollbacks.json"
@@ -65,13 +66,17 @@ def refuse_not_finite(values: dict[str, np.ndarray], state: TrainState, first: i
         raise NotFinite(f"weights are not finite after step {int(state.step)}")
 
 
-def roll_back(config: Config, checkpoints: Path, failure: NotFinite) -> None:
-    """Record why a training goes back to its last checkpoint, for `lowered`, and say so.
+def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: NotFinite) -> list[str]:
+    """Record why a training goes back to its last checkpoint, and say so.
 
+    Args:
+        reasons: of the times before. All processes of a training know them; the first one writes.
+    Returns:
+        The reasons, with this one.
     Raises:
         UserError: `train.on_not_finite` is abort, or the training went back `train.rollbacks` times.
     """
-    train, reasons = config.train, read_rollbacks(checkpoints)
+    train = config.train
     if train.on_not_finite == "abort" or len(reasons) >= train.rollbacks:
         after = f", after {len(reasons)} rollbacks" if reasons else ""
         or_else = "" if train.on_not_finite == "rollback" else " or set --config.train.on_not_finite=rollback"
@@ -79,13 +84,15 @@ def roll_back(config: Config, checkpoints: Path, failure: NotFinite) -> None:
             f"{failure}{after}: lower the learning rates (--config.train.generator_lr, "
             f"--config.train.discriminator_lr){or_else}; the last checkpoint is untouched"
         )
-    reasons.append(str(failure))
-    write_json(checkpoints / NAME, reasons)
-    print(
-        f"{failure}: back to the last checkpoint with half the learning rates, {len(reasons)} of at most "
-        f"{train.rollbacks} times",
-        file=sys.stderr,
-    )
+    reasons = [*reasons, str(failure)]
+    if is_first():
+        write_json(checkpoints / NAME, reasons)
+        print(
+            f"{failure}: back to the last checkpoint with half the learning rates, {len(reasons)} of at most "
+            f"{train.rollbacks} times",
+            file=sys.stderr,
+        )
+    return reasons
 
 
 def read_rollbacks(checkpoints: Path) -> list[str]:
@@ -97,8 +104,7 @@ def read_rollbacks(checkpoints: Path) -> list[str]:
     return reasons
 
 
-def lowered(config: Config, checkpoints: Path) -> Config:
-    """The config with both learning rates halved as often as the training went back."""
-    factor, train = FACTOR ** len(read_rollbacks(checkpoints)), config.train
-    g_rate, d_rate = factor * train.generator_lr, factor * train.discriminator_lr
-    return replace(config, train=replace(train, generator_lr=g_rate, discriminator_lr=d_rate))
+def lowered(config: Config, times: int) -> Config:
+    """The config with both learning rates halved so many times."""
+    g_rate, d_rate = (rate * FACTOR**times for rate in (config.train.generator_lr, config.train.discriminator_lr))
+    return replace(config, train=replace(config.train, generator_lr=g_rate, discriminator_lr=d_rate))

@@ -73,7 +73,7 @@ def resume(folder: Path) -> Iterator[Row]:
 
 def _child(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int:
     command = [sys.executable, "-m", __spec__.name, str(folder), str(dispatch), str(stop_at), str(int(streamed))]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"}, capture_output=True).returncode
+    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode
 
 
 def train_here(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Path(__file__).resolve().parent / "tiny.py"
 STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")
@@ -27,7 +28,7 @@ Checks = dict[str, Callable[[], Iterable[Row]]]  # by name; to list them is quic
 
 def start(workdir: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
     """A run in a process group of its own, with its standard output and error as pipes."""
-    told = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | environment
+    told = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | environment
     command = [sys.executable, "launch.py", "--config", str(TINY), "--workdir", str(workdir), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=ROOT, env=told, start_new_session=True, **pipes)
@@ -69,18 +70,19 @@ def reference(place: Path) -> Iterator[dict[str, float]]:
     place.mkdir(parents=True, exist_ok=True)
     with _cache(place / "cache"):
         if not (place / "report_done").exists():
-            _make(place)
+            subprocess.run([sys.executable, "-m", "tests.faults.runs", str(place)], cwd=ROOT, check=True)
         stamps = place / "report_done" / "stages"
         yield {stage: json.loads((stamps / f"{stage}.json").read_text())["seconds"] for stage in STAGES}
 
 
 def _make(place: Path) -> None:
     workdir = place / "run"
+    shutil.rmtree(workdir, ignore_errors=True)
     for stage in STAGES:
         workdir.mkdir(exist_ok=True)
         shutil.rmtree(place / stage, ignore_errors=True)
         shutil.copytree(workdir, place / stage)
-        code, said = finish(workdir, f"--stages={stage}")
+        code, _, said = inside(workdir, f"--stages={stage}")
         if code:
             raise SystemExit(f"the run that is left alone ended with {code} in {stage}: {said}")
     workdir.rename(place / "report_done")
@@ -153,3 +155,7 @@ def is_one_line(said: str) -> bool:
 def summed(case: str, results: list[tuple[bool, bool]]) -> Row:
     """A row of the table from (lost, wrong) of each try."""
     return case, len(results), sum(lost for lost, _ in results), sum(wrong for _, wrong in results)
+
+
+if __name__ == "__main__":  # a process for `reference`: all stages in one
+    _make(Path(sys.argv[1]))

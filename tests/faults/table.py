@@ -1,6 +1,6 @@
 """Everything that may go wrong with a run, tried, in one table: case, tries, lost, wrong.
 
-    python -m tests.faults.table [--only soak,hostile] [--folder runs/faults] [--page docs/faults.md]
+    python -m tests.faults.table [--only soak 'hostile: archives'] [--folder runs/faults] [--page docs/faults.md]
 
 Takes hours on two cores, and may be stopped: what a check found is kept in the folder when it is done, and the page is
 written anew. The short form is `pytest tests/faults`.
@@ -66,15 +66,15 @@ def result(check: Callable[[], Iterable[Row]]) -> dict[str, Any]:
 def main() -> int:
     """Do what is not done yet; 1 if anything was ever lost or wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(SCRIPTS), help=f"of {', '.join(SCRIPTS)}, or a check: soak: kept")
+    parser.add_argument("--only", nargs="+", default=SCRIPTS, help="scripts, or checks such as 'soak: kept'")
     parser.add_argument("--folder", type=Path, default=Path("runs/faults"), help="where results are kept")
     parser.add_argument("--page", type=Path, default=Path("docs/faults.md"))
     flags = parser.parse_args()
-    only, results = flags.only.split(","), flags.folder / "results.json"
+    only, results = flags.only, flags.folder / "results.json"
     found: dict[str, Any] = read_json(results) if results.exists() else {}
     for script in dict.fromkeys(one.partition(":")[0] for one in only):
         with tempfile.TemporaryDirectory() as scratch:
-            for name, check in checks(script, flags.folder, Path(scratch)).items():
+            for name, check in checks(script, flags.folder.resolve(), Path(scratch)).items():
                 if name not in found and (script in only or name in only):
                     print(name, flush=True)
                     found[name] = result(check)
