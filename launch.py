@@ -1,8 +1,7 @@
 """python launch.py --config configs/quick.py [--workdir DIR] [--stages A,B] [--config.SECTION.FIELD=VALUE ...]."""
 
-import sys
-
 from depthjax.__main__ import main
+from depthjax.signals import end
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -10,7 +10,7 @@ from depthjax import __version__
 from depthjax.config import override
 from depthjax.config_file import load_config
 from depthjax.errors import ConfigError, UserError
-from depthjax.signals import Stopped, ending_on_signals, leave
+from depthjax.signals import Stopped, end, ending_on_signals, leave
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
 COMPARE = "compare"  # no stage of one run: it reads several
@@ -135,4 +135,4 @@ def parse_stages(text: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -127,6 +127,13 @@ def leave(exit_code: int) -> int:
     return exit_code
 
 
+def end(exit_code: int) -> NoReturn:
+    """End the program; after a signal at once: a compiler's threads may be at work in what Python would take down."""
+    if exit_code - 128 in SIGNALS:
+        _exit(exit_code)
+    sys.exit(exit_code)
+
+
 def _end(number: int) -> None:
     print(f"depthjax: {line(number)}", file=sys.stderr)
     _exit(128 + number)

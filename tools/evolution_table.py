@@ -230,8 +230,9 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
     axes.set_yticks([step * (i + 0.5) - 3 for i in range(len(rows))], names)
     axes.set_xticks([])
     axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     with replacing(path) as file:
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="png", bbox_inches="tight", metadata={"Software": None})
     plt.close(figure)
 
 

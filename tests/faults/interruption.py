@@ -327,7 +327,8 @@ def not_finite(place: Path, folder: Path) -> Iterator[Row]:
         lines[name] = (workdir, *inside(workdir, "--stages=train", rates, *arguments))
     for name, (workdir, code, _, said) in lines.items():
         saved = list((workdir / "checkpoints").glob("[0-9]*"))
-        lost = code != 1 or not is_one_line(said) or ("rollback" in name and said.count("back to the last checkpoint") != 2)
+        back = said.count("back to the last checkpoint")
+        lost = code != 1 or not is_one_line(said) or ("rollback" in name and back != 2)
         print(f"  {name}: {said.splitlines()[-1][:200]}", flush=True)
         yield summed(f"not finite: {name}", [(lost, bool(saved))])
 
