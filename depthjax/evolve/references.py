@@ -14,7 +14,8 @@ from flax import linen as nn
 
 from depthjax import config
 from depthjax.evolve.fitness import Fitness, Weights, of_emotion, worst_if_not_finite
-from depthjax.evolve.run import Networks, compiler_options, make_measure, make_plan
+from depthjax.evolve.measure import Networks, make_measure
+from depthjax.evolve.run import compiler_options, make_plan
 from depthjax.evolve.spread import farthest_first
 from depthjax.evolve.statistics import Statistics
 

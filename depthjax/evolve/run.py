@@ -1,7 +1,7 @@
 """A whole experiment as one compiled program: generations scanned, islands and emotions vmapped, the networks inside.
 
 Everything is written for one island. Only the networks know better: whatever axes are vmapped over them, the faces of
-all islands are decoded as one batch (`make_measure`).
+all islands are decoded as one batch (`depthjax.evolve.measure`).
 """
 
 from __future__ import annotations
@@ -23,33 +23,19 @@ from depthjax.evolve.fitness import (
     READS_LOGIT,
     READS_RELIEF,
     Fitness,
-    Measures,
     Weights,
     make_fitness,
     of_emotion,
     worst_if_not_finite,
 )
+from depthjax.evolve.hall import Hall, induct, recall, whole_population
+from depthjax.evolve.measure import Measure, Networks, make_measure
 from depthjax.evolve.novelty import DominatedNovelty
 from depthjax.evolve.paper_ga import PaperGA
-from depthjax.evolve.statistics import Relief, Statistics, empty_share, look
+from depthjax.evolve.statistics import Relief, Statistics
 
 MOST_AT_ONCE = {"cpu": 10}  # faces: small batches stay in the cache of a CPU; elsewhere:
 MOST_AT_ONCE_ELSEWHERE = 1024
-
-
-class Networks(NamedTuple):
-    """Variables of the two networks, in evaluation mode: arguments of the program, never constants in it."""
-
-    generator: Any
-    discriminator: Any
-    relief: Relief | None = None  # of real faces, where something reads it: given by `evolve`
-
-
-class Hall(NamedTuple):
-    """The best distinct individuals ever seen, best first; empty slots hold NaN latents at infinite cost."""
-
-    latents: jax.Array  # (hall, d)
-    cost: jax.Array  # (hall,)
 
 
 class Island(NamedTuple):
@@ -77,9 +63,6 @@ class Evolution(NamedTuple):
     winners: jax.Array  # (classes, islands, hall, d), best first
     winner_fitness: jax.Array  # (classes, islands, hall)
     evaluations: int  # faces decoded, in all
-
-
-Measure = Callable[[Networks, jax.Array, jax.Array, jax.Array], Measures]
 
 
 def evolve(
@@ -291,92 +274,8 @@ def evolve_island(
     carry = state, empty if spreads else induct(empty, latents, cost)
     (state, hall), (costs, decoded) = jax.lax.scan(generation, carry, jnp.arange(1, generations + 1))
     history = _statistics(-jnp.concatenate([cost[None], costs]))
-    hall = _whole_population(state) if spreads else hall
+    hall = whole_population(state) if spreads else hall
     return Island(*history, hall.latents, -hall.cost, size + decoded.sum())
-
-
-def _whole_population(state: Any) -> Hall:
-    """A population as the hall of fame, best first."""
-    order = jnp.argsort(state.fitness, stable=True)
-    cost = state.fitness[order]
-    return Hall(jnp.where(jnp.isfinite(cost)[:, None], state.population[order], jnp.nan), cost)
-
-
-def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_at_once: int) -> Measure:
-    """The function that decodes and measures faces: `(networks, latents (n, d), emotion (n,), needed (n,)) → Measures`.
-
-    Rows that are not needed are left out, and what is returned for them means nothing. Under vmap, the axes join the
-    batch instead of nesting in it: the networks see one flat batch, `images_at_once` rows at a time.
-    """
-
-    def measure_batch(networks: Networks, latents: jax.Array, emotion: jax.Array) -> Measures:
-        images: Any = generator.apply(networks.generator, latents, emotion, train=False)
-        images = images.astype(jnp.float32)
-        logit: Any = jnp.full(latents.shape[0], jnp.nan)
-        if discriminator is not None:
-            logit = discriminator.apply(networks.discriminator, images, emotion, train=False)
-        mean, std = images.mean((1, 2)), images.std((1, 2))
-        if networks.relief is None:
-            unread = jnp.full(len(mean), jnp.nan)
-            return Measures(mean, std, logit, unread, unread, unread, unread, jnp.zeros((len(mean), 0)))
-        seen = look(networks.relief, images, emotion)
-        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor)
-        return Measures(mean, std, logit, empty_share(images), *beside_real)
-
-    @jax.custom_batching.custom_vmap
-    def measure(networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array) -> Measures:
-        n, rows = latents.shape[0], min(images_at_once, latents.shape[0])
-        order = jnp.pad(jnp.argsort(~needed), (0, -n % rows), constant_values=n)  # needed ones first; n is no row
-
-        def more(carry: tuple[jax.Array, Measures]) -> jax.Array:
-            return carry[0] < needed.sum()
-
-        def chunk(carry: tuple[jax.Array, Measures]) -> tuple[jax.Array, Measures]:
-            start, measures = carry
-            which = jax.lax.dynamic_slice(order, (start,), (rows,))
-            part = measure_batch(networks, latents.at[which].get(mode="clip"), emotion.at[which].get(mode="clip"))
-            return start + rows, jax.tree.map(lambda whole, new: whole.at[which].set(new, mode="drop"), measures, part)
-
-        described = 0 if networks.relief is None else networks.relief.faces.shape[-1]
-        none = jnp.zeros(n)
-        blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)))
-        return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
-
-    @measure.def_vmap
-    def flatten(axis_size: int, batched: Any, networks: Networks, *rows: jax.Array) -> tuple[Measures, Any]:
-        if any(jax.tree.leaves(batched[0])):
-            raise ValueError("the networks are shared by all islands: vmap over latents, not over variables")
-        full = [x if b else jnp.broadcast_to(x, (axis_size, *x.shape)) for x, b in zip(rows, batched[1:], strict=True)]
-        flat = measure(networks, *(x.reshape(-1, *x.shape[2:]) for x in full))
-        n = full[0].shape[1]
-        return jax.tree.map(lambda x: x.reshape(axis_size, n, *x.shape[1:]), flat), jax.tree.map(lambda _: True, flat)
-
-    return measure
-
-
-def recall(latents: jax.Array, seen: jax.Array, cost: jax.Array) -> jax.Array:
-    """The known cost of each of (n, d) latents that is found, gene for gene, among the (m, d) seen; NaN of the others.
-
-    An offspring that was neither crossed nor mutated is a copy: DEAP does not evaluate it again either.
-    """
-    same = (latents[:, None, :] == seen[None, :, :]).all(-1)
-    return jnp.where(same.any(-1), cost[same.argmax(-1)], jnp.nan)
-
-
-def induct(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
-    """The hall after a population (n, d) with its cost (n,): the best of both, without duplicates, best first.
-
-    As DEAP's `HallOfFame`: of equal individuals one is kept, of equally good ones the older goes first.
-    """
-    everyone = Hall(jnp.concatenate([hall.latents, latents]), jnp.concatenate([hall.cost, cost]))
-    size, total = hall.cost.shape[0], everyone.cost.shape[0]
-    same = (latents[:, None, :] == everyone.latents[None, :, :]).all(-1)
-    older = jnp.arange(total)[None, :] < jnp.arange(size, total)[:, None]
-    duplicate = jnp.concatenate([jnp.zeros(size, bool), (same & older).any(-1)])
-    ranking = jnp.where(duplicate, jnp.inf, everyone.cost)
-    best = jnp.argsort(ranking, stable=True)[:size]
-    kept = jnp.isfinite(ranking[best])
-    return Hall(jnp.where(kept[:, None], everyone.latents[best], jnp.nan), jnp.where(kept, ranking[best], jnp.inf))
 
 
 def refuse_not_finite(evolution: Evolution, emotions: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import eigh
+from scipy.spatial.distance import cdist
 
 SIDE = 32  # pixels of the relief
 READ = 100  # principal components of the slopes, in which emotions are told apart
@@ -220,7 +221,7 @@ def _reader(
 
 def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
     """(n, n) distances, infinite to faces of the same person; where there is but one person, only to itself."""
-    apart = np.sqrt(np.maximum(0, ((values[:, None] - values[None]) ** 2).sum(-1)))
+    apart = cdist(values, values)
     same = subject[:, None] == subject[None]
     apart[np.eye(len(apart), dtype=bool) if same.all() else same] = np.inf
     return apart

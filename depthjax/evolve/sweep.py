@@ -14,7 +14,8 @@ from flax import linen as nn
 
 from depthjax import config
 from depthjax.evolve.fitness import BALL
-from depthjax.evolve.run import Island, Networks, compiler_options, evolve_islands, make_measure, make_plan
+from depthjax.evolve.measure import Networks, make_measure
+from depthjax.evolve.run import Island, compiler_options, evolve_islands, make_plan
 from depthjax.evolve.statistics import Statistics
 from depthjax.keys import key_for
 

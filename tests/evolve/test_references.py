@@ -1,5 +1,7 @@
 """Choices from a pool: closed forms, and the contract that all of them meet."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,8 @@ def test_k_centre_is_farthest_first_from_the_fittest() -> None:
 
 
 def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> None:
-    found = chosen_by_references(
+    choose = partial(
+        chosen_by_references,
         jax.random.key(0),
         world.networks,
         world.real,
@@ -34,8 +37,8 @@ def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> N
         settings=Evolve(fitness="natural"),
         latent_size=LATENT,
         count=4,
-        evaluations=20,
     )
+    found = choose(evaluations=20)
     assert set(found) == set(REFERENCES)
     pool = {tuple(row) for latents in found.values() for row in np.asarray(latents).reshape(-1, LATENT).tolist()}
     assert len(pool) < len(found) * 4 * CLASSES  # they share some
@@ -43,14 +46,4 @@ def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> N
         assert latents.shape == (CLASSES, 4, LATENT)
         assert all(len(np.unique(one, axis=0)) == 4 for one in np.asarray(latents))
     with pytest.raises(ValueError, match="as many evaluations"):
-        chosen_by_references(
-            jax.random.key(0),
-            world.networks,
-            world.real,
-            generator=world.generator,
-            discriminator=world.discriminator,
-            settings=Evolve(fitness="natural"),
-            latent_size=LATENT,
-            count=4,
-            evaluations=3,
-        )
+        choose(evaluations=3)
