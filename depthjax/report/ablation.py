@@ -16,7 +16,7 @@ from depthjax.data.crop import pixel_pitch
 from depthjax.data.faces import DepthFaces
 from depthjax.files import replacing, write_text
 from depthjax.report.faces_image import mosaic, shade
-from depthjax.report.figure_style import BLUE, FLOOR, GREY, INK, STYLE, VERMILION
+from depthjax.report.figure_style import BLUE, FLOOR, GREY, INK, STYLE, VERMILION, write_figure
 
 Row = dict[str, Any]
 SHEET_COLUMNS = 10
@@ -154,10 +154,7 @@ def draw_ablation(rows: Sequence[Row], ceiling: dict[str, Any], paths: Sequence[
             _draw_panel(axes, column, groups, ceiling)
         for axes in panels.flat[len(COLUMNS) :]:
             axes.set_axis_off()
-        for path in paths:
-            with replacing(path) as file:
-                figure.savefig(file, format=path.suffix[1:], dpi=110, metadata={"Date": None} if
-                               path.suffix == ".svg" else None)  # fmt: skip
+        write_figure(figure, paths, dpi=110)
         plt.close(figure)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
+from depthjax.files import replacing
 from depthjax.report.numbers import Number
 
 # Okabe and Ito's palette, told apart under every common colour blindness.
@@ -139,3 +142,11 @@ def name_rows(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), [wrapped(name, 22, lines=2) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.grid(False, axis="y")
+
+
+def write_figure(figure: Figure, paths: Iterable[Path], *, dpi: int) -> None:
+    """Write a figure under each path, whole or not at all; a path's ending is its format, and no file has a date."""
+    for path in paths:
+        with replacing(path) as file:
+            dateless = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(file, format=path.suffix[1:], dpi=dpi, metadata=dateless)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from depthjax.files import replacing
-from depthjax.report.figure_style import BLUE, STYLE
+from depthjax.report.figure_style import BLUE, STYLE, write_figure
 
 SHOWN = {
     "mean_fitness": "mean fitness",
@@ -63,8 +62,6 @@ def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mappi
         for axes, field in zip(grid[-1], settings, strict=True):
             axes.set_xlabel(field)
         paths = [folder / f"sweep.{kind}" for kind in ("png", "svg")]
-        for path in paths:
-            with replacing(path) as file:
-                figure.savefig(file, format=path.suffix[1:], dpi=150)
+        write_figure(figure, paths, dpi=150)
         plt.close(figure)
     return paths
