@@ -10,7 +10,7 @@ from depthjax import __version__
 from depthjax.config import override
 from depthjax.config_file import load_config
 from depthjax.errors import ConfigError, UserError
-from depthjax.signals import Stopped, end, ending_on_signals, leave
+from depthjax.signals import Stopped, end, ending_on_signals
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
 COMPARE = "compare"  # no stage of one run: it reads several
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except Stopped as stopped:
         print(f"depthjax: {stopped}", file=sys.stderr)
-        return leave(stopped.exit_code)
+        return stopped.exit_code
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
         print(f"depthjax: {error.strerror or error}{where}", file=sys.stderr)

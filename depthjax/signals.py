@@ -120,26 +120,22 @@ def _next(reader: int) -> int | None:
     return number
 
 
-def leave(exit_code: int) -> int:
-    """The exit code, if the interpreter can end now; if it would wait for a thread in the middle of a fit, end here."""
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
-        _exit(exit_code)
-    return exit_code
-
-
 def end(exit_code: int) -> NoReturn:
-    """End the program; after a signal at once: a compiler's threads may be at work in what Python would take down."""
+    """End the program; after a signal at once.
+
+    Python's own end would wait for a fit in the middle of its thread, and take down what a compiler's threads use.
+    """
     if exit_code - 128 in SIGNALS:
-        _exit(exit_code)
+        exit_now(exit_code)
     sys.exit(exit_code)
 
 
 def _end(number: int) -> None:
     print(f"depthjax: {line(number)}", file=sys.stderr)
-    _exit(128 + number)
+    exit_now(128 + number)
 
 
-def _exit(exit_code: int) -> NoReturn:
+def exit_now(exit_code: int) -> NoReturn:
     """End the process and those that work for it, now: no handler, no waiting for threads."""
     for child in multiprocessing.active_children():
         child.kill()

@@ -31,7 +31,7 @@ try:
     body()
 except signals.Stopped as stopped:
     print(stopped, file=sys.stderr)
-    sys.exit(signals.leave(stopped.exit_code))
+    signals.end(stopped.exit_code)
 """
 
 

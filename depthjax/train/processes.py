@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from jax.experimental import multihost_utils
 
 from depthjax.config import Distributed
 from depthjax.errors import UserError
+from depthjax.signals import exit_now
 from depthjax.train.interrupt import TrainingInterrupted
 
 START_SECONDS, END_SECONDS = 300, 30  # that processes wait for each other
@@ -87,6 +87,4 @@ def sharing_a_fate() -> Iterator[None]:
 
 def _leave(line: str, exit_code: int) -> NoReturn:
     print(f"depthjax: {line}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    exit_now(exit_code)
