@@ -20,18 +20,13 @@ from depthjax.config import BASELINE_METHODS, Config, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
-from depthjax.files import remove_half_written, write_arrays, write_json, write_text
+from depthjax.files import remove_half_written, write_arrays, write_json
 from depthjax.lock import only_one
 
 if TYPE_CHECKING:
-    from depthjax.evolve.run import Networks
-    from depthjax.evolve.statistics import Statistics
     from depthjax.export.sets import FaceSet
 
 Say = Callable[[str], None]
-
-MOST_JUDGED = 1000  # real faces an emotion of which the discriminator's median is taken
-JUDGED_AT_ONCE = 320
 
 
 def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAGES), *, say: Say = print) -> Path:
@@ -55,7 +50,8 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
         nothing_to_do = () if config.baselines.methods else ("baselines",)
         for stage in stages.KNOWN:
             if stage in wanted and stage not in nothing_to_do:
-                _run_stage(stage, with_export_sets(config, workdir) if stage == "export" else config, workdir, say)
+                whole = with_export_sets(config, workdir) if stage == "export" else config
+                _run_stage(stage, whole, workdir, say, writes=first)
     return workdir / "report.html"
 
 
@@ -63,19 +59,13 @@ def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
     """Meet the other processes, if the config says so; whether this one is the first, which writes and speaks."""
     if not config.distributed.coordinator:
         return True
-    from depthjax.train.processes import join
+    from depthjax.train.processes import is_first, join
 
     if list(wanted) != ["train"]:
         raise UserError(
             "several processes share the train stage alone: give --stages=train, and one process the others"
         )
     join(config.distributed)
-    return _is_first()
-
-
-def _is_first() -> bool:
-    from depthjax.train.processes import is_first
-
     return is_first()
 
 
@@ -83,7 +73,7 @@ def _say_nothing(line: str) -> None:
     del line
 
 
-def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
+def _run_stage(stage: str, config: Config, workdir: Path, say: Say, *, writes: bool) -> None:
     faces = stages.faces_state(stage, config, workdir)
     if stages.is_done_with(faces, stage, config, workdir):
         bad = stages.damaged(stage, workdir)
@@ -93,7 +83,6 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say) -> None:
         _refuse_irreplaceable(bad, workdir)
         say(f"{stage}: {bad} is damaged: doing the stage again")
     _require_inputs(stage, config, workdir)
-    writes = not config.distributed.coordinator or _is_first()
     if writes:
         stages.clear(stage, workdir)
         _write_descriptions(config, workdir)
@@ -231,61 +220,10 @@ def _say_of(say: Say, method: str, line: str) -> None:
 
 def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
-    import jax
+    from depthjax.evolving import evolution_inputs, evolve_latents
 
-    from depthjax.evolve.run import evolve as evolve_latents
-    from depthjax.evolve.run import refuse_not_finite
-    from depthjax.keys import key_for
-    from depthjax.train.state import networks
-
-    nets, size, folder = networks(config), config.evolve, workdir / "evolve"
-    teachers, real = evolution_inputs(config, workdir)
-    write_arrays(folder / "statistics.npz", **_flat(real))
-    emotions = len(config.data.emotions)
-    say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
-    found = evolve_latents(
-        key_for(size.seed, "evolve"),
-        teachers,
-        real,
-        generator=nets.generator,
-        discriminator=nets.discriminator,
-        settings=size,
-        latent_size=config.model.latent_size,
-    )
-    arrays = jax.tree.map(np.asarray, found)
-    refuse_not_finite(arrays, config.data.emotions)
-    write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
-    write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)
-    say(f"{int(arrays.evaluations)} evaluations of the generator")
-    return [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
-
-
-def evolution_inputs(config: Config, workdir: Path) -> tuple[Networks, Statistics]:
-    """The teachers, and what a fitness reads of the real training faces: at most a thousand of each emotion."""
-    import jax
-
-    from depthjax.evolve.run import Networks
-    from depthjax.evolve.statistics import statistics_of
-    from depthjax.train.checkpoint import restore_teachers
-    from depthjax.train.state import networks
-
-    teachers, _ = restore_teachers(workdir / "checkpoints", config=config)
-    judge = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
-    faces, classes = real_faces(config, workdir, "train"), len(config.data.emotions)
-    shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))
-    members = [shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED] for label in range(classes)]
-    faces = faces.take(np.sort(np.concatenate(members)))
-    chunks = [slice(i, i + JUDGED_AT_ONCE) for i in range(0, len(faces), JUDGED_AT_ONCE)]
-    logits = [np.asarray(judge(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
-    found = statistics_of(faces.images, faces.emotion, faces.subject, np.concatenate(logits), classes=classes)
-    return Networks(teachers.generator, teachers.discriminator), found
-
-
-def _flat(real: Statistics) -> dict[str, np.ndarray]:
-    """By name, the relief's as `relief/NAME`."""
-    assert real.relief is not None
-    whole = real._asdict() | {f"relief/{name}": value for name, value in real.relief._asdict().items()}
-    return {name: np.asarray(value) for name, value in whole.items() if name != "relief"}
+    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"))
+    return evolve_latents(config, inputs, workdir / "evolve", say)
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -373,48 +311,12 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
 
 def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve with every setting of a grid, and tell what each came to; the run's winners stay as they are."""
-    from depthjax.evolve.sweep import by_shape, grid, run_together
-    from depthjax.report.sweep_figure import SHOWN, draw_sweep
-    from depthjax.train.state import networks
+    from depthjax.evolving import evolution_inputs, sweep_settings
+    from depthjax.report.sweep_figure import draw_sweep
 
-    experiments, nets, inputs = grid(config.evolve, config.sweep), networks(config), evolution_inputs(config, workdir)
-    varied = [f.name for f in dataclasses.fields(config.sweep) if f.name != "seeds" and getattr(config.sweep, f.name)]
-    columns = {name: np.array([getattr(settings, name) for settings in experiments]) for name in ("seed", *varied)}
-    found: dict[str, np.ndarray] = {}
-    for numbers in by_shape(experiments):
-        say(f"{len(numbers)} experiments in one program")
-        outcome = run_together(
-            [experiments[i] for i in numbers],
-            *inputs,
-            generator=nets.generator,
-            discriminator=nets.discriminator,
-            latent_size=config.model.latent_size,
-        )
-        for name, values in outcome._asdict().items():
-            empty = np.zeros((len(experiments), values.shape[1]), np.float32)
-            found.setdefault(name, empty)[numbers] = np.asarray(values)
-    folder = workdir / "evolve"
-    write_arrays(folder / "sweep.npz", **columns, **found)
-    _write_tidy(folder / "sweep.csv", columns, found, config.data.emotions)
-    settings = {name: columns[name] for name in varied or ("seed",)}
-    figures = draw_sweep(workdir / "figures", settings, {name: found[name].mean(1) for name in SHOWN})
-    return [folder / "sweep.npz", folder / "sweep.csv", *figures]
-
-
-def _write_tidy(
-    path: Path, columns: dict[str, np.ndarray], found: dict[str, np.ndarray], emotions: Sequence[str]
-) -> None:
-    """A line for each experiment and emotion: settings, then (experiments, classes) outcomes."""
-    import csv
-    import io
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, "emotion", *found])
-    for i, j in np.ndindex(next(iter(found.values())).shape):
-        outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
-        writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
-    write_text(path, text.getvalue())
+    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"))
+    paths, settings, outcomes = sweep_settings(config, inputs, workdir / "evolve", say)
+    return [*paths, *draw_sweep(workdir / "figures", settings, outcomes)]
 
 
 RUNNERS: dict[str, Callable[[Config, Path, Say], list[Path]]] = {

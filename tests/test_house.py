@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "depthjax"
 FLOW = ("errors", "signals", "lock", "files", "safetensors_file", "config", "config_file", "keys", "stages",
         "environment", "compile_cache", "doctor", "data", "models", "train", "baselines", "evolve", "evaluate",
-        "report", "export", "sampling", "pipeline", "library", "__main__")  # fmt: skip
+        "report", "export", "sampling", "evolving", "pipeline", "library", "__main__")  # fmt: skip
 # What a room may import besides itself; everything may import the first five.
 ALLOWED = {
     "data": set(),
@@ -20,6 +20,7 @@ ALLOWED = {
     "report": {"data", "stages"},
     "export": {"data"},
     "sampling": {"data", "models", "train", "baselines"},
+    "evolving": {"data", "train", "evolve"},
     "stages": set(),
     "environment": set(),
     "pipeline": {
@@ -32,6 +33,7 @@ ALLOWED = {
         "report",
         "export",
         "sampling",
+        "evolving",
         "stages",
         "environment",
         "compile_cache",

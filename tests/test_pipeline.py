@@ -165,10 +165,22 @@ def test_damaged_samples_stop_the_evaluation_and_are_made_again(copy, capsys):
     assert read_arrays(path)["images"].shape == (36, 32, 32)
 
 
-def test_a_damaged_teacher_is_not_replaced_by_an_older_one_unseen(copy, capsys):
-    newest = max((copy / "checkpoints").iterdir(), key=lambda path: int(path.name))
+def damaged_teacher(workdir):
+    """The newest checkpoint, a bit of its generator teacher turned over."""
+    newest = max((workdir / "checkpoints").iterdir(), key=lambda path: int(path.name))
     array = newest / "state" / "teacher_params.generator.linear.kernel" / "0.0"
     array.write_bytes(array.read_bytes()[:-1] + bytes([array.read_bytes()[-1] ^ 1]))
+    return newest
+
+
+def test_a_damaged_teacher_does_not_evolve_by_an_older_one_unseen(copy, capsys):
+    newest = damaged_teacher(copy)
+    assert launch(copy, "--stages=evolve", "--config.evolve.seed=5") == 1
+    assert f"delete {newest}" in capsys.readouterr().err
+
+
+def test_a_damaged_teacher_is_not_replaced_by_an_older_one_unseen(copy, capsys):
+    newest = damaged_teacher(copy)
     changed = ("--stages=sample", "--config.sample.count=13")
     assert launch(copy, *changed) == 1
     error = capsys.readouterr().err

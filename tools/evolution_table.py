@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist, pdist
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -40,8 +41,8 @@ from depthjax.evaluate.judged import Judged, measure, seed_of  # noqa: E402
 from depthjax.evaluate.recognition import unseen_people  # noqa: E402
 from depthjax.evaluate.variety import emotions_seen, variety  # noqa: E402
 from depthjax.evolve.references import REFERENCES, chosen_by_references  # noqa: E402
-from depthjax.evolve.run import Networks, evolve  # noqa: E402
-from depthjax.evolve.statistics import Statistics  # noqa: E402
+from depthjax.evolve.run import evolve  # noqa: E402
+from depthjax.evolving import Inputs, evolution_inputs  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
@@ -86,7 +87,7 @@ ROWS = (*REFERENCES, *EVOLVED)
 
 
 def latents_of(
-    rows: list[str], config: Config, inputs: tuple[Networks, Statistics], seed: int, options: argparse.Namespace
+    rows: list[str], config: Config, inputs: Inputs, seed: int, options: argparse.Namespace
 ) -> dict[str, np.ndarray]:
     """(classes, N, d) latents of each row."""
     nets, key = networks(config), key_for(seed, "evolution table")
@@ -140,16 +141,12 @@ def distinct(judged: Judged, name: str) -> float:
     for label in range(judged.classes):
         real = judged.spaces["relief"]["train"][judged.train.emotion == label]
         ours = judged.spaces["relief"][f"method/{name}"][judged.methods[name].emotion == label]
-        least = np.percentile(_apart(real)[np.triu_indices(len(real), 1)], 1)
-        near, kept = _apart(ours) <= least, np.zeros(len(ours), bool)
+        least = np.percentile(pdist(real), 1)
+        near, kept = cdist(ours, ours) <= least, np.zeros(len(ours), bool)
         for i in range(len(ours)):
             kept[i] = not near[i, kept].any()
         shares.append(kept.mean())
     return float(np.mean(shares))
-
-
-def _apart(points: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.maximum(0, ((points[:, None] - points[None]) ** 2).sum(-1)))
 
 
 Cell = Callable[[Numbers], tuple[float, list[float] | None]]
@@ -236,9 +233,7 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
     plt.close(figure)
 
 
-def of_seed(
-    config: Config, inputs: Callable[[], tuple[Networks, Statistics]], seed: int, options: argparse.Namespace
-) -> dict[str, Numbers]:
+def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: argparse.Namespace) -> dict[str, Numbers]:
     """The numbers of one seed: read where they are stored, else made and stored with the latents."""
     stem = options.out / f"seed_{seed}-{digest(options.count, options.generations, seed, to_dict(config.evolve))[:12]}"
     path = stem.with_suffix(".npz")
@@ -247,7 +242,7 @@ def of_seed(
     if missing:
         latents |= latents_of(missing, config, inputs(), seed, options)
         write_arrays(path, **latents)
-    methods = {name: faces_of(config, inputs()[0].generator, latents[name]) for name in options.rows}
+    methods = {name: faces_of(config, inputs().networks.generator, latents[name]) for name in options.rows}
     if seed == options.seeds[0]:
         draw(options.out / "faces.png", methods, pipeline.real_faces(config, options.workdir, "test"))
     return {name: _judged_once(config, stem, name, faces, latents[name], options) for name, faces in methods.items()}
@@ -284,10 +279,12 @@ def main() -> None:
     try:
         config = override(load_config(options.config), dict(item.split("=", 1) for item in options.set))
         config = replace(config, evaluate=replace(config.evaluate, classifiers=("random_forest", "xgboost")))
-        known: list[tuple[Networks, Statistics]] = []
+        known: list[Inputs] = []
 
-        def inputs() -> tuple[Networks, Statistics]:
-            known.extend([] if known else [pipeline.evolution_inputs(config, options.workdir)])
+        def inputs() -> Inputs:
+            if not known:
+                faces = pipeline.real_faces(config, options.workdir, "train")
+                known.append(evolution_inputs(config, options.workdir, faces))
             return known[0]
 
         found = [of_seed(config, inputs, seed, options) for seed in options.seeds]

@@ -1,0 +1,124 @@
+"""Latent evolution of a trained run: what it reads from the work folder, and what it writes there."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.evolve.measure import Networks
+from depthjax.evolve.run import evolve, refuse_not_finite
+from depthjax.evolve.statistics import Statistics, statistics_of
+from depthjax.evolve.sweep import Outcome, by_shape, grid, run_together
+from depthjax.files import write_arrays, write_text
+from depthjax.keys import key_for
+from depthjax.train.checkpoint import restore_teachers
+from depthjax.train.state import networks
+
+Say = Callable[[str], None]
+Columns = Mapping[str, np.ndarray]  # by name, (experiments,)
+
+MOST_JUDGED = 1000  # real faces an emotion that statistics are taken of
+JUDGED_AT_ONCE = 320
+
+
+class Inputs(NamedTuple):
+    """The teachers, and what a fitness reads of real training faces."""
+
+    networks: Networks
+    real: Statistics
+
+
+def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces) -> Inputs:
+    """What every evolution of a run begins with.
+
+    Args:
+        faces: the real training faces; at most a thousand of each emotion are read.
+    Raises:
+        UserError: no checkpoint, or a damaged one.
+    """
+    teachers, _ = restore_teachers(workdir / "checkpoints", config=config, strict=True)
+    judge = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
+    classes = len(config.data.emotions)
+    shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))
+    members = [shuffled[faces.emotion[shuffled] == label][:MOST_JUDGED] for label in range(classes)]
+    faces = faces.take(np.sort(np.concatenate(members)))
+    chunks = [slice(i, i + JUDGED_AT_ONCE) for i in range(0, len(faces), JUDGED_AT_ONCE)]
+    logits = [np.asarray(judge(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
+    found = statistics_of(faces.images, faces.emotion, faces.subject, np.concatenate(logits), classes=classes)
+    return Inputs(Networks(teachers.generator, teachers.discriminator), found)
+
+
+def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say) -> list[Path]:
+    """Evolve, and write `statistics.npz`, `history.npz` and `winners.npz` into the folder."""
+    nets, size, emotions = networks(config), config.evolve, len(config.data.emotions)
+    write_arrays(folder / "statistics.npz", **_flat(inputs.real))
+    say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
+    found = evolve(
+        key_for(size.seed, "evolve"),
+        *inputs,
+        generator=nets.generator,
+        discriminator=nets.discriminator,
+        settings=size,
+        latent_size=config.model.latent_size,
+    )
+    arrays = jax.tree.map(np.asarray, found)
+    refuse_not_finite(arrays, config.data.emotions)
+    write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
+    write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)
+    say(f"{int(arrays.evaluations)} evaluations of the generator")
+    return [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
+
+
+def _flat(real: Statistics) -> dict[str, np.ndarray]:
+    """By name, the relief's as `relief/NAME`."""
+    assert real.relief is not None
+    whole = real._asdict() | {f"relief/{name}": value for name, value in real.relief._asdict().items()}
+    return {name: np.asarray(value) for name, value in whole.items() if name != "relief"}
+
+
+def sweep_settings(config: Config, inputs: Inputs, folder: Path, say: Say) -> tuple[list[Path], Columns, Columns]:
+    """Evolve with every point of `config.sweep`, and write `sweep.npz` and `sweep.csv` into the folder.
+
+    Returns:
+        The paths; the settings that varied, and the outcomes as means over emotions, both by name.
+    """
+    experiments, nets = grid(config.evolve, config.sweep), networks(config)
+    varied = [f.name for f in fields(config.sweep) if f.name != "seeds" and getattr(config.sweep, f.name)]
+    columns = {name: np.array([getattr(settings, name) for settings in experiments]) for name in ("seed", *varied)}
+    found = {name: np.zeros((len(experiments), len(config.data.emotions)), np.float32) for name in Outcome._fields}
+    for numbers in by_shape(experiments):
+        say(f"{len(numbers)} experiments in one program")
+        outcome = run_together(
+            [experiments[i] for i in numbers],
+            *inputs,
+            generator=nets.generator,
+            discriminator=nets.discriminator,
+            latent_size=config.model.latent_size,
+        )
+        for name, values in outcome._asdict().items():
+            found[name][numbers] = np.asarray(values)
+    write_arrays(folder / "sweep.npz", **columns, **found)
+    _write_tidy(folder / "sweep.csv", columns, found, config.data.emotions)
+    settings = {name: columns[name] for name in varied or ("seed",)}
+    means = {name: values.mean(1) for name, values in found.items()}
+    return [folder / "sweep.npz", folder / "sweep.csv"], settings, means
+
+
+def _write_tidy(path: Path, columns: Columns, found: Mapping[str, np.ndarray], emotions: Sequence[str]) -> None:
+    """A line for each experiment and emotion: settings, then (experiments, classes) outcomes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*columns, "emotion", *found])
+    for i, j in np.ndindex(next(iter(found.values())).shape):
+        outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
+        writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
+    write_text(path, text.getvalue())
