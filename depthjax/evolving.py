@@ -14,7 +14,7 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.evolve.measure import Networks
+from depthjax.evolve.measure import Networks, all_devices
 from depthjax.evolve.run import evolve, refuse_not_finite
 from depthjax.evolve.statistics import Statistics, statistics_of
 from depthjax.evolve.sweep import Outcome, by_shape, grid, run_together
@@ -69,6 +69,7 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say) -> li
         discriminator=nets.discriminator,
         settings=size,
         latent_size=config.model.latent_size,
+        mesh=all_devices(),
     )
     arrays = jax.tree.map(np.asarray, found)
     refuse_not_finite(arrays, config.data.emotions)
@@ -103,6 +104,7 @@ def sweep_settings(config: Config, inputs: Inputs, folder: Path, say: Say) -> tu
             generator=nets.generator,
             discriminator=nets.discriminator,
             latent_size=config.model.latent_size,
+            mesh=all_devices(),
         )
         for name, values in outcome._asdict().items():
             found[name][numbers] = np.asarray(values)

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from depthjax.evolve.fitness import Measures
 from depthjax.evolve.statistics import Relief, empty_share, look
@@ -24,11 +26,26 @@ class Networks(NamedTuple):
 Measure = Callable[[Networks, jax.Array, jax.Array, jax.Array], Measures]
 
 
-def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_at_once: int) -> Measure:
+def all_devices() -> Mesh | None:
+    """The devices of this process in a row, to share the faces of every generation; None for a single one."""
+    devices = jax.local_devices()
+    return Mesh(np.asarray(devices), ("faces",)) if len(devices) > 1 else None
+
+
+def everywhere(tree: Any, mesh: Mesh | None) -> Any:
+    """Arrays whole on every device, as a program over several needs them; as they are, if there is one."""
+    return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def make_measure(
+    generator: nn.Module, discriminator: nn.Module | None, images_at_once: int, mesh: Mesh | None = None
+) -> Measure:
     """The function that decodes and measures faces: `(networks, latents (n, d), emotion (n,), needed (n,)) → Measures`.
 
     Rows that are not needed are left out, and what is returned for them means nothing. Under vmap, the axes join the
-    batch instead of nesting in it: the networks see one flat batch, `images_at_once` rows at a time.
+    batch instead of nesting in it: the networks see one flat batch, `images_at_once` rows at a time. Over a mesh each
+    device decodes its part of that batch, whatever its rows are of (populations, islands, emotions, experiments), and
+    only what was measured travels: evolution itself is repeated on each.
     """
 
     def measure_batch(networks: Networks, latents: jax.Array, emotion: jax.Array) -> Measures:
@@ -45,8 +62,7 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
         beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor)
         return Measures(mean, std, logit, empty_share(images), *beside_real)
 
-    @jax.custom_batching.custom_vmap
-    def measure(networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array) -> Measures:
+    def in_chunks(networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array) -> Measures:
         n, rows = latents.shape[0], min(images_at_once, latents.shape[0])
         order = jnp.pad(jnp.argsort(~needed), (0, -n % rows), constant_values=n)  # needed ones first; n is no row
 
@@ -63,6 +79,17 @@ def make_measure(generator: nn.Module, discriminator: nn.Module | None, images_a
         none = jnp.zeros(n)
         blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)))
         return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
+
+    @jax.custom_batching.custom_vmap
+    def measure(networks: Networks, *rows: jax.Array) -> Measures:
+        if mesh is None:
+            return in_chunks(networks, *rows)
+        n, part = len(rows[0]), PartitionSpec(*mesh.axis_names)
+        even = [jnp.pad(x, ((0, -n % mesh.size), *((0, 0) for _ in x.shape[1:]))) for x in rows]  # not needed ones
+        specs = (PartitionSpec(), part, part, part)
+        shared = jax.shard_map(in_chunks, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)(networks, *even)
+        whole = jax.lax.with_sharding_constraint(shared, NamedSharding(mesh, PartitionSpec()))
+        return jax.tree.map(lambda x: x[:n], whole)
 
     @measure.def_vmap
     def flatten(axis_size: int, batched: Any, networks: Networks, *rows: jax.Array) -> tuple[Measures, Any]:

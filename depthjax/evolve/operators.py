@@ -44,7 +44,8 @@ def blend(
         Two (d,) children; their sum is the parents' sum.
     """
     gamma = (1 + 2 * alpha) * jax.random.uniform(key, first.shape) - alpha
-    return (1 - gamma) * first + gamma * second, gamma * first + (1 - gamma) * second
+    step = gamma * (second - first)  # zero, whatever is rounded, where both are the same: no new face to decode
+    return first + step, second - step
 
 
 def gaussian_mutation(

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from evosax.algorithms.base import EvolutionaryAlgorithm
 from flax import linen as nn
+from jax.sharding import Mesh
 
 from depthjax import config
 from depthjax.errors import UserError
@@ -29,7 +30,7 @@ from depthjax.evolve.fitness import (
     worst_if_not_finite,
 )
 from depthjax.evolve.hall import Hall, induct, recall, whole_population
-from depthjax.evolve.measure import Measure, Networks, make_measure
+from depthjax.evolve.measure import Measure, Networks, everywhere, make_measure
 from depthjax.evolve.novelty import DominatedNovelty
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics
@@ -75,6 +76,7 @@ def evolve(
     settings: config.Evolve,
     latent_size: int,
     images_at_once: int | None = None,
+    mesh: Mesh | None = None,
 ) -> Evolution:
     """Evolve latents of every emotion, in one dispatch.
 
@@ -90,6 +92,8 @@ def evolve(
         latent_size: d.
         images_at_once: largest batch of the generator; bounds memory. None: as `device_budget` allows, and at most 10
             on a CPU, 1024 elsewhere.
+        mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
+            of one device to 1e-5.
     """
     plan = make_plan(
         real,
@@ -98,8 +102,10 @@ def evolve(
         settings=settings,
         latent_size=latent_size,
         images_at_once=images_at_once,
+        mesh=mesh,
     )
-    islands = compiled(jax.default_backend())(key, plan.with_relief(networks), plan.params, plan.weights, **plan.static)
+    arguments = everywhere((key, plan.with_relief(networks), plan.params, plan.weights), mesh)
+    islands = compiled(jax.default_backend())(*arguments, **plan.static)
     return Evolution(
         best=islands.best,
         mean=islands.mean,
@@ -131,6 +137,7 @@ def make_plan(
     settings: config.Evolve,
     latent_size: int,
     images_at_once: int | None = None,
+    mesh: Mesh | None = None,
 ) -> Plan:
     """What a config asks for; arguments as of `evolve`."""
     fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), real))
@@ -151,6 +158,7 @@ def make_plan(
         "generations": settings.generations,
         "hall_of_fame": settings.hall_of_fame,
         "images_at_once": images_at_once or faces_within(settings.device_budget, generator),
+        "mesh": mesh,
     }
     return Plan(relief, algorithms.params_from(settings, algorithm), weights, static)
 
@@ -182,6 +190,7 @@ def evolve_islands(
     generations: int,
     hall_of_fame: int,
     images_at_once: int,
+    mesh: Mesh | None = None,
 ) -> Island:
     """Every emotion's islands: an `Island` whose arrays have leading axes (classes, islands).
 
@@ -190,7 +199,7 @@ def evolve_islands(
     island = partial(
         evolve_island,
         algorithm=algorithm,
-        measure=make_measure(generator, discriminator if fitness in READS_LOGIT else None, images_at_once),
+        measure=make_measure(generator, discriminator if fitness in READS_LOGIT else None, images_at_once, mesh),
         fitness=fitness,
         generations=generations,
         hall_of_fame=hall_of_fame,
@@ -208,7 +217,7 @@ def evolve_islands(
 def compiled(platform: str) -> Callable[..., Island]:
     """`evolve_islands` under jit; sizes and functions are static."""
     static = ("algorithm", "generator", "discriminator", "fitness")
-    sizes = ("islands", "generations", "hall_of_fame", "images_at_once")
+    sizes = ("islands", "generations", "hall_of_fame", "images_at_once", "mesh")
     return jax.jit(evolve_islands, static_argnames=static + sizes, compiler_options=compiler_options(platform))
 
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.sharding import Mesh
 
 from depthjax import config
 from depthjax.evolve.fitness import BALL
-from depthjax.evolve.measure import Networks, make_measure
+from depthjax.evolve.measure import Networks, everywhere, make_measure
 from depthjax.evolve.run import Island, compiler_options, evolve_islands, make_plan
 from depthjax.evolve.statistics import Statistics
 from depthjax.keys import key_for
@@ -61,16 +62,17 @@ def run_together(
     discriminator: nn.Module,
     latent_size: int,
     images_at_once: int | None = None,
+    mesh: Mesh | None = None,
 ) -> Outcome:
     """Experiments of one shape, in one dispatch; each is what it would be alone (`run.evolve` with its seed).
 
     Args:
         experiments: which differ in rates, weights and seeds only.
-        networks, real, generator, discriminator, latent_size, images_at_once: as of `run.evolve`;
+        networks, real, generator, discriminator, latent_size, images_at_once, mesh: as of `run.evolve`;
             `real` has its relief.
     """
     parts: dict[str, Any] = {"generator": generator, "discriminator": discriminator, "latent_size": latent_size}
-    plans = [make_plan(real, settings=s, images_at_once=images_at_once, **parts) for s in experiments]
+    plans = [make_plan(real, settings=s, images_at_once=images_at_once, mesh=mesh, **parts) for s in experiments]
     if any(plan.static != plans[0].static for plan in plans) or real.relief is None:
         raise ValueError("these experiments are not of one shape, or there is no relief to measure their winners by")
     keys = jnp.stack([key_for(s.seed, "evolve") for s in experiments])
@@ -79,7 +81,8 @@ def run_together(
         partial(_outcomes, static=plans[0].static, read=plans[0].relief is not None),
         compiler_options=compiler_options(jax.default_backend()),
     )
-    return program(keys, networks._replace(relief=real.relief), params, weights, real.copy_distance)
+    arguments = (keys, networks._replace(relief=real.relief), params, weights, real.copy_distance)
+    return program(*everywhere(arguments, mesh))
 
 
 def _outcomes(
@@ -102,7 +105,8 @@ def _outcomes(
     winners = islands.winners.reshape(x, classes, -1, d)
     emotion = jnp.broadcast_to(jnp.arange(classes)[None, :, None], winners.shape[:3])
     there = jnp.isfinite(winners).all(-1)
-    measure = partial(make_measure(static["generator"], static["discriminator"], static["images_at_once"]), networks)
+    parts = (static[name] for name in ("generator", "discriminator", "images_at_once", "mesh"))
+    measure = partial(make_measure(*parts), networks)
     faces = jax.vmap(jax.vmap(measure))(jnp.where(there[..., None], winners, 0), emotion, there)
     mean = partial(jnp.mean, axis=-1, where=there)
     return Outcome(

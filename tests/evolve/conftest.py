@@ -50,6 +50,10 @@ class World(NamedTuple):
 
 @pytest.fixture(scope="session")
 def world() -> World:
+    return make_world()
+
+
+def make_world() -> World:
     """Real faces are what the generator makes of other latents, so that evolution can come near them."""
     generator, discriminator = SmallGenerator(), SmallDiscriminator()
     none = jnp.zeros(1, jnp.int32)
