@@ -37,4 +37,4 @@ def test_devices_only_ever_send_what_was_measured(found):
         assert counted.pop("all-gather") > 0
         counted.pop("collective-permute")  # the odd rows of what is gathered
         assert not any(counted.values())
-        assert 0 < found[f"largest {count}"] <= 8 * 64  # a few numbers of each of 60 faces (64 with the padding): no pixels
+        assert 0 < found[f"largest {count}"] <= 8 * 64  # a few numbers of each face (60, padded): no pixels
