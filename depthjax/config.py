@@ -21,6 +21,7 @@ BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
 LARGEST = 2**31 - 1  # of whole numbers
 WRITERS = ("tensorboard", "wandb")
 AUGMENTATIONS = ("mirror", "shift", "scale", "depth", "cutout", "turn")
+FITNESS = ("realism", "paper", "released", "natural")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
@@ -141,7 +142,7 @@ class Evolve:
 
     seed: int = 0
     algorithm: Literal["paper", "novelty", "simple_ga", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
-    fitness: Literal["realism", "paper", "released", "natural"] = "realism"
+    fitness: str = "realism"  # or paper, released, natural, or FILE.py:FUNCTION of one's own
     mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
     std_weight: float = 1.0  # beta of equation 2, for fitness = paper
     population: int = 20
@@ -270,6 +271,12 @@ class Config:
     export: Export = field(default_factory=Export)
 
 
+def own_fitness(settings: Evolve) -> tuple[str, str] | None:
+    """File and function of a fitness of the user's own (`FILE.py:FUNCTION`), or None for one of `FITNESS`."""
+    path, colon, function = settings.fitness.rpartition(":")
+    return (path, function) if colon else None
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """The config as nested dictionaries that JSON can hold (tuples become lists)."""
     return {f.name: _plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
@@ -347,6 +354,17 @@ def validate(config: Config) -> Config:
 
 def _listed(names: list[str]) -> str:
     return f"{', '.join(names)}: {'is' if len(names) == 1 else 'are'}"
+
+
+def _is_fitness(settings: Evolve) -> bool:
+    path, function = own_fitness(settings) or ("", "")
+    return settings.fitness in FITNESS or (path.endswith(".py") and function.isidentifier())
+
+
+def _fitness_rule(name: str) -> str:
+    close = difflib.get_close_matches(name, FITNESS, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"'{name}' is neither one of {', '.join(FITNESS)} nor FILE.py:FUNCTION of your own{hint}"
 
 
 def _names_a_folder(name: str) -> bool:
@@ -477,6 +495,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             "evolve.population",
             "must be even: crossover takes pairs",
         ),
+        (_is_fitness(c.evolve), "evolve.fitness", _fitness_rule(c.evolve.fitness)),
         (0 <= c.evolve.elite < c.evolve.population, "evolve.elite", "must be smaller than the population"),
         (c.evolve.hall_of_fame >= 1, "evolve.hall_of_fame", "must be at least 1"),
         (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),

@@ -1,10 +1,13 @@
-"""A config file: Python whose `get_config()` gives the numbers of a run."""
+"""Python files of the user's: a config, whose `get_config()` gives the numbers of a run, or a fitness."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from depthjax.config import Config, validate
 from depthjax.errors import ConfigError, UserError
@@ -20,17 +23,38 @@ def load_config(path: Path) -> Config:
     folder = str(path.resolve().parents[1])
     if folder not in sys.path:
         sys.path.insert(0, folder)  # configs derive from each other by `from configs import ...`
-    spec = importlib.util.spec_from_file_location("config_of_this_run", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"--config {path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
+    module = run_file(path, "--config", "config_of_this_run")
+    with said_of(f"--config {path}"):
         config = module.get_config()
-    except UserError:
-        raise
-    except Exception as error:  # whatever a user's file may do wrong
-        raise ConfigError(f"--config {path}: {type(error).__name__}: {error}") from None
     if not isinstance(config, Config):
         raise ConfigError(f"--config {path}: get_config() must return a depthjax Config")
     return validate(config)
+
+
+def run_file(path: Path, flag: str, name: str) -> ModuleType:
+    """Run a Python file that the user named, as a module of this name.
+
+    Raises:
+        ConfigError: no such file, or whatever it may do wrong; it begins with the flag.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{flag} {path}: no such file")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{flag} {path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    with said_of(f"{flag} {path}"):
+        spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def said_of(what: str) -> Iterator[None]:
+    """Any mistake of the user's code within the block, as one line that begins with `what`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        first = str(error).strip().partition("\n")[0]  # jax explains on many lines
+        raise ConfigError(f"{what}: {type(error).__name__}: {first}") from None

@@ -6,19 +6,24 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from depthjax.config import Config
+from depthjax.config import Config, own_fitness
+from depthjax.config_file import run_file, said_of
 from depthjax.data.faces import DepthFaces
+from depthjax.errors import ConfigError
+from depthjax.evolve.fitness import Fitness, Measures, Weights
 from depthjax.evolve.measure import Networks, all_devices
 from depthjax.evolve.run import evolve, refuse_not_finite
-from depthjax.evolve.statistics import Statistics, statistics_of
+from depthjax.evolve.statistics import DESCRIBED, Statistics, statistics_of
 from depthjax.evolve.sweep import Outcome, by_shape, grid, run_together
-from depthjax.files import write_arrays, write_text
+from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.train.checkpoint import restore_teachers
 from depthjax.train.state import networks
@@ -60,6 +65,7 @@ def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces) -> Inputs
 def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say) -> list[Path]:
     """Evolve, and write `statistics.npz`, `history.npz` and `winners.npz` into the folder."""
     nets, size, emotions = networks(config), config.evolve, len(config.data.emotions)
+    own = load_fitness(config)
     write_arrays(folder / "statistics.npz", **_flat(inputs.real))
     say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
     found = evolve(
@@ -69,6 +75,7 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say) -> li
         discriminator=nets.discriminator,
         settings=size,
         latent_size=config.model.latent_size,
+        fitness=own,
         mesh=all_devices(),
     )
     arrays = jax.tree.map(np.asarray, found)
@@ -76,7 +83,62 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say) -> li
     write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
     write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)
     say(f"{int(arrays.evaluations)} evaluations of the generator")
-    return [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
+    paths = [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
+    return [*paths, *_keep_own_fitness(config, folder)]
+
+
+def _keep_own_fitness(config: Config, folder: Path) -> list[Path]:
+    """A copy of the user's file beside what came of it, `fitness.py`; of a named fitness there is none."""
+    own, copy = own_fitness(config.evolve), folder / "fitness.py"
+    copy.unlink(missing_ok=True)
+    if own is None:
+        return []
+    write_text(copy, Path(own[0]).read_text("utf-8"))
+    return [copy]
+
+
+def load_fitness(config: Config) -> Fitness | None:
+    """The fitness of `evolve.fitness = FILE.py:FUNCTION`, tried on the shapes of one face; None for a named one.
+
+    The file is Python: run only those that you trust.
+
+    Raises:
+        ConfigError: no such file or function, or one that does not give one number for one face.
+    """
+    own = own_fitness(config.evolve)
+    if own is None:
+        return None
+    path, name = Path(own[0]), own[1]
+    if not path.is_file():
+        raise ConfigError(f"--config.evolve.fitness {path}: no such file")
+    function, what = _function(path, name, file_digest(path)), f"--config.evolve.fitness {config.evolve.fitness}"
+    with said_of(what):
+        value: Any = jax.eval_shape(function, *_one_face(config.model.latent_size))
+        if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            raise ConfigError(f"{what}: must give one real number for one face, and gave {value}")
+    return function
+
+
+@cache
+def _function(path: Path, name: str, digest: str) -> Fitness:
+    """One function for one content of a file: a program that was compiled for it is found again."""
+    del digest
+    module = run_file(path, "--config.evolve.fitness", "fitness_of_this_run")
+    if not callable(getattr(module, name, None)):
+        raise ConfigError(f"--config.evolve.fitness {path}: has no function '{name}'")
+    function: Fitness = getattr(module, name)
+    return function
+
+
+def _one_face(latent_size: int) -> tuple[Measures, jax.ShapeDtypeStruct, Weights]:
+    """The shapes of what a fitness is given."""
+
+    def shape(*axes: int) -> Any:
+        return jax.ShapeDtypeStruct(axes, jnp.float32)
+
+    numbers = {name: shape() for name in Measures._fields} | {"descriptor": shape(DESCRIBED)}
+    weights = {name: shape() for name in Weights._fields} | {"band_low": shape(3), "band_high": shape(3)}
+    return Measures(**numbers), shape(latent_size), Weights(**weights)
 
 
 def _flat(real: Statistics) -> dict[str, np.ndarray]:
@@ -92,7 +154,7 @@ def sweep_settings(config: Config, inputs: Inputs, folder: Path, say: Say) -> tu
     Returns:
         The paths; the settings that varied, and the outcomes as means over emotions, both by name.
     """
-    experiments, nets = grid(config.evolve, config.sweep), networks(config)
+    experiments, nets, own = grid(config.evolve, config.sweep), networks(config), load_fitness(config)
     varied = [f.name for f in fields(config.sweep) if f.name != "seeds" and getattr(config.sweep, f.name)]
     columns = {name: np.array([getattr(settings, name) for settings in experiments]) for name in ("seed", *varied)}
     found = {name: np.zeros((len(experiments), len(config.data.emotions)), np.float32) for name in Outcome._fields}
@@ -104,6 +166,7 @@ def sweep_settings(config: Config, inputs: Inputs, folder: Path, say: Say) -> tu
             generator=nets.generator,
             discriminator=nets.discriminator,
             latent_size=config.model.latent_size,
+            fitness=own,
             mesh=all_devices(),
         )
         for name, values in outcome._asdict().items():

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from depthjax import compile_cache, stages
-from depthjax.config import BASELINE_METHODS, Config, to_dict
+from depthjax.config import BASELINE_METHODS, Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
@@ -47,6 +47,7 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
             remove_half_written(workdir)
         if "train" in wanted:
             _refuse_other_training(config, workdir)
+        _refuse_unusable_fitness(config, wanted)
         nothing_to_do = () if config.baselines.methods else ("baselines",)
         for stage in stages.KNOWN:
             if stage in wanted and stage not in nothing_to_do:
@@ -135,6 +136,14 @@ def _refuse_other_training(config: Config, workdir: Path) -> None:
     from depthjax.train.checkpoint import refuse_other_settings
 
     refuse_other_settings(workdir / "checkpoints", config)
+
+
+def _refuse_unusable_fitness(config: Config, wanted: Sequence[str]) -> None:
+    """Before anything is trained: a fitness of the user's own that could not be run in the end."""
+    if own_fitness(config.evolve) and {"evolve", "sweep"} & set(wanted):
+        from depthjax.evolving import load_fitness
+
+        load_fitness(config)
 
 
 def _write_descriptions(config: Config, workdir: Path) -> None:

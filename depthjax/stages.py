@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from depthjax import __version__
-from depthjax.config import Config, to_dict
+from depthjax.config import Config, own_fitness, to_dict
+from depthjax.errors import ConfigError
 from depthjax.files import digest, file_digest, first_changed, read_sealed, tree_digest, write_sealed
 
 LAYOUT = 4  # of the work folder; raised when a stage comes to write other files
@@ -43,9 +44,20 @@ def fingerprint(stage: str, config: Config) -> str:
     """A sha256 of all that the stage's files depend on: its settings, those of the stages before it, the version."""
     sections, before = KNOWN[stage][0], inputs(stage, config)
     settings = to_dict(config)
+    given = {s: settings[s] for s in sections}
     return digest(
-        __version__, LAYOUT, stage, {s: settings[s] for s in sections}, [fingerprint(b, config) for b in before]
+        __version__, LAYOUT, stage, given, [fingerprint(b, config) for b in before], *_own_code(stage, config)
     )
+
+
+def _own_code(stage: str, config: Config) -> tuple[str, ...]:
+    """The sha256 of the file that holds the user's own fitness, for a stage that runs it."""
+    own = own_fitness(config.evolve) if "evolve" in KNOWN[stage][0] else None
+    if own is None:
+        return ()
+    if not Path(own[0]).is_file():
+        raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
+    return (file_digest(Path(own[0])),)
 
 
 def is_done(stage: str, config: Config, workdir: Path) -> bool:

@@ -152,19 +152,28 @@ def worst_if_not_finite(fitness: jax.Array) -> jax.Array:
 
 
 FITNESS: dict[str, Fitness] = {"paper": paper, "released": released, "realism": realism, "natural": natural}
-READS_LOGIT = (realism, natural)  # the others save the discriminator's forward pass
-READS_RELIEF = (natural,)
 
 
-def make_fitness(settings: config.Evolve, real: Statistics) -> tuple[Fitness, Weights]:
+def reads_logit(fitness: Fitness) -> bool:
+    """Whether the discriminator is asked: the fitness of a config's own may read everything."""
+    return fitness not in (paper, released)
+
+
+def reads_relief(fitness: Fitness) -> bool:
+    """Whether faces are laid beside real ones."""
+    return fitness not in (paper, released, realism)
+
+
+def make_fitness(settings: config.Evolve, real: Statistics, own: Fitness | None = None) -> tuple[Fitness, Weights]:
     """The fitness that a config names, and its numbers.
 
     Args:
         settings: whose `fitness` and weights are read.
         real: training faces of each emotion.
+        own: the fitness instead, where it is none of `FITNESS`.
     """
     of_real: Any = real
-    return FITNESS[settings.fitness], Weights(
+    return own or FITNESS[settings.fitness], Weights(
         settings.mean_weight,
         settings.std_weight,
         of_real.logit_median,

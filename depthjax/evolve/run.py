@@ -21,12 +21,12 @@ from depthjax import config
 from depthjax.errors import UserError
 from depthjax.evolve import algorithms
 from depthjax.evolve.fitness import (
-    READS_LOGIT,
-    READS_RELIEF,
     Fitness,
     Weights,
     make_fitness,
     of_emotion,
+    reads_logit,
+    reads_relief,
     worst_if_not_finite,
 )
 from depthjax.evolve.hall import Hall, induct, recall, whole_population
@@ -75,6 +75,7 @@ def evolve(
     discriminator: nn.Module,
     settings: config.Evolve,
     latent_size: int,
+    fitness: Fitness | None = None,
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
 ) -> Evolution:
@@ -90,6 +91,7 @@ def evolve(
         discriminator: `apply(variables, images (n, h, w), emotion (n,), train=False)` → (n,) logits.
         settings: algorithm, sizes, rates and fitness.
         latent_size: d.
+        fitness: instead of the one that the settings name; the program is compiled once for each such function.
         images_at_once: largest batch of the generator; bounds memory. None: as `device_budget` allows, and at most 10
             on a CPU, 1024 elsewhere.
         mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
@@ -101,6 +103,7 @@ def evolve(
         discriminator=discriminator,
         settings=settings,
         latent_size=latent_size,
+        fitness=fitness,
         images_at_once=images_at_once,
         mesh=mesh,
     )
@@ -136,12 +139,13 @@ def make_plan(
     discriminator: nn.Module,
     settings: config.Evolve,
     latent_size: int,
+    fitness: Fitness | None = None,
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
 ) -> Plan:
     """What a config asks for; arguments as of `evolve`."""
-    fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), real))
-    read = fitness in READS_RELIEF or settings.algorithm == "novelty"
+    fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), real), fitness)
+    read = reads_relief(fitness) or settings.algorithm == "novelty"
     relief = real.relief if read else None
     if read and relief is None:
         raise ValueError(f"{settings.algorithm} with fitness {settings.fitness} needs Statistics.relief")
@@ -199,7 +203,7 @@ def evolve_islands(
     island = partial(
         evolve_island,
         algorithm=algorithm,
-        measure=make_measure(generator, discriminator if fitness in READS_LOGIT else None, images_at_once, mesh),
+        measure=make_measure(generator, discriminator if reads_logit(fitness) else None, images_at_once, mesh),
         fitness=fitness,
         generations=generations,
         hall_of_fame=hall_of_fame,

@@ -14,7 +14,7 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from depthjax import config
-from depthjax.evolve.fitness import BALL
+from depthjax.evolve.fitness import BALL, Fitness
 from depthjax.evolve.measure import Networks, everywhere, make_measure
 from depthjax.evolve.run import Island, compiler_options, evolve_islands, make_plan
 from depthjax.evolve.statistics import Statistics
@@ -61,6 +61,7 @@ def run_together(
     generator: nn.Module,
     discriminator: nn.Module,
     latent_size: int,
+    fitness: Fitness | None = None,
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
 ) -> Outcome:
@@ -68,11 +69,12 @@ def run_together(
 
     Args:
         experiments: which differ in rates, weights and seeds only.
-        networks, real, generator, discriminator, latent_size, images_at_once, mesh: as of `run.evolve`;
+        networks, real, generator, discriminator, latent_size, fitness, images_at_once, mesh: as of `run.evolve`;
             `real` has its relief.
     """
     parts: dict[str, Any] = {"generator": generator, "discriminator": discriminator, "latent_size": latent_size}
-    plans = [make_plan(real, settings=s, images_at_once=images_at_once, mesh=mesh, **parts) for s in experiments]
+    parts |= {"fitness": fitness, "images_at_once": images_at_once, "mesh": mesh}
+    plans = [make_plan(real, settings=settings, **parts) for settings in experiments]
     if any(plan.static != plans[0].static for plan in plans) or real.relief is None:
         raise ValueError("these experiments are not of one shape, or there is no relief to measure their winners by")
     keys = jnp.stack([key_for(s.seed, "evolve") for s in experiments])

@@ -1,15 +1,15 @@
 """Fitness terms against the formulas in numpy, and their saturation."""
 
-from typing import get_args, get_type_hints
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from depthjax.config import FITNESS as NAMES
 from depthjax.config import Evolve
 from depthjax.evolve.fitness import (
     BALL,
+    FITNESS,
     LEAST_LOG_PROBABILITY,
     Measures,
     Weights,
@@ -83,7 +83,8 @@ def test_nan_and_infinity_become_the_worst_value_and_nothing_else_changes() -> N
 
 
 def test_every_fitness_of_the_config_exists() -> None:
-    for name in get_args(get_type_hints(Evolve)["fitness"]):
+    assert set(FITNESS) == set(NAMES)
+    for name in NAMES:
         fitness, weights = make_fitness(Evolve(fitness=name), REAL)
         assert fitness(face(), latent_of_norm(16), of_emotion(weights, jnp.int32(0))).shape == ()
 
