@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from depthjax.signals import Stopped, end, ending_on_signals
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
 COMPARE = "compare"  # no stage of one run: it reads several
+RED, PLAIN = "\033[31m", "\033[0m"
 DOCTOR = "doctor"  # no stage either: it looks at the machine
 
 
@@ -23,15 +25,21 @@ def main(arguments: list[str] | None = None) -> int:
         with ending_on_signals():
             return _main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
-        print(f"depthjax: {error}", file=sys.stderr)
+        complain(error)
         return error.exit_code
     except Stopped as stopped:
-        print(f"depthjax: {stopped}", file=sys.stderr)
+        complain(stopped)
         return stopped.exit_code
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
-        print(f"depthjax: {error.strerror or error}{where}", file=sys.stderr)
+        complain(f"{error.strerror or error}{where}")
         return 1
+
+
+def complain(what: object) -> None:
+    """One line on standard error; its beginning is red on a terminal, unless NO_COLOR is set."""
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    print(f"{RED}depthjax:{PLAIN} {what}" if coloured else f"depthjax: {what}", file=sys.stderr)
 
 
 def _main(arguments: list[str]) -> int:
@@ -49,22 +57,33 @@ def _main(arguments: list[str]) -> int:
     workdir = flags.workdir or Path("runs") / config.name
     from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
 
-    report = run(config, workdir, wanted)
-    if report.exists():
+    report = run(config, workdir, wanted, say=None if flags.quiet else print)
+    if report.exists() and not flags.quiet:
         print(f"report: {report}")
     return 0
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     """The named flags, and the `--config.a.b=value` overrides."""
+    parser = make_parser()
+    flags, others = parser.parse_known_args(arguments)
+    assignments = dict(map(_assignment, _joined(others)))
+    _refuse_mixture(flags, assignments)
+    if flags.config is None and flags.stages.strip() not in (COMPARE, DOCTOR):
+        parser.error("the following arguments are required: --config")
+    return flags, assignments
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The flags and their help."""
     parser = argparse.ArgumentParser(
-        prog="launch.py",
+        prog="python -m depthjax" if Path(sys.argv[0]).name == "__main__.py" else "launch.py",
         allow_abbrev=False,
         description="Learn labelled depth faces from few, evolve and sample many, and judge them.",
         epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="such as configs/quick.py; compare and doctor need none"
+        "--config", type=Path, metavar="FILE", help="such as configs/quick.py, or quick; compare and doctor need none"
     )
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
     parser.add_argument("--workdirs", metavar="DIR,DIR", help=f"the runs that --stages={COMPARE} sets side by side")
@@ -72,13 +91,9 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
         f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}; alone: {COMPARE}, {DOCTOR}"
     )
     parser.add_argument("--stages", default="all", metavar="A,B", help=stages_help)
+    parser.add_argument("--quiet", action="store_true", help="say nothing but warnings and errors")
     parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
-    flags, others = parser.parse_known_args(arguments)
-    assignments = dict(map(_assignment, _joined(others)))
-    _refuse_mixture(flags, assignments)
-    if flags.config is None and flags.stages.strip() not in (COMPARE, DOCTOR):
-        parser.error("the following arguments are required: --config")
-    return flags, assignments
+    return parser
 
 
 def _refuse_mixture(flags: argparse.Namespace, assignments: dict[str, str]) -> None:

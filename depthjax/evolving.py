@@ -26,6 +26,7 @@ from depthjax.evolve.sweep import Outcome, by_shape, grid, run_together
 from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.train.checkpoint import restore_teachers
+from depthjax.train.progress import waiting
 from depthjax.train.state import networks
 
 Say = Callable[[str], None]
@@ -62,23 +63,24 @@ def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces) -> Inputs
     return Inputs(Networks(teachers.generator, teachers.discriminator), found)
 
 
-def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say) -> list[Path]:
+def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, quiet: bool = False) -> list[Path]:
     """Evolve, and write `statistics.npz`, `history.npz` and `winners.npz` into the folder."""
     nets, size, emotions = networks(config), config.evolve, len(config.data.emotions)
     own = load_fitness(config)
     write_arrays(folder / "statistics.npz", **_flat(inputs.real))
     say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
-    found = evolve(
-        key_for(size.seed, "evolve"),
-        *inputs,
-        generator=nets.generator,
-        discriminator=nets.discriminator,
-        settings=size,
-        latent_size=config.model.latent_size,
-        fitness=own,
-        mesh=all_devices(),
-    )
-    arrays = jax.tree.map(np.asarray, found)
+    with waiting("compiling the evolution, and evolving", quiet=quiet):
+        found = evolve(
+            key_for(size.seed, "evolve"),
+            *inputs,
+            generator=nets.generator,
+            discriminator=nets.discriminator,
+            settings=size,
+            latent_size=config.model.latent_size,
+            fitness=own,
+            mesh=all_devices(),
+        )
+        arrays = jax.tree.map(np.asarray, found)
     refuse_not_finite(arrays, config.data.emotions)
     write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
     write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)

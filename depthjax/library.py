@@ -14,14 +14,15 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 
 Folder = str | Path
-Say = Callable[[str], None]
+Say = Callable[[str], None]  # told what is done, line by line; None in its place: nothing is said or shown
 
 
 def configure(path: Folder, settings: Mapping[str, object] | None = None) -> Config:
     """The config of a file, with some fields replaced.
 
     Args:
-        path: a file with a `get_config()`, such as `configs/quick.py`. It is Python: run only files that you trust.
+        path: a file with a `get_config()`, such as `configs/quick.py`, or the name of one that comes with depthjax,
+            such as `quick`. It is Python: run only files that you trust.
         settings: by dotted name, for instance `{"train.epochs": 3, "data.emotions": ("fear", "anger")}`.
     Raises:
         ConfigError: no such file or field, or a value that it cannot have.
@@ -33,7 +34,7 @@ def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
-def load_faces(config: Config, workdir: Folder, *, say: Say = print) -> tuple[DepthFaces, DepthFaces]:
+def load_faces(config: Config, workdir: Folder, *, say: Say | None = print) -> tuple[DepthFaces, DepthFaces]:
     """The real faces of a run, prepared if they are not yet: those to learn from, and those of other people.
 
     Raises:
@@ -43,7 +44,7 @@ def load_faces(config: Config, workdir: Folder, *, say: Say = print) -> tuple[De
     return pipeline.real_faces(config, Path(workdir), "train"), pipeline.real_faces(config, Path(workdir), "test")
 
 
-def fit_methods(config: Config, workdir: Folder, *, say: Say = print) -> None:
+def fit_methods(config: Config, workdir: Folder, *, say: Say | None = print) -> None:
     """Train what the methods of `config.sample.methods` need, going on from where an earlier call was stopped.
 
     Raises:
@@ -55,7 +56,7 @@ def fit_methods(config: Config, workdir: Folder, *, say: Say = print) -> None:
     pipeline.run(config, Path(workdir), wanted, say=say)
 
 
-def evolve_latents(config: Config, workdir: Folder, *, say: Say = print) -> None:
+def evolve_latents(config: Config, workdir: Folder, *, say: Say | None = print) -> None:
     """Evolve the latents of a trained run, for the method `cdcgan_kd_ga`.
 
     Raises:
@@ -102,7 +103,7 @@ def sample_faces(
 
 
 def judge_faces(
-    config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, say: Say = print
+    config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, say: Say | None = print
 ) -> dict[str, Any]:
     """Judge any generated faces, ours or not, beside the real people of a run.
 
@@ -122,10 +123,12 @@ def judge_faces(
                 f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
                 f"compared with real ones of {train.images.shape[1:]} showing {', '.join(train.emotions)}"
             )
-    return evaluate(config, train, test, methods, Path(workdir) / "features", progress=say).result
+    return evaluate(
+        config, train, test, methods, Path(workdir) / "features", progress=say or pipeline.say_nothing
+    ).result
 
 
-def write_report(config: Config, workdir: Folder, *, say: Say = print) -> Path:
+def write_report(config: Config, workdir: Folder, *, say: Say | None = print) -> Path:
     """Sample, judge and write the page of a fitted run, as the launcher does; the page's path."""
     wanted = [stage for stage in stages.STAGES if stage not in ("train", "baselines", "evolve")]
     return pipeline.run(config, Path(workdir), wanted, say=say)

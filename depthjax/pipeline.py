@@ -29,9 +29,16 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAGES), *, say: Say = print) -> Path:
+def run(
+    config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAGES), *, say: Say | None = print
+) -> Path:
     """Run the wanted stages in order, skipping what is done and unchanged.
 
+    Args:
+        config: of the run.
+        workdir: the run's folder.
+        wanted: names of stages.
+        say: told every line; None: nothing is said, and no progress shown.
     Returns:
         The path of the report (whether or not it was asked for).
     Raises:
@@ -40,7 +47,7 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = tuple(stages.STAG
     """
     workdir.mkdir(parents=True, exist_ok=True)
     first = _join_processes(config, wanted)
-    say = say if first else _say_nothing
+    say = say if first and say else say_nothing
     compile_cache.turn_on()
     with only_one(workdir, say) if first else nullcontext() as cut_off:
         if cut_off:
@@ -70,8 +77,13 @@ def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
     return is_first()
 
 
-def _say_nothing(line: str) -> None:
+def say_nothing(line: str) -> None:
+    """To be quiet: training shows no progress to who has nothing to say."""
     del line
+
+
+def _beginning(stage: str, say: Say) -> Say:
+    return say if say is say_nothing else lambda line: say(f"{stage}: {line}")
 
 
 def _run_stage(stage: str, config: Config, workdir: Path, say: Say, *, writes: bool) -> None:
@@ -89,7 +101,7 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say, *, writes: b
         _write_descriptions(config, workdir)
     say(f"{stage}: starting")
     start = time.monotonic()
-    outputs = RUNNERS[stage](config, workdir, lambda line: say(f"{stage}: {line}"))
+    outputs = RUNNERS[stage](config, workdir, _beginning(stage, say))
     seconds = time.monotonic() - start
     if writes:
         stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
@@ -202,7 +214,7 @@ def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     check_writers(config)
     faces = real_faces(config, workdir, "train")
     with sharing_a_fate():
-        state = train_networks(config, faces, workdir)
+        state = train_networks(config, faces, workdir, quiet=say is say_nothing)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
     log = workdir / "metrics.jsonl"
     if not log.exists():
@@ -232,7 +244,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.evolving import evolution_inputs, evolve_latents
 
     inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"))
-    return evolve_latents(config, inputs, workdir / "evolve", say)
+    return evolve_latents(config, inputs, workdir / "evolve", say, quiet=say is say_nothing)
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:

@@ -36,7 +36,12 @@ GRID_COLUMNS = 8  # faces of each emotion in a sample grid
 
 
 def train(
-    config: Config, faces: DepthFaces, workdir: Path, *, progress: Callable[[Row], None] | None = None
+    config: Config,
+    faces: DepthFaces,
+    workdir: Path,
+    *,
+    progress: Callable[[Row], None] | None = None,
+    quiet: bool = False,
 ) -> TrainState:
     """Train both networks, going on from the latest good checkpoint in `workdir`.
 
@@ -47,6 +52,7 @@ def train(
         faces: the training set alone, at `config.data.resolution`.
         workdir: the run's folder.
         progress: called with every new row of metrics (default: a bar, or lines, on standard error).
+        quiet: show nothing on standard error but warnings.
     Returns:
         The state after the last epoch.
     Raises:
@@ -59,13 +65,19 @@ def train(
     went_back = read_rollbacks(workdir / "checkpoints")
     while True:
         try:
-            return _from_last_checkpoint(config, faces, workdir, progress, len(went_back))
+            return _from_last_checkpoint(config, faces, workdir, progress, len(went_back), quiet=quiet)
         except NotFinite as failure:
             went_back = roll_back(config, workdir / "checkpoints", went_back, failure)
 
 
 def _from_last_checkpoint(
-    config: Config, faces: DepthFaces, workdir: Path, progress: Callable[[Row], None] | None, went_back: int
+    config: Config,
+    faces: DepthFaces,
+    workdir: Path,
+    progress: Callable[[Row], None] | None,
+    went_back: int,
+    *,
+    quiet: bool,
 ) -> TrainState:
     """`train`, until something is not finite; `went_back` is how often it was so before."""
     fingerprint, log = data_fingerprint(faces), workdir / "metrics.jsonl"
@@ -76,9 +88,9 @@ def _from_last_checkpoint(
     rows = truncate_metrics(log, done) if first_process else []
     if done >= config.train.epochs * per_epoch:
         return state
-    shown = Progress(config.train.epochs * per_epoch, done, quiet=not first_process)
+    shown = Progress(config.train.epochs * per_epoch, done, quiet=quiet or not first_process)
     feed = feed_for(config, faces, done, mesh)
-    steps = compiled_steps(lowered(config, went_back), state, feed, shown.say)
+    steps = compiled_steps(lowered(config, went_back), state, feed, shown)
     seconds = rows[-1]["seconds"] if rows else 0.0
     try:
         with stop_on_signals() as stop, writers(config, workdir, done) as write:
@@ -142,18 +154,19 @@ def starting_state(config: Config, checkpoints: Path, fingerprint: str, mesh: Me
 
 
 def compiled_steps(
-    config: Config, state: TrainState, feed: Feed, say: Callable[[str], None]
+    config: Config, state: TrainState, feed: Feed, shown: Progress
 ) -> Callable[[TrainState, Batch, np.int32], tuple[TrainState, Metrics]]:
     """The training program, compiled ahead of the clock; it consumes the state that it is given."""
     start, streamed, mesh = time.perf_counter(), feed.streamed, feed.mesh
     across = None if mesh is None else split(mesh)
     steps = make_steps(config, config.train.steps_per_dispatch, streamed=streamed, across=across)
-    program = on_devices(steps, feed).lower(state, feed.shapes, np.int32(1)).compile()
+    with shown.waiting("compiling the training program"):
+        program = on_devices(steps, feed).lower(state, feed.shapes, np.int32(1)).compile()
     if streamed:
-        say("the training set is larger than data.device_budget: it streams from disk")
+        shown.say("the training set is larger than data.device_budget: it streams from disk")
     if mesh is not None:
-        say(f"{mesh.size} of {jax.device_count()} devices share a batch of {config.train.batch_size}")
-    say(f"training program compiled in {time.perf_counter() - start:.0f} s")
+        shown.say(f"{mesh.size} of {jax.device_count()} devices share a batch of {config.train.batch_size}")
+    shown.say(f"training program compiled in {time.perf_counter() - start:.0f} s")
     return program
 
 

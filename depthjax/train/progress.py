@@ -1,11 +1,17 @@
-"""How far training is: a bar with the time left on a terminal, a line every tenth otherwise."""
+"""How far training is: a bar with the time left on a terminal, a line every tenth otherwise; and what is waited for."""
 
 from __future__ import annotations
 
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from tqdm import tqdm
+
+CLEAR = "\r\033[K"  # the line on a terminal
 
 
 class Progress:
@@ -41,9 +47,47 @@ class Progress:
         tqdm.write(line, file=sys.stderr)
         sys.stderr.flush()
 
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """Say what is waited for within the block, as `waiting` does."""
+        return waiting(what, quiet=self.quiet)
+
     def close(self) -> None:
         """Leave the terminal as it was found."""
         self.bar.close()
+
+
+@contextmanager
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """Say on standard error what takes so long: on a terminal with the seconds so far, elsewhere one line.
+
+    Args:
+        what: for instance `compiling the training program`.
+        quiet: say nothing.
+    """
+    if quiet:
+        yield
+    elif not sys.stderr.isatty():
+        print(f"{what}…", file=sys.stderr, flush=True)
+        yield
+    else:
+        over = threading.Event()
+        clock = threading.Thread(target=_tick, args=(what, over), daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            over.set()
+            clock.join()
+
+
+def _tick(what: str, over: threading.Event) -> None:
+    """Write `what… 14 s` over itself every second, and leave a clean line."""
+    start = time.monotonic()
+    while True:
+        print(f"{CLEAR}{what}… {time.monotonic() - start:.0f} s", end="", file=sys.stderr, flush=True)
+        if over.wait(1):
+            break
+    print(CLEAR, end="", file=sys.stderr, flush=True)
 
 
 def _clock(seconds: float) -> str:

@@ -14,6 +14,7 @@ from depthjax.errors import UserError
 from depthjax.train import loop
 from depthjax.train.feed import feed_for
 from depthjax.train.interrupt import TrainingInterrupted
+from depthjax.train.progress import Progress
 
 TIMES = ("steps_per_second", "images_per_second", "seconds")
 
@@ -23,7 +24,7 @@ def program(trained, faces):
     """The real training program, compiled once for every test of this file."""
     config = trained(steps_per_dispatch=5)
     state = jax.eval_shape(lambda: loop.init_state(jax.random.key(0), config))
-    return loop.compiled_steps(config, state, feed_for(config, faces, 0), lambda _: None)
+    return loop.compiled_steps(config, state, feed_for(config, faces, 0), Progress(1, 0, quiet=True))
 
 
 @pytest.fixture
@@ -76,6 +77,11 @@ def test_twenty_steps_are_ten_and_a_restart_and_ten(small, faces, steps, program
     steps(never)
     again = loop.train(small, faces, tmp_path / "parts")
     jax.tree.map(np.testing.assert_array_equal, again, whole)
+
+
+def test_quiet_training_shows_nothing(small, faces, steps, tmp_path, capsys):
+    loop.train(small, faces, tmp_path, quiet=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_ctrl_c_exits_130(small, faces, steps, program, tmp_path):
