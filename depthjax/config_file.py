@@ -12,23 +12,45 @@ from types import ModuleType
 from depthjax.config import Config, validate
 from depthjax.errors import ConfigError, UserError
 
+PACKAGE = Path(__file__).parent
+
 
 def load_config(path: Path) -> Config:
     """Run a config file and take its `get_config()`.
 
     A config is Python: run only files that you trust.
+
+    Args:
+        path: of the file, or the name of one that comes with depthjax, such as `quick`.
+    Raises:
+        ConfigError: no such file, or whatever it may do wrong.
     """
-    if not path.is_file():
-        raise ConfigError(f"--config {path}: no such file")
-    folder = str(path.resolve().parents[1])
-    if folder not in sys.path:
-        sys.path.insert(0, folder)  # configs derive from each other by `from configs import ...`
+    path = find_config(path)
+    # Configs derive from each other by `from configs import ...`: from those beside them, or those that are shipped.
+    beside, own = str(path.resolve().parents[1]), str(shipped())
+    sys.path[:0] = [] if beside in sys.path else [beside]
+    sys.path += [] if own in sys.path else [own]
     module = run_file(path, "--config", "config_of_this_run")
     with said_of(f"--config {path}"):
         config = module.get_config()
     if not isinstance(config, Config):
         raise ConfigError(f"--config {path}: get_config() must return a depthjax Config")
     return validate(config)
+
+
+def find_config(path: Path) -> Path:
+    """The file, or the one of that name that comes with depthjax."""
+    if path.is_file():
+        return path
+    named = {file.stem: file for file in sorted((shipped() / "configs").glob("*.py"))}
+    if str(path) in named:
+        return named[str(path)]
+    raise ConfigError(f"--config {path}: no such file; those that come with depthjax go by name: {', '.join(named)}")
+
+
+def shipped() -> Path:
+    """The folder that holds `configs/` as it comes with depthjax: in a wheel, or the checkout."""
+    return PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent
 
 
 def run_file(path: Path, flag: str, name: str) -> ModuleType:

@@ -117,3 +117,15 @@ def test_a_broken_config_file_is_one_clear_line(tmp_path, text, says):
     with pytest.raises(ConfigError, match=says) as caught:
         load_config(path)
     assert "broken.py" in str(caught.value)
+
+
+def test_the_configs_that_come_along_go_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("smoke")).name == "smoke"
+    with pytest.raises(ConfigError, match="no such file; those that come with depthjax go by name: ablation, "):
+        load_config(Path("smock"))
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(Path("configs/smoke"))
+    (tmp_path / "smoke").write_text("a file of the user's comes first")
+    with pytest.raises(ConfigError, match="not a Python file"):
+        load_config(Path("smoke"))
