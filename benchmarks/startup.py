@@ -1,0 +1,153 @@
+"""How long one waits before anything happens: help, a config error, and what a first and a second start compile.
+
+Command: python -m benchmarks.startup [--rounds N] [--config configs/quick.py]
+Needs:   nothing. Programs are compiled and never run, but for the smallest.
+
+Help and the config error are whole commands in fresh processes, the median counts. Compilation is what a run of the
+config compiles of its own: the state, a dispatch of training steps, the teacher's decoding, the discriminator that
+judges real faces, and the evolution; in a fresh process with an empty folder for compiled programs, then in another
+one with what the first has left there. Start-up of Python and jax is left out of both. Beside the clock stands
+processor time, which others on the machine hardly change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+SECONDS = "compiled in "
+
+
+def main() -> None:
+    """Print a row for each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of the commands; compilation is done once")
+    parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quick.py")
+    parser.add_argument("--compile", action="store_true", help=argparse.SUPPRESS)
+    flags = parser.parse_args()
+    if flags.compile:
+        compile_all(flags.config)
+        return
+    launch = [sys.executable, "launch.py"]
+    wrong = [*launch, "--config", str(flags.config), "--config.train.epoch=3"]
+    for name, command in (("launch.py --help", [*launch, "--help"]), ("a config error", wrong)):
+        clock, processor = (
+            median(taken) for taken in zip(*(seconds(command) for _ in range(flags.rounds)), strict=True)
+        )
+        print(f"{name}: {clock:.2f} s, {processor:.2f} s of processor time", flush=True)
+    with tempfile.TemporaryDirectory() as cache:
+        first, second = (compiling(flags.config, cache) for _ in range(2))
+    for name, (clock, processor) in (("first", first), ("second", second)):
+        print(f"{flags.config.stem}, {name} start: compiled in {clock:.1f} s, {processor:.1f} s of processor time")
+    print(f"second / first: {100 * second[0] / first[0]:.0f} %, {100 * second[1] / first[1]:.0f} % of processor time")
+
+
+def seconds(command: list[str]) -> tuple[float, float]:
+    """Of a whole command: by the clock, and of processor time."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, spent
+
+
+def compiling(config: Path, cache: str) -> tuple[float, float]:
+    """Seconds that a fresh process compiles, with this folder of compiled programs: clock, processor."""
+    command = [sys.executable, "-m", "benchmarks.startup", "--compile", "--config", str(config.resolve())]
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    clock, processor = done.stdout.rpartition(SECONDS)[2].split()
+    return float(clock), float(processor)
+
+
+def compile_all(path: Path) -> None:
+    """What a run of the config compiles for its networks, timed together; programs are traced and compiled, not run."""
+    import jax
+
+    from depthjax import compile_cache
+    from depthjax.config_file import load_config
+
+    config = load_config(path)
+    jax.devices()
+    compile_cache.turn_on()
+    start, processor = time.perf_counter(), time.process_time()
+    for name, lowered in programs(config):
+        begun = time.perf_counter()
+        lowered().compile()
+        print(f"{name}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
+    print(f"{SECONDS}{time.perf_counter() - start:.2f} {time.process_time() - processor:.2f}")
+
+
+def programs(config: Any) -> list[tuple[str, Any]]:
+    """Each by name, as a function that traces and lowers it."""
+    import jax
+    import numpy as np
+
+    from depthjax.evolve import run
+    from depthjax.keys import key_for
+    from depthjax.train import loop
+    from depthjax.train.state import init_state, networks
+    from depthjax.train.step import Batch, make_steps, teacher_variables
+
+    key, nets, size = key_for(config.train.seed, "init"), networks(config), config.data.resolution
+    state = jax.eval_shape(lambda: init_state(key, config))
+    faces = int(config.data.subjects * (1 - config.data.test_fraction)) * config.data.frames * len(config.data.emotions)
+
+    def shape(kind: Any, *axes: int) -> Any:
+        return jax.ShapeDtypeStruct(axes, kind)
+
+    batch = Batch(shape(np.float32, faces, size, size), shape(np.int32, faces))
+    steps = jax.jit(make_steps(config, config.train.steps_per_dispatch), donate_argnums=0)
+    teachers = jax.eval_shape(teacher_variables, state)
+    latents = shape(np.float32, loop.GRID_COLUMNS * len(config.data.emotions), config.model.latent_size)
+    judge = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
+    few = shape(np.float32, 320, size, size), shape(np.int32, 320)
+    return [
+        ("fresh state", lambda: jax.jit(init_state, static_argnums=1).lower(key, config)),
+        ("training", lambda: steps.lower(state, batch, np.int32(1))),
+        ("decoding", lambda: loop.decode.lower(nets.generator, teachers.generator, latents, few_labels(latents))),
+        ("judging", lambda: judge.lower(teachers.discriminator, *few)),
+        ("evolution", lambda: evolution(config, nets, teachers, run)),
+    ]
+
+
+def few_labels(latents: Any) -> Any:
+    """As many labels as there are latents."""
+    import jax
+    import numpy as np
+
+    return jax.ShapeDtypeStruct(latents.shape[:1], np.int32)
+
+
+def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
+    """The evolution of the config, lowered; its real faces are zeros, for values change no program."""
+    import jax
+    import jax.numpy as jnp
+
+    from depthjax.evolve.measure import Networks
+    from depthjax.evolve.statistics import Statistics
+    from depthjax.keys import key_for
+
+    plan = run.make_plan(
+        Statistics(jnp.zeros(len(config.data.emotions))),
+        generator=nets.generator,
+        discriminator=nets.discriminator,
+        settings=config.evolve,
+        latent_size=config.model.latent_size,
+    )
+    networks = plan.with_relief(Networks(teachers.generator, teachers.discriminator))
+    program = run.compiled(jax.default_backend())
+    return program.lower(key_for(config.evolve.seed, "evolve"), networks, plan.params, plan.weights, **plan.static)
+
+
+if __name__ == "__main__":
+    main()
