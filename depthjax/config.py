@@ -64,6 +64,8 @@ class Model:
     discriminator_width: int = 64  # channels of the discriminator's first map; doubled by each layer
     dtype: Literal["float32", "bfloat16"] = "float32"
     # What the released networks do not have.
+    emotion_gain: float = 1.0  # length of the emotion's vector beside a latent, whose own is sqrt(latent_size)
+    grain: bool = False  # noise of their own for the generator's two finest maps, drawn from the latent's bits
     upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
     output_lowpass: bool = False  # the generator's last map through [1, 2, 1] / 4 each way: nothing at the pixel grid
     discriminator_norm: Literal["batch", "none", "spectral"] = "batch"
@@ -95,6 +97,7 @@ class Train:
     loss: Literal["bce", "relativistic", "hinge"] = "bce"
     penalty: float = 0.0  # weight of R1 + R2; not with batch normalisation in the discriminator
     penalty_every: int = 1  # steps; it then counts that many times
+    mismatched: float = 0.0  # weight of real faces that claim another emotion, which the discriminator is to refuse
     lecam: float = 0.0  # weight of LeCam's regularisation
     augment: tuple[str, ...] = ()  # of mirror, shift, scale, depth, cutout, turn: real and generated faces alike
     augment_probability: float = 0.8  # of each of them, for each face
@@ -235,6 +238,7 @@ class Evaluate:
     seed: int = 0
     seeds: int = 3  # of the random forest; a tree runs three of them at most, and XGBoost one: it draws nothing
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
+    xgboost_bins: int = 256  # of a feature's values, the library's default; 64 take a third of the time
     feature_size: int = 256  # pixels, of the square image that handcrafted features are taken from
     most_real: int = 4000  # real faces judged with, of train and of test: more are drawn from by chance
     kid_subsets: int = 100
@@ -455,6 +459,8 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             "needs --config.model.discriminator_norm=none or spectral: batch normalisation ties the faces of a batch",
         ),
         (c.train.penalty_every >= 1, "train.penalty_every", "must be at least 1"),
+        (c.model.emotion_gain >= 0, "model.emotion_gain", "must not be negative"),
+        (0 <= c.train.mismatched <= 1, "train.mismatched", "must lie between 0 and 1"),
         (c.train.lecam >= 0, "train.lecam", "must not be negative"),
         (
             not unknown_augmentations,
@@ -539,6 +545,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (not unfitted, "sample.methods", f"{_listed(unfitted)} not fitted: name it in baselines.methods as well"),
         (c.sample.count >= 1, "sample.count", "must be at least 1"),
         (c.evaluate.seeds >= 1, "evaluate.seeds", "must be at least 1"),
+        (c.evaluate.xgboost_bins >= 2, "evaluate.xgboost_bins", "must be at least 2"),
         (
             bool(c.evaluate.scarcity) and all(0 < share <= 1 for share in c.evaluate.scarcity),
             "evaluate.scarcity",

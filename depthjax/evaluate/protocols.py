@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from depthjax.evaluate.classifiers import MOST_SEEDS, build
+from depthjax.evaluate.classifiers import DEFAULT_BINS, MOST_SEEDS, build
 from depthjax.evaluate.parallel import in_threads
 
 TEST_FRACTION = 0.2  # of the published protocol
@@ -87,11 +87,13 @@ class Sitting:
     exam: Exam
     classifier: str
     seed: int
+    xgboost_bins: int = DEFAULT_BINS
 
     def answers(self) -> np.ndarray:
         """(n_test,) predicted emotions."""
         faces, train, test = self.exam.faces, self.exam.train, self.exam.test
-        model = build(self.classifier, self.seed).fit(faces.features[train], faces.emotion[train])
+        model = build(self.classifier, self.seed, xgboost_bins=self.xgboost_bins)
+        model.fit(faces.features[train], faces.emotion[train])
         return np.asarray(model.predict(faces.features[test])).astype(np.int64)
 
 

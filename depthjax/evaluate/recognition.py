@@ -68,7 +68,7 @@ def _asked(config: Config, exams: dict[str, Exam]) -> dict[str, Answers]:
         for classifier in config.evaluate.classifiers
         for seed in seeds_for(classifier, classifier_seeds(config))
     ]
-    answers = sit({key: Sitting(exams[key[0]], *key[1:]) for key in keys})
+    answers = sit({key: Sitting(exams[key[0]], *key[1:], config.evaluate.xgboost_bins) for key in keys})
     found: dict[str, Answers] = {name: {} for name in exams}
     for name, classifier, seed in keys:
         found[name].setdefault(classifier, []).append(answers[name, classifier, seed])
@@ -143,7 +143,7 @@ def _scarce(
     lacking = {s for s, masks in chosen.items() if generated is None and not all(_has_all(judged, m) for m in masks)}
     exams = {s: _exams(judged, masks, generated) for s, masks in chosen.items() if s not in lacking}
     sittings = {
-        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw)
+        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw, config.evaluate.xgboost_bins)
         for share, of_draws in exams.items()
         for classifier in config.evaluate.classifiers
         for draw, exam in enumerate(of_draws)
@@ -220,7 +220,8 @@ def _published_scores(config: Config, judged: Judged, sets: dict[str, Labelled])
     seeds = classifier_seeds(config)
     exams = {name: published_exams(faces, seeds) for name, faces in sets.items()}
     keys = [(name, c, s) for name in sets for c in config.evaluate.classifiers for s in seeds_for(c, seeds)]
-    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2]) for key in keys})
+    bins = config.evaluate.xgboost_bins
+    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2], bins) for key in keys})
     table: dict[str, dict] = {name: {} for name in sets}
     for name, classifier in dict.fromkeys(key[:2] for key in keys):
         mine = [key for key in keys if key[:2] == (name, classifier)]

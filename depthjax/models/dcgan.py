@@ -20,6 +20,7 @@ from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
 SLOPE = 0.2  # of LeakyReLU
 Norm = Literal["batch", "none", "spectral"]
+GRAINED = 2  # of the generator's maps, the finest, that noise may join
 DOUBLINGS = 4  # transposed convolutions of the generator, strided ones of the discriminator
 
 Block = Callable[[nn.Module, jax.Array], jax.Array]  # the module whose layers these are, and its map
@@ -36,6 +37,11 @@ class Generator(nn.Module):
         upsampling: `transposed` as released, or `resize`, without a checkerboard.
         lowpass: whether the last map passes through [1, 2, 1] / 4 each way before tanh.
         remat: whether a gradient keeps only what stands between the blocks and computes their inside again.
+        emotion_gain: length of the emotion's vector beside the latent, whose own is sqrt(d): at 1, as released, the
+            emotion begins with 1 part in d of what the first layer hears.
+        grain: whether the two finest maps are joined by noise of their own (Karras et al. 2019, section 3.2), so that
+            the convolutions need not make what a sensor adds. It is drawn from the bits of the latent: the same latent
+            is the same face, and a teacher and its student grain it alike.
     """
 
     resolution: int
@@ -45,12 +51,15 @@ class Generator(nn.Module):
     upsampling: Literal["transposed", "resize"] = "transposed"
     lowpass: bool = False
     remat: bool = False
+    emotion_gain: float = 1.0
+    grain: bool = False
 
     @nn.compact
     def __call__(self, latents: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
         """(n, d) latents and (n,) int emotion → (n, resolution, resolution) float32 in [-1, 1]."""
         side, up = self.resolution >> DOUBLINGS, UpConv if self.upsampling == "transposed" else SmoothUpConv
-        x = jnp.concatenate([latents, jax.nn.one_hot(emotion, self.classes, dtype=latents.dtype)], axis=-1)
+        asked = self.emotion_gain * jax.nn.one_hot(emotion, self.classes, dtype=latents.dtype)
+        x = jnp.concatenate([latents, asked], axis=-1)
         x = nn.Dense(side * side * self.width, dtype=self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         x = nn.leaky_relu(BatchNorm(self.dtype, name="norm_0")(x, train), SLOPE)
         x = x.reshape(-1, side, side, self.width)
@@ -58,7 +67,10 @@ class Generator(nn.Module):
         def block(i: int) -> Block:
             def doubled(module: nn.Module, x: jax.Array) -> jax.Array:
                 x = up(self.width >> i, self.dtype, name=f"conv_{i}")(x)
-                return nn.leaky_relu(BatchNorm(self.dtype, name=f"norm_{i}")(x, train), SLOPE)
+                x = BatchNorm(self.dtype, name=f"norm_{i}")(x, train)
+                if self.grain and i > DOUBLINGS - GRAINED:
+                    x = Grain(name=f"grain_{i}")(x, grain_of(latents, x.shape[1], i))
+                return nn.leaky_relu(x, SLOPE)
 
             return nn.remat(doubled) if self.remat else doubled
 
@@ -67,6 +79,28 @@ class Generator(nn.Module):
         x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=xavier_uniform, name="conv_out")(x)
         image = x[..., 0].astype(jnp.float32)
         return jnp.tanh(smoothed(image) if self.lowpass else image)
+
+
+class Grain(nn.Module):
+    """Noise on every channel of a map, as much as training finds right: parameter `scale` (c,), 0.1 at first."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, noise: jax.Array) -> jax.Array:
+        """(n, h, w, c) and (n, h, w) → (n, h, w, c)."""
+        scale = self.param("scale", nn.initializers.constant(0.1), (x.shape[-1],))
+        return x + noise[..., None].astype(x.dtype) * scale.astype(x.dtype)[None, None, None]
+
+
+def grain_of(latents: jax.Array, side: int, level: int) -> jax.Array:
+    """(n, side, side) standard normal noise, for each latent of (n, d) its own: the bits of its first two numbers."""
+    first = jnp.pad(latents.astype(jnp.float32), ((0, 0), (0, max(0, 2 - latents.shape[1]))))[:, :2]
+    words = jax.lax.bitcast_convert_type(first, jnp.uint32)
+
+    def drawn(words: jax.Array) -> jax.Array:
+        key = jax.random.fold_in(jax.random.wrap_key_data(words, impl="threefry2x32"), level)
+        return jax.random.normal(key, (side * side,))
+
+    return jax.vmap(drawn)(words).reshape(-1, side, side)
 
 
 def smoothed(images: jax.Array) -> jax.Array:

@@ -53,6 +53,8 @@ def networks(config: Config) -> Pair:
             model.upsampling,
             model.output_lowpass,
             remat=config.train.remat,
+            emotion_gain=model.emotion_gain,
+            grain=model.grain,
         ),
         Discriminator(
             model.discriminator_width,

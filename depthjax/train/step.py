@@ -26,7 +26,7 @@ Metrics = dict[str, jax.Array]
 METRICS = ("g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
 
 # What is drawn at random of a step's key beside latents and mirror: split() has taken the first numbers of fold_in().
-SENSOR, G_FAKE, G_REAL, G_LESSON, D_REAL, D_FAKE, D_LESSON = 16, 17, 18, 19, 21, 22, 23
+SENSOR, G_FAKE, G_REAL, G_LESSON, D_REAL, D_FAKE, D_LESSON, D_WRONG = 16, 17, 18, 19, 21, 22, 23, 25
 ANCHOR_DECAY = 0.99  # of the running means of the logits that LeCam compares with
 
 
@@ -149,6 +149,11 @@ def make_discriminator_loss(config: Config) -> Callable[..., tuple[jax.Array, An
         lesson = discriminator_lesson(nets, teacher_variables(state), (on_real, on_fake), of_lesson, emotion, train)
         terms = adversarial_of_discriminator(on_real.logits, on_fake.logits, train.loss)
         real, fake = (term.mean() for term in terms)
+        if train.mismatched:
+            wrong = other_emotion(jax.random.fold_in(key, D_WRONG), emotion, len(config.data.emotions))
+            on_wrong, stats = observed(nets.discriminator, params, stats, shown[0], wrong, train)
+            refused = adversarial_of_discriminator(on_real.logits, on_wrong.logits, train.loss)[1].mean()
+            fake = (1 - train.mismatched) * fake + train.mismatched * refused
         loss = (real + fake) / 2 + train.discriminator_kd_weight * distillation_factor(state.step, train) * lesson
         if train.lecam:
             anchors = stats["anchors"]
@@ -266,6 +271,11 @@ def mirrored(key: jax.Array, batch: Batch) -> Batch:
     """Each face flipped left to right with probability one half."""
     flip = jax.random.bernoulli(key, shape=(len(batch.images),)).reshape(-1, 1, 1)
     return batch._replace(images=jnp.where(flip, batch.images[:, :, ::-1], batch.images))
+
+
+def other_emotion(key: jax.Array, emotion: jax.Array, classes: int) -> jax.Array:
+    """(n,) emotions, each another one than that of (n,), all others alike probable."""
+    return (emotion + jax.random.randint(key, emotion.shape, 1, classes)) % classes
 
 
 def descend(optimizer: Pair, gradients: Pair, state: TrainState, factor: jax.Array | None = None) -> TrainState:

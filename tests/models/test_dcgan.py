@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import kstest
 
-from depthjax.models.dcgan import Discriminator, Generator, smoothed
+from depthjax.models.dcgan import Discriminator, Generator, grain_of, smoothed
 from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
 LABELS = jnp.array([0, 1, 2, 0], jnp.int32)
@@ -120,3 +121,42 @@ def test_lowpass_takes_away_what_alternates_and_nothing_of_a_slope():
     assert np.ptp(smoothed(jnp.asarray(board))[:, 1:-1, 1:-1]) < 1e-6
     slope = np.linspace(-1, 1, 8, dtype=np.float32)[None, None].repeat(8, 1)
     np.testing.assert_allclose(smoothed(jnp.asarray(slope))[..., 1:-1], slope[..., 1:-1], atol=1e-6)
+
+
+def test_grain_is_normal_noise_of_a_latents_own():
+    latents = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    noise = np.asarray(grain_of(jnp.asarray(latents), 64, 4))
+    assert noise.shape == (3, 64, 64)
+    assert kstest(noise.ravel(), "norm").pvalue > 0.01
+    np.testing.assert_array_equal(grain_of(jnp.asarray(latents[::-1]), 64, 4), noise[::-1])  # of each alone
+    others = [grain_of(jnp.asarray(latents), 64, 3)[0], noise[1]]  # another map, another latent
+    assert max(abs(np.corrcoef(noise[0].ravel(), np.ravel(other))[0, 1]) for other in others) < 0.06
+    assert grain_of(jnp.ones((2, 1)), 4, 4).shape == (2, 4, 4)  # of a latent of one number, too
+
+
+def test_grain_changes_pixels_as_much_as_its_scale_says(filled):
+    net = Generator(32, 32, 3, grain=True)
+    latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    variables = filled(net, jnp.zeros((2, 6)))
+    assert {name for name in variables["params"] if name.startswith("grain")} == {"grain_3", "grain_4"}
+    without = jax.tree.map(lambda leaf: leaf, variables)
+    for name in ("grain_3", "grain_4"):
+        assert (variables["params"][name]["scale"] != 0).all()
+        without["params"][name] = {"scale": jnp.zeros_like(variables["params"][name]["scale"])}
+    generate = jax.jit(net.apply, static_argnums=3)
+    plain = {key: {k: v for k, v in tree.items() if "grain" not in k} for key, tree in variables.items()}
+    smooth = Generator(32, 32, 3).apply(plain, latents, LABELS, False)
+    np.testing.assert_allclose(generate(without, latents, LABELS, False), smooth, atol=1e-6)
+    assert not np.allclose(generate(variables, latents, LABELS, False), smooth, atol=1e-3)
+
+
+def test_emotion_gain_is_the_length_of_what_is_asked_beside_the_latent(filled):
+    latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    variables = filled(Generator(16, 16, 3), jnp.zeros((2, 6)))
+    louder = jax.tree.map(lambda leaf: leaf, variables)
+    rows = jnp.ones((9, 1)).at[6:].set(4.0)  # of the emotions in the first layer's kernel
+    louder["params"]["linear"] = variables["params"]["linear"] | {
+        "kernel": rows * variables["params"]["linear"]["kernel"]
+    }
+    faces = Generator(16, 16, 3, emotion_gain=4.0).apply(variables, latents, LABELS, False)
+    np.testing.assert_allclose(faces, Generator(16, 16, 3).apply(louder, latents, LABELS, False), atol=1e-5)

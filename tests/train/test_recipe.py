@@ -11,7 +11,7 @@ import pytest
 from depthjax.config import AUGMENTATIONS
 from depthjax.train import checkpoint
 from depthjax.train.state import init_state
-from depthjax.train.step import make_update, metric_names, moved_anchors
+from depthjax.train.step import make_discriminator_loss, make_update, metric_names, moved_anchors, other_emotion
 
 KEY = jax.random.key(3)
 SWITCHES = {
@@ -23,6 +23,7 @@ SWITCHES = {
     "feature kd": ({}, {"kd": "feature", "kd_anneal": True, "schedule_steps": 10}),
     "no kd": ({}, {"kd": "none"}),
     "lecam": ({}, {"lecam": 0.1}),
+    "mismatched": ({"emotion_gain": 16.0, "grain": True}, {"mismatched": 0.25}),
     "networks": ({"projection": True, "minibatch_std": True, "geometry": "normals", "upsampling": "resize"}, {}),
     "bfloat16": ({"dtype": "bfloat16", "discriminator_norm": "spectral", "minibatch_std": True}, {}),
 }
@@ -108,3 +109,27 @@ def test_a_checkpoint_from_before_the_switches_goes_on(state, tmp_path, config):
         for field in fields:
             del meta["config"][section][field]
     checkpoint.refuse_other_training(meta, config, "f", folder)
+
+
+def test_another_emotion_is_never_ones_own_and_any_other():
+    emotion = jnp.asarray(np.arange(3000) % 3)
+    other = np.asarray(other_emotion(KEY, emotion, 3))
+    away = (other - np.asarray(emotion)) % 3
+    assert set(away) == {1, 2} and abs((away == 1).mean() - 0.5) < 0.05 and set(other) == {0, 1, 2}
+
+
+def test_mismatched_faces_take_their_share_of_the_refused(switched, state, batch):
+    """(1 - w) of generated faces and w of real faces that claim another emotion, by hand."""
+    from depthjax.train.state import networks
+    from depthjax.train.step import D_WRONG, forward
+
+    config = switched({}, {"mismatched": 0.25, "kd": "none"})
+    params, stats = state.params.discriminator, state.batch_stats.discriminator
+    fakes, net = -batch.images, networks(config).discriminator
+    loss, (_, _, metrics) = make_discriminator_loss(config)(params, state, stats, batch, fakes, KEY)
+    wrong = other_emotion(jax.random.fold_in(KEY, D_WRONG), batch.emotion, len(config.data.emotions))
+    pairs = ((batch.images, batch.emotion), (fakes, batch.emotion), (batch.images, wrong))
+    real, fake, refused = (forward(net, params, stats, *pair)[0] for pair in pairs)
+    of_fakes = 0.75 * np.logaddexp(0, fake).mean() + 0.25 * np.logaddexp(0, refused).mean()
+    np.testing.assert_allclose(metrics["d_adv_fake"], of_fakes, rtol=1e-5)
+    np.testing.assert_allclose(loss, (np.logaddexp(0, -real).mean() + of_fakes) / 2, rtol=1e-5)
