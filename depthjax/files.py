@@ -11,11 +11,12 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from depthjax.errors import UserError
+
+if TYPE_CHECKING:  # half of the time to a config error, for which no array is read
+    import numpy as np
 
 SEAL = "seal"  # of a JSON object: the sha256 of all else in it
 BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 100  # a larger archive member that was packed tighter is refused
@@ -147,12 +148,16 @@ def first_changed(
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write a compressed `.npz` of plain arrays (no pickled objects)."""
+    import numpy as np
+
     with replacing(path) as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read every array of an `.npz`, never unpickling, or raise a UserError that names the file."""
+    import numpy as np
+
     try:
         with zipfile.ZipFile(path) as archive:
             refuse_hostile(archive)
@@ -193,6 +198,8 @@ def cached_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict
 
 def digest(*parts: Any) -> str:
     """A sha256 (hex) of arrays by dtype, shape and bytes, and of anything else by its sorted JSON."""
+    import numpy as np
+
     sha = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):

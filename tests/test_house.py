@@ -100,7 +100,8 @@ def test_nothing_heavy_is_imported_before_the_flags_are_checked():
     import subprocess
     import sys
 
-    code = "import sys, depthjax.__main__; print([m for m in ('jax', 'sklearn', 'matplotlib') if m in sys.modules])"
+    heavy = ("jax", "numpy", "sklearn", "matplotlib")
+    code = f"import sys, depthjax.__main__; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
