@@ -150,7 +150,9 @@ def _flat(real: Statistics) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in whole.items() if name != "relief"}
 
 
-def sweep_settings(config: Config, inputs: Inputs, folder: Path, say: Say) -> tuple[list[Path], Columns, Columns]:
+def sweep_settings(
+    config: Config, inputs: Inputs, folder: Path, say: Say, *, quiet: bool = False
+) -> tuple[list[Path], Columns, Columns]:
     """Evolve with every point of `config.sweep`, and write `sweep.npz` and `sweep.csv` into the folder.
 
     Returns:
@@ -162,15 +164,16 @@ def sweep_settings(config: Config, inputs: Inputs, folder: Path, say: Say) -> tu
     found = {name: np.zeros((len(experiments), len(config.data.emotions)), np.float32) for name in Outcome._fields}
     for numbers in by_shape(experiments):
         say(f"{len(numbers)} experiments in one program")
-        outcome = run_together(
-            [experiments[i] for i in numbers],
-            *inputs,
-            generator=nets.generator,
-            discriminator=nets.discriminator,
-            latent_size=config.model.latent_size,
-            fitness=own,
-            mesh=all_devices(),
-        )
+        with waiting("compiling them, and evolving", quiet=quiet):
+            outcome = run_together(
+                [experiments[i] for i in numbers],
+                *inputs,
+                generator=nets.generator,
+                discriminator=nets.discriminator,
+                latent_size=config.model.latent_size,
+                fitness=own,
+                mesh=all_devices(),
+            )
         for name, values in outcome._asdict().items():
             found[name][numbers] = np.asarray(values)
     write_arrays(folder / "sweep.npz", **columns, **found)

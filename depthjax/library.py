@@ -12,6 +12,7 @@ from depthjax.config import BASELINE_METHODS, Config, override, validate
 from depthjax.config_file import load_config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
+from depthjax.train.progress import say_nothing
 
 Folder = str | Path
 Say = Callable[[str], None]  # told what is done, line by line; None in its place: nothing is said or shown
@@ -123,9 +124,7 @@ def judge_faces(
                 f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
                 f"compared with real ones of {train.images.shape[1:]} showing {', '.join(train.emotions)}"
             )
-    return evaluate(
-        config, train, test, methods, Path(workdir) / "features", progress=say or pipeline.say_nothing
-    ).result
+    return evaluate(config, train, test, methods, Path(workdir) / "features", progress=say or say_nothing).result
 
 
 def write_report(config: Config, workdir: Folder, *, say: Say | None = print) -> Path:

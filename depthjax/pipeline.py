@@ -9,7 +9,6 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, write_arrays, write_json
 from depthjax.lock import only_one
+from depthjax.train.progress import beginning, say_nothing
 
 if TYPE_CHECKING:
     from depthjax.export.sets import FaceSet
@@ -77,15 +77,6 @@ def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
     return is_first()
 
 
-def say_nothing(line: str) -> None:
-    """To be quiet: training shows no progress to who has nothing to say."""
-    del line
-
-
-def _beginning(stage: str, say: Say) -> Say:
-    return say if say is say_nothing else lambda line: say(f"{stage}: {line}")
-
-
 def _run_stage(stage: str, config: Config, workdir: Path, say: Say, *, writes: bool) -> None:
     faces = stages.faces_state(stage, config, workdir)
     if stages.is_done_with(faces, stage, config, workdir):
@@ -101,7 +92,7 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say, *, writes: b
         _write_descriptions(config, workdir)
     say(f"{stage}: starting")
     start = time.monotonic()
-    outputs = RUNNERS[stage](config, workdir, _beginning(stage, say))
+    outputs = RUNNERS[stage](config, workdir, beginning(stage, say))
     seconds = time.monotonic() - start
     if writes:
         stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
@@ -231,12 +222,8 @@ def baselines(config: Config, workdir: Path, say: Say) -> list[Path]:
     for method in config.baselines.methods:
         key, faces = key_for(config.baselines.seed, f"fit {method}"), real_faces(config, workdir, "train")
         folders.append(workdir / "baselines" / method)
-        BASELINES[method].fit(key, config, faces, folders[-1], progress=partial(_say_of, say, method))
+        BASELINES[method].fit(key, config, faces, folders[-1], progress=beginning(method, say))
     return folders
-
-
-def _say_of(say: Say, method: str, line: str) -> None:
-    say(f"{method}: {line}")
 
 
 def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -336,7 +323,8 @@ def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.report.sweep_figure import draw_sweep
 
     inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"))
-    paths, settings, outcomes = sweep_settings(config, inputs, workdir / "evolve", say)
+    folder, quiet = workdir / "evolve", say is say_nothing
+    paths, settings, outcomes = sweep_settings(config, inputs, folder, say, quiet=quiet)
     return [*paths, *draw_sweep(workdir / "figures", settings, outcomes)]
 
 

@@ -40,7 +40,7 @@ ALLOWED = {
     },
     "compile_cache": set(),
     "doctor": {"environment", "compile_cache"},
-    "library": {"config_file", "data", "evaluate", "pipeline", "report", "sampling", "stages"},
+    "library": {"config_file", "data", "evaluate", "pipeline", "report", "sampling", "stages", "train"},
     "__init__": {"library"},
     "__main__": {"config_file", "doctor", "pipeline", "report", "stages"},
 }

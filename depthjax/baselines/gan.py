@@ -21,6 +21,7 @@ from depthjax.config import Config, Model, Train
 from depthjax.data.faces import DepthFaces
 from depthjax.train.checkpoint import FREE_FIELDS, restore_generator
 from depthjax.train.loop import train
+from depthjax.train.progress import say_nothing
 from depthjax.train.state import networks
 
 STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
@@ -42,7 +43,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
         return
     progress(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
     record.reopen(folder)
-    state = train(plain, faces, folder)
+    state = train(plain, faces, folder, quiet=progress is say_nothing)
     record.finish(folder, settings, marks, steps=int(state.step))
 
 

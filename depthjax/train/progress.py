@@ -5,13 +5,23 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
 CLEAR = "\r\033[K"  # the line on a terminal
+
+
+def say_nothing(line: str) -> None:
+    """To be quiet: who has nothing to say shows no progress either."""
+    del line
+
+
+def beginning(name: str, say: Callable[[str], None]) -> Callable[[str], None]:
+    """Say lines that begin with a name; nothing stays nothing."""
+    return say if say is say_nothing else lambda line: say(f"{name}: {line}")
 
 
 class Progress:

@@ -10,6 +10,7 @@ from depthjax.baselines import gan
 from depthjax.files import read_json
 from depthjax.train import loop
 from depthjax.train.metrics_log import read_metrics
+from depthjax.train.progress import say_nothing
 
 
 def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
@@ -32,14 +33,14 @@ def test_distillation_is_measured_but_weighs_nothing(fitted):
 def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, monkeypatch):
     folder, asked = shutil.copytree(fitted("gan"), tmp_path / "gan"), []
 
-    def restored(plain, faces, folder):
-        asked.append(plain)
+    def restored(plain, faces, folder, *, quiet):
+        asked.append((plain.train.epochs, quiet))
         return loop.starting_state(plain, folder / "checkpoints", loop.data_fingerprint(faces))
 
     monkeypatch.setattr(gan, "train", restored)
     longer = replace(config, baselines=replace(config.baselines, gan_epochs=90))
-    gan.fit(jax.random.key(1), longer, faces, folder, progress=lambda _: None)
-    assert [plain.train.epochs for plain in asked] == [90]
+    gan.fit(jax.random.key(1), longer, faces, folder, progress=say_nothing)
+    assert asked == [(90, True)]
     assert read_json(folder / "fit.json")["chosen"] == {"steps": 240}  # the checkpoint there was taken up
     assert gan.without_teachers(config, seed=0).train.epochs == 60
 
