@@ -37,6 +37,11 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "LeCam": ({}, {"lecam": 0.1}),
     "feature distillation": ({}, {"kd": "feature", "kd_anneal": True}),
     "cutout": ({}, {"augment": ("mirror", "shift", "cutout")}),
+    "louder emotion": ({"emotion_gain": 16.0}, {}),
+    "mismatched emotions": ({}, {"mismatched": 0.25}),
+    "grain": ({"grain": True}, {}),
+    "saturating output": ({"saturating": True}, {}),
+    "fast rates": ({}, {"schedule": "cosine", "generator_lr": 4e-4, "discriminator_lr": 2e-4}),
 }
 
 

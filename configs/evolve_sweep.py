@@ -16,7 +16,9 @@ def get_config() -> Config:
     base = quick.get_config()
     return replace(
         base,
-        evolve=replace(base.evolve, islands=1, generations=10, hall_of_fame=20),
+        evolve=replace(
+            base.evolve, algorithm="paper", fitness="realism", population=20, generations=10, hall_of_fame=20
+        ),
         sweep=Sweep(
             seeds=3, mutation_sigma=(0.1, 0.5), crossover_probability=(0.2, 0.8), mutation_probability=(0.2, 0.8)
         ),

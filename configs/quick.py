@@ -27,8 +27,10 @@ def get_config() -> Config:
             ema_decay=0.98,  # the paper's 0.994 looks back over a hundredth of its run; so does this
             mirror=True,
         ),
-        # Many short evolutions, one winner each: the winners of one evolution are all but the same face.
-        evolve=replace(base.evolve, fitness="realism", islands=100, generations=6, hall_of_fame=1),
+        # Every member of the population is a result: as many as are to be sampled.
+        evolve=replace(base.evolve, algorithm="novelty", fitness="natural", islands=1, population=100, generations=20),
         sample=replace(base.sample, count=100),
-        evaluate=replace(base.evaluate, seeds=3, feature_size=128, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1),
+        evaluate=replace(
+            base.evaluate, seeds=3, feature_size=128, xgboost_bins=64, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1
+        ),
     )

@@ -29,7 +29,7 @@ def get_config() -> Config:
             gmm_components=(1, 2),
             kde_pca=(8,),
         ),
-        evolve=replace(base.evolve, generations=5, islands=2, population=6, hall_of_fame=6),
+        evolve=replace(base.evolve, generations=5, islands=2, population=6),
         sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=12),
         evaluate=replace(
             base.evaluate,

@@ -66,6 +66,7 @@ class Model:
     # What the released networks do not have.
     emotion_gain: float = 1.0  # length of the emotion's vector beside a latent, whose own is sqrt(latent_size)
     grain: bool = False  # noise of their own for the generator's two finest maps, drawn from the latent's bits
+    saturating: bool = False  # the generator's output reaches -1 and 1 exactly, as background does in real faces
     upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
     output_lowpass: bool = False  # the generator's last map through [1, 2, 1] / 4 each way: nothing at the pixel grid
     discriminator_norm: Literal["batch", "none", "spectral"] = "batch"
@@ -141,7 +142,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Evolve:
-    """The latent genetic algorithm (paper: equations 2 and 3)."""
+    """The latent evolution: the paper's genetic algorithm (its equations 2 and 3), or another."""
 
     seed: int = 0
     algorithm: Literal["paper", "novelty", "simple_ga", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"

@@ -20,6 +20,7 @@ from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
 SLOPE = 0.2  # of LeakyReLU
 Norm = Literal["batch", "none", "spectral"]
+OVERSHOOT = 1.1  # of tanh, where the output saturates
 GRAINED = 2  # of the generator's maps, the finest, that noise may join
 DOUBLINGS = 4  # transposed convolutions of the generator, strided ones of the discriminator
 
@@ -42,6 +43,8 @@ class Generator(nn.Module):
         grain: whether the two finest maps are joined by noise of their own (Karras et al. 2019, section 3.2), so that
             the convolutions need not make what a sensor adds. It is drawn from the bits of the latent: the same latent
             is the same face, and a teacher and its student grain it alike.
+        saturating: whether tanh is stretched by a tenth and cut at -1 and 1, so that background is exactly 1, as it is
+            in real faces: else a discriminator tells them apart by that.
     """
 
     resolution: int
@@ -53,6 +56,7 @@ class Generator(nn.Module):
     remat: bool = False
     emotion_gain: float = 1.0
     grain: bool = False
+    saturating: bool = False
 
     @nn.compact
     def __call__(self, latents: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
@@ -78,7 +82,8 @@ class Generator(nn.Module):
             x = block(i)(self, x)
         x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=xavier_uniform, name="conv_out")(x)
         image = x[..., 0].astype(jnp.float32)
-        return jnp.tanh(smoothed(image) if self.lowpass else image)
+        image = jnp.tanh(smoothed(image) if self.lowpass else image)
+        return jnp.clip(OVERSHOOT * image, -1, 1) if self.saturating else image
 
 
 class Grain(nn.Module):

@@ -55,6 +55,7 @@ def networks(config: Config) -> Pair:
             remat=config.train.remat,
             emotion_gain=model.emotion_gain,
             grain=model.grain,
+            saturating=model.saturating,
         ),
         Discriminator(
             model.discriminator_width,

@@ -160,3 +160,14 @@ def test_emotion_gain_is_the_length_of_what_is_asked_beside_the_latent(filled):
     }
     faces = Generator(16, 16, 3, emotion_gain=4.0).apply(variables, latents, LABELS, False)
     np.testing.assert_allclose(faces, Generator(16, 16, 3).apply(louder, latents, LABELS, False), atol=1e-5)
+
+
+def test_a_saturating_output_reaches_both_ends_and_is_stretched_between(filled):
+    latents = 9 * np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    variables = filled(Generator(16, 16, 3), jnp.zeros((2, 6)))
+    variables["params"]["conv_out"]["kernel"] *= 200
+    plain = np.asarray(Generator(16, 16, 3).apply(variables, latents, LABELS, False))
+    faces = np.asarray(Generator(16, 16, 3, saturating=True).apply(variables, latents, LABELS, False))
+    assert np.abs(plain).min() < 0.5
+    assert (faces == 1).any() and (faces == -1).any()
+    np.testing.assert_allclose(faces, np.clip(1.1 * plain, -1, 1), atol=1e-6)

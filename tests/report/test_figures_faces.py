@@ -83,7 +83,7 @@ def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None
     assert figure is not None
     shown = words(figure)
     assert {f"{value:.2f}" for value in expected} <= set(shown)
-    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN + GA"} <= set(shown)
+    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN, evolved"} <= set(shown)
 
 
 def test_pairs_of_other_faces_are_refused(run: Run) -> None:

@@ -67,7 +67,7 @@ def test_table_1_asks_about_unseen_people(evaluation: dict) -> None:
 
 def test_the_papers_numbers_stand_beside(evaluation: dict) -> None:
     table = all_tables(evaluation, 3)["table_1_published"]
-    (row,) = rows(table, "XGBoost", "generated + real", "KD-cDCGAN + GA")
+    (row,) = rows(table, "XGBoost", "generated + real", "KD-cDCGAN, evolved")
     assert [row[i] for i in (4, 6, 8, 10)] == ["95.46", "96.48", "96.43", "96.42"]
     assert row[-4].value + row[-3].value == 600 and row[-2:] == ("200", "800")
     (row,) = rows(table, "Random forest", "real")

@@ -111,7 +111,7 @@ def test_use_says_who_is_behind_real_faces_and_who_guesses(evaluation: dict) -> 
     set_pairs(evaluation, p=0.0001, real=0.0, gan=-0.2)
     words = said(evaluation)["Use"]
     assert "Worse than real faces: GAN." in words
-    assert "Not to be told from real faces: VAE, GMM, KDE, KD-cDCGAN and KD-cDCGAN + GA." in words
+    assert "Not to be told from real faces: VAE, GMM, KDE, KD-cDCGAN and KD-cDCGAN, evolved." in words
 
 
 def test_copies_name_method_and_sign(evaluation: dict) -> None:
@@ -155,7 +155,7 @@ def test_our_losses_are_told_by_name(evaluation: dict) -> None:
     set_pairs(evaluation, p=0.01, gmm=0.1)
     evaluation["methods"]["vae"]["coverage"]["relief"] |= {"value": 0.9, "interval": [0.88, 0.92]}
     words = said(evaluation)["Losses"]
-    for own in ("KD-cDCGAN", "KD-cDCGAN + GA"):
+    for own in ("KD-cDCGAN", "KD-cDCGAN, evolved"):
         assert f"{own} loses to VAE in coverage on relief; to GMM in recognition (XGBoost)." in words
     set_pairs(evaluation, p=0.02, gmm=0.1)  # 4 x 0.02 is over 0.05
     assert "GMM" not in said(evaluation)["Losses"]
@@ -190,7 +190,7 @@ def test_the_fused_features_rank_nothing(evaluation: dict) -> None:
 def test_an_earlier_schema_is_told_too(evaluation_1: dict) -> None:
     words = said(evaluation_1)
     assert "no paired test of it is stored" in words["Help"]
-    assert "KD-cDCGAN and KD-cDCGAN + GA by SSIM" in words["Copies"]
+    assert "KD-cDCGAN and KD-cDCGAN, evolved by SSIM" in words["Copies"]
     assert "Winner" not in words and "Losses" not in words
 
 
