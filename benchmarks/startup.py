@@ -129,16 +129,21 @@ def few_labels(latents: Any) -> Any:
 
 
 def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
-    """The evolution of the config, lowered; its real faces are zeros, for values change no program."""
+    """The evolution of the config, lowered; its real faces are noise, for values change no program."""
     import jax
-    import jax.numpy as jnp
+    import numpy as np
 
     from depthjax.evolve.measure import Networks
-    from depthjax.evolve.statistics import Statistics
+    from depthjax.evolve.statistics import statistics_of
     from depthjax.keys import key_for
 
+    data, rng = config.data, np.random.default_rng(0)
+    people = int(data.subjects * (1 - data.test_fraction))
+    subject, emotion, _ = (a.ravel() for a in np.mgrid[:people, : len(data.emotions), : data.frames])
+    noise = rng.uniform(-1, 1, (len(subject), data.resolution, data.resolution)).astype(np.float32)
+    logits = rng.normal(size=len(subject)).astype(np.float32)
     plan = run.make_plan(
-        Statistics(jnp.zeros(len(config.data.emotions))),
+        statistics_of(noise, emotion, subject, logits, classes=len(data.emotions)),
         generator=nets.generator,
         discriminator=nets.discriminator,
         settings=config.evolve,
