@@ -341,11 +341,8 @@ def read_only_folder(place: Path, folder: Path) -> Iterator[Row]:
 
 
 def not_finite(place: Path, folder: Path) -> Iterator[Row]:
-    """NaN and infinity in stored faces; rates at which weights overflow, with both policies; a mutation that does."""
-    for value in (np.nan, np.inf):
-        bad = copy(place, "train", folder / f"{value} in faces")
-        _store_with(bad, value)
-        yield _refused(f"{value} in faces", bad, "pixels that are not finite")
+    """Stored faces; rates at which weights overflow, with both policies; mutations at which latents do."""
+    yield from bad_faces(place, folder)
     rates, rollback = "--config.train.generator_lr=3e38", "--config.train.on_not_finite=rollback"
     for policy, arguments in {"abort": (), "rollback": (rollback, "--config.train.rollbacks=2")}.items():
         workdir, name = copy(place, "train", folder / policy), f"losses and gradients, {policy}"
@@ -353,8 +350,16 @@ def not_finite(place: Path, folder: Path) -> Iterator[Row]:
     yield _vast_mutation(copy(place, "evolve", folder / "vast"))
 
 
+def bad_faces(place: Path, folder: Path) -> Iterator[Row]:
+    """NaN and infinity in stored faces that fit their sha256: the training's own look has to find them."""
+    for value in (np.nan, np.inf):
+        bad = copy(place, "train", folder / f"{value} in faces")
+        _store_with(bad, value)
+        yield _refused(f"{value} in faces", bad, "pixels that are not finite")
+
+
 def _store_with(workdir: Path, value: float) -> None:
-    """The last pixel of the training faces is `value`, as if prepare had stored it so: its sha256 fits."""
+    """The last pixel of the training faces is `value`, as if prepare had stored it so."""
     squares = workdir / "real" / "train" / "images.npy"
     squares.write_bytes(squares.read_bytes()[:-4] + np.float32(value).tobytes())
     stamp = workdir / "stages" / "prepare.json"
