@@ -58,6 +58,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             path.rename(old)
         temporary.rename(path)
         shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

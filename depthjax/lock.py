@@ -41,8 +41,7 @@ def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[bool
         _take(descriptor, workdir, say)
         if cut_off := path.stat().st_size > 0:
             say(f"{_holder(path)} was cut off in {workdir}: what it finished is kept")
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(_description()).encode())
+        _say_who(descriptor, path)
         try:
             yield cut_off
         finally:
@@ -61,6 +60,15 @@ def _take(descriptor: int, workdir: Path, say: Callable[[str], None]) -> None:
         if error.errno not in NO_LOCKS:
             raise
         say(f"the file system of {workdir} has no locks: see to it that no second process works there")
+
+
+def _say_who(descriptor: int, path: Path) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(_description()).encode())
+    except OSError as error:  # a full disk
+        error.filename = str(path)
+        raise
 
 
 def _description() -> dict[str, Any]:

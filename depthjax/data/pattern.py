@@ -9,14 +9,23 @@ from typing import NamedTuple
 
 from depthjax.errors import ConfigError
 
-PLACES = {"{subject}": "(?P<subject>[^/]+)", "{frame}": "(?P<frame>[0-9]+)", "**": ".*?", "*": "[^/]*?"}
+PLACES = ("{subject}", "{frame}", "*", "**")
+LEAST = {"{subject}": 1, "{frame}": 1, "*": 0, "**": 0}  # characters in a place
+GREEDY = ("{subject}", "{frame}")  # they take as much as they can, the others as little
 COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
           "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
-MOST_PLACES = 6  # a name that does not match is tried in about its length to this power
+MOST_PLACES = 6
 LOOKED_AT = 5000  # names, for a proposal
 LEAST_SHARE = 0.9  # of them that a proposal must match: a few files may be strays
 PLACE = re.compile(r"(\{subject\}|\{frame\}|\*\*|\*)")
 DIGITS = re.compile("[0-9]+")
+
+
+class Template(NamedTuple):
+    """The text before the first place, then each place with the text behind it."""
+
+    head: str
+    places: tuple[tuple[str, str], ...]
 
 
 class Name(NamedTuple):
@@ -26,8 +35,8 @@ class Name(NamedTuple):
     frame: int | None
 
 
-def compile_template(template: str) -> re.Pattern[str]:
-    """The regular expression of a template.
+def compile_template(template: str) -> Template:
+    """The parts of a template.
 
     `{subject}` is any text within a folder's or file's name, `{frame}` digits, `*` any text within a name, `**` any
     text across folders; all else stands for itself.
@@ -44,33 +53,56 @@ def compile_template(template: str) -> re.Pattern[str]:
     pieces = PLACE.split(template)
     if len(pieces) // 2 > MOST_PLACES:
         raise ConfigError(f"{where}: more than {MOST_PLACES} places ({{subject}}, {{frame}}, * and ** together)")
-    return re.compile(
-        re.escape(pieces[0]) + "".join(map(_place, pieces[1::2], pieces[2::2], [*pieces[3::2], ""])), re.DOTALL
-    )
+    return Template(pieces[0], tuple(zip(pieces[1::2], pieces[2::2], strict=True)))
 
 
-def _place(place: str, literal: str, following: str) -> str:
-    """A place and the text behind it, as a regular expression.
+def read_name(template: Template, name: str) -> Name | None:
+    """Subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
+    if not name.startswith(template.head):
+        return None
+    ends = _ends(template.places, name, 0, len(template.head), {})
+    if ends is None:
+        return None
+    found, start = {}, len(template.head)
+    for (place, text), end in zip(template.places, ends, strict=True):
+        found[place], start = name[start:end], end + len(text)
+    return Name(found["{subject}"], int(found["{frame}"]) if "{frame}" in found else None)
 
-    Where what follows can take in all that the place could take in later, the first way to match is the only one that
-    need be tried: a name that does not match is then left in far fewer steps.
+
+def _ends(
+    places: Sequence[tuple[str, str]], name: str, i: int, start: int, tried: dict[tuple[int, int], int]
+) -> tuple[int, ...] | None:
+    """Where the places from the i-th on end, so that they and their texts are the name from `start` on; None: nowhere.
+
+    Args:
+        tried: (place, the furthest that it could reach) → the least end of it that led nowhere. A regular expression
+            would try those again, and take hours over a long name.
     """
-    text = PLACES[place] + re.escape(literal)
-    absorbed = (place == "*" and following in ("*", "**", "{subject}")) or place == following == "**"
-    return f"(?>{text})" if absorbed else text
+    if i == len(places):
+        return () if start == len(name) else None
+    place, text = places[i]
+    reach = _reach(place, name, start)
+    first, last = start + LEAST[place], tried.get((i, reach), reach + 1)
+    for end in range(last - 1, first - 1, -1) if place in GREEDY else range(first, last):
+        if name.startswith(text, end):
+            ends = _ends(places, name, i + 1, end + len(text), tried)
+            if ends is not None:
+                return (end, *ends)
+    tried[i, reach] = min(first, last)
+    return None
+
+
+def _reach(place: str, name: str, start: int) -> int:
+    """The furthest that a place may end."""
+    if place == "{frame}":
+        digits = DIGITS.match(name, start)
+        return digits.end() if digits else start
+    slash = -1 if place == "**" else name.find("/", start)
+    return len(name) if slash < 0 else slash
 
 
 def _places(template: str) -> int:
     return len(PLACE.findall(template))
-
-
-def read_name(pattern: re.Pattern[str], name: str) -> Name | None:
-    """Subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
-    match = pattern.fullmatch(name)
-    if match is None:
-        return None
-    frame = match.groupdict().get("frame")
-    return Name(match["subject"], None if frame is None else int(frame))
 
 
 def propose(names: Sequence[tuple[int, str]], *, most: int = 3) -> list[str]:

@@ -10,12 +10,16 @@ One step is one folder, `checkpoints/STEP/`:
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import shutil
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +45,7 @@ from depthjax.train.state import Pair, TrainState
 Say = Callable[[str], None]
 
 BLOCK = 4096  # bytes that the smallest file takes
+WRITERS_END = 1.0  # seconds that orbax's writers are given to fail after the first of them
 
 # What may change between two runs of one training: how long, how often to look, how much to keep, when to give up, and
 # on what it runs.
@@ -69,29 +74,41 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
         The folder written.
     """
     step = int(state.step)
+    meta = {"step": step, "fingerprint": fingerprint, "config": to_dict(config)}
     remove_half_written(checkpoints)
-    with _room(checkpoints), replacing_folder(checkpoints / str(step)) as folder:
-        _refuse_little_room(folder, state)
-        with _quiet(), _orbax() as writer:
-            writer.save((folder / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
-        write_json(folder / "meta.json", {"step": step, "fingerprint": fingerprint, "config": to_dict(config)})
-        write_sealed(folder / "manifest.json", {name: file_digest(folder / name) for name in _files(folder)})
+    with _quiet():
+        reason = _write(checkpoints / str(step), state, meta)
+        if reason is not None:
+            _outlive_writers(checkpoints)
+    if reason is not None:
+        raise UserError(
+            f"{checkpoints}: the checkpoint could not be written ({reason}): is there room? Then run again; the "
+            "checkpoint before is untouched"
+        )
     for old in _steps(checkpoints)[keep:]:
         shutil.rmtree(old)
     return checkpoints / str(step)
 
 
-@contextmanager
-def _room(checkpoints: Path) -> Iterator[None]:
-    """A full disk, or one that may not be written, as one line."""
+def _write(place: Path, state: TrainState, meta: dict[str, Any]) -> str | None:
+    """Write a step's folder; why it could not be, on a full disk or one that may not be written."""
     try:
-        yield
+        with replacing_folder(place) as folder:
+            _refuse_little_room(folder, state)
+            with _orbax() as writer:
+                writer.save((folder / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
+            write_json(folder / "meta.json", meta)
+            write_sealed(folder / "manifest.json", {name: file_digest(folder / name) for name in _files(folder)})
     except (OSError, ValueError, ExceptionGroup) as error:  # orbax's writers raise any of them
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{checkpoints}: the checkpoint could not be written ({reason}): is there room? Then run again; the "
-            "checkpoint before is untouched"
-        ) from None
+        return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    return None
+
+
+def _outlive_writers(checkpoints: Path) -> None:
+    """Orbax returns with the first failure: let its other writers fail as well, and remove what they still wrote."""
+    time.sleep(WRITERS_END)
+    gc.collect()  # what they failed with is told when it is dropped
+    remove_half_written(checkpoints)
 
 
 def _refuse_little_room(folder: Path, state: TrainState) -> None:
@@ -271,14 +288,29 @@ def _orbax() -> ocp.Checkpointer:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without orbax's warning, at every save, that there is nothing to merge in a format we did not ask for."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without what orbax says besides: a warning at every save, and at a failed one a traceback of every writer.
+
+    What failed is raised as well.
+    """
+    loggers, hook = [logging.getLogger(name) for name in ("absl", "asyncio")], sys.unraisablehook
+    levels = [logger.level for logger in loggers]
+    sys.unraisablehook = partial(_unless_loop_is_closed, hook)
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            yield
     finally:
-        logger.setLevel(level)
+        sys.unraisablehook = hook
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _unless_loop_is_closed(hook: Callable[[Any], object], unraisable: Any) -> None:
+    """A writer that reports to who has left."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        hook(unraisable)
 
 
 def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None, *, strict: bool) -> Checkpoint:

@@ -1,4 +1,9 @@
+import re
+import time
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from depthjax.data.listing import natural
 from depthjax.data.pattern import compile_template, propose, read_name
@@ -24,6 +29,36 @@ from depthjax.errors import ConfigError
 def test_what_a_name_says(template, name, found):
     read = read_name(compile_template(template), name)
     assert (read and tuple(read)) == found
+
+
+PIECES = st.lists(st.sampled_from(["*", "**", "a", "1", "/", "_"]), max_size=2).map("".join)
+AS_EXPRESSION = {"{subject}": "(?P<s>[^/]+)", "{frame}": "(?P<f>[0-9]+)", "**": ".*?", "*": "[^/]*?"}
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.tuples(PIECES, PIECES, PIECES), st.text("a11/_2\n", max_size=12))
+def test_it_says_what_a_regular_expression_would(pieces, name):
+    template = "{}{{subject}}{}{{frame}}{}".format(*pieces)
+    if template.count("*") > 4:
+        return
+    parts = re.split(r"(\{\w+\}|\*\*|\*)", template)
+    match = re.fullmatch("".join(AS_EXPRESSION.get(part, re.escape(part)) for part in parts), name, re.DOTALL)
+    read = read_name(compile_template(template), name)
+    assert (read and tuple(read)) == (match and (match["s"], int(match["f"])))
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [
+        ("{subject}**{frame}*", "1" * 255 + "/x"),
+        ("*1{subject}1*1{frame}1**1", "1" * 255 + "/"),
+        ("**1**1**1**1**1{subject}a", "1" * 4000),
+    ],
+)
+def test_no_name_takes_long(template, name):
+    pattern, start = compile_template(template), time.process_time()
+    assert read_name(pattern, name) is None
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("template", ["f{frame}", "{subject}{subject}", "{person}", "{subject}{", "{}_{subject}", "*"])

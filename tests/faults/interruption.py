@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
+import numpy as np
+
+from depthjax.files import file_digest, read_arrays, read_sealed, write_sealed
 from tests.faults.runs import (
     ROOT,
     STAGES,
@@ -43,6 +48,8 @@ from tests.faults.runs import (
 MOST = 10.0  # seconds from a signal to the end
 DISK = 64 * 2**20
 ROOMS = (0, 4_096, 20_480, 200_000)  # bytes that are left on the disk
+ROOM_CHECK = "depthjax.train.checkpoint._refuse_little_room"
+FILLS = (50_000, 200_000, 400_000, 600_000, 800_000, 1_000_000)  # of some 1.5 million that a checkpoint takes
 # Where a stage writes, besides files at the top.
 OWN = {
     "prepare": ("data", "real/train", "real/test"),
@@ -266,6 +273,23 @@ def disk_full(place: Path, folder: Path, rooms: tuple[int, ...] = ROOMS) -> Iter
     yield summed("disk full in every stage, and the run on it", results)
 
 
+def disk_fills(place: Path, folder: Path, rooms: tuple[int, ...] = FILLS) -> Iterator[Row]:
+    """A disk that another program fills after training has looked for room, while its checkpoint is written."""
+    results = []
+    with small_disk(folder / "disk") as leave, mock.patch(ROOM_CHECK):
+        workdir = copy(place, "train", folder / "disk" / "run")
+        for room in rooms:
+            before = contents(workdir)
+            leave(room)
+            code, _, said = inside(workdir, "--stages=train")
+            leave(None)
+            results.append(_failed_well(workdir, before, "train", code, said, f"{room} bytes left to a checkpoint"))
+            results[-1] = (results[-1][0] or code != 1, results[-1][1])
+        code, _, _ = inside(workdir)
+        results.append((code != 0, code == 0 and not ended_alike(workdir, place)))
+    yield summed("a disk that fills in the middle of a checkpoint, and the run on it", results)
+
+
 def _failed_well(workdir: Path, before: dict[str, str], stage: str, code: int, said: str, what: str) -> Result:
     """(lost, wrong): it must end in one line, and leave the files of the stages before as they were.
 
@@ -317,27 +341,49 @@ def read_only_folder(place: Path, folder: Path) -> Iterator[Row]:
 
 
 def not_finite(place: Path, folder: Path) -> Iterator[Row]:
-    """NaN in stored faces; rates at which weights overflow, with both policies."""
-    lines = {}
-    bad = copy(place, "train", folder / "nan")
-    squares = bad / "real" / "train" / "images.npy"
-    data = bytearray(squares.read_bytes())
-    data[-4:] = b"\x00\x00\xc0\x7f"  # NaN
-    squares.write_bytes(data)
-    lines["faces"] = (bad, *inside(bad, "--stages=train"))
-    for name, arguments in {
-        "losses and gradients, abort": (),
-        "losses and gradients, rollback": ("--config.train.on_not_finite=rollback", "--config.train.rollbacks=2"),
-    }.items():
-        workdir = copy(place, "train", folder / name)
-        rates = "--config.train.generator_lr=3e38"
-        lines[name] = (workdir, *inside(workdir, "--stages=train", rates, *arguments))
-    for name, (workdir, code, _, said) in lines.items():
-        saved = list((workdir / "checkpoints").glob("[0-9]*"))
-        back = said.count("back to the last checkpoint")
-        lost = code != 1 or not is_one_line(said) or ("rollback" in name and back != 2)
-        print(f"  {name}: {said.splitlines()[-1][:200]}", flush=True)
-        yield summed(f"not finite: {name}", [(lost, bool(saved))])
+    """Stored faces; rates at which weights overflow, with both policies; mutations at which latents do."""
+    yield from bad_faces(place, folder)
+    rates, rollback = "--config.train.generator_lr=3e38", "--config.train.on_not_finite=rollback"
+    for policy, arguments in {"abort": (), "rollback": (rollback, "--config.train.rollbacks=2")}.items():
+        workdir, name = copy(place, "train", folder / policy), f"losses and gradients, {policy}"
+        yield _refused(name, workdir, "is not finite|are not finite|is nan|is -?inf", rates, *arguments)
+    yield _vast_mutation(copy(place, "evolve", folder / "vast"))
+
+
+def bad_faces(place: Path, folder: Path) -> Iterator[Row]:
+    """NaN and infinity in stored faces that fit their sha256: the training's own look has to find them."""
+    for value in (np.nan, np.inf):
+        bad = copy(place, "train", folder / f"{value} in faces")
+        _store_with(bad, value)
+        yield _refused(f"{value} in faces", bad, "pixels that are not finite")
+
+
+def _store_with(workdir: Path, value: float) -> None:
+    """The last pixel of the training faces is `value`, as if prepare had stored it so."""
+    squares = workdir / "real" / "train" / "images.npy"
+    squares.write_bytes(squares.read_bytes()[:-4] + np.float32(value).tobytes())
+    stamp = workdir / "stages" / "prepare.json"
+    told = read_sealed(stamp)
+    told["sha256"]["real/train/images.npy"] = file_digest(squares)
+    write_sealed(stamp, told)
+
+
+def _vast_mutation(workdir: Path) -> Row:
+    """Every mutated latent overflows: its face loses, and what is kept is finite."""
+    code, _, _ = inside(workdir, "--stages=evolve", "--config.evolve.mutation_sigma=3e38")
+    kept = [*read_arrays(workdir / "evolve" / "winners.npz").values()] if code == 0 else []
+    wrong = not all(np.isfinite(array).all() for array in kept)
+    return summed("not finite: latents that mutation makes so are not kept", [(code != 0, wrong)])
+
+
+def _refused(case: str, workdir: Path, reason: str, *arguments: str) -> Row:
+    """It must end in one line that says so, after the rollbacks if they are allowed, with nothing saved."""
+    code, _, said = inside(workdir, "--stages=train", *arguments)
+    print(f"  {case}: {said.splitlines()[-1][:200]}", flush=True)
+    last, back = said.splitlines()[-1], said.count("back to the last checkpoint")
+    lost = code != 1 or not is_one_line(said) or not re.search(reason, last) or ("rollback" in case and back != 2)
+    saved = [*(workdir / "checkpoints").glob("[0-9]*")]
+    return summed(f"not finite: {case}", [(lost, bool(saved))])
 
 
 def may_mount() -> bool:
@@ -358,11 +404,12 @@ def checks(folder: Path) -> Checks:
         "second signal": lambda place, seconds, scratch: second_signal(place, scratch),
         "locks": lambda place, seconds, scratch: locks(place, scratch),
         "disk full": lambda place, seconds, scratch: disk_full(place, scratch),
+        "a disk that fills": lambda place, seconds, scratch: disk_fills(place, scratch),
         "read-only": lambda place, seconds, scratch: read_only_folder(place, scratch),
         "not finite": lambda place, seconds, scratch: not_finite(place, scratch),
     }
     if not may_mount():
-        del parts["disk full"]
+        del parts["disk full"], parts["a disk that fills"]
         print("  disk full: left out, for no disk can be mounted here", flush=True)
 
     def run(name: str) -> list[Row]:

@@ -37,5 +37,9 @@ def test_a_full_disk_is_one_line(undisturbed, tmp_path):
     _sound(interruption.disk_full(undisturbed[0], tmp_path, rooms=(20_480,)))
 
 
+def test_stored_faces_that_are_not_finite_are_refused(undisturbed, tmp_path):
+    _sound(interruption.bad_faces(undisturbed[0], tmp_path))
+
+
 def test_a_long_training_keeps_its_memory_files_and_rows():
     _sound(soak.rows(2000))

@@ -1,7 +1,8 @@
 """One of the processes of a training at the size of smoke, on faces of noise; prints a digest of its last state.
 
 Command: python -m tests.train.one_of_two FOLDER PORT NUMBER [DIES_AT]
-The process kills itself at the given dispatch, if there is one; PORT 0 is a training by one process.
+The process kills itself at the given dispatch, if there is one; -1: steps are counted only, and nothing can be saved.
+PORT 0 is a training by one process.
 """
 
 import os
@@ -17,6 +18,7 @@ from configs import smoke
 from depthjax.config import Distributed
 from depthjax.data.faces import DepthFaces
 from depthjax.data.window import DepthWindow
+from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.train import loop
 from depthjax.train.mesh import one_copy
@@ -47,12 +49,27 @@ def dying(compiled_steps, dies_at):
     return compiled
 
 
+def counting(config, *_):
+    """In place of the training program."""
+
+    def steps(state, data, count):
+        return state._replace(step=state.step + count), {"g_loss": np.ones(count), "d_loss": np.ones(count)}
+
+    return steps
+
+
+def save_nothing(*_, **__):
+    raise UserError("the checkpoint could not be written")
+
+
 def main(folder, port, number, dies_at):
     config = smoke.get_config()
     config = replace(config, train=replace(config.train, steps_per_dispatch=3))
     if port:
         join(Distributed(f"127.0.0.1:{port}", 2, number))
-    if dies_at:
+    if dies_at < 0:
+        loop.compiled_steps, loop.checkpoint.save = counting, save_nothing
+    elif dies_at:
         loop.compiled_steps = dying(loop.compiled_steps, dies_at)
     with sharing_a_fate():
         state = one_copy(loop.train(config, faces(config), folder))

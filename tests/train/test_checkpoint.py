@@ -167,16 +167,18 @@ def test_a_disk_without_room_is_one_line_and_leaves_nothing(copy, state, config,
     assert sorted(f.name for f in copy.iterdir()) == ["12", "8"]
 
 
-def test_a_writer_that_fails_is_one_line_and_leaves_nothing(copy, state, config, monkeypatch, capfd):
+def test_writers_that_fail_are_one_line_and_leave_nothing(copy, state, config, monkeypatch, capfd, recwarn):
     handler = checkpoint.ocp.PyTreeCheckpointHandler
     real = handler.save
 
     def save(self, directory, *args, **options):
-        (directory / "params.discriminator.conv_2.kernel").write_text("a file where a folder is to be")
+        for network in ("discriminator", "generator"):
+            for kind in ("params", "teacher_params"):
+                (directory / f"{kind}.{network}.conv_2.kernel").write_text("a file where a folder is to be")
         return real(self, directory, *args, **options)
 
     monkeypatch.setattr(handler, "save", save)
     with pytest.raises(UserError, match="the checkpoint could not be written"):
         checkpoint.save(copy, state._replace(step=state.step + 16), config=config, fingerprint=PRINT, keep=2)
     assert sorted(f.name for f in copy.iterdir()) == ["12", "8"]
-    assert not capfd.readouterr().err
+    assert not capfd.readouterr().err and not recwarn.list

@@ -19,7 +19,7 @@ from depthjax.train.processes import largest, refuse_differing
 ROOT = Path(__file__).parents[2]
 
 
-def _two(folder, *dies_at):
+def _two(folder, *dies_at, both=False):
     """(exit code, standard output, standard error) of both."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -27,8 +27,8 @@ def _two(folder, *dies_at):
     command = [sys.executable, "-m", "tests.train.one_of_two", str(folder), str(port)]
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"}
     started = [
-        subprocess.Popen([*command, str(i), *(dies_at if i else ())], cwd=ROOT, env=os.environ | flags, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen([*command, str(i), *(dies_at if i or both else ())], cwd=ROOT, env=os.environ | flags,
+                         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for i in (0, 1)
     ]  # fmt: skip
     try:
@@ -60,6 +60,14 @@ def test_two_processes_agree_bit_for_bit_and_go_on_after_one_is_killed(tmp_path)
     assert [f.name for f in (tmp_path / "parts" / "checkpoints").iterdir()] == ["6"]
     assert _digests(_two(tmp_path / "parts")) == [first, first]
     assert [row["step"] for row in read_metrics(tmp_path / "parts" / "metrics.jsonl")] == [3, 6, 9, 12]
+
+
+@pytest.mark.slow
+def test_where_the_first_can_save_nothing_the_other_does_not_wait(tmp_path):
+    ended = _two(tmp_path, "-1", both=True)
+    lines = [[line for line in said.splitlines() if line.startswith("depthjax:")] for *_, said in ended]
+    assert [code for code, *_ in ended] == [1, 1] and [len(said) for said in lines] == [1, 1], ended
+    assert "could not be written" in lines[0][0] and "another process is gone" in lines[1][0]
 
 
 def test_one_process_asks_nobody():
