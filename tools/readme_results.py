@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from depthjax.errors import UserError  # noqa: E402
+from depthjax.evaluate.classifiers import DEFAULT_BINS  # noqa: E402
 from depthjax.files import read_json, replacing, write_text  # noqa: E402
 from depthjax.report.table import ABSENT, NONE, Cell, Table  # noqa: E402
 from depthjax.report.table_files import cell_text  # noqa: E402
@@ -87,6 +88,11 @@ def distance_rows(tables: dict[str, Table]) -> list[list[str]]:
     return rows
 
 
+def _bins(settings: dict[str, Any]) -> str:
+    bins = settings.get("xgboost_bins", DEFAULT_BINS)
+    return "" if bins == DEFAULT_BINS else f", XGBoost with {bins} bins instead of its {DEFAULT_BINS}"
+
+
 def caption(workdir: Path, evaluation: dict[str, Any]) -> str:
     """Machine, n, seeds, date, minutes."""
     environment, data = read_json(workdir / "environment.json"), evaluation["data"]
@@ -95,7 +101,7 @@ def caption(workdir: Path, evaluation: dict[str, Any]) -> str:
     return (
         f"{environment['processor']}, {environment['cpu_count']} cores, {minutes:.1f} minutes, "
         f"{environment['date'][:10]}; one training seed ({environment['seeds']['train']}), "
-        f"{len(evaluation['settings']['seeds'])} classifier seeds. "
+        f"{len(evaluation['settings']['seeds'])} classifier seeds{_bins(evaluation['settings'])}. "
         f"Trained on {data['train']['images']} faces of {data['train']['subjects']} people, tested on "
         f"{data['test']['images']} of {data['test']['subjects']} others; {n} generated faces a method. In parentheses: "
         "95 % intervals, by resampling people (accuracy) or half-sets (distances). The paper's numbers (IKFDB, other "
