@@ -79,8 +79,9 @@ def compile_all(path: Path) -> None:
     config = load_config(path)
     jax.devices()
     compile_cache.turn_on()
+    wanted = programs(config)
     start, processor = time.perf_counter(), time.process_time()
-    for name, lowered in programs(config):
+    for name, lowered in wanted:
         begun = time.perf_counter()
         lowered().compile()
         print(f"{name}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
@@ -116,7 +117,7 @@ def programs(config: Any) -> list[tuple[str, Any]]:
         ("training", lambda: steps.lower(state, batch, np.int32(1))),
         ("decoding", lambda: loop.decode.lower(nets.generator, teachers.generator, latents, few_labels(latents))),
         ("judging", lambda: judge.lower(teachers.discriminator, *few)),
-        ("evolution", lambda: evolution(config, nets, teachers, run)),
+        ("evolution", evolution(config, nets, teachers, run)),
     ]
 
 
@@ -129,7 +130,7 @@ def few_labels(latents: Any) -> Any:
 
 
 def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
-    """The evolution of the config, lowered; its real faces are noise, for values change no program."""
+    """What lowers the evolution of the config; its real faces are noise, for values change no program."""
     import jax
     import numpy as np
 
@@ -151,7 +152,8 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     )
     networks = plan.with_relief(Networks(teachers.generator, teachers.discriminator))
     program = run.compiled(jax.default_backend())
-    return program.lower(key_for(config.evolve.seed, "evolve"), networks, plan.params, plan.weights, **plan.static)
+    arguments = key_for(config.evolve.seed, "evolve"), networks, plan.params, plan.weights
+    return lambda: program.lower(*arguments, **plan.static)
 
 
 if __name__ == "__main__":
