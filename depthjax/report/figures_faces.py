@@ -159,7 +159,7 @@ def difference(run: Run) -> Figure | None:
     maps = [differences_mm(images, emotion, others, reference, run.window_mm) for _, images, emotion in sets]
     limit = _limit(maps, 99)
     rows = [np.stack([_coloured(m[row], SIGNED, (-limit, limit)) for m in maps]) for row in range(len(others))]
-    titles = [wrapped(name, 18, lines=3) for name, _, _ in sets]
+    titles = [wrapped(name, 16, lines=3) for name, _, _ in sets]
     top = 40 + 15 * max(title.count("\n") + 1 for title in titles)
     figure, axes = framed(mosaic(rows, len(sets), tile=tile, gap=GAP), top=top, bottom=64, width=560)
     for row, label in enumerate(others):
