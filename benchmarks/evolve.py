@@ -47,6 +47,7 @@ class Case:
 
 
 CASES = (
+    Case("quarter64", 64, 128, 100, 3),  # of configs/quick.py
     Case("half64", 64, 256, 100, 3),
     Case("full64", 64, 512, 100, 2),
     Case("full256", 256, 512, 5, 2),

@@ -18,7 +18,13 @@ def get_config() -> Config:
         data=replace(base.data, subjects=10, frames=3, resolution=32),
         model=replace(base.model, latent_size=32, generator_width=32, discriminator_width=8),
         train=replace(
-            base.train, epochs=4, batch_size=12, steps_per_dispatch=6, samples_every_epochs=2, save_every_epochs=2
+            base.train,
+            epochs=4,
+            batch_size=12,
+            ema_decay=0.98,
+            steps_per_dispatch=6,
+            samples_every_epochs=2,
+            save_every_epochs=2,
         ),
         baselines=replace(
             base.baselines,

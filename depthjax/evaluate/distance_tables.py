@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from depthjax.evaluate.intervals import percentile_interval
 from depthjax.evaluate.judged import Judged
 from depthjax.evaluate.parallel import in_threads
 
-OfDraws = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], dict[str, np.ndarray]]
+OfDraws = Callable[..., dict[str, np.ndarray]]  # of two sets and the draws of each: by name, a number a draw
 
 
 def _kid(real: np.ndarray, other: np.ndarray, draws: np.ndarray, other_draws: np.ndarray) -> dict[str, np.ndarray]:
@@ -48,13 +49,17 @@ def distance_tables(judged: Judged, draws: HalfDraws) -> dict[str, dict]:
 
 
 def _of_job(judged: Judged, draws: HalfDraws, kinds: tuple[str, ...], space: str, name: str) -> dict[str, dict]:
-    sets = judged.spaces[space]
+    sets, people, of_draws = judged.spaces[space], judged.train.subject, FAMILIES[kinds]
+    if of_draws is neighbours.of_draws:  # generated faces are nobody's
+        of_draws = partial(of_draws, x_people=people, y_people=people if name == "floor" else None)
     if name == "floor":
-        return _distances(kinds, sets["train"], sets["train"], draws, draws.other_real, judged.classes)
-    return _distances(kinds, sets["train"], sets[f"method/{name}"], draws, draws.generated[name], judged.classes)
+        return _distances(of_draws, kinds, sets["train"], sets["train"], draws, draws.other_real, judged.classes)
+    generated = sets[f"method/{name}"]
+    return _distances(of_draws, kinds, sets["train"], generated, draws, draws.generated[name], judged.classes)
 
 
 def _distances(
+    of_draws: OfDraws,
     kinds: tuple[str, ...],
     real: np.ndarray,
     other: np.ndarray,
@@ -67,22 +72,15 @@ def _distances(
         reason = {"reason": "some half of the real training people lacks an emotion: use more subjects"}
         return dict.fromkeys(kinds, reason)
     sizes = {"n_real": draws.n, "n_other": draws.n, "dimensions": real.shape[1]}
-    found = FAMILIES[kinds](real, other, draws.real, other_draws)
+    found = of_draws(real, other, draws.real, other_draws)
     tables = {kind: _summary(values) | sizes for kind, values in found.items()}
-    if "coverage" in tables:
-        tables["coverage"] |= _by_emotion(real, other, draws.real, other_draws, classes)
+    if "coverage" in tables and draws.real.shape[1] >= 2 * classes:
+        # Each emotion by itself, its radii taken within it; draws hold emotion after emotion.
+        parts = zip(np.split(draws.real, classes, axis=1), np.split(other_draws, classes, axis=1), strict=True)
+        by_emotion = [_summary(of_draws(real, other, *part)["coverage"]) for part in parts]
+        tables["coverage"] |= {"by_emotion": by_emotion}
     return tables
 
 
 def _summary(values: np.ndarray) -> dict:
     return {"value": float(values.mean()), "interval": percentile_interval(values)}
-
-
-def _by_emotion(
-    real: np.ndarray, other: np.ndarray, draws: np.ndarray, other_draws: np.ndarray, classes: int
-) -> dict[str, list[dict]]:
-    """The coverage of each emotion by itself, its radii taken within it; draws hold emotion after emotion."""
-    if draws.shape[1] < 2 * classes:
-        return {}
-    parts = zip(np.split(draws, classes, axis=1), np.split(other_draws, classes, axis=1), strict=True)
-    return {"by_emotion": [_summary(neighbours.of_draws(real, other, *part)["coverage"]) for part in parts]}

@@ -15,13 +15,28 @@ def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     """(n,) distance from each point to its k-th nearest other point.
 
     Args:
-        distances: (n, n) of a set to itself; k is cut to n - 1.
+        distances: (n, n) of a set to itself; infinite ones do not count. k is cut to the points that there are.
     """
-    return np.partition(distances, min(k, len(distances) - 1), axis=1)[:, min(k, len(distances) - 1)]
+    nearest = np.sort(np.partition(distances, min(k, len(distances) - 1), axis=1)[:, : k + 1], axis=1)
+    last = np.isfinite(nearest).sum(1) - 1
+    found: np.ndarray = nearest[np.arange(len(nearest)), last]
+    return found
+
+
+def of_other_people(distances: np.ndarray, people: np.ndarray | None) -> np.ndarray:
+    """(n, n) distances of a set to itself, infinite between two faces of one person; (n,) people, or None if unknown.
+
+    A person's frames are as good as alike: counted as neighbours, they would make each ball as small as its person, and
+    the measures ask for that person instead of for a face like it.
+    """
+    if people is None:
+        return distances
+    alike = (people[:, None] == people[None]) & ~np.eye(len(people), dtype=bool)
+    return np.where(alike, np.inf, distances)
 
 
 class Balls(NamedTuple):
-    """Two sets of points, each point with a ball about it that reaches to its k-th nearest neighbour in its own set."""
+    """Two sets of points, each with a ball about it that reaches to its k-th nearest neighbour in its own set."""
 
     between: np.ndarray  # (n, m) distances from real to other
     real: np.ndarray  # (n,) radii
@@ -56,16 +71,26 @@ MEASURES: dict[str, Callable[[Balls], float]] = {
 }
 
 
-def of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> dict[str, np.ndarray]:
-    """Each of the four measures between subsets of two sets, a number a draw.
+def of_draws(
+    x: np.ndarray,
+    y: np.ndarray,
+    x_draws: np.ndarray,
+    y_draws: np.ndarray,
+    x_people: np.ndarray | None = None,
+    y_people: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Each of the four measures between subsets of two sets, a number a draw; neighbours are faces of other people.
 
     Args:
         x: (n, d) real features.
         y: (m, d) features.
         x_draws: (draws, k) indices into x, without repetition in a row.
         y_draws: (draws, l) indices into y.
+        x_people: (n,) whose faces they are; None: each somebody else's.
+        y_people: (m,) likewise.
     """
-    xx, yy, xy = cdist(x, x), cdist(y, y), cdist(x, y)
+    xx, yy = of_other_people(cdist(x, x), x_people), of_other_people(cdist(y, y), y_people)
+    xy = cdist(x, y)
     found: dict[str, list[float]] = {name: [] for name in MEASURES}
     for i, j in zip(x_draws, y_draws, strict=True):
         balls = Balls(xy[np.ix_(i, j)], radii(xx[np.ix_(i, i)]), radii(yy[np.ix_(j, j)]))

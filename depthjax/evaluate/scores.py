@@ -48,19 +48,18 @@ def unseen_people_scores(exam: Exam, answers: Sequence[np.ndarray], classes: int
         seed: of the bootstrap.
     Returns:
         `accuracy`, `precision`, `recall`, `f1` as {`value`, `interval`} in [0, 1], and `n_train`, `n_test`,
-        `subjects_test`, `seeds`, and `runs`, the accuracy of each seed. With one test person, `reason` instead of
-        `interval`.
+        `subjects_test`, `seeds`, and `runs`, by score the value of each seed. With one test person, `reason` instead
+        of `interval`.
     """
     subject = exam.faces.subject[exam.test]
     counts = bootstrap_counts(subject, draws, np.random.default_rng(seed))
-    plain = _mean_scores(exam, answers, np.ones((1, len(subject))), classes)[0]
+    table = np.stack([_mean_scores(exam, [a], np.ones((1, len(subject))), classes)[0] for a in answers])
     people = len(np.unique(subject))
     scores: dict = {}
-    for name, value, column in zip(SCORES, plain, _mean_scores(exam, answers, counts, classes).T, strict=True):
+    for name, value, column in zip(SCORES, table.mean(0), _mean_scores(exam, answers, counts, classes).T, strict=True):
         alone = {"reason": "no interval: there is only one test person to resample"}
         scores[name] = {"value": float(value)} | (alone if people < 2 else {"interval": percentile_interval(column)})
-    runs = [float((answer == exam.faces.emotion[exam.test]).mean()) for answer in answers]
-    return scores | _sizes(exam) | {"subjects_test": people, "seeds": len(answers), "runs": runs}
+    return scores | _sizes(exam) | {"subjects_test": people, "seeds": len(answers), "runs": _runs(table)}
 
 
 def _mean_scores(exam: Exam, answers: Sequence[np.ndarray], counts: np.ndarray, classes: int) -> np.ndarray:
@@ -83,8 +82,13 @@ def published_scores(exams: Sequence[Exam], answers: Sequence[np.ndarray], class
     pairs = zip(exams, answers, strict=True)
     table = np.stack([_mean_scores(exam, [a], np.ones((1, len(exam.test))), classes)[0] for exam, a in pairs])
     scores = {name: _over_seeds(column) for name, column in zip(SCORES, table.T, strict=True)}
-    about = {"seeds": len(exams), "interval_kind": "seeds", "runs": [float(run) for run in table[:, 0]]}
+    about = {"seeds": len(exams), "interval_kind": "seeds", "runs": _runs(table)}
     return scores | _sizes(exams[0]) | about
+
+
+def _runs(table: np.ndarray) -> dict[str, list[float]]:
+    """By score, the columns of (seeds, 4)."""
+    return {name: column.tolist() for name, column in zip(SCORES, table.T, strict=True)}
 
 
 def _over_seeds(values: np.ndarray) -> dict:

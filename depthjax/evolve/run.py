@@ -35,6 +35,9 @@ from depthjax.evolve.novelty import DominatedNovelty
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics
 
+# Of `evolve_islands`, what is compiled into a program: functions and networks, and sizes.
+STATIC = ("algorithm", "generator", "discriminator", "fitness")
+STATIC += ("islands", "generations", "hall_of_fame", "images_at_once", "mesh")
 MOST_AT_ONCE = {"cpu": 10}  # faces: small batches stay in the cache of a CPU; elsewhere:
 MOST_AT_ONCE_ELSEWHERE = 1024
 
@@ -220,9 +223,7 @@ def evolve_islands(
 @lru_cache
 def compiled(platform: str) -> Callable[..., Island]:
     """`evolve_islands` under jit; sizes and functions are static."""
-    static = ("algorithm", "generator", "discriminator", "fitness")
-    sizes = ("islands", "generations", "hall_of_fame", "images_at_once", "mesh")
-    return jax.jit(evolve_islands, static_argnames=static + sizes, compiler_options=compiler_options(platform))
+    return jax.jit(evolve_islands, static_argnames=STATIC, compiler_options=compiler_options(platform))
 
 
 def compiler_options(platform: str) -> dict[str, Any] | None:

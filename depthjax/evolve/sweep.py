@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from depthjax import config
 from depthjax.evolve.fitness import BALL, Fitness
 from depthjax.evolve.measure import Networks, everywhere, make_measure
-from depthjax.evolve.run import Island, compiler_options, evolve_islands, make_plan
+from depthjax.evolve.run import STATIC, Island, compiler_options, evolve_islands, make_plan
 from depthjax.evolve.statistics import Statistics
 from depthjax.keys import key_for
 
@@ -79,12 +79,15 @@ def run_together(
         raise ValueError("these experiments are not of one shape, or there is no relief to measure their winners by")
     keys = jnp.stack([key_for(s.seed, "evolve") for s in experiments])
     params, weights = (_stacked([getattr(plan, name) for plan in plans]) for name in ("params", "weights"))
-    program = jax.jit(
-        partial(_outcomes, static=plans[0].static, read=plans[0].relief is not None),
-        compiler_options=compiler_options(jax.default_backend()),
-    )
     arguments = (keys, networks._replace(relief=real.relief), params, weights, real.copy_distance)
-    return program(*everywhere(arguments, mesh))
+    program = _compiled(jax.default_backend())
+    return program(*everywhere(arguments, mesh), read=plans[0].relief is not None, **plans[0].static)
+
+
+@lru_cache
+def _compiled(platform: str) -> Callable[..., Outcome]:
+    """`_outcomes` under jit: sweeps of one shape share a program."""
+    return jax.jit(_outcomes, static_argnames=("read", *STATIC), compiler_options=compiler_options(platform))
 
 
 def _outcomes(
@@ -94,8 +97,8 @@ def _outcomes(
     weights: Any,
     copy_distance: jax.Array,
     *,
-    static: dict[str, Any],
     read: bool,
+    **static: Any,
 ) -> Outcome:
     own = networks if read else networks._replace(relief=None)
 

@@ -19,7 +19,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 from depthjax import files
-from depthjax.report import figures_faces, figures_scores, figures_sheets, figures_spaces
+from depthjax.report import figures_faces, figures_scores, figures_sheets, figures_spaces, figures_violins
 from depthjax.report.figure_style import (
     BLUE,
     GREY,
@@ -107,7 +107,8 @@ def _of_evaluation(run: Run) -> dict[str, Callable[[], Figure | None]]:
     return {
         "recognition": partial(figures_scores.recognition, found, classes),
         "scarcity": partial(figures_scores.scarcity, found, classes),
-        "violins": partial(figures_scores.violins, found),
+        "violins": partial(figures_violins.violins, found),
+        "annex_1": partial(figures_violins.annex_1, found),
         "distances": partial(figures_spaces.distances, found),
         "coverage": partial(figures_spaces.coverage, found, run.emotions),
         "table_1": partial(figures_scores.table_1, found),

@@ -35,7 +35,6 @@ CLASSIFIER_LOOKS = {
 }
 OTHER_CLASSIFIER = (GREY, "D", ":")
 MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + real faces"}
-FEWEST_RUNS = 5  # of which a violin is drawn; fewer are points alone
 PUBLISHED = {
     "frechet": ("Fréchet, as published ↓", "not the FID"),
     "score": ("Score, as published ↑", "not the IS"),
@@ -56,7 +55,7 @@ def recognition(evaluation: dict[str, Any], classes: int) -> Figure | None:
         ours = [number_if_any(evaluation, ("methods", m, "tstr", classifier, "accuracy"), PERCENT) for m in methods]
         intervals(axes, [real, *ours], _looks(["real", *methods]))
         _guessing(axes, classes)
-        axes.set(title=_classifier(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
+        axes.set(title=classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
     panels[0].annotate("guessing", (100 / classes, 0.0), (3, 3), xycoords=("data", "axes fraction"),
                        textcoords="offset points", size=8, color=GREY)  # fmt: skip
     name_rows(panels[0], ["trained on real", *map(method_name, methods)])
@@ -84,7 +83,7 @@ def scarcity(evaluation: dict[str, Any], classes: int) -> Figure | None:
             _over_shares(upper, [number_if_any(evaluation, (*k, "accuracy"), PERCENT) for k in keys], method, 0.0)
             gains = [number_if_any(evaluation, (*k, "paired"), POINTS, value_key="difference") for k in keys]
             _over_shares(lower, gains, method, aside, bars=True, joined=False)
-        upper.set_title(_classifier(classifier))
+        upper.set_title(classifier_name(classifier))
         ticks = [f"{100 * float(s):g} %\n{people[s]} people" for s in shares]
         lower.set_xticks(range(len(shares)), ticks)
         lower.grid(False, axis="x")
@@ -215,67 +214,6 @@ def _style(measure: str) -> Style:
     return {"ssim": Style(2), "psnr": Style(1), "frechet": Style(1)}.get(measure, SCORE)
 
 
-def violins(evaluation: dict[str, Any]) -> Figure | None:
-    """Accuracy of every seed of each classifier (paper: annex 1), by what it was trained and tested on; None if unrun.
-
-    The rows of panels: unseen people, then the released protocol with generated faces and with both.
-    """
-    methods = list(evaluation["methods"])
-    groups = {
-        "Unseen people": (("trtr",), ("tstr",)),
-        "Published protocol,\ngenerated": (("published", "real"), ("published", "synthetic")),
-        "Published protocol,\ngenerated + real": (("published", "real"), ("published", "synthetic_real")),
-    }
-    names = ["real", *methods]
-    runs = {
-        (group, c): [_runs(evaluation, methods[0] if m == "real" else m, (*keys[m != "real"], c)) for m in names]
-        for group, keys in groups.items()
-        for c in CLASSIFIER_NAMES
-    }
-    classifiers = [c for c in CLASSIFIER_NAMES if any(len(r) for group in groups for r in runs[group, c])]
-    if not classifiers:
-        return None
-    height = 0.9 + len(groups) * (0.6 + 0.27 * len(names))
-    figure = Figure(figsize=(11, height), layout=spaced())
-    grid = figure.subplots(len(groups), len(classifiers), sharex=True, sharey=True, squeeze=False)
-    for line, group in zip(grid, groups, strict=True):
-        for axes, classifier in zip(line, classifiers, strict=True):
-            for row, (name, values) in enumerate(zip(names, runs[group, classifier], strict=True)):
-                _violin(axes, row, 100 * values, method_colour(name))
-        line[0].set_ylabel(group, weight="bold")
-    for axes, classifier in zip(grid[0], classifiers, strict=True):
-        counts = {len(r) for group in groups for r in runs[group, classifier] if len(r)}
-        axes.set_title(f"{_classifier(classifier)}, {_span(counts)}")
-    figure.align_ylabels(grid[:, 0])
-    name_rows(grid[0, 0], ["real only", *map(method_name, methods)])
-    figure.supxlabel("accuracy (%); a dot a seed, bar: median", size=9)
-    return figure
-
-
-def _violin(axes: Axes, row: int, values: np.ndarray, colour: str) -> None:
-    """A violin where there are enough values, and each of them as a dot, those in dense places fanned out."""
-    if len(values) >= FEWEST_RUNS and np.ptp(values) > 1e-6:
-        bodies: Any = axes.violinplot(values, [row], orientation="horizontal", widths=0.85, showextrema=False)["bodies"]
-        bodies[0].set(facecolor=colour, alpha=0.3, linewidth=0)
-    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable")
-    aside = 0.13 * (ranks % 3 - 1) if len(values) >= FEWEST_RUNS else np.zeros(len(values))
-    size = 3.5 if len(values) >= FEWEST_RUNS else 7
-    axes.plot(values, row + aside, ".", color=colour, markersize=size, markeredgewidth=0)
-    if len(values):
-        axes.plot([np.median(values)] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=1.8)
-
-
-def _runs(evaluation: dict[str, Any], method: str, keys: tuple[str, ...]) -> np.ndarray:
-    """The accuracy of each seed, empty where none are stored."""
-    stored = find(evaluation, ("methods", method, *keys, "runs")) or []
-    return np.array([value for value in stored if isinstance(value, int | float)], float)
-
-
-def _span(counts: set[int]) -> str:
-    low, high = min(counts), max(counts)
-    return "1 seed" if high == 1 else f"{low} seeds" if low == high else f"{low}–{high} seeds"
-
-
 def _of_first(evaluation: dict[str, Any], keys: tuple[str, ...], style: Style) -> Number | None:
     found = (number_if_any(evaluation, ("methods", m, *keys), style) for m in evaluation["methods"])
     return next((value for value in found if value is not None), None)
@@ -290,7 +228,8 @@ def _looks(methods: Sequence[str]) -> list[tuple[str, str]]:
     return [METHOD_LOOKS.get(method, OTHER_METHOD) for method in methods]
 
 
-def _classifier(name: str) -> str:
+def classifier_name(name: str) -> str:
+    """As it is written; a name that is not known, shortened."""
     return CLASSIFIER_NAMES.get(name, wrapped(name, 24, lines=1))
 
 
@@ -303,7 +242,7 @@ def _method_keys(methods: Sequence[str], before: str) -> list[Line2D]:
 
 
 def _classifier_keys(classifiers: Sequence[str]) -> list[Line2D]:
-    looks: list[Any] = [(_classifier(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
+    looks: list[Any] = [(classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
     return [Line2D([], [], color=c, marker=m, linestyle=d, markersize=5, label=name) for name, c, m, d in looks]
 
 

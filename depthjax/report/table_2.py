@@ -59,8 +59,10 @@ def table_2(evaluation: dict[str, Any]) -> Table:
              "legitimate and means none was found."),
             ("Fréchet", "distance between two Gaussians fitted to the sets. It grows as n shrinks: only the floor at "
              "the same n gives it meaning."),
-            ("Precision, density", "how much of the generated set lies among real faces (k\u202f=\u202f5)."),
-            ("Recall, coverage", "how much of the real set the generated faces reach (k\u202f=\u202f5)."),
+            ("Precision, density", "how much of the generated set lies among real faces (k\u202f=\u202f5, of other "
+             "people)."),
+            ("Recall, coverage", "how much of the real set the generated faces reach (k\u202f=\u202f5, of other "
+             "people)."),
             ("Emotion score", "exp of the divergence of each face's emotions from the set's, by depthnet; at most the "
              "number of emotions. It comes from another network than the paper's score."),
             ("Read as intended", "the share of generated faces given the emotion that was asked for: by depthnet, or "

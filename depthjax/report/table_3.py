@@ -51,7 +51,7 @@ def table_3(evaluation: dict[str, Any]) -> Table:
             ("MS-SSIM", "likeness of two faces of one set and emotion: lower is more diverse, but noise lowers it "
              "too."),
             ("Density, coverage", "how much of the generated set lies among real faces, and how much of the real set "
-             "it reaches (k\u202f=\u202f5)."),
+             "it reaches (k\u202f=\u202f5, of other people)."),
             ("Relief residual\u00a0≈\u202f1", "what the shape features leave out, as a ratio to real faces: above 1 "
              "is noisier than real, below 1 smoother."),
             ("n", "faces; of Vendi those of one emotion in each draw, of MS-SSIM pairs of faces."),

@@ -126,7 +126,7 @@ def test_few_real_people_without_and_with_generated_faces(evaluation):
     real = few["real"]["random_forest"]
     for share, people in few["people"].items():
         assert real[share]["n_train"] == 9 * people and clean[share]["n_train"] == 9 * people + 72
-        assert len(real[share]["runs"]) == 3 and len(few["real"]["xgboost"][share]["runs"]) == 1
+        assert len(real[share]["runs"]["f1"]) == 3 and len(few["real"]["xgboost"][share]["runs"]["f1"]) == 1
     assert clean["0.1"]["accuracy"]["value"] > real["0.1"]["accuracy"]["value"]
     assert real["1"]["accuracy"]["value"] >= real["0.1"]["accuracy"]["value"]
     gain = clean["0.5"]["accuracy"]["value"] - real["0.5"]["accuracy"]["value"]

@@ -58,6 +58,25 @@ def test_draws_take_subsets(sets):
         np.testing.assert_allclose(drawn[name], [measure(_balls(x[i], y[j]))])
 
 
+def test_neighbours_are_other_people(sets):
+    x, y = sets
+    frames = np.concatenate([x, x + 1e-3, x + 2e-3])  # three of each person
+    people, draw = np.tile(np.arange(len(x)), 3), np.arange(len(frames))[None]
+    own = [sorted(np.linalg.norm(p - q) for q, who in zip(frames, people, strict=True) if who != me)[4]
+           for p, me in zip(frames, people, strict=True)]  # fmt: skip
+    apart = neighbours.of_other_people(cdist(frames, frames), people)
+    np.testing.assert_allclose(neighbours.radii(apart), own)
+    drawn = of_draws(frames, y, draw, np.arange(len(y))[None], people)
+    assert drawn["coverage"][0] == (cdist(frames, y).min(1) <= own).mean()
+    assert drawn["coverage"][0] > of_draws(frames, y, draw, np.arange(len(y))[None])["coverage"][0]
+
+
+def test_with_few_other_people_the_farthest_counts():
+    apart = neighbours.of_other_people(np.abs(np.subtract.outer([0.0, 1, 3], [0.0, 1, 3])), np.array([7, 7, 8]))
+    np.testing.assert_array_equal(neighbours.radii(apart), [3, 2, 3])
+    np.testing.assert_array_equal(neighbours.radii(np.zeros((1, 1))), [0])
+
+
 def test_copies_are_not_authentic_and_strangers_are(sets):
     train = sets[0]
     assert not authentic(train + 1e-6, train, spacing(train)).any()

@@ -28,9 +28,10 @@ def _scores(accuracy: float, *names: str, **extra: object) -> dict:
     return scores | sizes | runs | extra
 
 
-def _runs(accuracy: float, *names: str, seeds: int = 3) -> list[float]:
+def _runs(accuracy: float, *names: str, seeds: int = 3) -> dict[str, list[float]]:
     noise = np.random.default_rng(zlib.crc32(" ".join(names).encode())).normal(0, 0.012, seeds)
-    return [round(float(accuracy + x), 4) for x in noise - noise.mean()]
+    values = [round(float(accuracy + x), 4) for x in noise - noise.mean()]
+    return dict.fromkeys(("accuracy", "precision", "recall", "f1"), values)
 
 
 def _floors(names: tuple[str, ...]) -> dict:

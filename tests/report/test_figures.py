@@ -17,13 +17,13 @@ from PIL import Image
 
 from depthjax import files
 from depthjax.errors import UserError
-from depthjax.report import figures_scores, figures_spaces
+from depthjax.report import figures_scores, figures_spaces, figures_violins
 from depthjax.report.figure_style import METHOD_LOOKS, STYLE, emotion_look, method_colour, wrapped
 from depthjax.report.figures import _render, _wanted, draw_figures
 from depthjax.report.stored import Run, read_run
 
-CHARTS = ("lda", "tsne", "correlations", "recognition", "scarcity", "violins", "distances", "coverage", "table_1",
-          "table_2")  # fmt: skip
+CHARTS = ("lda", "tsne", "correlations", "recognition", "scarcity", "violins", "annex_1", "distances", "coverage",
+          "table_1", "table_2")  # fmt: skip
 FACES = ("overview", "normals", "difference", "interpolation", "nearest")
 HOSTILE = ("neutral", "<script>$\\frac{1}{0}$", "a name of an emotion that comes to no end " * 4)
 
@@ -202,13 +202,29 @@ def test_gains_are_the_paired_differences(run: Run) -> None:
 def test_violins_need_enough_runs() -> None:
     evaluation = fake_evaluation()
     runs = (0.6 + 0.01 * np.random.default_rng(0).standard_normal(30)).tolist()
-    evaluation["methods"]["vae"]["tstr"]["random_forest"]["runs"] = runs
-    figure = figures_scores.violins(evaluation)
+    evaluation["methods"]["vae"]["tstr"]["random_forest"]["runs"]["accuracy"] = runs
+    figure = figures_violins.violins(evaluation)
     assert figure is not None
     assert [len(axes.collections) for axes in figure.axes] == [1, 0, 0, 0, 0, 0, 0, 0, 0]
     assert "Random forest, 3–30 seeds" in texts(figure)
     dots = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 30]
     np.testing.assert_allclose(dots[0].get_xdata(), 100 * np.array(runs))
+
+
+def test_annex_1_shows_every_seed_of_every_score() -> None:
+    evaluation = fake_evaluation()
+    recall = [0.1, 0.2, 0.4]
+    evaluation["methods"]["vae"]["published"]["synthetic_real"]["random_forest"]["runs"]["recall"] = recall
+    figure = figures_violins.annex_1(evaluation)
+    assert figure is not None and len(figure.axes) == 12
+    assert [axes.get_title() for axes in figure.axes[:4]] == ["Accuracy", "Precision", "Recall", "F1"]
+    shown = [[line.get_xdata().tolist() for line in axes.lines] for axes in figure.axes[8:]]
+    assert [[10.0, 20.0, 40.0] in ([round(x, 6) for x in xs] for xs in panel) for panel in shown] == [
+        False, False, True, False,
+    ]  # fmt: skip
+    for method in evaluation["methods"].values():
+        method["published"] = {"reason": "nobody is unseen"}
+    assert figures_violins.annex_1(evaluation) is None
 
 
 def test_coverage_of_each_emotion_where_it_is_stored() -> None:
@@ -235,7 +251,7 @@ def test_what_was_not_computed_is_said_or_left_out(run: Run) -> None:
     evaluation["scarcity"] = {"reason": "nobody is unseen"}
     evaluation["methods"]["gmm"]["kid"]["relief"] = {"reason": "too few faces"}
     poor = replace(run, evaluation=evaluation)
-    for name in ("recognition", "scarcity", "violins", "table_1", "table_2"):
+    for name in ("recognition", "scarcity", "violins", "annex_1", "table_1", "table_2"):
         assert draw(poor, name) is None, name
     shown = draw(poor, "distances")
     assert shown is not None and texts(shown).count("not computed") == 1

@@ -1,0 +1,145 @@
+"""Experiments of the paper's genetic algorithm as one program, beside one after another; and what bfloat16 changes.
+
+Command: python -m benchmarks.experiments [--config FILE] [--workdir DIR] [--json FILE]
+Needs:   a finished run, whose networks and training faces these are (default: configs/quick.py in runs/quick).
+
+Each experiment is 3 emotions x 10 generations x 20 latents with the `realism` fitness, and a seed and rates of its own.
+For every count of them: seconds of the one program in steady state, and of as many single ones, which share theirs.
+The first call, with compilation, stands beside. Then the same latents are decoded in bfloat16 and in float32, and
+judged by the fitness of the run; and the same evolution is run in both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.table import Row, report
+from depthjax import pipeline
+from depthjax.config import Config, Evolve
+from depthjax.config_file import load_config
+from depthjax.evolve.fitness import make_fitness, of_emotion
+from depthjax.evolve.measure import make_measure
+from depthjax.evolve.run import evolve
+from depthjax.evolve.sweep import run_together
+from depthjax.evolving import Inputs, evolution_inputs
+from depthjax.keys import key_for
+from depthjax.train.state import networks
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+LATENTS = 400  # of each emotion, decoded in both precisions
+
+
+def main() -> None:
+    """Print the curve, then the comparison of precisions."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=Path("configs/quick.py"))
+    parser.add_argument("--workdir", type=Path, default=Path("runs/quick"))
+    parser.add_argument("--most", type=int, default=max(COUNTS), help="experiments at once")
+    parser.add_argument("--json", type=Path)
+    flags = parser.parse_args()
+    config = load_config(flags.config)
+    inputs = evolution_inputs(config, flags.workdir, pipeline.real_faces(config, flags.workdir, "train"))
+    report(curve(config, inputs, [count for count in COUNTS if count <= flags.most]), flags.json)
+    print("\n".join(precisions(config, inputs)))
+
+
+def curve(config: Config, inputs: Inputs, counts: Sequence[int]) -> list[Row]:
+    """A row for every number of experiments."""
+    alone = timed(together(config, inputs, 1))[1]
+    rows = []
+    for count in counts:
+        first, again = timed(together(config, inputs, count))
+        note = f"{1e3 * again / count:.0f} ms an experiment; first call, with compilation, {first:.1f} s"
+        rows.append(Row(f"{count} experiments", "one after another", again, count * alone, note))
+    return rows
+
+
+def together(config: Config, inputs: Inputs, count: int) -> Callable[[], Any]:
+    """That many experiments as one program, which differ in seed and rates."""
+    settings = replace(
+        config.evolve, algorithm="paper", fitness="realism", population=20, generations=10, hall_of_fame=20, islands=1
+    )
+    experiments = [replace(settings, seed=i, mutation_sigma=0.05 + 0.01 * i) for i in range(count)]
+    return lambda: run_together(experiments, *inputs, **parts(config))
+
+
+def parts(config: Config) -> dict[str, Any]:
+    """The networks, as `evolve` takes them."""
+    nets = networks(config)
+    return {
+        "generator": nets.generator,
+        "discriminator": nets.discriminator,
+        "latent_size": config.model.latent_size,
+    }
+
+
+def timed(run: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of the first call, and of the faster of two more."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        jax.block_until_ready(run())
+        seconds.append(time.perf_counter() - start)
+    return seconds[0], min(seconds[1:])
+
+
+def precisions(config: Config, inputs: Inputs) -> list[str]:
+    """Lines of a Markdown table: the fitness of the run in float32 and in bfloat16."""
+    whole, half = (replace(config.evolve, dtype=dtype) for dtype in ("float32", "bfloat16"))
+    at_once, (exact, rough) = {}, (judged(config, inputs, settings) for settings in (whole, half))
+    difference, spread = np.abs(exact - rough), exact.std()
+    for settings in (whole, half):
+        at_once[settings.dtype] = timed(lambda settings=settings: evolved(config, inputs, settings))[1]
+    best = [judged(config, inputs, whole, winners(config, inputs, s)).mean() for s in (whole, half)]
+    return [
+        "",
+        "| | float32 | bfloat16 |",
+        "|---|---|---|",
+        f"| fitness of {exact.size} random latents, mean | {exact.mean():.4f} | {rough.mean():.4f} |",
+        f"| its difference, median / largest (standard deviation of the fitness: {spread:.3f}) | – | "
+        f"{np.median(difference):.4f} / {difference.max():.4f} |",
+        f"| fitness of what evolved, by the float32 generator, mean | {best[0]:.4f} | {best[1]:.4f} |",
+        f"| the evolution, seconds | {at_once['float32']:.1f} | {at_once['bfloat16']:.1f} |",
+    ]
+
+
+def evolved(config: Config, inputs: Inputs, settings: Evolve) -> Any:
+    """The evolution of the run with these settings."""
+    return evolve(key_for(settings.seed, "evolve"), *inputs, settings=settings, **parts(config))
+
+
+def winners(config: Config, inputs: Inputs, settings: Evolve) -> jax.Array:
+    """Its winners, (classes, k, d)."""
+    found = evolved(config, inputs, settings).winners
+    return jnp.reshape(found, (found.shape[0], -1, found.shape[-1]))
+
+
+def judged(config: Config, inputs: Inputs, settings: Evolve, latents: jax.Array | None = None) -> np.ndarray:
+    """The fitness (classes, k) of latents (classes, k, d), or of random ones."""
+    nets, classes = networks(config), len(config.data.emotions)
+    if latents is None:
+        latents = jax.random.normal(key_for(0, "benchmark"), (classes, LATENTS, config.model.latent_size))
+    fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), inputs.real))
+    generator = nets.generator.clone(dtype=jnp.bfloat16) if settings.dtype == "bfloat16" else nets.generator
+    measure = jax.jit(make_measure(generator, nets.discriminator, 10))
+    read = inputs.networks._replace(relief=inputs.real.relief)
+    values = []
+    for label in range(classes):
+        emotion = jnp.full(latents.shape[1], label)
+        faces = measure(read, latents[label], emotion, jnp.full(latents.shape[1], True))
+        own = of_emotion(weights, jnp.int32(label))
+        values.append(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents[label], own))
+    return np.asarray(jnp.stack(values))
+
+
+if __name__ == "__main__":
+    main()
