@@ -163,7 +163,7 @@ class Evolve:
     # What the terms of fitness = natural weigh; each is at most 0, and 0 for a face like the real ones.
     emotion_weight: float = 1.0
     realism_weight: float = 1.0
-    logit_weight: float = 0.1
+    logit_weight: float = 0.0  # a trained discriminator prefers what is near its training faces
     band_weight: float = 0.1
     shell_weight: float = 0.1
     copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are

@@ -4,7 +4,8 @@
 
 Every row and seed has a folder of its own; stopped, the same command goes on where it was. Of each row: steps and
 seconds, the yardsticks of `depthjax.evaluate.recipe`, and a sheet of the first faces. Of all: `ablation.csv`,
-`ablation.md`, `ablation.png` and `ablation.svg`, written anew after every row.
+`ablation.md`, `ablation.png` and `ablation.svg`, written anew after every row; and `recipes.png`, the faces of the
+reference recipes beside real people.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.data.filters import released_filters  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
 from depthjax.evaluate.recipe import judge_real, judge_recipe  # noqa: E402
-from depthjax.files import digest, read_json, write_arrays, write_json  # noqa: E402
-from depthjax.report.ablation import write_ablation, write_sheet  # noqa: E402
+from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json  # noqa: E402
+from depthjax.report.ablation import write_ablation, write_recipes, write_sheet  # noqa: E402
 from depthjax.sampling import decode, random_latents, seen_by_sensor  # noqa: E402
 from depthjax.train.cost import step_flops  # noqa: E402
 from depthjax.train.loop import train  # noqa: E402
@@ -59,6 +60,7 @@ def main() -> None:
             jax.clear_caches()  # a hundred programs would fill the memory
         rows = [row for r, s in jobs if (row := stored_row(flags.workdir, r.name, s)) is not None]
         write_ablation(rows, read_json(ceiling), flags.workdir)
+    show_references(jobs, faces, base, flags.workdir)
     print(flags.workdir / "ablation.md")
 
 
@@ -127,6 +129,18 @@ def run_row(recipe: Any, config: Config, faces: dict[str, DepthFaces], folder: P
         "seconds": training_seconds(folder / "metrics.jsonl"),
     }
     write_json(folder / "row.json", row | {"numbers": numbers, "wall_seconds": round(time.monotonic() - start, 1)})
+
+
+def show_references(jobs: list[tuple[Any, int]], faces: dict[str, DepthFaces], base: Config, workdir: Path) -> None:
+    """`recipes.png`: real people beside the first faces of every reference recipe, of its first seed."""
+    shown: dict[str, DepthFaces] = {}
+    for recipe, seed in jobs:
+        path = workdir / "rows" / f"{slug(recipe.name)}-{seed}" / "samples.npz"
+        if recipe.kind == "reference" and recipe.name not in shown and path.exists():
+            stored = read_arrays(path)
+            shown[recipe.name] = replace_faces(faces["train"], stored["images"], stored["emotion"])
+    if shown:
+        write_recipes(workdir / "recipes.png", faces["train"], shown, base.data)
 
 
 def replace_faces(like: DepthFaces, images: np.ndarray, emotion: np.ndarray) -> DepthFaces:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +15,13 @@ from depthjax import config as configs
 from depthjax.data.crop import pixel_pitch
 from depthjax.data.faces import DepthFaces
 from depthjax.files import replacing, write_text
-from depthjax.report.faces_image import mosaic, shade
+from depthjax.report.faces_image import mosaic, real_faces, shade
 from depthjax.report.figure_style import BLUE, FLOOR, GREY, INK, STYLE, VERMILION, write_figure
+from depthjax.report.figures_sheets import framed, name_row
 
 Row = dict[str, Any]
 SHEET_COLUMNS = 10
+BLOCK_COLUMNS, BLOCK_TILE, BLOCK_GAP = 4, 76, 6
 COLOURS = {"reference": INK, "minus": VERMILION, "plus": BLUE}
 
 
@@ -201,3 +203,29 @@ def write_sheet(path: Path, faces: DepthFaces, clean: DepthFaces, settings: conf
             rows.append(shade(images, window, pixel_pitch(settings)))
     with replacing(path) as file:
         Image.fromarray(mosaic(rows, SHEET_COLUMNS, tile=96)).save(file, format="PNG")
+
+
+def write_recipes(path: Path, real: DepthFaces, generated: Mapping[str, DepthFaces], settings: configs.Data) -> None:
+    """Real people and the first faces of each recipe, a block each, as surfaces lit from the upper left.
+
+    Args:
+        real: of whom each is shown once, by the middle frame of an emotion.
+        generated: by recipe, in the order of the blocks.
+    """
+    stored = {name: getattr(real, name) for name in ("images", "emotion", "subject", "frame")}
+    emotions = range(len(real.emotions))
+    blocks = {"Real people": [real_faces(stored, label, BLOCK_COLUMNS) for label in emotions]}
+    blocks |= {name: [f.of(e).images[:BLOCK_COLUMNS] for e in f.emotions] for name, f in generated.items()}
+    window, pitch = (real.window.near_mm, real.window.far_mm), pixel_pitch(settings)
+    pictures = [
+        mosaic([shade(images, window, pitch) for images in block], BLOCK_COLUMNS, tile=BLOCK_TILE, gap=BLOCK_GAP)
+        for block in blocks.values()
+    ]
+    high, wide = pictures[0].shape
+    between = np.full((high, 22), 255, np.uint8)
+    figure, axes = framed(np.concatenate([x for p in pictures for x in (p, between)][:-1], axis=1), top=30, bottom=6)
+    for place, name in enumerate(blocks):
+        axes.text(place * (wide + 22), -8, name, size=9.5, weight="bold", va="bottom")
+    for row, emotion in enumerate(real.emotions):
+        name_row(axes, row * (BLOCK_TILE + BLOCK_GAP) + BLOCK_TILE / 2, emotion)
+    write_figure(figure, [path], dpi=100)

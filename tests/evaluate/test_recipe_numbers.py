@@ -85,6 +85,20 @@ def test_a_sheet_shows_clean_faces_below_those_of_the_sensor(faces, tmp_path):
     assert heights[1] > 1.9 * heights[0]
 
 
+def test_recipes_stand_beside_real_people_in_blocks(faces, tmp_path):
+    real, made = faces(4, 3, noise=0), faces(6, 3, noise=0.1)
+    widths = []
+    for generated in ({"ours": made}, {"ours": made, "theirs": made}):
+        ablation.write_recipes(tmp_path / "recipes.png", real, generated, CONFIG.data)
+        with Image.open(tmp_path / "recipes.png") as image:
+            widths.append(image.width)
+            block = np.asarray(image.convert("L"))
+    assert widths[1] - widths[0] == 4 * 76 + 3 * 6 + 22
+    # The last block shows the same faces as the one before.
+    ours, theirs = block[30:, -(2 * 322 + 22) - 8 : -(322 + 22) - 8], block[30:, -322 - 8 : -8]
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_released_filters_take_the_middle_and_stretch():
     image = np.full((1, 9, 9), 0.0, np.float32)
     image[:, :, :4] = -0.6
