@@ -36,8 +36,9 @@ from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics
 
 # Of `evolve_islands`, what is compiled into a program: functions and networks, and sizes.
-STATIC = ("algorithm", "generator", "discriminator", "fitness")
-STATIC += ("islands", "generations", "hall_of_fame", "images_at_once", "mesh")
+FUNCTIONS = ("algorithm", "generator", "discriminator", "fitness")
+SIZES = ("islands", "generations", "hall_of_fame", "images_at_once", "mesh")
+STATIC = (*FUNCTIONS, *SIZES)
 MOST_AT_ONCE = {"cpu": 10}  # faces: small batches stay in the cache of a CPU; elsewhere:
 MOST_AT_ONCE_ELSEWHERE = 1024
 
