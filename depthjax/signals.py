@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
@@ -138,7 +138,9 @@ def _end(number: int) -> None:
 def exit_now(exit_code: int) -> NoReturn:
     """End the process and those that work for it, now: no handler, no waiting for threads."""
     for child in multiprocessing.active_children():
-        child.kill()
+        if child.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGKILL)  # not child.kill(), which joblib's workers lack
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)

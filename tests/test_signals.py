@@ -2,6 +2,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,28 @@ def test_a_signal_ends_a_run_with_one_line_and_its_exit_code(what, number, code)
     name = signal.Signals(number).name
     told = f"stopped by {name}; what was done stays done: run the same command to go on"
     assert [line.removeprefix("depthjax: ") for line in said.splitlines()] == [told]
+
+
+WORKERS = """
+import multiprocessing, sys
+import numpy as np
+from depthjax import signals
+from depthjax.evaluate.parallel import end_processes, in_processes
+in_processes(np.square, np.arange(8))
+print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+if sys.argv[1] == "ended":
+    end_processes()
+signals.exit_now(143)
+"""
+
+
+@pytest.mark.parametrize("when", ["waiting", "ended"])
+def test_processes_that_wait_for_more_end_with_the_run(when):
+    process = subprocess.run([sys.executable, "-c", WORKERS, when], capture_output=True, text=True, check=False)
+    assert process.returncode == 143 and "Traceback" not in process.stderr
+    assert when == "waiting" or process.stderr == ""
+    pids = [int(pid) for pid in process.stdout.split()]
+    assert pids and not any(Path(f"/proc/{pid}/exe").exists() for pid in pids)
 
 
 def test_a_compiled_program_is_not_waited_for_beyond_the_grace():

@@ -18,6 +18,7 @@ from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.emotion_scores import restricted
 from depthjax.evaluate.features import cached_features
+from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.protocols import Labelled
 from depthjax.evaluate.relief import box_means, fit_relief_space
 from depthjax.evaluate.spaces import PrincipalSpace, fit_fused_space, fit_principal_space
@@ -96,6 +97,7 @@ def measure(
     for name, faces in sets.items():
         say(f"features of {name} ({len(faces)} faces at {config.evaluate.feature_size} pixels)")
         fused[name] = cached_features(faces.images, size=config.evaluate.feature_size, cache=cache)
+    end_processes()
     means = {name: box_means(faces.images) for name, faces in sets.items()}
     relief = fit_relief_space(means["train"])
     say("depthnet")

@@ -6,12 +6,14 @@ function's module alone.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import joblib
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 Item = TypeVar("Item")
@@ -43,4 +45,10 @@ def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
     """
     cores = joblib.cpu_count()
     chunks = np.array_split(array, min(len(array), 4 * cores))
-    return np.concatenate(joblib.Parallel(n_jobs=cores)(joblib.delayed(function)(chunk) for chunk in chunks))
+    return np.concatenate(list(get_reusable_executor(max_workers=cores).map(function, chunks)))
+
+
+def end_processes() -> None:
+    """End the processes of `in_processes`, which wait for more: else they would, through hours of fits, in memory."""
+    get_reusable_executor(max_workers=joblib.cpu_count()).shutdown(wait=True)
+    gc.collect()  # their semaphores go with the objects
