@@ -4,7 +4,7 @@ Command: python -m benchmarks.experiments [--config FILE] [--workdir DIR] [--jso
 Needs:   a finished run, whose networks and training faces these are (default: configs/quick.py in runs/quick).
 
 Each experiment is 3 emotions x 10 generations x 20 latents with the `realism` fitness, and a seed and rates of its own.
-For every count of them: seconds of the one program in steady state, and of as many single ones, which share theirs.
+For every count of them: seconds of the one program in steady state, and as many times those of a single one.
 The first call, with compilation, stands beside. Then the same latents are decoded in bfloat16 and in float32, and
 judged by the fitness of the run; and the same evolution is run in both.
 """
@@ -59,7 +59,7 @@ def curve(config: Config, inputs: Inputs, counts: Sequence[int]) -> list[Row]:
     for count in counts:
         first, again = single if count == 1 else timed(together(config, inputs, count))
         note = f"{1e3 * again / count:.0f} ms an experiment; first call, with compilation, {first:.1f} s"
-        rows.append(Row(f"{count} experiments", "one after another", again, count * single[1], note))
+        rows.append(Row(f"{count} experiments", "as many times one", again, count * single[1], note))
     return rows
 
 

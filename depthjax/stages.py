@@ -11,7 +11,8 @@ from depthjax.config import Config, own_fitness, to_dict
 from depthjax.errors import ConfigError
 from depthjax.files import digest, file_digest, first_changed, read_sealed, tree_digest, write_sealed
 
-LAYOUT = 4  # of the work folder; raised when a stage comes to write other files
+LAYOUT = 4  # of the work folder; raised when all stages come to write other files
+LAYOUTS = {"evaluate": 5}  # likewise, when one does
 
 # Stage: the config sections it reads, and the stages whose files it reads.
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -46,7 +47,12 @@ def fingerprint(stage: str, config: Config) -> str:
     settings = to_dict(config)
     given = {s: settings[s] for s in sections}
     return digest(
-        __version__, LAYOUT, stage, given, [fingerprint(b, config) for b in before], *_own_code(stage, config)
+        __version__,
+        LAYOUTS.get(stage, LAYOUT),
+        stage,
+        given,
+        [fingerprint(b, config) for b in before],
+        *_own_code(stage, config),
     )
 
 

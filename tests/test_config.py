@@ -75,6 +75,11 @@ def test_the_paper_config_has_the_papers_values():
         0.5, 0.2, 0.3, 0.1)  # fmt: skip
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_config_that_comes_along_is_valid(path):
+    assert load_config(path).name == path.stem
+
+
 def test_quick_and_smoke_derive_from_the_paper():
     quick, smoke = (load_config(CONFIGS / f"{name}.py") for name in ("quick", "smoke"))
     assert (quick.data.subjects, len(quick.data.emotions), quick.data.frames, quick.data.resolution) == (40, 3, 10, 64)

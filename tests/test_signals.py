@@ -74,7 +74,9 @@ signals.exit_now(143)
 
 @pytest.mark.parametrize("when", ["waiting", "ended"])
 def test_processes_that_wait_for_more_end_with_the_run(when):
-    process = subprocess.run([sys.executable, "-c", WORKERS, when], capture_output=True, text=True, check=False)
+    # Workers hold their parent's output open: it would be waited for until they leave by themselves.
+    command = [sys.executable, "-c", WORKERS, when]
+    process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=40)
     assert process.returncode == 143 and "Traceback" not in process.stderr
     assert when == "waiting" or process.stderr == ""
     pids = [int(pid) for pid in process.stdout.split()]

@@ -86,7 +86,7 @@ def of_draws(
         y: (m, d) features.
         x_draws: (draws, k) indices into x, without repetition in a row.
         y_draws: (draws, l) indices into y.
-        x_people: (n,) whose faces they are; None: each somebody else's.
+        x_people: (n,) whose faces they are; None: each somebody else's, as generated ones are.
         y_people: (m,) likewise.
     """
     xx, yy = of_other_people(cdist(x, x), x_people), of_other_people(cdist(y, y), y_people)

@@ -7,6 +7,7 @@ function's module alone.
 from __future__ import annotations
 
 import gc
+import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,6 +16,9 @@ import joblib
 import numpy as np
 from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
+
+WAIT = 60  # seconds for which a process waits for more
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,10 +49,12 @@ def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
     """
     cores = joblib.cpu_count()
     chunks = np.array_split(array, min(len(array), 4 * cores))
-    return np.concatenate(list(get_reusable_executor(max_workers=cores).map(function, chunks)))
+    executor = get_reusable_executor(max_workers=cores, timeout=WAIT, env=ONE_THREAD)
+    return np.concatenate(list(executor.map(function, chunks)))
 
 
 def end_processes() -> None:
-    """End the processes of `in_processes`, which wait for more: else they would, through hours of fits, in memory."""
-    get_reusable_executor(max_workers=joblib.cpu_count()).shutdown(wait=True)
-    gc.collect()  # their semaphores go with the objects
+    """End the processes of `in_processes`, which wait for more, and clear away what a killed parent would leave."""
+    if multiprocessing.active_children():
+        get_reusable_executor(max_workers=joblib.cpu_count(), timeout=WAIT, env=ONE_THREAD).shutdown(wait=True)
+        gc.collect()  # their semaphores go with the objects

@@ -104,6 +104,14 @@ def test_every_page_is_in_the_navigation_and_the_images_are_there():
             assert (page.parent / link).exists(), f"{page}: {link}"
 
 
+def test_the_readme_leads_to_its_own_headings():
+    text = (ROOT / "README.md").read_text("utf-8")
+    headings = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")
+                for line in text.splitlines() if line.startswith("#")}  # fmt: skip
+    links = re.findall(r"\]\(#([^)]+)\)", text)
+    assert links and set(links) <= headings
+
+
 def test_the_readme_leads_somewhere():
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / "README.md").read_text("utf-8")):
         assert (ROOT / link).exists(), link
