@@ -4,8 +4,8 @@
 
 Every row and seed has a folder of its own; stopped, the same command goes on where it was. Of each row: steps and
 seconds, the yardsticks of `depthjax.evaluate.recipe`, and a sheet of the first faces. Of all: `ablation.csv`,
-`ablation.md`, `ablation.png` and `ablation.svg`, written anew after every row; and `recipes.png`, the faces of the
-reference recipes beside real people.
+`ablation.md`, `ablation.png`, `ablation.svg`, and `recipes.png`, the faces of the reference recipes beside real people,
+written anew after every row.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main() -> None:
             jax.clear_caches()  # a hundred programs would fill the memory
         rows = [row for r, s in jobs if (row := stored_row(flags.workdir, r.name, s)) is not None]
         write_ablation(rows, read_json(ceiling), flags.workdir)
-    show_references(jobs, faces, base, flags.workdir)
+        show_references(jobs, faces, base, flags.workdir)
     print(flags.workdir / "ablation.md")
 
 
