@@ -8,6 +8,8 @@ from pathlib import Path
 from depthjax.errors import UserError
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+LEAST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+LEAST_SECONDS = 0.05  # of compiling, from which on a program is kept
 
 
 def folder() -> Path:
@@ -41,4 +43,7 @@ def turn_on() -> Path | None:
         except OSError:  # a home that is missing or read-only: compile anew, as without a cache
             return None
     jax.config.update("jax_compilation_cache_dir", str(place))
+    # jax leaves out what compiles in less than a second: of a small run, half of its programs.
+    if LEAST not in os.environ:
+        jax.config.update(LEAST.lower(), LEAST_SECONDS)
     return place
