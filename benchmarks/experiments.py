@@ -26,9 +26,9 @@ from benchmarks.table import Row, report
 from depthjax import pipeline
 from depthjax.config import Config, Evolve
 from depthjax.config_file import load_config
-from depthjax.evolve.fitness import make_fitness, of_emotion
+from depthjax.evolve.fitness import of_emotion
 from depthjax.evolve.measure import make_measure
-from depthjax.evolve.run import evolve
+from depthjax.evolve.run import evolve, make_plan
 from depthjax.evolve.sweep import run_together
 from depthjax.evolving import Inputs, evolution_inputs
 from depthjax.keys import key_for
@@ -125,19 +125,17 @@ def winners(config: Config, inputs: Inputs, settings: Evolve) -> jax.Array:
 
 def judged(config: Config, inputs: Inputs, settings: Evolve, latents: jax.Array | None = None) -> np.ndarray:
     """The fitness (classes, k) of latents (classes, k, d), or of random ones."""
-    nets, classes = networks(config), len(config.data.emotions)
+    classes = len(config.data.emotions)
     if latents is None:
         latents = jax.random.normal(key_for(0, "benchmark"), (classes, LATENTS, config.model.latent_size))
-    fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), inputs.real))
-    generator = nets.generator.clone(dtype=jnp.bfloat16) if settings.dtype == "bfloat16" else nets.generator
-    measure = jax.jit(make_measure(generator, nets.discriminator, 10))
-    read = inputs.networks._replace(relief=inputs.real.relief)
+    plan = make_plan(inputs.real, settings=settings, **parts(config))
+    measure = jax.jit(make_measure(*(plan.static[name] for name in ("generator", "discriminator", "images_at_once"))))
     values = []
     for label in range(classes):
         emotion = jnp.full(latents.shape[1], label)
-        faces = measure(read, latents[label], emotion, jnp.full(latents.shape[1], True))
-        own = of_emotion(weights, jnp.int32(label))
-        values.append(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents[label], own))
+        faces = measure(plan.with_relief(inputs.networks), latents[label], emotion, jnp.full(latents.shape[1], True))
+        own = of_emotion(plan.weights, jnp.int32(label))
+        values.append(jax.vmap(plan.static["fitness"], in_axes=(0, 0, None))(faces, latents[label], own))
     return np.asarray(jnp.stack(values))
 
 

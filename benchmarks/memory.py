@@ -75,7 +75,7 @@ def main() -> None:
     flags = parser.parse_args()
     print("| batch | settings | in between, GB | in all, GB |\n|---|---|---|---|", flush=True)
     for batch_size, fields in ROWS[:1] if flags.quick else ROWS:
-        between, total = memory(changed(batch_size, fields))
+        between, total = memory(sized(batch_size, fields))
         settings = ", ".join(f"{name}={value}" for name, value in fields.items()) or "as they are"
         print(f"| {batch_size} | {settings} | {between / GIGABYTE:.2f} | {total / GIGABYTE:.2f} |", flush=True)
     print("\n| batch | GPUs | operations | bytes | all-reduce | a step | images/s | efficiency |")
@@ -85,13 +85,16 @@ def main() -> None:
         print("\n".join(scaling(cost, batch_size)), flush=True)
 
 
-def changed(batch_size: int, fields: dict[str, Any]) -> Config:
+def sized(batch_size: int, fields: dict[str, Any]) -> Config:
     """The paper's config with another batch size, and fields of its model and train sections replaced."""
-    config = paper.get_config()
+    return changed(paper.get_config(), {"batch_size": batch_size, **fields})
+
+
+def changed(config: Config, fields: dict[str, Any]) -> Config:
+    """The config with fields of its model and train sections replaced."""
     model = {name: value for name, value in fields.items() if hasattr(config.model, name)}
     train = {name: value for name, value in fields.items() if name not in model}
-    train = replace(config.train, batch_size=batch_size, **train)
-    return validate(replace(config, model=replace(config.model, **model), train=train))
+    return validate(replace(config, model=replace(config.model, **model), train=replace(config.train, **train)))
 
 
 def memory(config: Config) -> tuple[float, float]:
@@ -106,7 +109,7 @@ def memory(config: Config) -> tuple[float, float]:
 def measured_cost() -> Cost:
     """By XLA's count, of two programs: all of it is linear in the batch size."""
     few, many = 4, 32
-    of_few, of_many = (step_cost(changed(size, {})) for size in (few, many))
+    of_few, of_many = (step_cost(sized(size, {})) for size in (few, many))
     each = tuple((b - a) / (many - few) for a, b in zip(of_few, of_many, strict=True))
     fixed = tuple(a - few * e for a, e in zip(of_few, each, strict=True))
     return Cost((fixed[0], fixed[1]), (each[0], each[1]))

@@ -16,20 +16,18 @@ every row. A CPU computes bfloat16 in float32, with roundings.
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_disable_hlo_passes=cse_barrier_expander"
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.memory import changed  # which leaves that pass out, before jax starts its compiler
 from depthjax import pipeline
-from depthjax.config import Config, validate
+from depthjax.config import Config
 from depthjax.config_file import load_config
 from depthjax.files import write_json
 from depthjax.keys import key_for
@@ -88,13 +86,6 @@ def main() -> None:
     print("\n".join(table(rows, DISPATCH * len(trials[0].losses))))
     if flags.json is not None:
         write_json(flags.json, rows)
-
-
-def changed(config: Config, fields: dict[str, Any]) -> Config:
-    """The config with fields of its model and train sections replaced."""
-    model = {name: value for name, value in fields.items() if hasattr(config.model, name)}
-    train = {name: value for name, value in fields.items() if name not in model}
-    return validate(replace(config, model=replace(config.model, **model), train=replace(config.train, **train)))
 
 
 def prepared(name: str, config: Config, faces: Batch) -> Trial:

@@ -10,7 +10,7 @@ import gc
 import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import joblib
 import numpy as np
@@ -49,12 +49,16 @@ def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
     """
     cores = joblib.cpu_count()
     chunks = np.array_split(array, min(len(array), 4 * cores))
-    executor = get_reusable_executor(max_workers=cores, timeout=WAIT, env=ONE_THREAD)
-    return np.concatenate(list(executor.map(function, chunks)))
+    return np.concatenate(list(_executor().map(function, chunks)))
 
 
 def end_processes() -> None:
     """End the processes of `in_processes`, which wait for more, and clear away what a killed parent would leave."""
     if multiprocessing.active_children():
-        get_reusable_executor(max_workers=joblib.cpu_count(), timeout=WAIT, env=ONE_THREAD).shutdown(wait=True)
+        _executor().shutdown(wait=True)
         gc.collect()  # their semaphores go with the objects
+
+
+def _executor() -> Any:
+    """The one that is there; loky starts another where its settings differ."""
+    return get_reusable_executor(max_workers=joblib.cpu_count(), timeout=WAIT, env=ONE_THREAD)
