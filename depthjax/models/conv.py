@@ -1,9 +1,10 @@
-"""The two convolutions of a DCGAN, 4x4 with stride 2, in the form that each platform runs fastest.
+"""The convolutions of a DCGAN, in the form that each platform runs fastest: 4x4 with stride 2, and 3x3 to one channel.
 
-One is the other's adjoint. XLA's CPU backend is slow wherever a convolution has holes in it: the transposed one
-forwards, and the gradient of either one's kernel. So on a CPU all three are written without holes, on the 2x2 blocks of
-pixels that a stride of 2 walks over: the same numbers from the same parameters, only the order of sums differs.
-Which form is lowered depends on the platform that the program is compiled for.
+Of the first two one is the other's adjoint. XLA's CPU backend is slow wherever a convolution has holes in it: the
+transposed one forwards, and the gradient of either one's kernel. So on a CPU all three are written without holes, on
+the 2x2 blocks of pixels that a stride of 2 walks over: the same numbers from the same parameters, only the order of
+sums differs. The third is slow there because it makes a single channel: it becomes one product with all nine taps, and
+their sum. Which form is lowered depends on the platform that the program is compiled for.
 """
 
 from __future__ import annotations
@@ -150,6 +151,36 @@ strided_conv_dense.defvjp(_strided_forward, _strided_backward)
 _spread.defvjp(_spread_forward, _spread_backward)
 
 
+def conv_to_one(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Convolution 3x3 to one channel, stride 1, padding 1: PyTorch's `Conv2d(c, 1, 3, 1, 1)`.
+
+    Args:
+        x: (n, h, w, c).
+        kernel: (3, 3, c, 1).
+    Returns:
+        (n, h, w).
+    """
+    return lax.platform_dependent(x, kernel, cpu=conv_to_one_by_taps, default=conv_to_one_plain)
+
+
+def conv_to_one_plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv_to_one` in XLA's own terms."""
+    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT)[..., 0]
+
+
+def conv_to_one_by_taps(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`conv_to_one` as nine maps, one for each tap of the kernel, that are shifted and added up.
+
+    Measured on a CPU at 64x64 with 8 channels: a quarter of the time of XLA's own forwards, under half with gradients.
+    """
+    _, h, w, c = x.shape
+    taps = kernel.reshape(9, c)
+    maps = jnp.einsum("kc,nhwc->nkhw", taps, x, preferred_element_type=jnp.float32)
+    maps = jnp.pad(maps, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    whole = sum(maps[:, 3 * a + e, a : a + h, e : e + w] for a in range(3) for e in range(3))
+    return jnp.asarray(whole, x.dtype)
+
+
 def xavier_uniform(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.Array:
     """Glorot and Bengio's uniform initialisation (2010, equation 16); the last two axes are inputs and outputs.
 
@@ -196,6 +227,18 @@ def doubled(kernel: jax.Array) -> jax.Array:
     wide = jnp.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
     tall = wide[:-1] + wide[1:]
     return tall[:, :-1] + tall[:, 1:]
+
+
+class ConvToOne(nn.Module):
+    """`conv_to_one` with a bias: parameters `kernel` (3, 3, c, 1) and `bias` (1,), as those of flax's `Conv`."""
+
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, h, w, c) → (n, h, w)."""
+        x, kernel, bias = _parameters(self, x, 1, self.dtype, side=3)
+        return conv_to_one(x, kernel) + bias[..., 0]
 
 
 class DownConv(nn.Module):

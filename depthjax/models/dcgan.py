@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from depthjax.models.conv import DownConv, SmoothUpConv, UpConv, xavier_uniform
+from depthjax.models.conv import ConvToOne, DownConv, SmoothUpConv, UpConv, xavier_uniform
 from depthjax.models.geometry import Kind, surface_planes
 from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
@@ -80,8 +80,7 @@ class Generator(nn.Module):
 
         for i in range(1, DOUBLINGS + 1):
             x = block(i)(self, x)
-        x = nn.Conv(1, (3, 3), dtype=self.dtype, kernel_init=xavier_uniform, name="conv_out")(x)
-        image = x[..., 0].astype(jnp.float32)
+        image = ConvToOne(self.dtype, name="conv_out")(x).astype(jnp.float32)
         image = jnp.tanh(smoothed(image) if self.lowpass else image)
         return jnp.clip(OVERSHOOT * image, -1, 1) if self.saturating else image
 

@@ -11,14 +11,15 @@ from depthjax.models import conv
 CASES = {
     "transposed": (conv.transposed_conv, conv.transposed_conv_dense, conv.transposed_conv_dilated),
     "strided": (conv.strided_conv, conv.strided_conv_dense, conv.strided_conv_plain),
+    "to one": (conv.conv_to_one, conv.conv_to_one_by_taps, conv.conv_to_one_plain),
 }
 
 
-def _inputs(channels, features, h=6, w=4):
+def _inputs(channels, features, h=6, w=4, side=4):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, h, w, channels)).astype(np.float32)
     return jnp.asarray(x), jnp.asarray(
-        rng.normal(size=(4, 4, channels, features)).astype(np.float32) / (4 * channels**0.5)
+        rng.normal(size=(side, side, channels, features)).astype(np.float32) / (4 * channels**0.5)
     )
 
 
@@ -26,7 +27,7 @@ def _inputs(channels, features, h=6, w=4):
 @pytest.mark.parametrize(("channels", "features"), [(5, 3), (1, 4), (128, 2), (2, 128)])
 def test_equal_to_xla_in_values_and_gradients(name, channels, features):
     chosen, dense, plain = CASES[name]
-    inputs = _inputs(channels, features)
+    inputs = _inputs(channels, 1, side=3) if name == "to one" else _inputs(channels, features)
 
     def gradients(fn):
         return jax.jit(jax.grad(lambda x, k: jnp.sin(fn(x, k)).sum(), (0, 1)))(*inputs)
@@ -50,7 +51,7 @@ def test_transposed_conv_by_its_definition():
 @pytest.mark.parametrize("name", CASES)
 def test_second_derivatives_and_vmap(name):
     _, dense, plain = CASES[name]
-    x, kernel = _inputs(2, 3, h=4)
+    x, kernel = _inputs(2, 1, h=4, side=3) if name == "to one" else _inputs(2, 3, h=4)
 
     def penalty(fn):  # a gradient penalty, as regularised discriminators take
         return jax.grad(lambda k: jnp.square(jax.grad(lambda x: jnp.tanh(fn(x, k)).sum())(x)).sum())(kernel)
@@ -66,6 +67,20 @@ def test_second_derivatives_and_vmap(name):
 def test_a_gpu_gets_the_convolution_as_xla_has_it(platform, holes):
     program = jax.export.export(jax.jit(conv.transposed_conv), platforms=[platform])(*_inputs(2, 3)).mlir_module()
     assert ("lhs_dilate = [2, 2]" in program) == holes
+    to_one = jax.export.export(jax.jit(conv.conv_to_one), platforms=[platform])(*_inputs(2, 1, side=3)).mlir_module()
+    assert ("stablehlo.convolution" in to_one) == holes
+
+
+def test_conv_to_one_is_flax_s_with_the_same_parameters():
+    x = _inputs(3, 1)[0]
+    ours, theirs = conv.ConvToOne(), nn.Conv(1, (3, 3))
+    variables = theirs.init(jax.random.key(0), x)
+    variables["params"]["bias"] += 0.5
+    expected = theirs.apply(variables, x)[..., 0]
+    np.testing.assert_allclose(ours.apply(variables, x), expected, atol=1e-5)
+    half = conv.ConvToOne(jnp.bfloat16).apply(variables, x)
+    assert half.dtype == jnp.bfloat16
+    np.testing.assert_allclose(half.astype(jnp.float32), expected, atol=0.03)
 
 
 @pytest.mark.parametrize(("module", "size"), [(conv.UpConv(5), 8), (conv.DownConv(5), 2)])
