@@ -34,6 +34,6 @@ def get_config() -> Config:
         evolve=replace(base.evolve, algorithm="novelty", fitness="natural", islands=1, population=100, generations=20),
         sample=replace(base.sample, count=100),
         evaluate=replace(
-            base.evaluate, seeds=3, feature_size=128, xgboost_bins=64, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1
+            base.evaluate, seeds=3, feature_size=128, bins=64, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1
         ),
     )

@@ -239,7 +239,8 @@ class Evaluate:
     seed: int = 0
     seeds: int = 3  # of the random forest; a tree runs three of them at most, and XGBoost one: it draws nothing
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
-    xgboost_bins: int = 256  # of a feature's values, the library's default; 64 take a third of the time
+    # Quantiles that features are rounded to for all classifiers, such as 64: half of the time. None: as they are.
+    bins: int | None = None
     feature_size: int = 256  # pixels, of the square image that handcrafted features are taken from
     most_real: int = 4000  # real faces judged with, of train and of test: more are drawn from by chance
     kid_subsets: int = 100
@@ -546,7 +547,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (not unfitted, "sample.methods", f"{_listed(unfitted)} not fitted: name it in baselines.methods as well"),
         (c.sample.count >= 1, "sample.count", "must be at least 1"),
         (c.evaluate.seeds >= 1, "evaluate.seeds", "must be at least 1"),
-        (c.evaluate.xgboost_bins >= 2, "evaluate.xgboost_bins", "must be at least 2"),
+        (c.evaluate.bins is None or c.evaluate.bins >= 2, "evaluate.bins", "must be at least 2, or none"),
         (
             bool(c.evaluate.scarcity) and all(0 < share <= 1 for share in c.evaluate.scarcity),
             "evaluate.scarcity",

@@ -22,7 +22,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from depthjax.errors import UserError  # noqa: E402
-from depthjax.evaluate.classifiers import DEFAULT_BINS  # noqa: E402
 from depthjax.files import read_json, replacing, write_text  # noqa: E402
 from depthjax.report.table import ABSENT, NONE, Cell, Table  # noqa: E402
 from depthjax.report.table_files import cell_text  # noqa: E402
@@ -89,8 +88,7 @@ def distance_rows(tables: dict[str, Table]) -> list[list[str]]:
 
 
 def _bins(settings: dict[str, Any]) -> str:
-    bins = settings.get("xgboost_bins", DEFAULT_BINS)
-    return "" if bins == DEFAULT_BINS else f", XGBoost with {bins} bins instead of its {DEFAULT_BINS}"
+    return "" if settings["bins"] is None else f", features rounded to {settings['bins']} quantiles"
 
 
 def caption(workdir: Path, evaluation: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The paper's classifiers, at library defaults but for what a config says of XGBoost's bins."""
+"""The paper's classifiers, at library defaults."""
 
 from __future__ import annotations
 
@@ -12,20 +12,18 @@ from sklearn.tree import DecisionTreeClassifier
 from depthjax.errors import UserError
 
 
-def _random_forest(seed: int, bins: int) -> Any:
-    del bins
+def _random_forest(seed: int) -> Any:
     return RandomForestClassifier(random_state=seed, n_jobs=1)
 
 
-def _decision_tree(seed: int, bins: int) -> Any:
-    del bins
+def _decision_tree(seed: int) -> Any:
     return DecisionTreeClassifier(random_state=seed)
 
 
-def _xgboost(seed: int, bins: int) -> Any:
+def _xgboost(seed: int) -> Any:
     from xgboost import XGBClassifier
 
-    return XGBClassifier(random_state=seed, n_jobs=1, device=xgboost_device(), max_bin=bins)
+    return XGBClassifier(random_state=seed, n_jobs=1, device=xgboost_device())
 
 
 @lru_cache
@@ -38,9 +36,8 @@ def xgboost_device() -> str:
     return "cuda" if on_gpu and xgboost.build_info().get("USE_CUDA") else "cpu"
 
 
-DEFAULT_BINS = 256  # XGBoost's own
 # One thread each: many fits run side by side, and a fit gives the same trees on any number of cores.
-CLASSIFIERS: dict[str, Callable[[int, int], Any]] = {
+CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "random_forest": _random_forest,
     "decision_tree": _decision_tree,
     "xgboost": _xgboost,
@@ -50,9 +47,9 @@ CLASSIFIERS: dict[str, Callable[[int, int], Any]] = {
 MOST_SEEDS = {"xgboost": 1, "decision_tree": 3}
 
 
-def build(name: str, seed: int, *, xgboost_bins: int = DEFAULT_BINS) -> Any:
+def build(name: str, seed: int) -> Any:
     """An unfitted classifier by name, with scikit-learn's `fit` and `predict`."""
-    return CLASSIFIERS[name](seed, xgboost_bins)
+    return CLASSIFIERS[name](seed)
 
 
 def check_classifiers(names: Sequence[str]) -> None:

@@ -13,8 +13,9 @@ from typing import TypeVar
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from depthjax.evaluate.classifiers import DEFAULT_BINS, MOST_SEEDS, build
+from depthjax.evaluate.classifiers import MOST_SEEDS, build
 from depthjax.evaluate.parallel import in_threads
+from depthjax.evaluate.quantiles import quantile_edges, to_quantiles
 
 TEST_FRACTION = 0.2  # of the published protocol
 Key = TypeVar("Key", bound=Hashable)
@@ -31,9 +32,14 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.features)
 
-    def scaled(self, scaler: StandardScaler) -> Labelled:
-        """The same, with float32 features through a fitted scaler."""
-        return Labelled(scaler.transform(self.features).astype(np.float32), self.emotion, self.subject)
+    def prepared(self, fitted_on: Labelled, bins: int | None) -> Labelled:
+        """The same, with float32 features scaled as those of `fitted_on` ask, and rounded to as many quantiles."""
+        scaler = StandardScaler().fit(fitted_on.features)
+        features = scaler.transform(self.features).astype(np.float32)
+        if bins is not None:
+            edges = quantile_edges(scaler.transform(fitted_on.features).astype(np.float32), bins)
+            features = to_quantiles(features, edges)
+        return Labelled(features, self.emotion, self.subject)
 
 
 def union(a: Labelled, b: Labelled) -> Labelled:
@@ -47,29 +53,28 @@ def union(a: Labelled, b: Labelled) -> Labelled:
 
 @dataclass(frozen=True)
 class Exam:
-    """What is asked of a classifier: learn from the rows `train` of scaled faces, answer for the rows `test`."""
+    """What is asked of a classifier: learn from the rows `train` of prepared faces, answer for the rows `test`."""
 
     faces: Labelled
     train: np.ndarray
     test: np.ndarray
 
 
-def unseen_people_exam(train: Labelled, test: Labelled) -> Exam:
-    """TRTR or TSTR: the scaler is fitted on `train` only."""
-    scaler = StandardScaler().fit(train.features)
+def unseen_people_exam(train: Labelled, test: Labelled, *, bins: int | None = None) -> Exam:
+    """TRTR or TSTR: the scaler is fitted, and quantiles are taken, on `train` only."""
     rows = np.arange(len(train) + len(test))
-    return Exam(union(train.scaled(scaler), test.scaled(scaler)), rows[: len(train)], rows[len(train) :])
+    return Exam(union(train, test).prepared(train, bins), rows[: len(train)], rows[len(train) :])
 
 
-def published_exams(faces: Labelled, seeds: Sequence[int]) -> dict[int, Exam]:
+def published_exams(faces: Labelled, seeds: Sequence[int], *, bins: int | None = None) -> dict[int, Exam]:
     """The released protocol, a split a seed: scaler fitted on everything, then 80/20 by random image within emotions.
 
     Frames of one person fall on both sides, and the test faces reach the scaler: a score from here is no evidence about
     people who were not seen.
     """
-    scaled = faces.scaled(StandardScaler().fit(faces.features))
+    prepared = faces.prepared(faces, bins)
     masks = {seed: _random_fifth(faces.emotion, seed) for seed in seeds}
-    return {seed: Exam(scaled, np.flatnonzero(~mask), np.flatnonzero(mask)) for seed, mask in masks.items()}
+    return {seed: Exam(prepared, np.flatnonzero(~mask), np.flatnonzero(mask)) for seed, mask in masks.items()}
 
 
 def _random_fifth(emotion: np.ndarray, seed: int) -> np.ndarray:
@@ -87,12 +92,11 @@ class Sitting:
     exam: Exam
     classifier: str
     seed: int
-    xgboost_bins: int = DEFAULT_BINS
 
     def answers(self) -> np.ndarray:
         """(n_test,) predicted emotions."""
         faces, train, test = self.exam.faces, self.exam.train, self.exam.test
-        model = build(self.classifier, self.seed, xgboost_bins=self.xgboost_bins)
+        model = build(self.classifier, self.seed)
         model.fit(faces.features[train], faces.emotion[train])
         return np.asarray(model.predict(faces.features[test])).astype(np.int64)
 

@@ -71,10 +71,8 @@ def judge_real(config: Config, train: DepthFaces, test: DepthFaces, cache: Path)
 
 def taught_scores(config: Config, learnt: Labelled, test: Labelled, classes: int) -> Numbers:
     """Accuracy on unseen real people of each classifier taught by `learnt`, with a bootstrap over these people."""
-    exam = unseen_people_exam(learnt, test)
-    answers = sit(
-        {name: Sitting(exam, name, config.evaluate.seed, config.evaluate.xgboost_bins) for name in CLASSIFIERS}
-    )
+    exam = unseen_people_exam(learnt, test, bins=config.evaluate.bins)
+    answers = sit({name: Sitting(exam, name, config.evaluate.seed) for name in CLASSIFIERS})
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
     return {name: unseen_people_scores(exam, [answers[name]], classes, **options)["accuracy"] for name in CLASSIFIERS}
 

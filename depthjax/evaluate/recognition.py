@@ -11,6 +11,7 @@ import numpy as np
 from depthjax.config import Config
 from depthjax.evaluate.judged import Judged, Say, classifier_seeds, seed_of
 from depthjax.evaluate.paired import sign_flip_test
+from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.protocols import Exam, Labelled, Sitting, published_exams, seeds_for, sit, union
 from depthjax.evaluate.protocols import unseen_people_exam as exam_of
 from depthjax.evaluate.scores import published_scores, unseen_people_scores
@@ -36,8 +37,9 @@ def unseen_people(config: Config, judged: Judged) -> tuple[dict[str, dict], dict
         return {name: {"trtr": reason, "tstr": reason, "trts": reason} for name in judged.methods}, reason
     test = judged.labelled("test")
     others = [judged.labelled(f"method/{name}") for name in judged.methods]
-    both = exam_of(judged.labelled("train"), _all(test, *others))
-    exams = {"train": both} | {name: exam_of(judged.labelled(f"method/{name}"), test) for name in judged.methods}
+    both = exam_of(judged.labelled("train"), _all(test, *others), bins=config.evaluate.bins)
+    taught = {name: judged.labelled(f"method/{name}") for name in judged.methods}
+    exams = {"train": both} | {name: exam_of(a, test, bins=config.evaluate.bins) for name, a in taught.items()}
     answers = _asked(config, exams)
     parts = np.split(np.arange(len(both.test)), np.cumsum([len(test), *map(len, others)])[:-1])
     answered = {"real": _part(answers["train"], parts[0])} | {name: answers[name] for name in judged.methods}
@@ -68,7 +70,7 @@ def _asked(config: Config, exams: dict[str, Exam]) -> dict[str, Answers]:
         for classifier in config.evaluate.classifiers
         for seed in seeds_for(classifier, classifier_seeds(config))
     ]
-    answers = sit({key: Sitting(exams[key[0]], *key[1:], config.evaluate.xgboost_bins) for key in keys})
+    answers = sit({key: Sitting(exams[key[0]], *key[1:]) for key in keys})
     found: dict[str, Answers] = {name: {} for name in exams}
     for name, classifier, seed in keys:
         found[name].setdefault(classifier, []).append(answers[name, classifier, seed])
@@ -141,9 +143,9 @@ def _scarce(
     """Scores by classifier and share, with one set of generated faces or none, and `right` as `_right` gives it."""
     table: dict[str, dict] = {classifier: {} for classifier in config.evaluate.classifiers}
     lacking = {s for s, masks in chosen.items() if generated is None and not all(_has_all(judged, m) for m in masks)}
-    exams = {s: _exams(judged, masks, generated) for s, masks in chosen.items() if s not in lacking}
+    exams = {s: _exams(config, judged, masks, generated) for s, masks in chosen.items() if s not in lacking}
     sittings = {
-        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw, config.evaluate.xgboost_bins)
+        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw)
         for share, of_draws in exams.items()
         for classifier in config.evaluate.classifiers
         for draw, exam in enumerate(of_draws)
@@ -162,14 +164,17 @@ def _scarce(
     return table
 
 
-def _exams(judged: Judged, masks: Sequence[np.ndarray], generated: Labelled | None) -> list[Exam]:
+def _exams(config: Config, judged: Judged, masks: Sequence[np.ndarray], generated: Labelled | None) -> list[Exam]:
     """One a draw of people; where all of them are drawn, one for all draws."""
     train, test = judged.labelled("train"), judged.labelled("test")
-    made: dict[bytes, Exam] = {}
-    for mask in masks:
-        if bytes(mask) not in made:
-            some = Labelled(train.features[mask], train.emotion[mask], train.subject[mask])
-            made[bytes(mask)] = exam_of(some if generated is None else union(some, generated), test)
+
+    def exam(mask: np.ndarray) -> Exam:
+        some = Labelled(train.features[mask], train.emotion[mask], train.subject[mask])
+        learnt = some if generated is None else union(some, generated)
+        return exam_of(learnt, test, bins=config.evaluate.bins)
+
+    different = {bytes(mask): mask for mask in masks}
+    made = dict(zip(different, in_threads(exam, different.values()), strict=True))
     return [made[bytes(mask)] for mask in masks]
 
 
@@ -218,10 +223,9 @@ def published(config: Config, judged: Judged, say: Say) -> dict[str, dict]:
 def _published_scores(config: Config, judged: Judged, sets: dict[str, Labelled]) -> dict[str, dict]:
     """Scores by set and classifier; the sets together keep all cores busy."""
     seeds = classifier_seeds(config)
-    exams = {name: published_exams(faces, seeds) for name, faces in sets.items()}
+    exams = {name: published_exams(faces, seeds, bins=config.evaluate.bins) for name, faces in sets.items()}
     keys = [(name, c, s) for name in sets for c in config.evaluate.classifiers for s in seeds_for(c, seeds)]
-    bins = config.evaluate.xgboost_bins
-    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2], bins) for key in keys})
+    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2]) for key in keys})
     table: dict[str, dict] = {name: {} for name in sets}
     for name, classifier in dict.fromkeys(key[:2] for key in keys):
         mine = [key for key in keys if key[:2] == (name, classifier)]

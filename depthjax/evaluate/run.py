@@ -164,7 +164,7 @@ def _settings(config: Config, draws: HalfDraws) -> dict:
     return {
         "feature_size": config.evaluate.feature_size,
         "seeds": classifier_seeds(config),
-        "xgboost_bins": config.evaluate.xgboost_bins,
+        "bins": config.evaluate.bins,
         **({"xgboost_device": xgboost_device()} if "xgboost" in config.evaluate.classifiers else {}),
         "bootstrap": config.evaluate.bootstrap,
         "kid_subsets": config.evaluate.kid_subsets,

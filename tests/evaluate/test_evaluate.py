@@ -59,7 +59,7 @@ def test_data_and_settings_are_stated(evaluation):
     }  # fmt: skip
     assert evaluation["settings"] == {
         "feature_size": 64, "seeds": [0, 1], "bootstrap": 100, "kid_subsets": 20, "kid_subset_size": 36,
-        "xgboost_device": "cpu", "xgboost_bins": 64,
+        "xgboost_device": "cpu", "bins": 64,
     }  # fmt: skip
 
 
