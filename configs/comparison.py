@@ -1,7 +1,7 @@
 """Ours beside four other methods, at the size of the quick run: GAN, VAE, GMM, KDE, on the same faces.
 
 Command: python launch.py --config configs/comparison.py
-Device:  two CPU cores, 40 minutes or more. The plain GAN takes as many steps as ours.
+Device:  two CPU cores, about 35 minutes. The plain GAN takes as many steps as ours.
 """
 
 from dataclasses import replace
