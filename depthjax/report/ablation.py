@@ -17,11 +17,11 @@ from depthjax.data.faces import DepthFaces
 from depthjax.files import replacing, write_text
 from depthjax.report.faces_image import mosaic, real_faces, shade
 from depthjax.report.figure_style import BLUE, FLOOR, GREY, INK, STYLE, VERMILION, write_figure
-from depthjax.report.figures_sheets import framed, name_row
+from depthjax.report.figures_sheets import blocks_figure
 
 Row = dict[str, Any]
 SHEET_COLUMNS = 10
-BLOCK_COLUMNS, BLOCK_TILE, BLOCK_GAP = 4, 76, 6
+BLOCK_COLUMNS = 4
 COLOURS = {"reference": INK, "minus": VERMILION, "plus": BLUE}
 
 
@@ -217,15 +217,6 @@ def write_recipes(path: Path, real: DepthFaces, generated: Mapping[str, DepthFac
     blocks = {"Real people": [real_faces(stored, label, BLOCK_COLUMNS) for label in emotions]}
     blocks |= {name: [f.of(e).images[:BLOCK_COLUMNS] for e in f.emotions] for name, f in generated.items()}
     window, pitch = (real.window.near_mm, real.window.far_mm), pixel_pitch(settings)
-    pictures = [
-        mosaic([shade(images, window, pitch) for images in block], BLOCK_COLUMNS, tile=BLOCK_TILE, gap=BLOCK_GAP)
-        for block in blocks.values()
-    ]
-    high, wide = pictures[0].shape
-    between = np.full((high, 22), 255, np.uint8)
-    figure, axes = framed(np.concatenate([x for p in pictures for x in (p, between)][:-1], axis=1), top=30, bottom=6)
-    for place, name in enumerate(blocks):
-        axes.text(place * (wide + 22), -8, name, size=9.5, weight="bold", va="bottom")
-    for row, emotion in enumerate(real.emotions):
-        name_row(axes, row * (BLOCK_TILE + BLOCK_GAP) + BLOCK_TILE / 2, emotion)
+    lit = {name: [shade(images, window, pitch) for images in rows] for name, rows in blocks.items()}
+    figure = blocks_figure(lit, real.emotions, count=BLOCK_COLUMNS, top=12, bottom=6)
     write_figure(figure, [path], dpi=100)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,21 +70,42 @@ def _blocks(
     run: Run, view: Callable[[np.ndarray], np.ndarray], *, top: int, bottom: int, width: int = 0, count: int = 4
 ) -> Figure:
     """The first faces of each emotion (rows) and set (blocks), the same ones for every view."""
-    names = [name for name, _, _ in face_sets(run)]
-    lines = -(-len(names) // 4)
-    across = -(-len(names) // lines)
-    tile = 96 if across < 4 else 76
     rows = [_first_faces(run, label, count) for label in range(len(run.emotions))]
-    blocks = [mosaic([view(row[block]) for row in rows], count, tile=tile, gap=GAP) for block in range(len(names))]
-    high, wide = blocks[0].shape[0] + 44, blocks[0].shape[1] + 22
-    picture = np.full((lines * high - 20, across * wide - 22, *blocks[0].shape[2:]), 255, np.uint8)
-    corners = [(i % across * wide, i // across * high + 24) for i in range(len(names))]
-    for (x, y), block in zip(corners, blocks, strict=True):
-        picture[y:, x:][: block.shape[0], : block.shape[1]] = block
-    figure, axes = framed(picture, top=top, bottom=bottom, width=width)
-    for (x, y), name in zip(corners, names, strict=True):
+    names = [name for name, _, _ in face_sets(run)]
+    blocks = {name: [view(row[i]) for row in rows] for i, name in enumerate(names)}
+    return blocks_figure(blocks, run.emotions, count=count, top=top, bottom=bottom, width=width)
+
+
+def blocks_figure(
+    blocks: Mapping[str, Sequence[np.ndarray]],
+    emotions: Sequence[str],
+    *,
+    count: int,
+    top: int,
+    bottom: int,
+    width: int = 0,
+) -> Figure:
+    """Sets of faces side by side, at most four in a line, each with a row for every emotion.
+
+    Args:
+        blocks: for each set, by its name, an array of pictures for each emotion: (n, h, w) or (n, h, w, 3) uint8.
+        emotions: their names.
+        count: faces a row.
+        top, bottom, width: pixels, as of `framed`.
+    """
+    lines = -(-len(blocks) // 4)
+    across = -(-len(blocks) // lines)
+    tile = 96 if across < 4 else 76
+    pictures = [mosaic(rows, count, tile=tile, gap=GAP) for rows in blocks.values()]
+    high, wide = pictures[0].shape[0] + 44, pictures[0].shape[1] + 22
+    whole = np.full((lines * high - 20, across * wide - 22, *pictures[0].shape[2:]), 255, np.uint8)
+    corners = [(i % across * wide, i // across * high + 24) for i in range(len(blocks))]
+    for (x, y), picture in zip(corners, pictures, strict=True):
+        whole[y:, x:][: picture.shape[0], : picture.shape[1]] = picture
+    figure, axes = framed(whole, top=top, bottom=bottom, width=width)
+    for (x, y), name in zip(corners, blocks, strict=True):
         axes.text(x, y - 7, wrapped(name, wide // 15, lines=1), size=9.5, weight="bold", va="bottom")
-        for row, emotion in enumerate(run.emotions) if x == 0 else ():
+        for row, emotion in enumerate(emotions) if x == 0 else ():
             name_row(axes, y + row * (tile + GAP) + tile / 2, emotion)
     return figure
 

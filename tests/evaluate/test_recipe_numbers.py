@@ -93,9 +93,10 @@ def test_recipes_stand_beside_real_people_in_blocks(faces, tmp_path):
         with Image.open(tmp_path / "recipes.png") as image:
             widths.append(image.width)
             block = np.asarray(image.convert("L"))
-    assert widths[1] - widths[0] == 4 * 76 + 3 * 6 + 22
+    wide = 4 * 96 + 3 * 6
+    assert widths[1] - widths[0] == wide + 22
     # The last block shows the same faces as the one before.
-    ours, theirs = block[30:, -(2 * 322 + 22) - 8 : -(322 + 22) - 8], block[30:, -322 - 8 : -8]
+    ours, theirs = block[38:, -(2 * wide + 22) - 8 : -(wide + 22) - 8], block[38:, -wide - 8 : -8]
     np.testing.assert_array_equal(ours, theirs)
 
 

@@ -155,6 +155,7 @@ def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ..
             "seeds": [0, 1, 2],
             "bootstrap": 1000,
             "kid_subsets": 100,
+            "bins": 64,
             "kid_subset_size": 120,
         },
         "spaces": list(SPACES),

@@ -246,7 +246,14 @@ def test_readme_holds_both_tables_with_the_papers_beside(
     assert "| XGBoost, unseen people | generated only | 73.7 (67.7–79.1) | 43.2 (37.2–48.6) |" in text
     assert re.search(r"\| XGBoost, published protocol, here / paper \| generated \| .* 77\.2 / 94\.58 \|", text)
     assert "| −21.40 / 45.56 | −21.61 / 45.56 |" in text and "fused" not in text
-    for words in ("Imagined CPU", "2026-11-23", "960 faces of 32 people", "300 generated faces", "3 classifier seeds"):
+    for words in (
+        "Imagined CPU",
+        "2026-11-23",
+        "960 faces of 32 people",
+        "300 generated faces",
+        "3 classifier seeds",
+        "64 quantiles",
+    ):
         assert words in text
     readme = "a\n<!-- results -->\nold\n<!-- /results -->\n<!-- results big -->\n<!-- /results big -->\n"
     assert tool.with_block(readme, "quick", "new") == readme.replace("old", "new")
