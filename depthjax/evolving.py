@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -23,10 +24,11 @@ from depthjax.evolve.measure import Networks, all_devices
 from depthjax.evolve.run import evolve, refuse_not_finite
 from depthjax.evolve.statistics import DESCRIBED, Statistics, statistics_of
 from depthjax.evolve.sweep import Outcome, by_shape, grid, run_together
+from depthjax.evolve.watch import is_long
 from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.train.checkpoint import restore_teachers
-from depthjax.train.progress import waiting
+from depthjax.train.progress import counting, waiting
 from depthjax.train.state import networks
 
 Say = Callable[[str], None]
@@ -69,7 +71,8 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, qu
     own = load_fitness(config)
     write_arrays(folder / "statistics.npz", **_flat(inputs.real))
     say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
-    with waiting("compiling the evolution, and evolving", quiet=quiet):
+    faces = emotions * size.islands * size.population * (size.generations + 1)
+    with _watched(config, inputs, faces, size.generations, quiet=quiet) as progress:
         found = evolve(
             key_for(size.seed, "evolve"),
             *inputs,
@@ -79,6 +82,7 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, qu
             latent_size=config.model.latent_size,
             fitness=own,
             mesh=all_devices(),
+            progress=progress,
         )
         arrays = jax.tree.map(np.asarray, found)
     refuse_not_finite(arrays, config.data.emotions)
@@ -87,6 +91,20 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, qu
     say(f"{int(arrays.evaluations)} evaluations of the generator")
     paths = [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
     return [*paths, *_keep_own_fitness(config, folder)]
+
+
+@contextmanager
+def _watched(
+    config: Config, inputs: Inputs, faces: int, generations: int, *, quiet: bool
+) -> Iterator[Callable[[int], None] | None]:
+    """While it evolves, say how far it is, if so many faces take long enough; gives the `progress` of `evolve`."""
+    variables = inputs.networks.generator
+    if quiet or not is_long(networks(config).generator, variables, config.model.latent_size, faces):
+        with waiting("compiling the evolution, and evolving", quiet=quiet):
+            yield None
+    else:
+        with counting("compiling the evolution", generations, "generation") as count:
+            yield count
 
 
 def _keep_own_fitness(config: Config, folder: Path) -> list[Path]:
@@ -164,15 +182,18 @@ def sweep_settings(
     found = {name: np.zeros((len(experiments), len(config.data.emotions)), np.float32) for name in Outcome._fields}
     for numbers in by_shape(experiments):
         say(f"{len(numbers)} experiments in one program")
-        with waiting("compiling them, and evolving", quiet=quiet):
+        together = [experiments[i] for i in numbers]
+        faces = sum(len(config.data.emotions) * s.islands * s.population * (s.generations + 1) for s in together)
+        with _watched(config, inputs, faces, together[0].generations, quiet=quiet) as progress:
             outcome = run_together(
-                [experiments[i] for i in numbers],
+                together,
                 *inputs,
                 generator=nets.generator,
                 discriminator=nets.discriminator,
                 latent_size=config.model.latent_size,
                 fitness=own,
                 mesh=all_devices(),
+                progress=progress,
             )
         for name, values in outcome._asdict().items():
             found[name][numbers] = np.asarray(values)

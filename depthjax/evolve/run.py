@@ -34,10 +34,11 @@ from depthjax.evolve.measure import Measure, Networks, everywhere, make_measure
 from depthjax.evolve.novelty import DominatedNovelty
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics
+from depthjax.evolve.watch import Progress, listening, tell
 
 # Of `evolve_islands`, what is compiled into a program: functions and networks, and sizes.
 FUNCTIONS = ("algorithm", "generator", "discriminator", "fitness")
-SIZES = ("islands", "generations", "hall_of_fame", "images_at_once", "mesh")
+SIZES = ("islands", "generations", "hall_of_fame", "images_at_once", "mesh", "watched")
 STATIC = (*FUNCTIONS, *SIZES)
 MOST_AT_ONCE = {"cpu": 10}  # faces: small batches stay in the cache of a CPU; elsewhere:
 MOST_AT_ONCE_ELSEWHERE = 1024
@@ -82,6 +83,7 @@ def evolve(
     fitness: Fitness | None = None,
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
+    progress: Progress | None = None,
 ) -> Evolution:
     """Evolve latents of every emotion, in one dispatch.
 
@@ -100,6 +102,7 @@ def evolve(
             on a CPU, 1024 elsewhere.
         mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
             of one device to 1e-5.
+        progress: told how many generations are done, from 0 to all of them, by a thread of the program.
     """
     plan = make_plan(
         real,
@@ -110,9 +113,13 @@ def evolve(
         fitness=fitness,
         images_at_once=images_at_once,
         mesh=mesh,
+        watched=progress is not None,
     )
     arguments = everywhere((key, plan.with_relief(networks), plan.params, plan.weights), mesh)
-    islands = compiled(jax.default_backend())(*arguments, **plan.static)
+    with listening(progress):
+        islands = compiled(jax.default_backend())(*arguments, **plan.static)
+    if progress is not None:
+        progress(settings.generations)
     return Evolution(
         best=islands.best,
         mean=islands.mean,
@@ -146,8 +153,9 @@ def make_plan(
     fitness: Fitness | None = None,
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
+    watched: bool = False,
 ) -> Plan:
-    """What a config asks for; arguments as of `evolve`."""
+    """What a config asks for; arguments as of `evolve`, and `watched`, whether the program tells how far it is."""
     fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), real), fitness)
     read = reads_relief(fitness) or settings.algorithm == "novelty"
     relief = real.relief if read else None
@@ -167,6 +175,7 @@ def make_plan(
         "hall_of_fame": settings.hall_of_fame,
         "images_at_once": images_at_once or faces_within(settings.device_budget, generator),
         "mesh": mesh,
+        "watched": watched,
     }
     return Plan(relief, algorithms.params_from(settings, algorithm), weights, static)
 
@@ -199,6 +208,7 @@ def evolve_islands(
     hall_of_fame: int,
     images_at_once: int,
     mesh: Mesh | None = None,
+    watched: bool = False,
 ) -> Island:
     """Every emotion's islands: an `Island` whose arrays have leading axes (classes, islands).
 
@@ -211,6 +221,7 @@ def evolve_islands(
         fitness=fitness,
         generations=generations,
         hall_of_fame=hall_of_fame,
+        watched=watched,
     )
 
     def one(emotion: jax.Array, number: jax.Array) -> Island:
@@ -245,6 +256,7 @@ def evolve_island(
     fitness: Fitness,
     generations: int,
     hall_of_fame: int,
+    watched: bool = False,
 ) -> Island:
     """One population of one emotion, from random latents to its hall of fame.
 
@@ -259,6 +271,7 @@ def evolve_island(
         fitness: of one face.
         generations: how many.
         hall_of_fame: how many winners to keep; the novelty search keeps its population instead.
+        watched: whether `watch.tell` is called as each generation begins; under vmap once for all islands.
     """
     spreads = isinstance(algorithm, DominatedNovelty)
     described = algorithm.descriptor_size if isinstance(algorithm, DominatedNovelty) else 0
@@ -270,6 +283,8 @@ def evolve_island(
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
+        if watched:
+            jax.debug.callback(tell, number - 1)
         ask_key, tell_key = jax.random.split(jax.random.fold_in(key, number))
         latents, asked = algorithms.ask(algorithm, ask_key, state, params)
         known = nothing  # the other algorithms leave no copies

@@ -18,6 +18,7 @@ from depthjax.evolve.fitness import BALL, Fitness
 from depthjax.evolve.measure import Networks, everywhere, make_measure
 from depthjax.evolve.run import STATIC, Island, compiler_options, evolve_islands, make_plan
 from depthjax.evolve.statistics import Statistics
+from depthjax.evolve.watch import Progress, listening
 from depthjax.keys import key_for
 
 SHAPES = ("population", "generations")  # a program for each of their values
@@ -64,16 +65,17 @@ def run_together(
     fitness: Fitness | None = None,
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Experiments of one shape, in one dispatch; each is what it would be alone (`run.evolve` with its seed).
 
     Args:
         experiments: which differ in rates, weights and seeds only.
-        networks, real, generator, discriminator, latent_size, fitness, images_at_once, mesh: as of `run.evolve`;
-            `real` has its relief.
+        networks, real, generator, discriminator, latent_size, fitness, images_at_once, mesh, progress: as of
+            `run.evolve`; `real` has its relief.
     """
     parts: dict[str, Any] = {"generator": generator, "discriminator": discriminator, "latent_size": latent_size}
-    parts |= {"fitness": fitness, "images_at_once": images_at_once, "mesh": mesh}
+    parts |= {"fitness": fitness, "images_at_once": images_at_once, "mesh": mesh, "watched": progress is not None}
     plans = [make_plan(real, settings=settings, **parts) for settings in experiments]
     if any(plan.static != plans[0].static for plan in plans) or real.relief is None:
         raise ValueError("these experiments are not of one shape, or there is no relief to measure their winners by")
@@ -81,7 +83,11 @@ def run_together(
     params, weights = (_stacked([getattr(plan, name) for plan in plans]) for name in ("params", "weights"))
     arguments = (keys, networks._replace(relief=real.relief), params, weights, real.copy_distance)
     program = _compiled(jax.default_backend())
-    return program(*everywhere(arguments, mesh), read=plans[0].relief is not None, **plans[0].static)
+    with listening(progress):
+        found = program(*everywhere(arguments, mesh), read=plans[0].relief is not None, **plans[0].static)
+    if progress is not None:
+        progress(experiments[0].generations)
+    return found
 
 
 @lru_cache

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -88,6 +88,51 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
         finally:
             over.set()
             clock.join()
+
+
+@contextmanager
+def counting(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Say on standard error what is waited for, and from the first call on how many of `total` are done.
+
+    Args:
+        what: until then, as of `waiting`.
+        total: of the count.
+        unit: what is counted, in the singular.
+    Returns:
+        As the block's name, the function to call with the number done, from any thread but one at a time: a bar with
+        the time left on a terminal, a line every tenth otherwise.
+    """
+    count = _Count(what, total, unit)
+    try:
+        yield count
+    finally:
+        count.close()
+
+
+class _Count:
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self.total, self.unit, self.start, self.tenth = total, unit, 0.0, 0
+        self.bar: tqdm[Any] | None = None
+        self.before = ExitStack()
+        self.before.enter_context(waiting(what))
+
+    def __call__(self, done: int) -> None:
+        if self.bar is None:
+            self.before.close()
+            self.start = time.monotonic()
+            plain = not sys.stderr.isatty()
+            self.bar = tqdm(total=self.total, unit=f" {self.unit}s", disable=plain, dynamic_ncols=True)
+        if not self.bar.disable:
+            self.bar.update(done - self.bar.n)
+        elif 10 * done // self.total > self.tenth:
+            left = _clock((time.monotonic() - self.start) / done * (self.total - done))
+            print(f"{self.unit} {done}/{self.total}, {left} left", file=sys.stderr, flush=True)
+        self.tenth = 10 * done // self.total
+
+    def close(self) -> None:
+        self.before.close()
+        if self.bar is not None:
+            self.bar.close()
 
 
 def _tick(what: str, over: threading.Event) -> None:

@@ -43,7 +43,9 @@ def main():
         mesh = Mesh(np.asarray(jax.devices()[:count]), ("faces",)) if count > 1 else None
         alone = {"images_at_once": 7, "mesh": mesh, **parts}
         for name, settings in {"paper": PAPER, "novelty": NOVELTY}.items():
-            found[f"{name} {count}"] = plain(evolve(key, world.networks, world.real, settings=settings, **alone))
+            told: list[int] = []
+            made = evolve(key, world.networks, world.real, settings=settings, **alone, progress=told.append)
+            found[f"{name} {count}"], found[f"told {name} {count}"] = plain(made), told
         grid = [replace(PAPER, seed=seed, mutation_sigma=sigma) for seed in (0, 1) for sigma in (0.1, 0.4)]
         found[f"sweep {count}"] = plain(run_together(grid, world.networks, world.real, **alone))
         plan = make_plan(world.real, settings=PAPER, **alone)

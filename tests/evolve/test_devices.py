@@ -27,6 +27,7 @@ def test_any_number_of_devices_makes_the_same_evolution(found, case, count):
     assert one.keys() == several.keys()
     for name, values in one.items():
         np.testing.assert_allclose(several[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+    assert found.get(f"told paper {count}") == found.get(f"told novelty {count}") == list(range(7))
     assert np.ptp(one["mean" if case != "sweep" else "mean_fitness"]) > 0
 
 
