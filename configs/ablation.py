@@ -29,6 +29,10 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"discriminator_norm": "none"},
         {"loss": "relativistic", "penalty": 1.0, "penalty_every": 4},
     ),
+    "RpGAN, penalty falling": (
+        {"discriminator_norm": "none"},
+        {"loss": "relativistic", "penalty": 1.0, "penalty_every": 4, "penalty_end": 0.1},
+    ),
     "hinge, spectral": ({"discriminator_norm": "spectral"}, {"loss": "hinge"}),
     "LeCam": ({}, {"lecam": 0.1}),
     "augmentation": ({}, {"augment": ("mirror", "shift", "scale", "depth", "turn")}),
@@ -39,6 +43,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "resized upsampling": ({"upsampling": "resize"}, {}),
     "projection": ({"projection": True}, {}),
     "minibatch statistics": ({"minibatch_std": True}, {}),
+    "transitional training": ({}, {"transition": 0.5}),
     "cosine rates": ({}, {"schedule": "cosine"}),
     "fast rates": ({}, {"schedule": "cosine", "generator_lr": 4e-4, "discriminator_lr": 2e-4}),
     "averaging ramp": ({}, {"ema_decay": 0.995, "ema_ramp": 0.05}),

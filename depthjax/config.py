@@ -98,6 +98,8 @@ class Train:
     loss: Literal["bce", "relativistic", "hinge"] = "bce"
     penalty: float = 0.0  # weight of R1 + R2; not with batch normalisation in the discriminator
     penalty_every: int = 1  # steps; it then counts that many times
+    penalty_end: float = 1.0  # share of its weight that is left after schedule_steps
+    transition: float = 0.0  # share of schedule_steps in which networks begin to hear of emotions, little by little
     mismatched: float = 0.0  # weight of real faces that claim another emotion, which the discriminator is to refuse
     lecam: float = 0.0  # weight of LeCam's regularisation
     augment: tuple[str, ...] = ()  # of mirror, shift, scale, depth, cutout, turn: real and generated faces alike
@@ -401,7 +403,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
     unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
     unknown_writers = [name for name in c.track.writers if name not in WRITERS]
     unknown_augmentations = [name for name in c.train.augment if name not in AUGMENTATIONS]
-    scheduled = c.train.schedule != "constant" or c.train.kd_anneal
+    changes = (c.train.schedule != "constant", c.train.kd_anneal, c.train.penalty_end != 1, c.train.transition > 0)
     unknown_formats = [f for f in c.export.formats if f not in EXPORT_FORMATS]
     untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
     return [
@@ -461,6 +463,8 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             "needs --config.model.discriminator_norm=none or spectral: batch normalisation ties the faces of a batch",
         ),
         (c.train.penalty_every >= 1, "train.penalty_every", "must be at least 1"),
+        (c.train.penalty_end >= 0, "train.penalty_end", "must not be negative"),
+        (0 <= c.train.transition <= 1, "train.transition", "must lie between 0 and 1"),
         (c.model.emotion_gain >= 0, "model.emotion_gain", "must not be negative"),
         (0 <= c.train.mismatched <= 1, "train.mismatched", "must lie between 0 and 1"),
         (c.train.lecam >= 0, "train.lecam", "must not be negative"),
@@ -471,9 +475,9 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         ),
         (0 <= c.train.augment_probability <= 1, "train.augment_probability", "must lie between 0 and 1"),
         (
-            c.train.schedule_steps >= 1 or not scheduled,
+            c.train.schedule_steps >= 1 or not any(changes),
             "train.schedule_steps",
-            "must be at least 1: train.schedule or train.kd_anneal runs over it",
+            "must be at least 1: train.schedule, kd_anneal, penalty_end or transition runs over it",
         ),
         (c.train.ema_ramp >= 0, "train.ema_ramp", "must not be negative"),
         (c.train.steps_per_dispatch >= 1, "train.steps_per_dispatch", "must be at least 1"),

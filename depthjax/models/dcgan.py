@@ -132,6 +132,7 @@ class Discriminator(nn.Module):
         geometry: further planes of the surface, see `surface_planes`.
         steepness: of these, downwards and to the right.
         remat: as of `Generator`.
+        emotion_gain: of the planes, or of the projection on the emotion's vector: at 0 the emotion is not heard.
     """
 
     width: int
@@ -143,13 +144,14 @@ class Discriminator(nn.Module):
     geometry: Kind = "none"
     steepness: tuple[float, float] = (1.0, 1.0)
     remat: bool = False
+    emotion_gain: float = 1.0
 
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
         """(n, h, w) images in [-1, 1] and (n,) int emotion → (n,) float32 logits."""
         planes = surface_planes(images, self.geometry, self.steepness)
         if not self.projection:
-            planes = with_label_planes(planes, emotion, self.classes)
+            planes = with_label_planes(planes, emotion, self.classes, self.emotion_gain)
         x = descended(self, planes, train, width=self.width, dtype=self.dtype, norm=self.norm, remat=self.remat)
         if self.spread:
             x = MinibatchSpread(name="spread")(x, train)
@@ -163,7 +165,7 @@ class Discriminator(nn.Module):
         if self.projection:
             # Drawn as a Dense layer's kernel is: at the start the emotion weighs as much as the face.
             vectors = nn.Dense(self.classes, use_bias=False, kernel_init=xavier_uniform, name="emotion")(x)
-            logits += jnp.take_along_axis(vectors, emotion[:, None], axis=1)
+            logits += self.emotion_gain * jnp.take_along_axis(vectors, emotion[:, None], axis=1)
         return logits[:, 0].astype(jnp.float32)
 
 
@@ -181,9 +183,9 @@ class SpectralDense(nn.Module):
         return x @ kernel + bias.astype(self.dtype)[None]
 
 
-def with_label_planes(planes: jax.Array, emotion: jax.Array, classes: int) -> jax.Array:
-    """(n, h, w, c) and (n,) int → (n, h, w, c + classes): a plane of ones for the emotion, zeros for the others."""
-    labels = jax.nn.one_hot(emotion, classes, dtype=planes.dtype)[:, None, None, :]
+def with_label_planes(planes: jax.Array, emotion: jax.Array, classes: int, value: float | jax.Array = 1.0) -> jax.Array:
+    """(n, h, w, c) and (n,) int → (n, h, w, c + classes): a plane of `value` for the emotion, zeros for the others."""
+    labels = (value * jax.nn.one_hot(emotion, classes)).astype(planes.dtype)[:, None, None, :]
     return jnp.concatenate([planes, jnp.broadcast_to(labels, (*planes.shape[:-1], classes))], axis=-1)
 
 

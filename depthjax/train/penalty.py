@@ -18,7 +18,14 @@ def squared_gradient(judge: Judge, params: Any, images: jax.Array) -> jax.Array:
 
 
 def penalty_gradient(
-    judge: Judge, params: Any, real: jax.Array, fake: jax.Array, *, step: jax.Array, weight: float, every: int
+    judge: Judge,
+    params: Any,
+    real: jax.Array,
+    fake: jax.Array,
+    *,
+    step: jax.Array,
+    weight: float | jax.Array,
+    every: int,
 ) -> tuple[jax.Array, Any]:
     """weight / 2 (R1 + R2) and its gradient in the parameters, at every `every`-th step and `every` times as strong.
 

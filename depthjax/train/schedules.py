@@ -25,6 +25,25 @@ def distillation_factor(step: jax.Array, train: Train) -> jax.Array | float:
     return 1 - progress(step, train) if train.kd_anneal else 1.0
 
 
+def penalty_factor(step: jax.Array, train: Train) -> jax.Array | float:
+    """What the gradient penalty's weight is multiplied by: half a cosine from 1 to `penalty_end`; 1 if constant.
+
+    As R3GAN's (Huang et al. 2024, arXiv 2501.05441): generated faces come near real ones, and need less of it.
+    """
+    if train.penalty_end == 1:
+        return 1.0
+    return train.penalty_end + (1 - train.penalty_end) * (1 + jnp.cos(jnp.pi * progress(step, train))) / 2
+
+
+def condition_factor(step: jax.Array, train: Train) -> jax.Array | None:
+    """How loudly both networks hear the emotion: rising evenly from 0 to 1, and there for good; None if always 1.
+
+    Transitional training (Shahbazi et al. 2022, arXiv 2201.06578): with few faces of each class a network that is
+    conditioned from the start collapses, and one that first learns what all have in common does not.
+    """
+    return jnp.minimum(progress(step, train) / train.transition, 1) if train.transition else None
+
+
 def ema_decay(step: jax.Array, train: Train) -> jax.Array | float:
     """Of the teachers after `step` steps: the half-life is at most `ema_ramp` times the steps done.
 

@@ -17,7 +17,7 @@ from depthjax.train.distil import discriminator_lesson, generator_lesson, observ
 from depthjax.train.losses import adversarial_of_discriminator, adversarial_of_generator, lecam
 from depthjax.train.parts import in_parts
 from depthjax.train.penalty import penalty_gradient
-from depthjax.train.schedules import distillation_factor, ema_decay, rate_factor
+from depthjax.train.schedules import condition_factor, distillation_factor, ema_decay, penalty_factor, rate_factor
 from depthjax.train.sensor import make_sensor
 from depthjax.train.state import Pair, TrainState, networks, optimizers
 
@@ -77,13 +77,12 @@ def make_generator_loss(config: Config) -> Callable[..., tuple[jax.Array, Any]]:
 
     With it come the faces as the sensor sees them, both networks' batch statistics, and metrics.
     """
-    train, nets = config.train, networks(config)
-    sense, augment = make_sensor(config), make_augment(config)
+    train, sense, augment = config.train, make_sensor(config), make_augment(config)
 
     def generator_loss(
         params: Any, state: TrainState, latents: jax.Array, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, Any]:
-        stats, emotion = state.batch_stats, batch.emotion
+        stats, emotion, nets = state.batch_stats, batch.emotion, networks_at(state.step, config)
         faces, g_stats = forward(nets.generator, params, stats.generator, latents, emotion)
         fakes = sense(key, SENSOR, faces)
         # A discriminator in training mode counts these fakes in its running statistics: in PyTorch, so here too.
@@ -131,13 +130,12 @@ def make_discriminator_loss(config: Config) -> Callable[..., tuple[jax.Array, An
 
     With it come the real and generated images as they were shown, the batch statistics, and metrics.
     """
-    train, nets = config.train, networks(config)
-    augment = make_augment(config)
+    train, augment = config.train, make_augment(config)
 
     def discriminator_loss(
         params: Any, state: TrainState, stats: Any, batch: Batch, fakes: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, Any]:
-        emotion, pair = batch.emotion, (batch.images, fakes)
+        emotion, pair, nets = batch.emotion, (batch.images, fakes), networks_at(state.step, config)
         shown = (augment(key, D_REAL, batch.images), augment(key, D_FAKE, fakes))
         on_real, stats = observed(nets.discriminator, params, stats, shown[0], emotion, train)
         on_fake, stats = observed(nets.discriminator, params, stats, shown[1], emotion, train)
@@ -220,6 +218,15 @@ def shuffled_batch(config: Config, faces: Batch, step: jax.Array) -> Batch:
     return jax.tree.map(lambda array: array[index], faces)
 
 
+def networks_at(step: jax.Array, config: Config) -> Pair:
+    """Both networks as they are at a step: under transitional training they hear of the emotion by and by."""
+    nets, share = networks(config), condition_factor(step, config.train)
+    if share is None:
+        return nets
+    gains = (nets.generator.emotion_gain * share, share)
+    return Pair(*(net.clone(emotion_gain=gain) for net, gain in zip(nets, gains, strict=True)))
+
+
 def forward(net: Any, params: Any, stats: Any, *inputs: jax.Array) -> tuple[jax.Array, Any]:
     """A network in training mode: its output, and its batch statistics with this batch counted in."""
     variables = {"params": params, "batch_stats": stats}
@@ -231,12 +238,13 @@ def penalty_of(
     config: Config, params: Any, stats: Any, emotion: jax.Array, shown: tuple[jax.Array, jax.Array], step: jax.Array
 ) -> tuple[jax.Array, Any]:
     """R1 + R2 at the images that a discriminator was shown, weighted, and the gradient in its parameters."""
-    net, train = networks(config).discriminator, config.train
+    net, train = networks_at(step, config).discriminator, config.train
 
     def judge(params: Any, images: jax.Array) -> jax.Array:
         return forward(net, params, stats, images, emotion)[0]
 
-    return penalty_gradient(judge, params, *shown, step=step, weight=train.penalty, every=train.penalty_every)
+    weight = train.penalty * penalty_factor(step, train)
+    return penalty_gradient(judge, params, *shown, step=step, weight=weight, every=train.penalty_every)
 
 
 def moved_anchors(anchors: dict[str, jax.Array], on_real: jax.Array, on_fake: jax.Array) -> dict[str, jax.Array]:

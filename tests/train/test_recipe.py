@@ -11,13 +11,24 @@ import pytest
 from depthjax.config import AUGMENTATIONS
 from depthjax.train import checkpoint
 from depthjax.train.state import init_state
-from depthjax.train.step import make_discriminator_loss, make_update, metric_names, moved_anchors, other_emotion
+from depthjax.train.step import (
+    make_discriminator_loss,
+    make_update,
+    metric_names,
+    moved_anchors,
+    networks_at,
+    other_emotion,
+)
 
 KEY = jax.random.key(3)
 SWITCHES = {
     "relativistic": ({}, {"loss": "relativistic"}),
     "hinge, spectral": ({"discriminator_norm": "spectral"}, {"loss": "hinge"}),
-    "penalty": ({"discriminator_norm": "none"}, {"penalty": 1.0, "penalty_every": 4}),
+    "penalty": (
+        {"discriminator_norm": "none"},
+        {"penalty": 1.0, "penalty_every": 4, "penalty_end": 0.1, "schedule_steps": 9},
+    ),
+    "transition": ({"projection": True}, {"transition": 0.5, "schedule_steps": 10, "remat": True}),
     "augment": ({}, {"augment": AUGMENTATIONS}),
     "sensor": ({}, {"sensor": True}),
     "feature kd": ({}, {"kd": "feature", "kd_anneal": True, "schedule_steps": 10}),
@@ -53,6 +64,26 @@ def test_a_step_gives_back_a_state_of_the_same_shape(name, switched, batch):
         lambda leaf: (leaf.shape, leaf.dtype), state
     )
     assert sorted(metrics) == sorted(metric_names(config))
+
+
+@pytest.mark.parametrize("projection", [False, True])
+def test_in_transition_networks_begin_without_the_emotion_and_end_with_it(projection, switched, batch):
+    config = switched({"projection": projection}, {"transition": 0.5, "schedule_steps": 10})
+    state = jax.jit(init_state, static_argnums=1)(KEY, config)
+    latents = jnp.ones((len(batch.emotion), config.model.latent_size))
+
+    def heard(step):
+        nets = networks_at(jnp.int32(step), config)
+        pairs = zip(nets, state.params, state.batch_stats, (latents, batch.images), strict=True)
+        for net, params, stats, inputs in pairs:
+            variables = {"params": params, "batch_stats": stats}
+            one, other = (net.apply(variables, inputs, batch.emotion * 0 + label, False) for label in (0, 1))
+            yield float(jnp.abs(one - other).max())
+
+    (g_first, d_first), (g_middle, d_middle), (g_last, d_last) = heard(0), heard(2), heard(5)
+    assert g_first == d_first == 0
+    assert 0 < g_middle < g_last and 0 < d_middle < d_last
+    assert list(heard(50)) == [g_last, d_last]
 
 
 @pytest.fixture(scope="module")
