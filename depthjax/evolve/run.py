@@ -19,7 +19,7 @@ from jax.sharding import Mesh
 
 from depthjax import config
 from depthjax.errors import UserError
-from depthjax.evolve import algorithms
+from depthjax.evolve import algorithms, watch
 from depthjax.evolve.fitness import (
     Fitness,
     Weights,
@@ -34,7 +34,7 @@ from depthjax.evolve.measure import Measure, Networks, everywhere, make_measure
 from depthjax.evolve.novelty import DominatedNovelty
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics
-from depthjax.evolve.watch import Progress, listening, tell
+from depthjax.evolve.watch import Progress, listening
 
 # Of `evolve_islands`, what is compiled into a program: functions and networks, and sizes.
 FUNCTIONS = ("algorithm", "generator", "discriminator", "fitness")
@@ -102,7 +102,8 @@ def evolve(
             on a CPU, 1024 elsewhere.
         mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
             of one device to 1e-5.
-        progress: told how many generations are done, from 0 to all of them, by a thread of the program.
+        progress: told how many generations are done, from 0 to all of them, some twenty times, by a thread of the
+            program.
     """
     plan = make_plan(
         real,
@@ -271,7 +272,7 @@ def evolve_island(
         fitness: of one face.
         generations: how many.
         hall_of_fame: how many winners to keep; the novelty search keeps its population instead.
-        watched: whether `watch.tell` is called as each generation begins; under vmap once for all islands.
+        watched: whether `watch.tell` is called as some generations begin; under vmap once for all islands.
     """
     spreads = isinstance(algorithm, DominatedNovelty)
     described = algorithm.descriptor_size if isinstance(algorithm, DominatedNovelty) else 0
@@ -284,7 +285,8 @@ def evolve_island(
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
         if watched:
-            jax.debug.callback(tell, number - 1)
+            now = (number - 1) % watch.every(generations) == 0
+            jax.lax.cond(now, lambda done: jax.debug.callback(watch.tell, done), lambda done: None, number - 1)
         ask_key, tell_key = jax.random.split(jax.random.fold_in(key, number))
         latents, asked = algorithms.ask(algorithm, ask_key, state, params)
         known = nothing  # the other algorithms leave no copies

@@ -1,8 +1,8 @@
 """How far an evolution is, told from inside its one program, without a round trip between generations.
 
-The program calls `tell` as each generation begins; who listens is decided outside, so the program is the same for every
-listener. A program with such calls is compiled at every start: XLA's cache on disk takes none of them. So short
-evolutions go unwatched.
+The program calls `tell` as generations begin; who listens is decided outside, so the program is the same for every
+listener. A call takes it a millisecond, so there are twenty of them at most. A program with such calls is compiled at
+every start: jax's cache on disk takes none of them. So short evolutions go unwatched.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ import numpy as np
 from flax import linen as nn
 
 Progress = Callable[[int], None]  # given how many generations are done; not to raise
+TOLD = 20  # times, at most, and at the end
 LONG = {"cpu": 1e13}  # floating-point operations of the faces decoded: a minute on two cores. Elsewhere:
 LONG_ELSEWHERE = 1e15
 
 _listeners: list[Progress] = []
+
+
+def every(generations: int) -> int:
+    """After how many generations the program tells again."""
+    return max(1, -(-generations // TOLD))
 
 
 def tell(done: np.ndarray) -> None:
