@@ -29,11 +29,11 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"discriminator_norm": "none"},
         {"loss": "relativistic", "penalty": 1.0, "penalty_every": 4},
     ),
-    "RpGAN, penalty falling": (
+    "RpGAN with falling penalty": (
         {"discriminator_norm": "none"},
         {"loss": "relativistic", "penalty": 1.0, "penalty_every": 4, "penalty_end": 0.1},
     ),
-    "hinge, spectral": ({"discriminator_norm": "spectral"}, {"loss": "hinge"}),
+    "hinge with spectral norm": ({"discriminator_norm": "spectral"}, {"loss": "hinge"}),
     "LeCam": ({}, {"lecam": 0.1}),
     "augmentation": ({}, {"augment": ("mirror", "shift", "scale", "depth", "turn")}),
     "cutout": ({}, {"augment": ("mirror", "shift", "cutout")}),

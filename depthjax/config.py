@@ -241,7 +241,7 @@ class Evaluate:
     seed: int = 0
     seeds: int = 3  # of the random forest; a tree runs three of them at most, and XGBoost one: it draws nothing
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
-    # Quantiles that features are rounded to for all classifiers, such as 64: half of the time. None: as they are.
+    # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
     bins: int | None = None
     feature_size: int = 256  # pixels, of the square image that handcrafted features are taken from
     most_real: int = 4000  # real faces judged with, of train and of test: more are drawn from by chance

@@ -53,5 +53,5 @@ def is_long(generator: nn.Module, variables: Any, latent_size: int, faces: int) 
     """Whether so many faces take long enough to decode that one wants to know how far it is."""
     latents, emotion = jnp.zeros((1, latent_size)), jnp.zeros(1, jnp.int32)
     program = jax.jit(lambda v, z, e: generator.apply(v, z, e, train=False)).lower(variables, latents, emotion)
-    cost: Any = program.cost_analysis()
-    return faces * cost["flops"] > LONG.get(jax.default_backend(), LONG_ELSEWHERE)
+    cost: Any = program.cost_analysis() or {}  # some backends tell none
+    return faces * cost.get("flops", 0.0) > LONG.get(jax.default_backend(), LONG_ELSEWHERE)
