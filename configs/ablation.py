@@ -1,7 +1,7 @@
 """Which ingredients of the recipe help: each taken out of ours and added to the repaired paper, at equal FLOPs.
 
 Command: python tools/ablation.py --config configs/ablation.py --workdir runs/ablation
-Device:  two CPU cores, about two and a half hours; stopped, it goes on where it was.
+Device:  two CPU cores, under two hours; stopped, it goes on where it was.
 """
 
 from dataclasses import dataclass, replace
