@@ -6,8 +6,8 @@ Needs:   a finished run, whose networks and training faces these are (default: c
 Each experiment is 3 emotions x 10 generations x 20 latents with the `realism` fitness, and a seed and rates of its own.
 For every count of them: seconds of the one program in steady state, and as many times those of a single one.
 The first call, with compilation, stands beside. Then the same latents are decoded in bfloat16 and in float32, and
-judged by the fitness of the run; and the same evolution is run in both. Last, what it costs that the paper's algorithm
-tells twenty times how far it is: 3 x 100 x 20, told and untold turn by turn.
+judged by the fitness of the run; and the same evolution is run in both. First of all, what it costs that the paper's
+algorithm tells twenty times how far it is: 3 x 100 x 20, told and untold turn by turn.
 """
 
 from __future__ import annotations

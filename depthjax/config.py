@@ -465,6 +465,11 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.train.penalty_every >= 1, "train.penalty_every", "must be at least 1"),
         (c.train.penalty_end >= 0, "train.penalty_end", "must not be negative"),
         (0 <= c.train.transition <= 1, "train.transition", "must lie between 0 and 1"),
+        (
+            c.train.transition == 0 or c.train.mismatched == 0,
+            "train.mismatched",
+            "must be 0 with train.transition: an emotion that is not heard yet cannot be the wrong one",
+        ),
         (c.model.emotion_gain >= 0, "model.emotion_gain", "must not be negative"),
         (0 <= c.train.mismatched <= 1, "train.mismatched", "must lie between 0 and 1"),
         (c.train.lecam >= 0, "train.lecam", "must not be negative"),

@@ -49,6 +49,10 @@ def test_an_override_takes_the_type_of_its_field():
         ("train.augment", "mirror,twist", "twist: is not among"),
         ("train.schedule", "cosine", "schedule_steps"),
         ("train.kd_anneal", "true", "schedule_steps"),
+        ("train.penalty_end", "0.5", "schedule_steps"),
+        ("train.transition", "0.5", "schedule_steps"),
+        ("train.transition", "2", "between 0 and 1"),
+        ("evaluate.bins", "1", "at least 2, or none"),
         ("train.loss", "wasserstein", "not one of"),
     ],
 )

@@ -1,7 +1,8 @@
-"""Features rounded to quantiles of those learnt from: trees grow in two thirds of the time, and see what they need.
+"""Features rounded to quantiles of those learnt from, so that trees grow in two thirds of the time.
 
-A tree only asks which of two values is larger, so of a feature its order matters alone; XGBoost rounds in this way by
-itself. How many quantiles is `evaluate.bins`.
+A tree only asks which of two values is larger, so of a feature its order matters alone; XGBoost rounds in a like way by
+itself. What is lost: values that fewer than one face in `bins` has may share a bin with the next ones, so a column that
+is constant but for a few faces may become constant. How many quantiles is `evaluate.bins`.
 """
 
 from __future__ import annotations

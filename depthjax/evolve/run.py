@@ -102,8 +102,8 @@ def evolve(
             on a CPU, 1024 elsewhere.
         mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
             of one device to 1e-5.
-        progress: told how many generations are done, from 0 to all of them, some twenty times, by a thread of the
-            program.
+        progress: told how many generations are done, from 0 to all of them, at most twenty times and at the
+            end, by a thread of the program; needs jax to have a CPU device too. One evolution at a time.
     """
     plan = make_plan(
         real,

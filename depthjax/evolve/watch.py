@@ -13,7 +13,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
 Progress = Callable[[int], None]  # given how many generations are done; not to raise
@@ -29,7 +28,7 @@ def every(generations: int) -> int:
     return max(1, -(-generations // TOLD))
 
 
-def tell(done: np.ndarray) -> None:
+def tell(done: jax.Array) -> None:
     """Called by the program, from a thread of its own."""
     for listener in _listeners[-1:]:
         listener(int(done))
@@ -37,7 +36,10 @@ def tell(done: np.ndarray) -> None:
 
 @contextmanager
 def listening(progress: Progress | None) -> Iterator[None]:
-    """Within the block, evolutions tell this one how far they are; all they have to tell is told before it ends."""
+    """Within the block, evolutions tell this one how far they are; all they have to tell is told before it ends.
+
+    One at a time: a second one that is watched meanwhile, in another thread, would be told what the first has done.
+    """
     if progress is None:
         yield
         return
@@ -50,8 +52,18 @@ def listening(progress: Progress | None) -> Iterator[None]:
 
 
 def is_long(generator: nn.Module, variables: Any, latent_size: int, faces: int) -> bool:
-    """Whether so many faces take long enough to decode that one wants to know how far it is."""
-    latents, emotion = jnp.zeros((1, latent_size)), jnp.zeros(1, jnp.int32)
-    program = jax.jit(lambda v, z, e: generator.apply(v, z, e, train=False)).lower(variables, latents, emotion)
-    cost: Any = program.cost_analysis() or {}  # some backends tell none
-    return faces * cost.get("flops", 0.0) > LONG.get(jax.default_backend(), LONG_ELSEWHERE)
+    """Whether so many faces take long enough to decode that one wants to know how far it is.
+
+    Operations are counted on the host's CPU device: those of GPUs do not tell. Where jax was given no CPU, nothing is
+    long, for no program could call back.
+    """
+    try:
+        host = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        return False
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), variables)
+    latents, emotion = jax.ShapeDtypeStruct((1, latent_size), jnp.float32), jax.ShapeDtypeStruct((1,), jnp.int32)
+    with jax.default_device(host):
+        program = jax.jit(lambda v, z, e: generator.apply(v, z, e, train=False)).lower(shapes, latents, emotion)
+        cost: Any = program.cost_analysis()
+    return faces * cost["flops"] > LONG.get(jax.default_backend(), LONG_ELSEWHERE)

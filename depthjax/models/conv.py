@@ -3,8 +3,8 @@
 Of the first two one is the other's adjoint. XLA's CPU backend is slow wherever a convolution has holes in it: the
 transposed one forwards, and the gradient of either one's kernel. So on a CPU all three are written without holes, on
 the 2x2 blocks of pixels that a stride of 2 walks over: the same numbers from the same parameters, only the order of
-sums differs. The third is slow there because it makes a single channel: it becomes one product with all nine taps, and
-their sum. Which form is lowered depends on the platform that the program is compiled for.
+sums differs. The 3x3 one is slow there because it makes a single channel: it becomes one product with all nine taps,
+and their sum. Which form is lowered depends on the platform that the program is compiled for.
 """
 
 from __future__ import annotations

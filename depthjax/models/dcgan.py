@@ -124,7 +124,7 @@ class Discriminator(nn.Module):
 
     Attributes:
         width: channels of the first map; doubled by each of three further layers (paper's: 64).
-        classes: how many emotions; each is a plane of zeros or ones beside the image.
+        classes: how many emotions; each is a plane of zeros or of `emotion_gain` beside the image.
         dtype: of the computation; parameters and statistics are float32.
         norm: of all layers but the first and the last; `spectral` is of every kernel.
         projection: no planes; the logit is w·f + e·f with e the emotion's vector (Miyato and Koyama 2018, equation 6).

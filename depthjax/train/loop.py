@@ -28,8 +28,8 @@ from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
 from depthjax.train.not_finite import NotFinite, lowered, read_rollbacks, refuse_faces, refuse_not_finite, roll_back
 from depthjax.train.processes import is_first, largest, refuse_differing
 from depthjax.train.progress import Progress
-from depthjax.train.state import TrainState, init_state, networks
-from depthjax.train.step import Batch, Metrics, make_steps, teacher_variables
+from depthjax.train.state import TrainState, init_state
+from depthjax.train.step import Batch, Metrics, make_steps, networks_at, teacher_variables
 from depthjax.train.writers import writers
 
 GRID_COLUMNS = 8  # faces of each emotion in a sample grid
@@ -122,7 +122,7 @@ def _from_last_checkpoint(
 
 
 def refuse_unfit(config: Config, faces: DepthFaces) -> None:
-    """Raise a UserError if the faces are not what the config says, or fewer than a batch."""
+    """Raise a UserError if the faces are not what the config says, fewer than a batch, or too few for a transition."""
     size = config.data.resolution
     if faces.images.shape[1:] != (size, size):
         raise UserError(
@@ -136,6 +136,12 @@ def refuse_unfit(config: Config, faces: DepthFaces) -> None:
         raise UserError(
             f"{len(faces)} faces to train on are fewer than a batch: lower --config.train.batch_size "
             f"(now {config.train.batch_size}) to {len(faces)} or less"
+        )
+    steps = config.train.epochs * (len(faces) // config.train.batch_size)
+    if config.train.transition * config.train.schedule_steps > steps:
+        raise UserError(
+            f"--config.train.transition: the emotion would come in over {config.train.transition:g} of "
+            f"--config.train.schedule_steps = {config.train.schedule_steps}, but this training ends after {steps} steps"
         )
 
 
@@ -210,7 +216,9 @@ def draw_grid(config: Config, state: TrainState, workdir: Path, epoch: int) -> N
     latents = jax.random.normal(key_for(config.train.seed, "grid"), (GRID_COLUMNS, config.model.latent_size))
     labels = jnp.arange(len(emotions), dtype=jnp.int32).repeat(GRID_COLUMNS)
     variables = teacher_variables(state).generator
-    images = decode(networks(config).generator, variables, jnp.tile(latents, (len(emotions), 1)), labels)
+    generator = networks_at(state.step, config).generator
+    generator = generator.clone(emotion_gain=float(generator.emotion_gain))  # under jit it is to be a number
+    images = decode(generator, variables, jnp.tile(latents, (len(emotions), 1)), labels)
     rows = np.asarray(images).reshape(len(emotions), GRID_COLUMNS, *images.shape[1:])
     write_grid(workdir / "figures" / "progress" / f"epoch_{epoch:05}.png", rows, emotions, f"epoch {epoch}")
 

@@ -113,10 +113,16 @@ class _Count:
     def __init__(self, what: str, total: int, unit: str) -> None:
         self.total, self.unit, self.start, self.tenth = total, unit, 0.0, 0
         self.bar: tqdm[Any] | None = None
+        self.lock, self.closed = threading.Lock(), False
         self.before = ExitStack()
         self.before.enter_context(waiting(what))
 
     def __call__(self, done: int) -> None:
+        with self.lock:
+            if not self.closed:  # by an interrupt, while a program still tells
+                self.show(done)
+
+    def show(self, done: int) -> None:
         if self.bar is None:
             self.before.close()
             self.start = time.monotonic()
@@ -130,9 +136,11 @@ class _Count:
         self.tenth = 10 * done // self.total
 
     def close(self) -> None:
-        self.before.close()
-        if self.bar is not None:
-            self.bar.close()
+        with self.lock:
+            self.closed = True
+            self.before.close()
+            if self.bar is not None:
+                self.bar.close()
 
 
 def _tick(what: str, over: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""What changes over a training: learning rates, the teachers' weights, their memory. All from the step alone."""
+"""What changes over a training: learning rates, what weighs how much, the teachers' memory. From the step alone."""
 
 from __future__ import annotations
 

@@ -29,6 +29,15 @@ def test_every_bin_is_filled_alike_and_values_beyond_fall_in_the_last():
     np.testing.assert_array_equal(numbers, np.transpose(expected))
 
 
+def test_values_that_repeat_share_a_bin_and_common_ones_are_kept_apart():
+    column = np.repeat([0.0, 1.0, 5.0], [60, 30, 10]).astype(np.float32)[:, None]
+    numbers = to_quantiles(column, quantile_edges(column, 16))[:, 0]
+    assert [len(np.unique(numbers[column[:, 0] == value])) for value in (0, 1, 5)] == [1, 1, 1]
+    assert np.all(np.diff(numbers) >= 0) and len(np.unique(numbers)) == 3
+    rare = np.repeat([0.0, 1.0], [99, 1]).astype(np.float32)[:, None]
+    assert len(np.unique(to_quantiles(rare, quantile_edges(rare, 64)))) == 1  # as the module says
+
+
 def test_a_tree_on_as_many_bins_as_values_answers_as_on_the_values():
     rng = np.random.default_rng(2)
     features, label = (

@@ -2,11 +2,12 @@
 
 import io
 import re
+import threading
 import time
 
 import pytest
 
-from depthjax.train.progress import Progress, waiting
+from depthjax.train.progress import Progress, counting, waiting
 
 ROW = {"step": 10, "epoch": 1, "g_loss": 0.5, "d_loss": 0.25, "steps_per_second": 2.0}
 
@@ -64,6 +65,25 @@ def test_on_a_terminal_progress_is_a_bar_with_the_time_left(on_terminal):
     shown(ROW)
     shown.close()
     assert "10/100" in terminal.getvalue() and "<" in terminal.getvalue()
+
+
+def test_on_a_terminal_a_count_follows_the_wait_from_any_thread_and_ends_with_the_block(on_terminal):
+    terminal = on_terminal()
+    with counting("compiling", 40, "generation") as count:
+
+        def tell():
+            for done in (0, 20, 40):
+                count(done)
+                time.sleep(0.15)
+
+        thread = threading.Thread(target=tell)
+        thread.start()
+        thread.join()
+    shown = terminal.getvalue()
+    assert shown.index("compiling… 0 s") < shown.index("0/40") < shown.index("40/40")
+    assert "compiling" not in shown[shown.index("0/40") :] and "generations/s" in shown
+    count(30)
+    assert terminal.getvalue() == shown
 
 
 @pytest.mark.parametrize("where", ["terminal", "elsewhere"])

@@ -18,6 +18,7 @@ from depthjax.train.step import (
     moved_anchors,
     networks_at,
     other_emotion,
+    penalty_of,
 )
 
 KEY = jax.random.key(3)
@@ -84,6 +85,34 @@ def test_in_transition_networks_begin_without_the_emotion_and_end_with_it(projec
     assert g_first == d_first == 0
     assert 0 < g_middle < g_last and 0 < d_middle < d_last
     assert list(heard(50)) == [g_last, d_last]
+
+
+def test_a_step_before_the_transition_does_not_depend_on_the_emotions(switched, batch):
+    config = switched({}, {"transition": 0.5, "schedule_steps": 10, "kd": "none"})
+    state = jax.jit(init_state, static_argnums=1)(KEY, config)
+    update = jax.jit(make_update(config), compiler_options={"xla_backend_optimization_level": 0})
+    other = batch._replace(emotion=(batch.emotion + 1) % 3)
+
+    def differs(step):
+        ours, theirs = (update(state._replace(step=jnp.int32(step)), faces, KEY)[1] for faces in (batch, other))
+        return any(float(ours[name]) != float(theirs[name]) for name in ours)
+
+    assert not differs(0) and differs(5)
+
+
+def test_the_penalty_of_a_step_falls_with_its_schedule(switched, batch):
+    fields = {"penalty": 1.0, "penalty_every": 4, "schedule_steps": 8}
+    plain, falling = (switched({"discriminator_norm": "none"}, fields | {"penalty_end": end}) for end in (1.0, 0.1))
+    state = jax.jit(init_state, static_argnums=1)(KEY, plain)
+    params, shown = state.params.discriminator, (batch.images, -batch.images)
+
+    def penalty(config, step):
+        return float(penalty_of(config, params, {}, batch.emotion, shown, jnp.int32(step))[0])
+
+    assert penalty(plain, 0) == penalty(plain, 8) > 0
+    assert penalty(falling, 0) == pytest.approx(penalty(plain, 0), rel=1e-5)
+    assert penalty(falling, 4) == pytest.approx(0.55 * penalty(plain, 0), rel=1e-5)
+    assert penalty(falling, 8) == pytest.approx(0.1 * penalty(plain, 0), rel=1e-5)
 
 
 @pytest.fixture(scope="module")
