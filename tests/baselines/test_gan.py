@@ -18,12 +18,12 @@ def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
     state = loop.train(plain, faces, fitted("gan"))  # finished: restored, not trained
     jax.tree.map(np.testing.assert_array_equal, state.params, state.teacher_params)
     jax.tree.map(np.testing.assert_array_equal, state.batch_stats, state.teacher_batch_stats)
-    assert int(state.step) == 60 * (96 // 24)
+    assert int(state.step) == 120 * (96 // 24)
 
 
 def test_distillation_is_measured_but_weighs_nothing(fitted):
     rows = read_metrics(fitted("gan") / "metrics.jsonl")
-    assert rows[-1]["step"] == 240
+    assert rows[-1]["step"] == 480
     for row in rows:
         np.testing.assert_allclose(row["g_loss"], row["g_adv"], rtol=1e-6)
         np.testing.assert_allclose(row["d_loss"], (row["d_adv_real"] + row["d_adv_fake"]) / 2, rtol=1e-5)
@@ -38,11 +38,11 @@ def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, m
         return loop.starting_state(plain, folder / "checkpoints", loop.data_fingerprint(faces))
 
     monkeypatch.setattr(gan, "train", restored)
-    longer = replace(config, baselines=replace(config.baselines, gan_epochs=90))
+    longer = replace(config, baselines=replace(config.baselines, gan_epochs=150))
     gan.fit(jax.random.key(1), longer, faces, folder, progress=say_nothing)
-    assert asked == [(90, True)]
-    assert read_json(folder / "fit.json")["chosen"] == {"steps": 240}  # the checkpoint there was taken up
-    assert gan.without_teachers(config, seed=0).train.epochs == 60
+    assert asked == [(150, True)]
+    assert read_json(folder / "fit.json")["chosen"] == {"steps": 480}  # the checkpoint there was taken up
+    assert gan.without_teachers(config, seed=0).train.epochs == 120
 
 
 def test_it_stays_a_plain_dcgan_whatever_ours_becomes(config):
