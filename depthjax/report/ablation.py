@@ -177,7 +177,7 @@ def _draw_panel(axes: Any, column: Column, groups: dict[str, list[Row]], ceiling
     if "repaired" in groups and (cell := cell_of(groups["repaired"], column)) is not None:
         axes.axvline(cell.value, color=FLOOR, linewidth=1.2, zorder=0)
     if column.field == "excess" and _spans_decades(groups, column):
-        axes.set_xscale("symlog", linthresh=0.01)
+        axes.set_xscale("symlog", linthresh=0.1)  # less would crowd the ticks about zero
     axes.set_yticks(range(len(groups)), list(groups), fontsize=7.5)
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.grid(False, axis="y")
