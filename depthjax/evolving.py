@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from depthjax.config import Config, own_fitness
+from depthjax.config import Config, Evolve, own_fitness
 from depthjax.config_file import run_file, said_of
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import ConfigError
@@ -71,8 +71,7 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, qu
     own = load_fitness(config)
     write_arrays(folder / "statistics.npz", **_flat(inputs.real))
     say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
-    faces = emotions * size.islands * size.population * (size.generations + 1)
-    with _watched(config, inputs, faces, size.generations, quiet=quiet) as progress:
+    with _watched(config, inputs, [size], quiet=quiet) as progress:
         found = evolve(
             key_for(size.seed, "evolve"),
             *inputs,
@@ -95,10 +94,11 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, qu
 
 @contextmanager
 def _watched(
-    config: Config, inputs: Inputs, faces: int, generations: int, *, quiet: bool
+    config: Config, inputs: Inputs, together: Sequence[Evolve], *, quiet: bool
 ) -> Iterator[Callable[[int], None] | None]:
-    """While it evolves, say how far it is, if so many faces take long enough; gives the `progress` of `evolve`."""
-    variables = inputs.networks.generator
+    """While experiments of one shape evolve, say how far they are, if that takes long; gives `evolve`'s `progress`."""
+    variables, generations = inputs.networks.generator, together[0].generations
+    faces = len(config.data.emotions) * sum(s.islands * s.population * (s.generations + 1) for s in together)
     if quiet or not is_long(networks(config).generator, variables, config.model.latent_size, faces):
         with waiting("compiling the evolution, and evolving", quiet=quiet):
             yield None
@@ -183,8 +183,7 @@ def sweep_settings(
     for numbers in by_shape(experiments):
         say(f"{len(numbers)} experiments in one program")
         together = [experiments[i] for i in numbers]
-        faces = sum(len(config.data.emotions) * s.islands * s.population * (s.generations + 1) for s in together)
-        with _watched(config, inputs, faces, together[0].generations, quiet=quiet) as progress:
+        with _watched(config, inputs, together, quiet=quiet) as progress:
             outcome = run_together(
                 together,
                 *inputs,

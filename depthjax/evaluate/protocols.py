@@ -32,13 +32,11 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.features)
 
-    def prepared(self, fitted_on: Labelled, bins: int | None) -> Labelled:
-        """The same, with float32 features scaled as those of `fitted_on` ask, and rounded to as many quantiles."""
-        scaler = StandardScaler().fit(fitted_on.features)
-        features = scaler.transform(self.features).astype(np.float32)
+    def prepared(self, learnt: slice, bins: int | None) -> Labelled:
+        """The same, with float32 features scaled as the rows `learnt` ask, and rounded to `bins` of their quantiles."""
+        features = StandardScaler().fit(self.features[learnt]).transform(self.features).astype(np.float32)
         if bins is not None:
-            edges = quantile_edges(scaler.transform(fitted_on.features).astype(np.float32), bins)
-            features = to_quantiles(features, edges)
+            features = to_quantiles(features, quantile_edges(features[learnt], bins))
         return Labelled(features, self.emotion, self.subject)
 
 
@@ -63,7 +61,7 @@ class Exam:
 def unseen_people_exam(train: Labelled, test: Labelled, *, bins: int | None = None) -> Exam:
     """TRTR or TSTR: the scaler is fitted, and quantiles are taken, on `train` only."""
     rows = np.arange(len(train) + len(test))
-    return Exam(union(train, test).prepared(train, bins), rows[: len(train)], rows[len(train) :])
+    return Exam(union(train, test).prepared(slice(len(train)), bins), rows[: len(train)], rows[len(train) :])
 
 
 def published_exams(faces: Labelled, seeds: Sequence[int], *, bins: int | None = None) -> dict[int, Exam]:
@@ -72,7 +70,7 @@ def published_exams(faces: Labelled, seeds: Sequence[int], *, bins: int | None =
     Frames of one person fall on both sides, and the test faces reach the scaler: a score from here is no evidence about
     people who were not seen.
     """
-    prepared = faces.prepared(faces, bins)
+    prepared = faces.prepared(slice(None), bins)
     masks = {seed: _random_fifth(faces.emotion, seed) for seed in seeds}
     return {seed: Exam(prepared, np.flatnonzero(~mask), np.flatnonzero(mask)) for seed, mask in masks.items()}
 

@@ -117,10 +117,8 @@ def evolve(
         watched=progress is not None,
     )
     arguments = everywhere((key, plan.with_relief(networks), plan.params, plan.weights), mesh)
-    with listening(progress):
+    with listening(progress, settings.generations):
         islands = compiled(jax.default_backend())(*arguments, **plan.static)
-    if progress is not None:
-        progress(settings.generations)
     return Evolution(
         best=islands.best,
         mean=islands.mean,

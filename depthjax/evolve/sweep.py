@@ -83,11 +83,8 @@ def run_together(
     params, weights = (_stacked([getattr(plan, name) for plan in plans]) for name in ("params", "weights"))
     arguments = (keys, networks._replace(relief=real.relief), params, weights, real.copy_distance)
     program = _compiled(jax.default_backend())
-    with listening(progress):
-        found = program(*everywhere(arguments, mesh), read=plans[0].relief is not None, **plans[0].static)
-    if progress is not None:
-        progress(experiments[0].generations)
-    return found
+    with listening(progress, experiments[0].generations):
+        return program(*everywhere(arguments, mesh), read=plans[0].relief is not None, **plans[0].static)
 
 
 @lru_cache

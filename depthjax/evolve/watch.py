@@ -35,8 +35,8 @@ def tell(done: jax.Array) -> None:
 
 
 @contextmanager
-def listening(progress: Progress | None) -> Iterator[None]:
-    """Within the block, evolutions tell this one how far they are; all they have to tell is told before it ends.
+def listening(progress: Progress | None, generations: int) -> Iterator[None]:
+    """Within the block, an evolution tells this one how far it is; at its end, that all generations are done.
 
     One at a time: a second one that is watched meanwhile, in another thread, would be told what the first has done.
     """
@@ -46,9 +46,10 @@ def listening(progress: Progress | None) -> Iterator[None]:
     _listeners.append(progress)
     try:
         yield
-        jax.effects_barrier()
+        jax.effects_barrier()  # all that the program has to tell
     finally:
         _listeners.remove(progress)
+    progress(generations)
 
 
 def is_long(generator: nn.Module, variables: Any, latent_size: int, faces: int) -> bool:

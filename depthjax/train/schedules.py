@@ -13,11 +13,16 @@ def progress(step: jax.Array, train: Train) -> jax.Array:
     return jnp.minimum(step / train.schedule_steps, 1)
 
 
+def half_cosine(step: jax.Array, train: Train) -> jax.Array:
+    """() from 1 to 0 over `schedule_steps`."""
+    return (1 + jnp.cos(jnp.pi * progress(step, train))) / 2
+
+
 def rate_factor(step: jax.Array, train: Train) -> jax.Array | None:
     """What both learning rates are multiplied by: half a cosine from 1 to 0 (arXiv 1608.03983); None if constant."""
     if train.schedule == "constant":
         return None
-    return (1 + jnp.cos(jnp.pi * progress(step, train))) / 2
+    return half_cosine(step, train)
 
 
 def distillation_factor(step: jax.Array, train: Train) -> jax.Array | float:
@@ -32,7 +37,7 @@ def penalty_factor(step: jax.Array, train: Train) -> jax.Array | float:
     """
     if train.penalty_end == 1:
         return 1.0
-    return train.penalty_end + (1 - train.penalty_end) * (1 + jnp.cos(jnp.pi * progress(step, train))) / 2
+    return train.penalty_end + (1 - train.penalty_end) * half_cosine(step, train)
 
 
 def condition_factor(step: jax.Array, train: Train) -> jax.Array | None:

@@ -57,7 +57,7 @@ def test_experiments_together_tell_a_generation_once_for_all(world: World) -> No
 
 
 def test_a_listener_goes_with_an_error() -> None:
-    with pytest.raises(RuntimeError), watch.listening(print):
+    with pytest.raises(RuntimeError), watch.listening(print, 1):
         raise RuntimeError
     assert not watch._listeners
 
@@ -74,7 +74,7 @@ def test_a_long_evolution_says_how_far_it_is(monkeypatch, capsys, long: bool, qu
     monkeypatch.setattr(evolving, "is_long", lambda *_: long)
     config = smoke.get_config()
     inputs = evolving.Inputs(evolving.Networks({}, {}), None)
-    with evolving._watched(config, inputs, 100, 20, quiet=quiet) as progress:
+    with evolving._watched(config, inputs, [Evolve(generations=20)], quiet=quiet) as progress:
         assert (progress is None) == (quiet or not long)
         for done in range(21 if progress else 0):
             progress(done)
