@@ -38,7 +38,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "augmentation": ({}, {"augment": ("mirror", "shift", "scale", "depth", "turn")}),
     "cutout": ({}, {"augment": ("mirror", "shift", "cutout")}),
     # With the lowpass: what alternates from pixel to pixel is all but invisible to the sensor, and would be left in.
-    "sensor": ({"output_lowpass": True}, {"sensor": True}),
+    "sensor": ({"output_lowpass": 1.0}, {"sensor": True}),
     "normals": ({"geometry": "normals"}, {}),
     "resized upsampling": ({"upsampling": "resize"}, {}),
     "projection": ({"projection": True}, {}),

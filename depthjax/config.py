@@ -33,6 +33,7 @@ class Data:
     emotions: tuple[str, ...] = ("neutral", "happiness", "fear")
     # Rendered faces (depth_heads).
     subjects: int = 40
+    more_test_people: int = 0  # rendered besides these, to be tested on alone: intervals by person grow narrower
     frames: int = 10  # of each subject in each emotion
     full_sequence: bool = False  # begin with micro-expressions, as IKFDB's sequences; else only what follows them
     seed: int = 0  # of the rendered people, and of who is held out
@@ -68,7 +69,7 @@ class Model:
     grain: bool = False  # noise of their own for the generator's two finest maps, drawn from the latent's bits
     saturating: bool = False  # the generator's output reaches -1 and 1 exactly, as background does in real faces
     upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
-    output_lowpass: bool = False  # the generator's last map through [1, 2, 1] / 4 each way: nothing at the pixel grid
+    output_lowpass: float = 0.0  # the share that the generator's last map loses of what alternates from pixel to pixel
     discriminator_norm: Literal["batch", "none", "spectral"] = "batch"
     projection: bool = False  # the discriminator meets the emotion at its end, not as planes beside the image
     minibatch_std: bool = False  # the discriminator is told how much the faces of a batch differ
@@ -443,6 +444,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             "model.generator_width",
             "must be a multiple of 16",
         ),
+        (0 <= c.model.output_lowpass <= 1, "model.output_lowpass", "must lie between 0 and 1"),
         (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),
         (c.train.epochs >= 1, "train.epochs", "must be at least 1"),
         (c.train.batch_size >= 2, "train.batch_size", "must be at least 2: batch normalisation needs a batch"),

@@ -77,10 +77,20 @@ def load(settings: configs.Data, folder: Path) -> DepthFaces:
 
 
 def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndarray:
-    """(n,) bool: the faces that are tested on, by the configured protocol."""
+    """(n,) bool: the faces that are tested on, by the configured protocol; of `data.more_test_people`, all."""
+    test = added(faces.subject, settings)
+    own = np.flatnonzero(~test)
     if settings.split == "subject":
-        return held_out_people(faces.subject, settings.test_fraction, settings.seed)
-    return held_out_images(faces.emotion, settings.test_fraction, settings.seed)
+        test[own] = held_out_people(faces.subject[own], settings.test_fraction, settings.seed)
+    else:
+        test[own] = held_out_images(faces.emotion[own], settings.test_fraction, settings.seed)
+    return test
+
+
+def added(subject: np.ndarray, settings: configs.Data) -> np.ndarray:
+    """(n,) bool: whose faces are those of `data.more_test_people`, which only rendered people have."""
+    rendered = settings.more_test_people > 0 and settings.source == "depth_heads"
+    return (subject >= settings.subjects) & rendered
 
 
 def split(faces: DepthFaces, settings: configs.Data) -> tuple[DepthFaces, DepthFaces]:
@@ -91,9 +101,9 @@ def split(faces: DepthFaces, settings: configs.Data) -> tuple[DepthFaces, DepthF
 
 def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
     builder = _builder(settings, folder)
-    expected = settings.subjects * settings.frames * len(settings.emotions)
+    people = settings.subjects + settings.more_test_people
     if not _is_whole(builder):
-        progress(f"rendering {expected} faces of {settings.subjects} people")
+        progress(f"rendering {people * settings.frames * len(settings.emotions)} faces of {people} people")
         with _room(folder):
             _write(builder, settings)
     return builder
@@ -169,8 +179,8 @@ def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:
     if settings.source == "depth_heads":
         from depthjax.data.depth_heads import depth_heads_dataset_builder as depth_heads
 
-        names = ("emotions", "subjects", "frames", "seed", "full_sequence")
-        parameters = {name: getattr(settings, name) for name in names}
+        parameters = {name: getattr(settings, name) for name in ("emotions", "frames", "seed", "full_sequence")}
+        parameters["subjects"] = settings.subjects + settings.more_test_people
         name = "{}_{subjects}x{frames}_seed{seed}".format("-".join(settings.emotions), **parameters)
         name += "" if settings.full_sequence else "_expression"
         rendered = depth_heads.DepthHeadsConfig(name=name, description="of a run", **parameters)

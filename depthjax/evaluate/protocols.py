@@ -32,6 +32,10 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.features)
 
+    def take(self, index: np.ndarray) -> Labelled:
+        """The faces at `index` (integers or a mask), in that order."""
+        return Labelled(self.features[index], self.emotion[index], self.subject[index])
+
     def prepared(self, learnt: slice, bins: int | None) -> Labelled:
         """The same, with float32 features scaled as the rows `learnt` ask, and rounded to `bins` of their quantiles."""
         features = StandardScaler().fit(self.features[learnt]).transform(self.features).astype(np.float32)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from depthjax.config import Config
+from depthjax.data.load import added
 from depthjax.evaluate.judged import Judged, Say, classifier_seeds, seed_of
 from depthjax.evaluate.paired import sign_flip_test
 from depthjax.evaluate.parallel import in_threads
@@ -169,7 +170,7 @@ def _exams(config: Config, judged: Judged, masks: Sequence[np.ndarray], generate
     train, test = judged.labelled("train"), judged.labelled("test")
 
     def exam(mask: np.ndarray) -> Exam:
-        some = Labelled(train.features[mask], train.emotion[mask], train.subject[mask])
+        some = train.take(mask)
         learnt = some if generated is None else union(some, generated)
         return exam_of(learnt, test, bins=config.evaluate.bins)
 
@@ -208,8 +209,11 @@ def _beside_real(config: Config, judged: Judged, real: dict[str, dict], helped: 
 
 
 def published(config: Config, judged: Judged, say: Say) -> dict[str, dict]:
-    """For each method: `real` (the same for all), `synthetic` and `synthetic_real`, by classifier."""
-    real = union(judged.labelled("train"), judged.labelled("test"))
+    """For each method: `real` (the same for all), `synthetic` and `synthetic_real`, by classifier.
+
+    Real faces are those of train and test together, without people who were added to be tested on.
+    """
+    real = union(judged.labelled("train"), judged.labelled("test").take(~added(judged.test.subject, config.data)))
     shared = _published_scores(config, judged, {"real": real})
     tables = {}
     for name in judged.methods:

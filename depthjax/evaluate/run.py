@@ -101,7 +101,7 @@ def _numbers(
         copies(config, judged),
         variety.variety(config, judged, draws),
         variety.emotions_seen(config, judged),
-        _named("as_published", variety.as_published(judged)),
+        _named("as_published", variety.as_published(config, judged)),
     ]
     say("classifiers: real and generated faces to unseen people")
     unseen, paired = unseen_people(config, judged)

@@ -8,6 +8,7 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
+from depthjax.data.load import added
 from depthjax.data.window import quantise
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.diversity import median_distance, ms_ssim, vendi_score
@@ -117,15 +118,17 @@ def _bootstrapped(
     return {"value": measure(values), "interval": percentile_interval(spread)}
 
 
-def as_published(judged: Judged) -> dict[str, dict]:
+def as_published(config: Config, judged: Judged) -> dict[str, dict]:
     """For each method the released formulas, on Inception features where there are weights, else on depthnet's.
 
-    Real faces are those of train and test together, as the released scripts take all that there are.
+    Real faces are those of train and test together, as the released scripts take all that there are; without people
+    who were added to be tested on.
     """
     space = "inception" if "inception" in judged.spaces else "depthnet"
     probabilities = judged.inception_probabilities or judged.probabilities
     sets, tables = judged.spaces[space], {}
-    real, real_faces = np.concatenate([sets["train"], sets["test"]]), _joined(judged.train, judged.test)
+    own = ~added(judged.test.subject, config.data)
+    real, real_faces = np.concatenate([sets["train"], sets["test"][own]]), _joined(judged.train, judged.test.take(own))
     for name, faces in judged.methods.items():
         pairs = published_pairs(real_faces, faces)
         other = sets[f"method/{name}"]

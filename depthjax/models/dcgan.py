@@ -36,7 +36,8 @@ class Generator(nn.Module):
         classes: how many emotions.
         dtype: of the computation; parameters and statistics are float32.
         upsampling: `transposed` as released, or `resize`, without a checkerboard.
-        lowpass: whether the last map passes through [1, 2, 1] / 4 each way before tanh.
+        lowpass: how much of what alternates from pixel to pixel the last map loses each way before tanh, 0 to 1: a
+            transposed convolution leaves a checkerboard there that no discriminator of ours has minded.
         remat: whether a gradient keeps only what stands between the blocks and computes their inside again.
         emotion_gain: length of the emotion's vector beside the latent, whose own is sqrt(d): at 1, as released, the
             emotion begins with 1 part in d of what the first layer hears.
@@ -52,7 +53,7 @@ class Generator(nn.Module):
     classes: int
     dtype: Any = jnp.float32
     upsampling: Literal["transposed", "resize"] = "transposed"
-    lowpass: bool = False
+    lowpass: float = 0.0
     remat: bool = False
     emotion_gain: float = 1.0
     grain: bool = False
@@ -81,7 +82,7 @@ class Generator(nn.Module):
         for i in range(1, DOUBLINGS + 1):
             x = block(i)(self, x)
         image = ConvToOne(self.dtype, name="conv_out")(x).astype(jnp.float32)
-        image = jnp.tanh(smoothed(image) if self.lowpass else image)
+        image = jnp.tanh(smoothed(image, self.lowpass) if self.lowpass else image)
         return jnp.clip(OVERSHOOT * image, -1, 1) if self.saturating else image
 
 
@@ -107,13 +108,17 @@ def grain_of(latents: jax.Array, side: int, level: int) -> jax.Array:
     return jax.vmap(drawn)(words).reshape(-1, side, side)
 
 
-def smoothed(images: jax.Array) -> jax.Array:
-    """(n, h, w) through [1, 2, 1] / 4 down and across, edges repeated: what alternates from pixel to pixel is gone."""
+def smoothed(images: jax.Array, strength: float = 1.0) -> jax.Array:
+    """(n, h, w) through [s, 4 - 2s, s] / 4 down and across, edges repeated; a slope stays as it is.
+
+    Args:
+        strength: s. What alternates from pixel to pixel keeps 1 - s of its height each way: at 1, nothing.
+    """
     for axis in (1, 2):
         size = images.shape[axis]
         wide = jnp.pad(images, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
         before, here, after = (jax.lax.slice_in_dim(wide, i, i + size, axis=axis) for i in range(3))
-        images = (before + 2 * here + after) / 4
+        images = here + strength * (before - 2 * here + after) / 4
     return images
 
 

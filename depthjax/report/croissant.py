@@ -223,7 +223,10 @@ def _names(record_set: str, text: str, rows: list[tuple[int, str]]) -> dict[str,
 def _responsible(source: Source, numbers: Numbers, settings: configs.Data) -> dict[str, Any]:
     """Croissant's vocabulary of responsible AI: how it came to be, what it is for, what is missing."""
     holes = percent(float(numbers.hole_map.mean())).replace("\u202f", " ")
-    kept = {name: getattr(settings, name) for name in ("source", "emotions", "seed", "split", "test_fraction")}
+    kept = {
+        name: getattr(settings, name)
+        for name in ("source", "emotions", "seed", "split", "test_fraction", "more_test_people")
+    }
     return {
         "rai:dataCollection": source.collection,
         "rai:dataCollectionType": source.collection_type,

@@ -40,6 +40,23 @@ def test_preparing_again_changes_nothing(folder):
     assert {p: p.read_bytes() for p in folder.rglob("*.array_record*")} == stored
 
 
+def test_added_people_are_tested_on_and_nothing_else_changes(folder, tmp_path):
+    more = dataclasses.replace(SETTINGS, more_test_people=2)
+    assert load.prepare(more, tmp_path, progress=lambda line: None) == 48
+    before, after = load.load(SETTINGS, folder), load.load(more, tmp_path)
+    own = after.subject < 4
+    np.testing.assert_array_equal(after.images[own], before.images)
+    for split in ("subject", "image"):
+        test, known = (
+            load.held_out(f, dataclasses.replace(s, split=split)) for f, s in ((after, more), (before, SETTINGS))
+        )
+        np.testing.assert_array_equal(test[own], known)
+        assert test[~own].all() and sorted(set(after.subject[~own])) == [4, 5]
+    of_ones_own = dataclasses.replace(more, source="folder", path="faces")  # has no other people to add
+    np.testing.assert_array_equal(load.held_out(before, of_ones_own), load.held_out(before, SETTINGS))
+    assert not load.added(np.array([3, 40]), of_ones_own).any()
+
+
 def test_other_settings_are_not_there(folder):
     with pytest.raises(UserError, match="--stages=prepare"):
         load.load(dataclasses.replace(SETTINGS, subjects=5), folder)

@@ -7,6 +7,8 @@ import pytest
 from configs import smoke
 from depthjax.config import override
 from depthjax.errors import UserError
+from depthjax.evaluate import recognition, variety
+from depthjax.evaluate.judged import measure
 from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
 
@@ -155,6 +157,18 @@ def test_the_released_formulas_say_so(evaluation):
         assert published["frechet"]["features"] == published["score"]["features"] == "depthnet"
         assert published["frechet"]["value"] < method["frechet"]["depthnet"]["value"]
         assert published["score"]["value"] >= 1.7 and -1 <= published["ssim"]["value"] <= 1
+
+
+def test_people_added_to_be_tested_on_have_no_part_in_what_was_published(sets, cache):
+    train, test, methods = sets
+    one, say = {"cdcgan_kd": methods["cdcgan_kd"]}, lambda line: None
+    quick = {"evaluate.seeds": "1", "evaluate.classifiers": "random_forest,decision_tree"}
+    config = override(CONFIG, quick | {"data.subjects": "101", "data.more_test_people": "2"})
+    judged = measure(config, train, test, one, cache, say)
+    own = measure(CONFIG, train, test.take(test.subject == 100), one, cache, say)
+    assert recognition.published(config, judged, say) == recognition.published(override(CONFIG, quick), own, say)
+    assert variety.as_published(config, judged) == variety.as_published(CONFIG, own)
+    assert recognition.unseen_people(config, judged)[0]["cdcgan_kd"]["tstr"]["random_forest"]["subjects_test"] == 3
 
 
 def test_what_the_figures_need_is_stored_for_every_set(found, sets):

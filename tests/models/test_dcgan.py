@@ -119,6 +119,10 @@ def test_projection_is_a_vector_an_emotion_and_no_planes(filled):
 def test_lowpass_takes_away_what_alternates_and_nothing_of_a_slope():
     board = (np.indices((8, 8)).sum(0) % 2).astype(np.float32)[None]
     assert np.ptp(smoothed(jnp.asarray(board))[:, 1:-1, 1:-1]) < 1e-6
+    rows = board[:, :1].repeat(8, 1)  # alternates one way only
+    for strength, images, kept in [(0.5, board, 0.25), (0.5, rows, 0.5), (0.2, rows, 0.8), (0.0, board, 1.0)]:
+        found = np.ptp(smoothed(jnp.asarray(images), strength)[:, 1:-1, 1:-1])
+        np.testing.assert_allclose(found, kept, atol=1e-6)
     slope = np.linspace(-1, 1, 8, dtype=np.float32)[None, None].repeat(8, 1)
     np.testing.assert_allclose(smoothed(jnp.asarray(slope))[..., 1:-1], slope[..., 1:-1], atol=1e-6)
 
