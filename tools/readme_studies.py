@@ -52,6 +52,7 @@ YARDSTICKS = (
     Yardstick("agreement", "value", "read as intended, % ↑", "read, %", percent=True),
     Yardstick("nearest_ratio", "value", "nearest train / unseen people ≈ 1, relief", "nearest", wished="0.9 or more"),
     Yardstick("residual", "value", "noise and detail, real = 1", "detail", wished="1"),
+    Yardstick("checkerboard", "value", "checkerboard, real = 1", "checkerboard", wished="1 or less"),
 )
 # Of `table.csv`: column, name in the README, decimals, whether a share is told in percent, whether with its interval.
 CHOSEN = (

@@ -23,7 +23,7 @@ from depthjax.evaluate.intervals import bootstrap_mean, percentile_interval
 from depthjax.evaluate.judged import Judged, measure, seed_of
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.protocols import Labelled, Sitting, sit, unseen_people_exam
-from depthjax.evaluate.relief import residual_ratio
+from depthjax.evaluate.relief import checkerboard_ratio, residual_ratio
 from depthjax.evaluate.scores import unseen_people_scores
 
 SPACES = ("relief", "depthnet")  # never `fused`: noise and upsampling texture decide it
@@ -45,7 +45,7 @@ def judge_recipe(config: Config, train: DepthFaces, test: DepthFaces, faces: Dep
     Returns:
         {`frechet_relief`: {`value`, `interval`, `floor`, `excess`}, and `frechet_depthnet`, `kid_relief`,
         `kid_depthnet`; `vendi` and `spread`: {`value`, `interval`}, real is 1; `tstr_CLASSIFIER`, `agreement`,
-        `nearest_ratio`, `residual`: {`value`, `interval`}}; a yardstick without a value has a `reason`.
+        `nearest_ratio`, `residual`, `checkerboard`: {`value`, `interval`}}; a yardstick without a value has a `reason`.
     """
     judged = measure(config, train, test, {NAME: faces}, cache, lambda line: None)
     draws = draw_halves(train, {NAME: faces, EVERYONE: train}, draws=DRAWS, seed=seed_of(config, "recipe halves"))
@@ -59,6 +59,7 @@ def judge_recipe(config: Config, train: DepthFaces, test: DepthFaces, faces: Dep
         "agreement": _agreement(config, judged),
         "nearest_ratio": _nearest_ratio(config, judged),
         "residual": _residual(config, judged),
+        "checkerboard": _checkerboard(config, judged),
     }
 
 
@@ -130,4 +131,14 @@ def _nearest_ratio(config: Config, judged: Judged) -> dict[str, Any]:
 def _residual(config: Config, judged: Judged) -> dict[str, Any]:
     means, options = judged.means, {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "likeness")}
     found = residual_ratio(judged.relief, means[f"method/{NAME}"], means["test"], judged.test.subject, **options)
+    return _named_value(found)
+
+
+def _checkerboard(config: Config, judged: Judged) -> dict[str, Any]:
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "checkerboard")}
+    generated, test = judged.methods[NAME], judged.test
+    return _named_value(checkerboard_ratio(generated.images, test.images, test.subject, **options))
+
+
+def _named_value(found: dict[str, Any]) -> dict[str, Any]:
     return {"value": found.pop("ratio"), **found} if "ratio" in found else found

@@ -48,6 +48,7 @@ COLUMNS = (
     Column("agreement", "emotion agrees, %", factor=100, decimals=1, wished="high"),
     Column("nearest_ratio", "nearest-train ratio", wished="0.9 or more"),
     Column("residual", "residual, real = 1", wished="1"),
+    Column("checkerboard", "checkerboard, real = 1", wished="1 or less"),
 )
 
 

@@ -32,6 +32,7 @@ def test_better_faces_stand_nearer_and_collapse_shows(judged):
     found, ceiling = judged
     assert found["noisy"]["frechet_relief"]["excess"] > found["alike"]["frechet_relief"]["excess"]
     assert found["noisy"]["residual"]["value"] > 1.5 > found["alike"]["residual"]["value"]
+    assert found["noisy"]["checkerboard"]["value"] > 1.5 > found["alike"]["checkerboard"]["value"]
     for name in ("vendi", "spread"):
         assert found["collapsed"][name]["value"] < 0.6 < found["alike"][name]["value"] < 1.3
         assert found["copies"][name]["value"] == pytest.approx(1, abs=0.1)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from depthjax.evaluate.relief import box_means, fit_relief_space, residual_ratio
+from depthjax.evaluate.relief import alternation, box_means, checkerboard_ratio, fit_relief_space, residual_ratio
 from depthjax.evaluate.spaces import fit_fused_space, fit_principal_space
 
 
@@ -60,3 +60,29 @@ def test_residual_ratio_without_real_residual_gives_a_reason():
     space = fit_relief_space(box_means(np.random.default_rng(0).uniform(-1, 1, (40, 32, 32))))
     still = np.repeat(space.mean[None], 3, 0)
     assert "reason" in residual_ratio(space, still + 1, still, np.arange(3), draws=5, seed=0)
+
+
+def test_alternation_is_the_height_of_a_checkerboard_on_the_face():
+    rows, columns = np.indices((24, 24))
+    board = np.where((rows + columns) % 2, 0.2, -0.2)
+    ramp = 0.02 * rows - 0.3
+    faces = np.stack([board, board + ramp, ramp + 0.01 * columns, np.where(rows % 2, 0.2, -0.2), np.ones((24, 24))])
+    found = alternation(faces)
+    step = 1 / 127.5  # of 8 bits
+    np.testing.assert_allclose(found[:2], 0.2, atol=step)
+    assert (found[2:4] < step).all() and found[4] == 0  # a slope, stripes and no face have none
+    half = np.where(columns < 12, board, 1.0)  # what is background counts for nothing
+    np.testing.assert_allclose(alternation(half[None]), 0.2, atol=step)
+
+
+def test_checkerboard_ratio_is_one_for_more_of_the_same_and_sees_a_grid(faces):
+    test, more = faces(6, 4, first=50), faces(6, 4, first=80)
+    board = np.where(np.indices(more.images.shape[1:]).sum(0) % 2, 0.03, -0.03).astype(np.float32)
+
+    def ratio(images):
+        return checkerboard_ratio(images, test.images, test.subject, draws=200, seed=0)
+
+    same, gridded = ratio(more.images), ratio(np.where(more.images < 0.9, more.images + board, more.images))
+    assert 0.9 < same["ratio"] < 1.1 and same["interval"][0] < same["ratio"] < same["interval"][1]
+    assert gridded["interval"][0] > 2 and gridded["n"] == 72
+    assert "reason" in checkerboard_ratio(more.images, np.zeros((3, 32, 32)), np.arange(3), draws=5, seed=0)
