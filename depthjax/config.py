@@ -233,6 +233,7 @@ class Sample:
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: int = 400  # of each emotion
     sensor: bool = False  # hand over our faces as a Kinect would see them: right if train.sensor made them clean
+    noise: bool = False  # put random noise, as real faces have it, in the place of our faces' finest detail
 
 
 @dataclass(frozen=True)
@@ -443,6 +444,11 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             c.model.generator_width >= 16 and c.model.generator_width % 16 == 0,
             "model.generator_width",
             "must be a multiple of 16",
+        ),
+        (
+            not (c.sample.noise and c.sample.sensor),
+            "sample.noise",
+            "is the noise of real faces, and sample.sensor adds a sensor's: choose one",
         ),
         (0 <= c.model.output_lowpass <= 1, "model.output_lowpass", "must lie between 0 and 1"),
         (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),

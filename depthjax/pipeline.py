@@ -159,6 +159,7 @@ def _write_descriptions(config: Config, workdir: Path) -> None:
 def prepare(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Store the faces, then the train and test images that the networks and the evaluation see."""
     from depthjax.data import load
+    from depthjax.data.noise import NOISE, noise_spectrum
     from depthjax.data.squares import write_squares
     from depthjax.report.dataset import write_dataset_page
 
@@ -171,6 +172,8 @@ def prepare(config: Config, workdir: Path, say: Say) -> list[Path]:
         _refuse_missing_emotion(part, faces.emotion[index], config)
         outputs += write_squares(workdir / "real" / part, faces, index, config.data)
         say(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} people")
+    outputs.append(workdir / NOISE)
+    write_arrays(outputs[-1], spectrum=noise_spectrum(real_faces(config, workdir, "train").images))
     sides = {"train": faces.subject[~test], "test": faces.subject[test], "held_out": test}
     place = load.stored_folder(config.data, workdir / "data")
     outputs += write_dataset_page(faces, config.data, **sides, folder=workdir, stored=place)

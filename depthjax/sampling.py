@@ -15,6 +15,7 @@ from depthjax.baselines.batches import decoded
 from depthjax.baselines.methods import BASELINES
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
+from depthjax.data.noise import NOISE, with_new_noise
 from depthjax.data.window import DepthWindow, quantise
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, replacing_folder, write_arrays
@@ -84,6 +85,10 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
     """Each method of `sample.methods` with its faces; the generator teacher is read once, and only if it is needed."""
 
     @cache
+    def noise() -> np.ndarray:
+        return read_noise(workdir)
+
+    @cache
     def teacher() -> dict[str, Any]:
         return restore_generator(workdir / "checkpoints", config=config, strict=True)[0]
 
@@ -95,8 +100,31 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
             images = decode(config, teacher(), source)
             if config.sample.sensor:
                 images = seen_by_sensor(config, images)
+            if config.sample.noise:
+                images = with_noise_of_real(images, source.emotion, noise(), seed=config.sample.seed, name=method)
             between = interpolated(config, teacher(), source) if method == "cdcgan_kd" else None
             yield method, Drawn(images, source.emotion, source.latents, between)
+
+
+def read_noise(workdir: Path) -> np.ndarray:
+    """The spectrum of the real faces' noise, as prepare left it in the work folder."""
+    if not (workdir / NOISE).exists():
+        raise UserError(f"{workdir / NOISE} is not there: run --stages=prepare, or set --config.sample.noise=false")
+    return read_arrays(workdir / NOISE)["spectrum"]
+
+
+def with_noise_of_real(
+    images: np.ndarray, emotion: np.ndarray, spectrum: np.ndarray, *, seed: int, name: str
+) -> np.ndarray:
+    """(n, h, w) generated faces of (n,) emotions with `with_new_noise` of an emotion's own dice.
+
+    So a face stays as it is whichever emotions and however many faces after it are asked for.
+    """
+    noisy = np.empty_like(images, np.float32)
+    for label in np.unique(emotion):
+        rng = np.random.default_rng([seed, int(label), *name.encode()])
+        noisy[emotion == label] = with_new_noise(images[emotion == label], spectrum, rng)
+    return noisy
 
 
 def _of_baseline(method: str, config: Config, workdir: Path) -> Drawn:

@@ -54,6 +54,7 @@ def test_an_override_takes_the_type_of_its_field():
         ("train.transition", "2", "between 0 and 1"),
         ("evaluate.bins", "1", "at least 2, or none"),
         ("train.loss", "wasserstein", "not one of"),
+        ("model.output_lowpass", "1.5", "between 0 and 1"),
     ],
 )
 def test_a_wrong_override_is_one_clear_line(key, text, says):

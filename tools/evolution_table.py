@@ -45,6 +45,7 @@ from depthjax.evolve.run import evolve  # noqa: E402
 from depthjax.evolving import Inputs, evolution_inputs  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
+from depthjax.sampling import read_noise, with_noise_of_real  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
 
 ISLAND = 20  # population and hall of fame of the paper's algorithm
@@ -113,12 +114,17 @@ def latents_of(
     return {name: found[name] for name in rows}
 
 
-def faces_of(config: Config, generator: Any, latents: np.ndarray) -> DepthFaces:
-    """(classes, N, d) latents as faces of nobody; an empty place of a hall of fame makes none."""
+def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.ndarray | None = None) -> DepthFaces:
+    """(classes, N, d) latents as faces of nobody; an empty place of a hall of fame makes none.
+
+    With noise of `spectrum`, as `sample.noise` would have it, if there is one.
+    """
     flat, emotion = latents.reshape(-1, latents.shape[-1]), np.repeat(np.arange(len(latents)), latents.shape[1])
     there = np.isfinite(flat).all(1)
     flat, emotion = flat[there], emotion[there].astype(np.int32)
     images = decoded(networks(config).generator, generator, flat, emotion)
+    if spectrum is not None:
+        images = with_noise_of_real(images, emotion, spectrum, seed=config.sample.seed, name="table")
     number = np.arange(len(images), dtype=np.int32)
     return DepthFaces(images, emotion, number, 0 * number, config.data.emotions, DepthWindow.of(config.data))
 
@@ -242,7 +248,8 @@ def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: ar
     if missing:
         latents |= latents_of(missing, config, inputs(), seed, options)
         write_arrays(path, **latents)
-    methods = {name: faces_of(config, inputs().networks.generator, latents[name]) for name in options.rows}
+    spectrum = read_noise(options.workdir) if config.sample.noise else None
+    methods = {name: faces_of(config, inputs().networks.generator, latents[name], spectrum) for name in options.rows}
     if seed == options.seeds[0]:
         draw(options.out / "faces.png", methods, pipeline.real_faces(config, options.workdir, "test"))
     return {name: _judged_once(config, stem, name, faces, latents[name], options) for name, faces in methods.items()}
