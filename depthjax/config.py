@@ -436,6 +436,11 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (not unknown_formats, "export.formats", f"{', '.join(unknown_formats)}: not among {', '.join(EXPORT_FORMATS)}"),
         (bool(c.export.formats), "export.formats", f"name at least one of {', '.join(EXPORT_FORMATS)}"),
         (c.data.subjects >= 4, "data.subjects", "at least 4 are needed to keep people apart in the tests"),
+        (
+            not (rendered and c.data.more_test_people and c.data.split == "image"),
+            "data.more_test_people",
+            "are to be tested on as strangers, and data.split = image tests on the same people: set it to 0",
+        ),
         (c.data.frames >= 1, "data.frames", "must be at least 1"),
         (c.data.near_mm < 0 < c.data.far_mm, "data.near_mm", "near_mm must be below 0 (the nose tip) and far_mm above"),
         (0 < c.data.test_fraction < 1, "data.test_fraction", "must lie between 0 and 1"),

@@ -77,6 +77,8 @@ def sample_faces(
 ) -> DepthFaces:
     """New faces of a fitted run, in memory: of our training, only a checkpoint's teacher generator is read.
 
+    With `sample.noise`, the spectrum of real faces' noise too, which prepare left.
+
     Args:
         method: one of `config.sample.methods`.
         emotions: of `config.data.emotions` (default: all).

@@ -238,7 +238,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:
-    """Write each method's faces; of our training, only the generator teacher is read."""
+    """Write each method's faces; of our training, only the generator teacher is read, and the noise's spectrum."""
     from depthjax.sampling import draw, write_samples
 
     folders = []
@@ -315,7 +315,7 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
         read_samples(workdir / "samples" / name, config),
         method=name,
         crop_shape=CROP_SHAPE if rendered else load.stored(config.data, workdir / "data").shape,
-        seed=config.evolve.seed if name == "cdcgan_kd_ga" else config.sample.seed,
+        seed=config.evolve.seed if name == "cdcgan_kd_ga" else config.sample.seed,  # of which faces; not of their noise
         fingerprint=stages.fingerprint("sample", config),
     )
 

@@ -107,7 +107,11 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
 
 
 def read_noise(workdir: Path) -> np.ndarray:
-    """The spectrum of the real faces' noise, as prepare left it in the work folder."""
+    """The spectrum of the real faces' noise, as prepare left it in the work folder.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
     if not (workdir / NOISE).exists():
         raise UserError(f"{workdir / NOISE} is not there: run --stages=prepare, or set --config.sample.noise=false")
     return read_arrays(workdir / NOISE)["spectrum"]

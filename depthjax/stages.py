@@ -20,7 +20,7 @@ STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "train": (("data", "model", "train"), ("prepare",)),
     "baselines": (("data", "model", "train", "baselines"), ("prepare",)),
     "evolve": (("evolve",), ("train",)),
-    "sample": (("sample",), ("train", "baselines", "evolve")),
+    "sample": (("sample",), ("train", "baselines", "evolve", "prepare")),
     "evaluate": (("evaluate",), ("prepare", "sample")),
     "report": ((), ("prepare", "train", "baselines", "evolve", "sample", "evaluate")),
 }

@@ -63,6 +63,13 @@ def test_a_wrong_override_is_one_clear_line(key, text, says):
     assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
 
 
+def test_settings_that_contradict_each_other_are_refused():
+    with pytest.raises(ConfigError, match="choose one"):
+        override(Config(), {"sample.noise": "true", "sample.sensor": "true"})
+    with pytest.raises(ConfigError, match="as strangers"):
+        override(Config(), {"data.more_test_people": "8", "data.split": "image"})
+
+
 def test_a_config_survives_json():
     plain = to_dict(Config())
     assert json.loads(json.dumps(plain)) == plain

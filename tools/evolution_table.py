@@ -27,7 +27,7 @@ from scipy.spatial.distance import cdist, pdist
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from depthjax import pipeline  # noqa: E402
+from depthjax import pipeline, stages  # noqa: E402
 from depthjax.baselines.batches import decoded  # noqa: E402
 from depthjax.config import Config, Evolve, override, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
@@ -201,6 +201,15 @@ def table(found: list[dict[str, Numbers]], rows: list[str]) -> list[list[str]]:
     return lines
 
 
+def of_real(numbers: Numbers) -> dict[str, float]:
+    """What real people have, by the columns of the table: the floors of distances, and what their own faces teach."""
+    found = {f"KID, {space}": numbers["kid"][space]["floor"]["value"] for space in ("relief", "depthnet")}
+    found |= {f"Vendi, {space}": numbers["vendi"][space]["real"]["value"] for space in ("relief", "depthnet")}
+    found["read as intended"] = numbers["emotion_agreement"]["real"]["value"]
+    named = {"random forest": "random_forest", "XGBoost": "xgboost"}
+    return found | {f"TSTR, {name}": numbers["trtr"][key]["accuracy"]["value"] for name, key in named.items()}
+
+
 def write_tables(out: Path, lines: list[list[str]], caption: str) -> None:
     """table.csv, and table.md that has a column a row of the table: it is read more easily."""
     text = io.StringIO()
@@ -241,7 +250,9 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
 
 def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: argparse.Namespace) -> dict[str, Numbers]:
     """The numbers of one seed: read where they are stored, else made and stored with the latents."""
-    stem = options.out / f"seed_{seed}-{digest(options.count, options.generations, seed, to_dict(config.evolve))[:12]}"
+    training = stages.fingerprint("train", config)
+    made_by = digest(options.count, options.generations, seed, to_dict(config.evolve), training)
+    stem = options.out / f"seed_{seed}-{made_by[:12]}"
     path = stem.with_suffix(".npz")
     latents = read_arrays(path) if path.exists() else {}
     missing = [row for row in options.rows if row not in latents]
@@ -259,7 +270,8 @@ def _judged_once(
     config: Config, stem: Path, name: str, faces: DepthFaces, latents: np.ndarray, options: argparse.Namespace
 ) -> Numbers:
     """The numbers of one row of one seed, stored so that a table that was stopped goes on."""
-    stored = stem.parent / f"{stem.name}-{name}-{digest(to_dict(config.evaluate))[:12]}.json"
+    judged_by = digest(to_dict(config.evaluate), to_dict(config.sample), to_dict(config.data))
+    stored = stem.parent / f"{stem.name}-{name}-{judged_by[:12]}.json"
     if not stored.exists():
         print(f"{stem.name}: judging {name}", flush=True)
         norms = np.linalg.norm(latents.reshape(-1, latents.shape[-1]), axis=1)
@@ -298,6 +310,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     evaluations = options.count * (options.generations + 1)
+    write_json(options.out / "real.json", of_real(found[0][options.rows[0]]))
     caption = (
         f"{options.count} faces an emotion, {evaluations} decoded for each row at most; means over seeds "
         f"{', '.join(map(str, options.seeds))}, in brackets the mean 95 % interval (KID, coverage, density: half-sets; "

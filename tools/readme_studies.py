@@ -87,7 +87,9 @@ def finished(folder: Path) -> list[Row]:
     rows = [read_json(path) for path in (folder / "rows").glob("*/row.json")]
     order = {recipe.name: i for i, recipe in enumerate(ablation.get_recipes())}
     known = [row for row in rows if row["name"] in order]
-    if not known:
+    if strange := {row["name"] for row in rows} - set(order):
+        print(f"left out, as configs/ablation.py no longer has them: {', '.join(sorted(strange))}", file=sys.stderr)
+    if not known or not (folder / "recipes.png").exists():
         raise UserError(f"{folder} has no finished row: run tools/ablation.py first")
     return sorted(known, key=lambda row: (order[row["name"]], row["seed"]))
 
@@ -124,7 +126,7 @@ def of_ingredients(rows: Sequence[Row]) -> str:
 
 
 def _number(row: Row, yardstick: Yardstick) -> float:
-    return float(row["numbers"][yardstick.key].get(yardstick.field, np.nan))
+    return float(row["numbers"].get(yardstick.key, {}).get(yardstick.field, np.nan))
 
 
 def _of_one(value: float, yardstick: Yardstick) -> str:
@@ -141,12 +143,16 @@ def _over_seeds(values: Sequence[float], yardstick: Yardstick) -> str:
 def of_evolution(folder: Path) -> str:
     """A column a way to choose, of what `table.csv` has a line a way."""
     path = folder / "table.csv"
-    if not path.exists():
-        raise UserError(f"{path} is not there: run tools/evolution_table.py first")
+    for needed in (path, folder / "real.json", folder / "faces.png"):
+        if not needed.exists():
+            raise UserError(f"{needed} is not there: run tools/evolution_table.py first")
+    real = read_json(folder / "real.json")
     with path.open(newline="", encoding="utf-8") as file:
         ways = list(csv.DictReader(file))
     lines = [["", *(NAMES.get(way["faces by"], way["faces by"]) for way in ways)]]
-    lines += [[head, *(_cell(way[key], *how) for way in ways)] for key, head, *how in CHOSEN]
+    for key, head, decimals, percent, interval in CHOSEN:
+        told_of_real = f" (real people: {_cell(str(real[key]), decimals, percent, False)})" if key in real else ""
+        lines.append([head + told_of_real, *(_cell(way[key], decimals, percent, interval) for way in ways)])
     return markdown(lines)
 
 
@@ -155,7 +161,7 @@ def _cell(text: str, decimals: int, percent: bool, interval: bool) -> str:
     factor = 100 if percent else 1
     value, *ends = (factor * float(part.strip("[],")) for part in text.split())
     shown = f"{value:,.{decimals}f}" if percent else told(value, decimals)
-    return f"{shown} ({ends[0]:.0f}–{ends[1]:.0f})" if interval else shown
+    return f"{shown} ({told(ends[0], 0)}–{told(ends[1], 0)})" if interval else shown
 
 
 def main() -> None:
@@ -172,7 +178,7 @@ def main() -> None:
             raise UserError("nothing to do: give --ablation, --evolution or both")
         if options.ablation is not None:
             rows = finished(options.ablation)
-            blocks["recipes"] = of_references(rows, read_json(options.ablation / "ceiling.json"))
+            blocks["recipes"] = of_references(rows, read_json(options.ablation / "ceiling.json")["numbers"])
             blocks["ingredients"] = of_ingredients(rows)
             pictures["recipes"] = options.ablation / "recipes.png"
         if options.evolution is not None:

@@ -18,6 +18,7 @@ from scipy.ndimage import minimum_filter
 NOISE = Path("real", "noise.npz")  # where a work folder has the spectrum
 BACKGROUND = 0.95  # from here to 1 a pixel is background or a hole, and takes no part
 MEASURED = 1000  # faces, and less than twice as many
+AT_ONCE = 64  # faces: bounds the memory
 MOST = 4.0  # standard deviations, by the median: beyond lie edges and strays, which are no noise
 
 
@@ -50,13 +51,18 @@ def noise_spectrum(images: np.ndarray) -> np.ndarray:
         (h, w) float64 power spectrum in the order of `numpy.fft.fft2`; its mean is the variance of a pixel's noise.
     """
     images = images[:: max(1, len(images) // MEASURED)]
-    taken = np.asarray(images - np.asarray(smoothed_face(images)), np.float64)
-    inside = minimum_filter(images < BACKGROUND, (1, 3, 3))
-    if not inside.any():
+    parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
+    taken = [np.asarray(part - np.asarray(smoothed_face(part)), np.float32) for part in parts]
+    inside = [minimum_filter(part < BACKGROUND, (1, 3, 3)) for part in parts]
+    heights = np.concatenate([np.abs(t[m]) for t, m in zip(taken, inside, strict=True)])
+    if not len(heights):
         return np.zeros(images.shape[1:])
-    inside &= np.abs(taken) <= MOST * 1.4826 * np.median(np.abs(taken[inside]))
-    power = np.abs(np.fft.fft2(taken * inside)) ** 2
-    return power.mean(0) / inside.sum((1, 2)).mean()
+    most, power, pixels = MOST * 1.4826 * np.median(heights), np.zeros(images.shape[1:]), 0
+    for some, mask in zip(taken, inside, strict=True):
+        kept = mask & (np.abs(some) <= most)
+        power += (np.abs(np.fft.fft2(np.where(kept, some, 0).astype(np.float64))) ** 2).sum(0)
+        pixels += int(kept.sum())
+    return power / pixels
 
 
 def with_new_noise(images: np.ndarray, spectrum: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -69,7 +75,10 @@ def with_new_noise(images: np.ndarray, spectrum: np.ndarray, rng: np.random.Gene
     Returns:
         (n, h, w) float32 in [-1, 1]; background is as it was.
     """
-    white = rng.standard_normal(images.shape)
-    noise = np.fft.ifft2(np.fft.fft2(white) * np.sqrt(spectrum)).real
-    noisy = np.clip(np.asarray(smoothed_face(images)) + noise, -1, 1)
-    return np.where(images < BACKGROUND, noisy, images).astype(np.float32)
+    gain, noisy = np.sqrt(spectrum), np.empty(images.shape, np.float32)
+    for i in range(0, len(images), AT_ONCE):
+        part = images[i : i + AT_ONCE]
+        noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal(part.shape)) * gain).real
+        seen = np.clip(np.asarray(smoothed_face(part)) + noise, -1, 1)
+        noisy[i : i + AT_ONCE] = np.where(part < BACKGROUND, seen, part)
+    return noisy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from depthjax.config import Config
+from depthjax.config import OWN_METHODS, Config
 from depthjax.evaluate.intervals import bootstrap_mean, percentile_interval
 from depthjax.evaluate.judged import Judged, seed_of
 from depthjax.evaluate.nearest import nearest_similarity, summarise
@@ -20,6 +20,8 @@ def likeness(config: Config, judged: Judged) -> dict[str, dict]:
     result = {}
     for name, faces in judged.methods.items():
         ours = summarise(nearest_similarity(faces, train), np.arange(len(faces)), **options)
+        if config.sample.noise and name in OWN_METHODS:  # under fresh noise nothing could be identical: no evidence
+            del ours["psnr"]["identical"]
         result[name] = {
             "relief_residual": residual_ratio(
                 judged.relief, judged.means[f"method/{name}"], judged.means["test"], test.subject, **options

@@ -34,7 +34,15 @@ NAME, EVERYONE = "recipe", "everyone"
 Numbers = dict[str, dict[str, Any]]
 
 
-def judge_recipe(config: Config, train: DepthFaces, test: DepthFaces, faces: DepthFaces, cache: Path) -> Numbers:
+def judge_recipe(
+    config: Config,
+    train: DepthFaces,
+    test: DepthFaces,
+    faces: DepthFaces,
+    cache: Path,
+    *,
+    drawn: np.ndarray | None = None,
+) -> Numbers:
     """Every yardstick of one recipe's faces, by name.
 
     Args:
@@ -42,6 +50,8 @@ def judge_recipe(config: Config, train: DepthFaces, test: DepthFaces, faces: Dep
         test: real faces of unseen people.
         faces: generated, equally many of each emotion.
         cache: folder of features that are slow to take.
+        drawn: (n, h, w) the same faces as the generator drew them, if noise or filters came over them since: the
+            checkerboard is looked for there.
     Returns:
         {`frechet_relief`: {`value`, `interval`, `floor`, `excess`}, and `frechet_depthnet`, `kid_relief`,
         `kid_depthnet`; `vendi` and `spread`: {`value`, `interval`}, real is 1; `tstr_CLASSIFIER`, `agreement`,
@@ -59,7 +69,7 @@ def judge_recipe(config: Config, train: DepthFaces, test: DepthFaces, faces: Dep
         "agreement": _agreement(config, judged),
         "nearest_ratio": _nearest_ratio(config, judged),
         "residual": _residual(config, judged),
-        "checkerboard": _checkerboard(config, judged),
+        "checkerboard": _checkerboard(config, faces.images if drawn is None else drawn, test),
     }
 
 
@@ -134,10 +144,9 @@ def _residual(config: Config, judged: Judged) -> dict[str, Any]:
     return _named_value(found)
 
 
-def _checkerboard(config: Config, judged: Judged) -> dict[str, Any]:
+def _checkerboard(config: Config, images: np.ndarray, test: DepthFaces) -> dict[str, Any]:
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "checkerboard")}
-    generated, test = judged.methods[NAME], judged.test
-    return _named_value(checkerboard_ratio(generated.images, test.images, test.subject, **options))
+    return _named_value(checkerboard_ratio(images, test.images, test.subject, **options))
 
 
 def _named_value(found: dict[str, Any]) -> dict[str, Any]:

@@ -69,6 +69,8 @@ def checkerboard_ratio(
 ) -> dict:
     """How much the generated faces alternate from pixel to pixel, against real people who were held out.
 
+    Noise alternates too: real faces have it, so 1 is as much as theirs, and well above 1 more noise or a checkerboard.
+
     It is what transposed convolutions leave behind (Odena 2016), and no other space sees it: `relief` averages it away,
     and handcrafted features mix it with everything else. A set's value is the mean of `alternation` over its faces;
     the ratio is generated / held-out real.
@@ -90,7 +92,7 @@ def checkerboard_ratio(
 
 
 def alternation(images: np.ndarray) -> np.ndarray:
-    """(n, height, width) in [-1, 1] to (n,): how high a checkerboard lies over each face.
+    """(n, height, width) in [-1, 1] to (n,): how high a checkerboard, or noise of that frequency, lies over each face.
 
     Each 3x3 pixels that are all face, through [-1, 2, -1] / 4 both ways, which passes a checkerboard of one pixel whole
     and nothing that is flat one way; of the absolute values the mean of the lower nine tenths, without edges. After

@@ -223,10 +223,9 @@ def _names(record_set: str, text: str, rows: list[tuple[int, str]]) -> dict[str,
 def _responsible(source: Source, numbers: Numbers, settings: configs.Data) -> dict[str, Any]:
     """Croissant's vocabulary of responsible AI: how it came to be, what it is for, what is missing."""
     holes = percent(float(numbers.hole_map.mean())).replace("\u202f", " ")
-    kept = {
-        name: getattr(settings, name)
-        for name in ("source", "emotions", "seed", "split", "test_fraction", "more_test_people")
-    }
+    kept = {name: getattr(settings, name) for name in ("source", "emotions", "seed", "split", "test_fraction")}
+    if settings.source == "depth_heads":
+        kept["more_test_people"] = settings.more_test_people
     return {
         "rai:dataCollection": source.collection,
         "rai:dataCollectionType": source.collection_type,

@@ -30,7 +30,7 @@ class Finding:
 
 def findings(numbers: Numbers, settings: configs.Data) -> list[Finding]:
     """Alarms, then warnings; empty if nothing stands out."""
-    found = [*_leaks(numbers, settings), *_classes(numbers), *_people(numbers), *_pixels(numbers, settings)]
+    found = [*_leaks(numbers, settings), *_classes(numbers), *_people(numbers, settings), *_pixels(numbers, settings)]
     return sorted(found, key=lambda finding: finding.level != "alarm")
 
 
@@ -94,11 +94,10 @@ def _classes(numbers: Numbers) -> Iterator[Finding]:
         yield Finding("warning", "Emotions missing for some people", text)
 
 
-def _people(numbers: Numbers) -> Iterator[Finding]:
-    if len(numbers.people) < FEW_PEOPLE:
-        text = (
-            f"{len(numbers.people)} in all: a generator may learn them by heart, and intervals by person will be wide."
-        )
+def _people(numbers: Numbers, settings: configs.Data) -> Iterator[Finding]:
+    own = len(numbers.people) - (settings.more_test_people if settings.source == "depth_heads" else 0)
+    if own < FEW_PEOPLE:
+        text = f"{own} in all: a generator may learn them by heart, and intervals by person will be wide."
         yield Finding("warning", "Few people", text)
     elif len(numbers.test.people) < FEW_TEST_PEOPLE:
         text = f"{len(numbers.test.people)} in the test: intervals by person will be wide. Raise data.test_fraction."

@@ -168,6 +168,9 @@ def _gallery(run: Run) -> dict[str, Any]:
     }
 
 
+NEW_NOISE = "of KD-cDCGAN's faces: random noise as real faces have it, in the place of the generator's (sample.noise)"
+
+
 def _facts(run: Run) -> list[tuple[str, str]]:
     environment, evaluation = run.environment or {}, run.evaluation or {}
     unknown = "not recorded"
@@ -182,6 +185,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Emotions", ", ".join(run.emotions)),
         *((f"Real, {part}", _people(data[part])) for part in ("train", "test") if part in data),
         ("Generated", _generated(run)),
+        *([("Finest detail", NEW_NOISE)] if run.config.get("sample", {}).get("noise") else []),
         ("Seeds", _seeds(run, environment, settings)),
     ]
     return facts

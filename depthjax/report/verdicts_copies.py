@@ -73,7 +73,10 @@ def _identical(evaluation: dict[str, Any], methods: list[str]) -> list[Part]:
     some = {m: value for m, value in found.items() if value.value}
     if some:
         return [" Identical to a training face: ", *listed(some), "."]
-    return [" No generated face is identical to a training face."] if found else []
+    if not found:
+        return []
+    whose = "generated face" if len(found) == len(methods) else f"face of {names(list(found))}"
+    return [f" No {whose} is identical to a training face."]
 
 
 def _ratios(evaluation: dict[str, Any], methods: list[str]) -> list[Part]:

@@ -222,6 +222,7 @@ READ_BY = {
     "real/train/images.npy": "baselines",
     "real/train/labels.npz": "baselines",
     "real/test/images.npy": "evaluate",
+    "real/noise.npz": "sample",
     "baselines/gmm/fit.npz": "sample",
     "baselines/gmm/fit.json": "sample",
     "baselines/kde/fit.npz": "sample",

@@ -162,6 +162,13 @@ def test_nearest_agrees_with_all_pairs(faces: StoredFaces, numbers: Numbers) -> 
     np.testing.assert_allclose(numbers.nearest.across, distance[test][:, train].min(1), rtol=1e-4)
 
 
+def test_people_added_to_be_tested_on_do_not_make_few_people_many(numbers: Numbers) -> None:
+    twice = dataclasses.replace(numbers, people=[*numbers.people, *numbers.people])
+    for added, said in ((0, False), (8, True)):
+        found = findings(twice, Data(emotions=EMOTIONS, more_test_people=added))
+        assert ("Few people" in {finding.topic for finding in found}) == said
+
+
 def test_each_fault_has_its_finding(faces: StoredFaces) -> None:
     assert topics(faces) == {"Few people": "warning"}
     fewer = subset(faces, (faces.emotion != 2) | (faces.subject < 5))

@@ -27,7 +27,7 @@ def ablation(tmp_path):
     rows += [row("repaired + LeCam", "plus", 0, 0.25), row("as released", "reference", 0, 76.0)]
     for one in rows:
         write_json(tmp_path / "rows" / f"{one['name'].replace(' ', '-')}-{one['seed']}" / "row.json", one)
-    write_json(tmp_path / "ceiling.json", {"trtr_xgboost": {"value": 0.883}})
+    (tmp_path / "recipes.png").write_bytes(b"a picture")
     return tmp_path
 
 
@@ -56,10 +56,15 @@ def test_evolution_has_a_column_a_way(tool, tmp_path):
         out.writerow(["faces by", *columns])
         out.writerow(["random", *["0.714 [0.5, 0.9]"] * len(columns)])
         out.writerow(["paper", *["181.2"] * (len(columns) - 2), "0.5 [0.4, 0.6]", "0.25 [-0.1, 1]"])
+    with pytest.raises(UserError, match=r"real\.json"):
+        tool.of_evolution(tmp_path)
+    write_json(tmp_path / "real.json", {"KID, relief": 0.338, "TSTR, random forest": 0.87})
+    (tmp_path / "faces.png").write_bytes(b"a picture")
     lines = tool.of_evolution(tmp_path).splitlines()
     assert lines[0] == "|  | random | paper's GA |"
-    assert lines[2] == "| distinct faces, % ↑ | 71 | 18,120 |" and "| KID, relief ↓ | 0.71 | 181 |" in lines
-    assert lines[-1] == "| Random forest on unseen people, % ↑ | 71 (50–90) | 25 (-10–100) |"
+    assert lines[2] == "| distinct faces, % ↑ | 71 | 18,120 |"
+    assert "| KID, relief ↓ (real people: 0.34) | 0.71 | 181 |" in lines
+    assert lines[-1] == "| Random forest on unseen people, % ↑ (real people: 87) | 71 (50–90) | 25 (−10–100) |"
 
 
 def test_what_is_missing_is_one_line(tool, tmp_path, monkeypatch):
