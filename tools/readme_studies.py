@@ -102,11 +102,7 @@ def of_references(rows: Sequence[Row], ceiling: dict[str, Any]) -> str:
             groups.setdefault(row["name"], []).append(row)
     names = {"ours": "ours (`quick`)"}
     lines = [["", *(names.get(name, name) for name in groups), "wished"]]
-    minutes = [min(run["seconds"] for run in runs) / 60 for runs in groups.values()]
-    steps = [runs[0]["steps"] for runs in groups.values()]
-    lines.append(
-        ["steps, least minutes of training", *(f"{s:,}, {m:.1f}" for s, m in zip(steps, minutes, strict=True)), ""]
-    )
+    lines.append(["steps", *(f"{runs[0]['steps']:,}" for runs in groups.values()), ""])
     for yardstick in YARDSTICKS:
         real = ceiling.get(yardstick.key.replace("tstr", "trtr"), {}).get("value")
         head = yardstick.head + ("" if real is None else f" (real: {100 * real:.1f})")
