@@ -30,12 +30,11 @@ from depthjax.config import Config, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.data.filters import released_filters  # noqa: E402
-from depthjax.data.noise import noise_spectrum  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
 from depthjax.evaluate.recipe import judge_real, judge_recipe  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json  # noqa: E402
 from depthjax.report.ablation import write_ablation, write_recipes, write_sheet  # noqa: E402
-from depthjax.sampling import decode, random_latents, seen_by_sensor, with_noise_of_real  # noqa: E402
+from depthjax.sampling import decode, random_latents, read_noise, seen_by_sensor, with_noise_of_real  # noqa: E402
 from depthjax.train.cost import step_flops  # noqa: E402
 from depthjax.train.loop import train  # noqa: E402
 from depthjax.train.step import teacher_variables  # noqa: E402
@@ -127,8 +126,8 @@ def run_row(recipe: Any, config: Config, faces: dict[str, DepthFaces], folder: P
     clean = decode(config, teacher_variables(state).generator, source)
     images = seen_by_sensor(config, clean) if config.train.sensor else clean
     if config.sample.noise:
-        spectrum = noise_spectrum(faces["train"].images)
-        images = with_noise_of_real(images, source.emotion, spectrum, seed=config.sample.seed, name="cdcgan_kd")
+        spectrum, seed = read_noise(workdir), config.sample.seed
+        images = with_noise_of_real(images, source.emotion, spectrum, seed=seed, name="cdcgan_kd")
     images = released_filters(images) if recipe.filtered else images
     made = replace_faces(faces["train"], images, source.emotion)
     numbers = judge_recipe(config, faces["train"], faces["test"], made, workdir / "features", drawn=clean)

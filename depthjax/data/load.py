@@ -101,7 +101,7 @@ def split(faces: DepthFaces, settings: configs.Data) -> tuple[DepthFaces, DepthF
 
 def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
     builder = _builder(settings, folder)
-    people = settings.subjects + settings.more_test_people
+    people = builder.builder_config.subjects
     if not _is_whole(builder):
         progress(f"rendering {people * settings.frames * len(settings.emotions)} faces of {people} people")
         with _room(folder):

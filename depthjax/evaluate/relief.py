@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter
 
+from depthjax.data.noise import BACKGROUND
 from depthjax.data.window import quantise
 from depthjax.evaluate.intervals import bootstrap_counts, percentile_interval
 from depthjax.evaluate.spaces import PrincipalSpace, fit_principal_space
 
 SIDE = 32  # boxes a side
 DIMENSIONS = 32
-BACKGROUND = 0.95  # from here to 1 a pixel is background or a hole
 
 
 def box_means(images: np.ndarray) -> np.ndarray:

@@ -53,6 +53,7 @@ FREE_FIELDS = (
     "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
     "rollbacks", "devices", "remat",
 )  # fmt: skip
+FREE = {"data": ("more_test_people",), "train": FREE_FIELDS}  # by section; these people training never sees
 
 
 class Checkpoint(NamedTuple):
@@ -183,8 +184,7 @@ def refuse_other_training(meta: dict[str, Any], config: Config, fingerprint: str
     for section in ("data", "train"):
         for name, value in ours[section].items():
             saved = meta["config"][section].get(name, defaults[section][name])
-            free = name in FREE_FIELDS if section == "train" else name == "more_test_people"  # whom training never sees
-            if saved != value and not free:
+            if saved != value and name not in FREE[section]:
                 raise _other(folder, f"{section}.{name}", saved, value)
     if meta["fingerprint"] != fingerprint:
         raise _other(folder, "the faces (their fingerprint)", meta["fingerprint"][:12], fingerprint[:12])
