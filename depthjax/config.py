@@ -68,6 +68,7 @@ class Model:
     emotion_gain: float = 1.0  # length of the emotion's vector beside a latent, whose own is sqrt(latent_size)
     grain: bool = False  # noise of their own for the generator's two finest maps, drawn from the latent's bits
     saturating: bool = False  # the generator's output reaches -1 and 1 exactly, as background does in real faces
+    return_mask: bool = False  # the generator draws, pixel by pixel, which have no return, and these are exactly 1
     upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
     output_lowpass: float = 0.0  # the share that the generator's last map loses of what alternates from pixel to pixel
     discriminator_norm: Literal["batch", "none", "spectral"] = "batch"

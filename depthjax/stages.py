@@ -12,7 +12,7 @@ from depthjax.errors import ConfigError
 from depthjax.files import digest, file_digest, first_changed, read_sealed, tree_digest, write_sealed
 
 LAYOUT = 4  # of the work folder; raised when all stages come to write other files
-LAYOUTS = {"evaluate": 6}  # likewise, when one does
+LAYOUTS = {"evaluate": 6, "prepare": 5}  # likewise, when one does
 
 # Stage: the config sections it reads, and the stages whose files it reads.
 STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

@@ -23,14 +23,22 @@ MOST = 4.0  # standard deviations, by the median: beyond lie edges and strays, w
 
 
 def smoothed_face(images: jax.Array | np.ndarray) -> jax.Array:
-    """(n, h, w) in [-1, 1] through [1, 2, 1] / 4 each way, on the face alone.
+    """(n, h, w) in [-1, 1] through [1, 2, 1] / 4 each way, twiced, on the face alone.
 
+    Twicing (Tukey 1977): what the filter took off goes through it too, and comes back. So of a wave of four pixels
+    three quarters stay, not half, while what alternates from pixel to pixel still goes whole: a face keeps its wrinkles,
+    by which classifiers tell emotions, and loses its noise.
     Background stays as it is and is mixed with nothing, so that outlines stay sharp.
     """
     images = jnp.asarray(images)
     on_face = (images < BACKGROUND).astype(images.dtype)
     weight = jnp.where(on_face > 0, _binomial(on_face), 1)
-    return jnp.where(on_face > 0, _binomial(images * on_face) / weight, images)
+
+    def over_face(values: jax.Array) -> jax.Array:
+        return _binomial(values * on_face) / weight
+
+    once = over_face(images)
+    return jnp.where(on_face > 0, once + over_face(images - once), images)
 
 
 def _binomial(images: jax.Array) -> jax.Array:

@@ -46,6 +46,9 @@ class Generator(nn.Module):
             is the same face, and a teacher and its student grain it alike.
         saturating: whether tanh is stretched by a tenth and cut at -1 and 1, so that background is exactly 1, as it is
             in real faces: else a discriminator tells them apart by that.
+        return_mask: whether the last map is joined by another, which says how likely each pixel is to have a return at
+            all; drawn pixel by pixel, those without are 1, as background and holes are in real faces. A single map can
+            only blur them: it has no dice, and is smooth. The draw is of the latent's bits, as grain is.
     """
 
     resolution: int
@@ -58,6 +61,7 @@ class Generator(nn.Module):
     emotion_gain: float = 1.0
     grain: bool = False
     saturating: bool = False
+    return_mask: bool = False
 
     @nn.compact
     def __call__(self, latents: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
@@ -83,7 +87,24 @@ class Generator(nn.Module):
             x = block(i)(self, x)
         image = ConvToOne(self.dtype, name="conv_out")(x).astype(jnp.float32)
         image = jnp.tanh(smoothed(image, self.lowpass) if self.lowpass else image)
-        return jnp.clip(OVERSHOOT * image, -1, 1) if self.saturating else image
+        image = jnp.clip(OVERSHOOT * image, -1, 1) if self.saturating else image
+        if not self.return_mask:
+            return image
+        logit = ConvToOne(self.dtype, name="conv_return")(x).astype(jnp.float32)
+        luck = grain_of(latents, self.resolution, DOUBLINGS + 1, jax.random.logistic)
+        return seen_where_returned(image, logit + luck)
+
+
+def seen_where_returned(depth: jax.Array, score: jax.Array) -> jax.Array:
+    """(n, h, w) depth where the score is above 0, and 1 elsewhere; sharp, and yet it can be learnt.
+
+    With a logit and logistic noise as the score, a pixel has a return with a chance of sigmoid(logit). Its gradient is
+    that of sigmoid(score) * depth + 1 - sigmoid(score) (Jang et al. 2017, Maddison et al. 2017: binary concrete,
+    straight through).
+    """
+    chance = nn.sigmoid(score)
+    learnt = (chance - jax.lax.stop_gradient(chance)) * jax.lax.stop_gradient(depth - 1)  # 0, with a gradient
+    return jnp.where(score > 0, depth, 1) + learnt
 
 
 class Grain(nn.Module):
@@ -96,14 +117,16 @@ class Grain(nn.Module):
         return x + noise[..., None].astype(x.dtype) * scale.astype(x.dtype)[None, None, None]
 
 
-def grain_of(latents: jax.Array, side: int, level: int) -> jax.Array:
-    """(n, side, side) standard normal noise, for each latent of (n, d) its own: the bits of its first two numbers."""
+def grain_of(
+    latents: jax.Array, side: int, level: int, draw: Callable[..., jax.Array] = jax.random.normal
+) -> jax.Array:
+    """(n, side, side) noise, standard normal or as `draw`, each latent's of (n, d) from the bits of its first two."""
     first = jnp.pad(latents.astype(jnp.float32), ((0, 0), (0, max(0, 2 - latents.shape[1]))))[:, :2]
     words = jax.lax.bitcast_convert_type(first, jnp.uint32)
 
     def drawn(words: jax.Array) -> jax.Array:
         key = jax.random.fold_in(jax.random.wrap_key_data(words, impl="threefry2x32"), level)
-        return jax.random.normal(key, (side * side,))
+        return draw(key, (side * side,))
 
     return jax.vmap(drawn)(words).reshape(-1, side, side)
 

@@ -56,6 +56,7 @@ def networks(config: Config) -> Pair:
             emotion_gain=model.emotion_gain,
             grain=model.grain,
             saturating=model.saturating,
+            return_mask=model.return_mask,
         ),
         Discriminator(
             model.discriminator_width,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from depthjax.models.dcgan import Discriminator, Generator, grain_of, smoothed
+from depthjax.models.dcgan import Discriminator, Generator, grain_of, seen_where_returned, smoothed
 from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
 
 LABELS = jnp.array([0, 1, 2, 0], jnp.int32)
@@ -175,3 +175,33 @@ def test_a_saturating_output_reaches_both_ends_and_is_stretched_between(filled):
     assert np.abs(plain).min() < 0.5
     assert (faces == 1).any() and (faces == -1).any()
     np.testing.assert_allclose(faces, np.clip(1.1 * plain, -1, 1), atol=1e-6)
+
+
+def test_a_return_mask_cuts_the_same_depth_sharply_and_by_the_latents_own_luck(filled):
+    net, latents = Generator(32, 32, 3, return_mask=True), np.random.default_rng(1).normal(size=(4, 6))
+    latents = latents.astype(np.float32)
+    variables = filled(net, jnp.zeros((2, 6)))
+    plain = {key: {k: v for k, v in tree.items() if k != "conv_return"} for key, tree in variables.items()}
+    generate = jax.jit(net.apply, static_argnums=3)
+    faces = np.asarray(generate(variables, latents, LABELS, False))
+    depth = np.asarray(Generator(32, 32, 3).apply(plain, latents, LABELS, False))
+    lost = faces == 1
+    assert 0.1 < lost.mean() < 0.9
+    np.testing.assert_allclose(faces[~lost], depth[~lost], atol=1e-6)
+    turned = generate(variables, latents[::-1], LABELS[::-1], False)[::-1]  # the draw is of each alone
+    np.testing.assert_allclose(turned, faces, atol=1e-6)
+    again = np.asarray(generate(variables, latents + 1e-6, LABELS, False))  # nearly the same depth, another draw
+    assert 0.05 < ((again == 1) != lost).mean() < 0.6
+
+
+def test_the_share_of_pixels_with_a_return_and_its_gradient():
+    luck = grain_of(jnp.ones((1, 2)), 64, 5, jax.random.logistic)[0]
+    for logit in (-2.0, 0.0, 1.5):
+        seen = seen_where_returned(jnp.zeros((64, 64)), logit + luck)
+        assert abs(float((seen == 0).mean()) - 1 / (1 + np.exp(-logit))) < 4 * 0.5 / 64  # four standard errors
+        assert set(np.unique(seen)) == {0.0, 1.0}
+    depth, score = jnp.array([-0.5, 0.25]), jnp.array([0.7, -1.3])
+    of_depth, of_score = jax.grad(lambda *x: seen_where_returned(*x).sum(), (0, 1))(depth, score)
+    chance = 1 / (1 + np.exp(-np.asarray(score)))
+    np.testing.assert_array_equal(of_depth, [1, 0])
+    np.testing.assert_allclose(of_score, chance * (1 - chance) * (np.asarray(depth) - 1), rtol=1e-5)
