@@ -53,6 +53,7 @@ YARDSTICKS = (
     Yardstick("nearest_ratio", "value", "nearest train / unseen people ≈ 1, relief", "nearest", wished="0.9 or more"),
     Yardstick("residual", "value", "noise and detail, real = 1", "detail", wished="1"),
     Yardstick("checkerboard", "value", "checkerboard, real = 1", "checkerboard", wished="1 or less"),
+    Yardstick("holes", "value", "holes in the face, real = 1", "holes", wished="1"),
 )
 # Of `table.csv`: column, name in the README, decimals, whether a share is told in percent, whether with its interval.
 CHOSEN = (

@@ -26,8 +26,8 @@ def smoothed_face(images: jax.Array | np.ndarray) -> jax.Array:
     """(n, h, w) in [-1, 1] through [1, 2, 1] / 4 each way, twiced, on the face alone.
 
     Twicing (Tukey 1977): what the filter took off goes through it too, and comes back. So of a wave of four pixels
-    three quarters stay, not half, while what alternates from pixel to pixel still goes whole: a face keeps its wrinkles,
-    by which classifiers tell emotions, and loses its noise.
+    three quarters stay, not half, while what alternates from pixel to pixel still goes whole: a face keeps the lines by
+    which classifiers tell emotions, and loses its noise.
     Background stays as it is and is mixed with nothing, so that outlines stay sharp.
     """
     images = jnp.asarray(images)

@@ -23,7 +23,7 @@ from depthjax.evaluate.intervals import bootstrap_mean, percentile_interval
 from depthjax.evaluate.judged import Judged, measure, seed_of
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.protocols import Labelled, Sitting, sit, unseen_people_exam
-from depthjax.evaluate.relief import checkerboard_ratio, residual_ratio
+from depthjax.evaluate.relief import checkerboard_ratio, holes_ratio, residual_ratio
 from depthjax.evaluate.scores import unseen_people_scores
 
 SPACES = ("relief", "depthnet")  # never `fused`: noise and upsampling texture decide it
@@ -55,7 +55,8 @@ def judge_recipe(
     Returns:
         {`frechet_relief`: {`value`, `interval`, `floor`, `excess`}, and `frechet_depthnet`, `kid_relief`,
         `kid_depthnet`; `vendi` and `spread`: {`value`, `interval`}, real is 1; `tstr_CLASSIFIER`, `agreement`,
-        `nearest_ratio`, `residual`, `checkerboard`: {`value`, `interval`}}; a yardstick without a value has a `reason`.
+        `nearest_ratio`, `residual`, `checkerboard`, `holes`: {`value`, `interval`}}; a yardstick without a value has a
+        `reason`.
     """
     judged = measure(config, train, test, {NAME: faces}, cache, lambda line: None)
     draws = draw_halves(train, {NAME: faces, EVERYONE: train}, draws=DRAWS, seed=seed_of(config, "recipe halves"))
@@ -70,6 +71,7 @@ def judge_recipe(
         "nearest_ratio": _nearest_ratio(config, judged),
         "residual": _residual(config, judged),
         "checkerboard": _checkerboard(config, faces.images if drawn is None else drawn, test),
+        "holes": _holes(config, faces.images, test),
     }
 
 
@@ -147,6 +149,11 @@ def _residual(config: Config, judged: Judged) -> dict[str, Any]:
 def _checkerboard(config: Config, images: np.ndarray, test: DepthFaces) -> dict[str, Any]:
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "checkerboard")}
     return _named_value(checkerboard_ratio(images, test.images, test.subject, **options))
+
+
+def _holes(config: Config, images: np.ndarray, test: DepthFaces) -> dict[str, Any]:
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "holes")}
+    return _named_value(holes_ratio(images, test.images, test.subject, **options))
 
 
 def _named_value(found: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The `relief` space, the shape of the face without its texture, and what it cannot see: noise and checkerboards."""
+"""The `relief` space, the shape of a face without its texture, and what it cannot see: noise, checkerboards, holes."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import maximum_filter, uniform_filter
 
 from depthjax.data.noise import BACKGROUND
 from depthjax.data.window import quantise
@@ -103,6 +103,28 @@ def alternation(images: np.ndarray) -> np.ndarray:
     heights = np.abs(2 * down[:, :, 1:-1] - down[:, :, :-2] - down[:, :, 2:]) / 4
     on_face = maximum_filter(levels, (1, 3, 3))[:, 1:-1, 1:-1] < BACKGROUND
     return np.array([_lower_mean(h[m]) for h, m in zip(heights, on_face, strict=True)])
+
+
+def holes_ratio(generated: np.ndarray, held_out: np.ndarray, people: np.ndarray, *, draws: int, seed: int) -> dict:
+    """How many pixels without a return the generated faces have among those of the face, real people's being 1.
+
+    Near 0, mouths are grey where a sensor sees nothing, and outlines are smooth; arguments as of `checkerboard_ratio`.
+
+    Returns:
+        `ratio`, `interval`, `n`; or a `reason` if real faces have none.
+    """
+    ours, real = holes(generated), holes(held_out)
+    if not real.mean() > 0:
+        return {"reason": "the held-out real faces have no pixel without a return"}
+    value, draws_of_it = _ratio_of_means(ours, real, people, draws=draws, seed=seed)
+    return {"ratio": value, "interval": percentile_interval(draws_of_it), "n": len(generated)}
+
+
+def holes(images: np.ndarray) -> np.ndarray:
+    """(n, height, width) in [-1, 1] to (n,): pixels without a return in whose 5x5 neighbourhood most have one."""
+    empty = images >= BACKGROUND
+    around = uniform_filter((~empty).astype(np.float32), (1, 5, 5), mode="nearest")
+    return (empty & (around > 0.5)).sum((1, 2)).astype(float)
 
 
 def _lower_mean(values: np.ndarray) -> float:

@@ -49,6 +49,7 @@ COLUMNS = (
     Column("nearest_ratio", "nearest-train ratio", wished="0.9 or more"),
     Column("residual", "residual, real = 1", wished="1"),
     Column("checkerboard", "checkerboard, real = 1", wished="1 or less"),
+    Column("holes", "holes, real = 1", wished="1"),
 )
 
 

@@ -128,8 +128,9 @@ def interpolation(run: Run) -> Figure | None:
         name_row(axes, row * (tile + GAP) + tile / 2, name)
     for place, words in ((0, "first latent"), (steps // 2, "halfway"), (steps - 1, "second latent")):
         axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
-    heading(figure, f"{plain(method_name('cdcgan_kd'))}: from one latent to another of the same emotion",
-             "Spherical interpolation in even steps between the first two latents drawn for each emotion.")  # fmt: skip
+    told = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
+    told += ", before new noise." if run.config.get("sample", {}).get("noise") else "."
+    heading(figure, f"{plain(method_name('cdcgan_kd'))}: from one latent to another of the same emotion", told)
     return figure
 
 

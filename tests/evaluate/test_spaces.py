@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from depthjax.evaluate.relief import alternation, box_means, checkerboard_ratio, fit_relief_space, residual_ratio
+from depthjax.evaluate.relief import (
+    alternation,
+    box_means,
+    checkerboard_ratio,
+    fit_relief_space,
+    holes,
+    holes_ratio,
+    residual_ratio,
+)
 from depthjax.evaluate.spaces import fit_fused_space, fit_principal_space
 
 
@@ -86,3 +94,19 @@ def test_checkerboard_ratio_is_one_for_more_of_the_same_and_sees_a_grid(faces):
     assert 0.9 < same["ratio"] < 1.1 and same["interval"][0] < same["ratio"] < same["interval"][1]
     assert gridded["interval"][0] > 2 and gridded["n"] == 72
     assert "reason" in checkerboard_ratio(more.images, np.zeros((3, 32, 32)), np.arange(3), draws=5, seed=0)
+
+
+def test_holes_are_pixels_without_a_return_among_those_of_a_face():
+    face = np.ones((24, 24))
+    face[4:20, 4:20] = 0
+    torn = face.copy()
+    torn[8, 8] = torn[10, 12:15] = 1  # inside
+    torn[4, 11] = 1  # a notch of the outline: fourteen of the 25 around it are face
+    torn[4, 4] = 1  # a corner: eight
+    grey = np.where(torn == 1, 0.9, torn)  # blurred, and so no hole
+    lonely = np.ones((24, 24))
+    lonely[12, 12] = 0
+    np.testing.assert_array_equal(holes(np.stack([face, torn, grey, lonely])), [0, 5, 0, 0])
+    found = holes_ratio(np.stack([torn, face]), np.stack([torn] * 4), np.arange(4) // 2, draws=20, seed=0)
+    assert found["ratio"] == 0.5 and found["n"] == 2
+    assert "reason" in holes_ratio(torn[None], face[None], np.arange(1), draws=5, seed=0)

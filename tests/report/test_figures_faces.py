@@ -195,10 +195,12 @@ def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: R
     figure = drawn.interpolation(replace(run, samples={"cdcgan_kd": some}, interpolation=two))
     assert figure is not None
     assert {"neutral", "fear"} <= set(words(figure))
-    assert "happiness" not in words(figure)
+    assert "happiness" not in words(figure) and not any("new noise" in text for text in words(figure))
     assert np.shape(figure.axes[0].images[0].get_array()) == (2 * 118 - 6, 9 * 118 - 6)
     with pytest.raises(UserError, match="--stages=sample"):
         drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
+    noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}}))
+    assert noisy is not None and any("before new noise" in text for text in words(noisy))
 
 
 def test_what_is_absent_is_not_drawn(run: Run) -> None:

@@ -16,7 +16,7 @@ def tool(load_tool):
 
 def row(name, kind, seed, value):
     keys = {"kid_relief", "kid_depthnet", "vendi", "tstr_xgboost", "tstr_random_forest", "nearest_ratio", "residual"}
-    numbers = {key: {"value": value, "excess": value - 1} for key in keys | {"checkerboard"}}
+    numbers = {key: {"value": value, "excess": value - 1} for key in keys | {"checkerboard", "holes"}}
     numbers |= {"agreement": {"reason": "not known"}}
     return {"name": name, "kind": kind, "seed": seed, "steps": 1200, "seconds": 60 + seed, "numbers": numbers}
 
