@@ -70,7 +70,7 @@ class Model:
     saturating: bool = False  # the generator's output reaches -1 and 1 exactly, as background does in real faces
     return_mask: bool = False  # the generator draws, pixel by pixel, which have no return, and these are exactly 1
     upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
-    output_lowpass: float = 0.0  # the share that the generator's last map loses of what alternates from pixel to pixel
+    output_lowpass: float = 0.0  # the share that generated depth loses of what alternates from pixel to pixel
     discriminator_norm: Literal["batch", "none", "spectral"] = "batch"
     projection: bool = False  # the discriminator meets the emotion at its end, not as planes beside the image
     minibatch_std: bool = False  # the discriminator is told how much the faces of a batch differ
@@ -455,6 +455,11 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             not (c.sample.noise and c.sample.sensor),
             "sample.noise",
             "is the noise of real faces, and sample.sensor adds a sensor's: choose one",
+        ),
+        (
+            not (c.model.return_mask and (c.train.sensor or c.sample.sensor)),
+            "model.return_mask",
+            "draws where there is no return, and train.sensor or sample.sensor would again: choose one",
         ),
         (0 <= c.model.output_lowpass <= 1, "model.output_lowpass", "must lie between 0 and 1"),
         (c.model.discriminator_width >= 1, "model.discriminator_width", "must be at least 1"),

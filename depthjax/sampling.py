@@ -181,7 +181,9 @@ def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
         turned = (1 - t) * one + t * other
     else:
         turned = (np.sin((1 - t) * angle) * one + np.sin(t * angle) * other) / np.sin(angle)
-    return (turned * ((1 - t) * norms[0] + t * norms[1])).astype(np.float32)
+    way = (turned * ((1 - t) * norms[0] + t * norms[1])).astype(np.float32)
+    way[0], way[-1] = a, b  # bit for bit: what a generator draws hangs on the bits
+    return way
 
 
 def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None:

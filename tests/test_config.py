@@ -66,6 +66,9 @@ def test_a_wrong_override_is_one_clear_line(key, text, says):
 def test_settings_that_contradict_each_other_are_refused():
     with pytest.raises(ConfigError, match="choose one"):
         override(Config(), {"sample.noise": "true", "sample.sensor": "true"})
+    for sensor in ("train.sensor", "sample.sensor"):
+        with pytest.raises(ConfigError, match=r"model\.return_mask.*choose one"):
+            override(Config(), {"model.return_mask": "true", sensor: "true"})
     with pytest.raises(ConfigError, match="as strangers"):
         override(Config(), {"data.more_test_people": "8", "data.split": "image"})
 

@@ -121,7 +121,7 @@ def holes_ratio(generated: np.ndarray, held_out: np.ndarray, people: np.ndarray,
 
 
 def holes(images: np.ndarray) -> np.ndarray:
-    """(n, height, width) in [-1, 1] to (n,): pixels without a return in whose 5x5 neighbourhood most have one."""
+    """(n, height, width) in [-1, 1] to (n,): pixels of 0.95 and above, as holes are, with most of 5x5 around below."""
     empty = images >= BACKGROUND
     around = uniform_filter((~empty).astype(np.float32), (1, 5, 5), mode="nearest")
     return (empty & (around > 0.5)).sum((1, 2)).astype(float)

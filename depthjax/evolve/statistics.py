@@ -78,7 +78,7 @@ def slopes(shape: jax.Array) -> jax.Array:
 def empty_share(images: jax.Array) -> jax.Array:
     """(n,) share of pixels that are background or holes, of (n, height, width) images in [-1, 1].
 
-    Smooth between 0.9 and 1, for a generator's tanh comes near 1 and never there.
+    Smooth between 0.9 and 1, for a generator's tanh comes near 1 and never there, unless it has a mask.
     """
     return jnp.clip((images - (2 * EMPTY - 1 - 0.06)) / 0.06, 0, 1).mean((1, 2))
 

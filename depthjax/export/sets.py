@@ -16,7 +16,7 @@ from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 
 STANDING_MM = 1000.0  # from the camera to the nose of a generated face, whose relief says nothing of distance
-FAR_MARGIN_MM = 1.0  # from the window's far edge: networks come close to +1 where nothing is, and never quite there
+FAR_MARGIN_MM = 1.0  # from the window's far edge: networks without a mask come close to +1 there, and never quite
 
 
 class Camera(NamedTuple):

@@ -36,7 +36,7 @@ class Generator(nn.Module):
         classes: how many emotions.
         dtype: of the computation; parameters and statistics are float32.
         upsampling: `transposed` as released, or `resize`, without a checkerboard.
-        lowpass: how much of what alternates from pixel to pixel the last map loses each way before tanh, 0 to 1: a
+        lowpass: how much of what alternates from pixel to pixel the depth loses each way before tanh, 0 to 1: a
             transposed convolution leaves a checkerboard there that no discriminator of ours has minded.
         remat: whether a gradient keeps only what stands between the blocks and computes their inside again.
         emotion_gain: length of the emotion's vector beside the latent, whose own is sqrt(d): at 1, as released, the
@@ -98,12 +98,13 @@ class Generator(nn.Module):
 def seen_where_returned(depth: jax.Array, score: jax.Array) -> jax.Array:
     """(n, h, w) depth where the score is above 0, and 1 elsewhere; sharp, and yet it can be learnt.
 
-    With a logit and logistic noise as the score, a pixel has a return with a chance of sigmoid(logit). Its gradient is
-    that of sigmoid(score) * depth + 1 - sigmoid(score) (Jang et al. 2017, Maddison et al. 2017: binary concrete,
-    straight through).
+    With a logit and logistic noise as the score, a pixel has a return with a chance of sigmoid(logit). The gradient in
+    the score is that of sigmoid(score) * depth + 1 - sigmoid(score) (Jang et al. 2017, Maddison et al. 2017: binary
+    concrete, straight through); in the depth it is 1 where there is a return. A loss on pixels, as the distillation's,
+    therefore pulls at the mask where only depths differ, too.
     """
-    chance = nn.sigmoid(score)
-    learnt = (chance - jax.lax.stop_gradient(chance)) * jax.lax.stop_gradient(depth - 1)  # 0, with a gradient
+    soft = nn.sigmoid(score)
+    learnt = (soft - jax.lax.stop_gradient(soft)) * jax.lax.stop_gradient(depth - 1)  # 0, with a gradient
     return jnp.where(score > 0, depth, 1) + learnt
 
 

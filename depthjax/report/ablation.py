@@ -87,7 +87,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     for row in rows:
         line = [row[name] for name in ("name", "kind", "seed", "steps", "flops", "seconds")]
         for column in COLUMNS:
-            found = row["numbers"][column.key]
+            found = row["numbers"].get(column.key, {})  # a row of before has fewer
             low, high = found.get("interval", ("", ""))
             line += [found.get("value", ""), low, high, found.get("floor", ""), found.get("excess", "")]
         writer.writerow(line)
@@ -99,7 +99,7 @@ def cell_of(runs: Sequence[Row], column: Column) -> Cell | None:
 
     None where no run has it.
     """
-    found = [run["numbers"][column.key] for run in runs]
+    found = [run["numbers"].get(column.key, {}) for run in runs]
     found = [number for number in found if column.field in number]
     if not found:
         return None

@@ -129,7 +129,8 @@ def interpolation(run: Run) -> Figure | None:
     for place, words in ((0, "first latent"), (steps // 2, "halfway"), (steps - 1, "second latent")):
         axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
     told = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
-    told += ", before new noise." if run.config.get("sample", {}).get("noise") else "."
+    told += ", before new noise" if run.config.get("sample", {}).get("noise") else ""
+    told += "; holes are drawn anew at each step." if run.config.get("model", {}).get("return_mask") else "."
     heading(figure, f"{plain(method_name('cdcgan_kd'))}: from one latent to another of the same emotion", told)
     return figure
 

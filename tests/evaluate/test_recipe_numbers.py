@@ -33,6 +33,7 @@ def test_better_faces_stand_nearer_and_collapse_shows(judged):
     assert found["noisy"]["frechet_relief"]["excess"] > found["alike"]["frechet_relief"]["excess"]
     assert found["noisy"]["residual"]["value"] > 1.5 > found["alike"]["residual"]["value"]
     assert found["noisy"]["checkerboard"]["value"] > 1.5 > found["alike"]["checkerboard"]["value"]
+    assert 0.5 < found["alike"]["holes"]["value"] < 2
     for name in ("vendi", "spread"):
         assert found["collapsed"][name]["value"] < 0.6 < found["alike"][name]["value"] < 1.3
         assert found["copies"][name]["value"] == pytest.approx(1, abs=0.1)

@@ -37,7 +37,11 @@ SWITCHES = {
     "lecam": ({}, {"lecam": 0.1}),
     "mismatched": ({"emotion_gain": 16.0, "grain": True}, {"mismatched": 0.25}),
     "networks": ({"projection": True, "minibatch_std": True, "geometry": "normals", "upsampling": "resize"}, {}),
-    "bfloat16": ({"dtype": "bfloat16", "discriminator_norm": "spectral", "minibatch_std": True}, {}),
+    "mask": ({"return_mask": True, "output_lowpass": 1.0}, {"remat": True}),
+    "bfloat16": (
+        {"dtype": "bfloat16", "return_mask": True, "discriminator_norm": "spectral", "minibatch_std": True},
+        {},
+    ),
 }
 ALL = (
     {"discriminator_norm": "none", "projection": True, "geometry": "normals", "upsampling": "resize"},
