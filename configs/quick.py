@@ -33,8 +33,17 @@ def get_config() -> Config:
             ema_decay=0.9975,  # looks back over 3 % of the run
             mirror=True,
         ),
-        # Every member of the population is a result: as many as are to be sampled.
-        evolve=replace(base.evolve, algorithm="novelty", fitness="natural", islands=1, population=100, generations=20),
+        # Every member of the population is a result: as many as are to be sampled. Faces may be a little less sure of
+        # their emotion than at the default weight: real people's are, and a classifier learns more from them.
+        evolve=replace(
+            base.evolve,
+            algorithm="novelty",
+            fitness="natural",
+            emotion_weight=0.3,
+            islands=1,
+            population=100,
+            generations=20,
+        ),
         sample=replace(base.sample, count=100, noise=True),
         evaluate=replace(
             base.evaluate, seeds=3, feature_size=128, bins=64, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1
