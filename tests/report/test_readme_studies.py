@@ -46,7 +46,7 @@ def test_recipes_stand_side_by_side_over_their_seeds(tool, ablation):
 def test_ingredients_are_told_by_the_first_seed_alone(tool, ablation):
     lines = tool.of_ingredients(tool.finished(ablation)).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| as released", "| repaired", "| repaired + LeCam"]
-    assert lines[4] == "| repaired + LeCam | 1,200 | −0.75 | −0.75 | 0.25 | 25 | 25 | – | 0.25 | 0.25 | 0.25 |"
+    assert lines[4] == "| repaired + LeCam | 1,200 | −0.75 | −0.75 | 0.25 | 25 | 25 | – | 0.25 | 0.25 | 0.25 | 0.25 |"
 
 
 def test_evolution_has_a_column_a_way(tool, tmp_path):
