@@ -70,8 +70,10 @@ def judge_recipe(
         "agreement": _agreement(config, judged),
         "nearest_ratio": _nearest_ratio(config, judged),
         "residual": _residual(config, judged),
-        "checkerboard": _checkerboard(config, faces.images if drawn is None else drawn, test),
-        "holes": _holes(config, faces.images, test),
+        "checkerboard": _beside_test(
+            config, "checkerboard", checkerboard_ratio, faces.images if drawn is None else drawn, test
+        ),
+        "holes": _beside_test(config, "holes", holes_ratio, faces.images, test),
     }
 
 
@@ -146,14 +148,11 @@ def _residual(config: Config, judged: Judged) -> dict[str, Any]:
     return _named_value(found)
 
 
-def _checkerboard(config: Config, images: np.ndarray, test: DepthFaces) -> dict[str, Any]:
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "checkerboard")}
-    return _named_value(checkerboard_ratio(images, test.images, test.subject, **options))
-
-
-def _holes(config: Config, images: np.ndarray, test: DepthFaces) -> dict[str, Any]:
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "holes")}
-    return _named_value(holes_ratio(images, test.images, test.subject, **options))
+def _beside_test(
+    config: Config, name: str, ratio: Callable[..., dict[str, Any]], images: np.ndarray, test: DepthFaces
+) -> dict[str, Any]:
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, name)}
+    return _named_value(ratio(images, test.images, test.subject, **options))
 
 
 def _named_value(found: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import maximum_filter, uniform_filter
 
@@ -58,10 +61,8 @@ def residual_ratio(
         `ratio`, `interval`, `n`; or a `reason` if real residuals are zero.
     """
     ours, real = space.residual(generated) ** 2, space.residual(held_out) ** 2
-    if not real.mean() > 0:
-        return {"reason": "the held-out real faces lie wholly inside the relief space"}
-    value, draws_of_it = _ratio_of_means(ours, real, people, draws=draws, seed=seed)
-    return {"ratio": float(np.sqrt(value)), "interval": percentile_interval(np.sqrt(draws_of_it)), "n": len(generated)}
+    without = "the held-out real faces lie wholly inside the relief space"
+    return _ratio_of_means(ours, real, people, draws=draws, seed=seed, without=without, as_told=np.sqrt)
 
 
 def checkerboard_ratio(
@@ -85,10 +86,8 @@ def checkerboard_ratio(
         `ratio`, `interval`, `n`; or a `reason` if real faces do not alternate at all.
     """
     ours, real = alternation(generated), alternation(held_out)
-    if not real.mean() > 0:
-        return {"reason": "the held-out real faces do not alternate from pixel to pixel"}
-    value, draws_of_it = _ratio_of_means(ours, real, people, draws=draws, seed=seed)
-    return {"ratio": value, "interval": percentile_interval(draws_of_it), "n": len(generated)}
+    without = "the held-out real faces do not alternate from pixel to pixel"
+    return _ratio_of_means(ours, real, people, draws=draws, seed=seed, without=without)
 
 
 def alternation(images: np.ndarray) -> np.ndarray:
@@ -113,11 +112,8 @@ def holes_ratio(generated: np.ndarray, held_out: np.ndarray, people: np.ndarray,
     Returns:
         `ratio`, `interval`, `n`; or a `reason` if real faces have none.
     """
-    ours, real = holes(generated), holes(held_out)
-    if not real.mean() > 0:
-        return {"reason": "the held-out real faces have no pixel without a return"}
-    value, draws_of_it = _ratio_of_means(ours, real, people, draws=draws, seed=seed)
-    return {"ratio": value, "interval": percentile_interval(draws_of_it), "n": len(generated)}
+    without = "the held-out real faces have no pixel without a return"
+    return _ratio_of_means(holes(generated), holes(held_out), people, draws=draws, seed=seed, without=without)
 
 
 def holes(images: np.ndarray) -> np.ndarray:
@@ -132,14 +128,29 @@ def _lower_mean(values: np.ndarray) -> float:
 
 
 def _ratio_of_means(
-    ours: np.ndarray, real: np.ndarray, people: np.ndarray, *, draws: int, seed: int
-) -> tuple[float, np.ndarray]:
-    """mean(ours) / mean(real), and the same (draws,) times with our faces and their people drawn anew."""
+    ours: np.ndarray,
+    real: np.ndarray,
+    people: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    without: str,
+    as_told: Callable[[Any], Any] = np.asarray,
+) -> dict:
+    """mean(ours) / mean(real), with its interval by our faces and their people drawn anew.
+
+    Args:
+        without: the reason to give where real faces have none of it.
+        as_told: what becomes of the ratio and of its draws.
+    """
+    if not real.mean() > 0:
+        return {"reason": without}
     rng = np.random.default_rng(seed)
     our_counts = bootstrap_counts(np.arange(len(ours)), draws, rng)
     real_counts = bootstrap_counts(people, draws, rng)
     ratios = _weighted_means(ours, our_counts) / _weighted_means(real, real_counts)
-    return float(ours.mean() / real.mean()), ratios
+    value, drawn = float(as_told(ours.mean() / real.mean())), as_told(ratios)
+    return {"ratio": value, "interval": percentile_interval(drawn), "n": len(ours)}
 
 
 def _weighted_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:

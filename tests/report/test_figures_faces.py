@@ -199,8 +199,9 @@ def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: R
     assert np.shape(figure.axes[0].images[0].get_array()) == (2 * 118 - 6, 9 * 118 - 6)
     with pytest.raises(UserError, match="--stages=sample"):
         drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
-    noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}}))
-    assert noisy is not None and any("before new noise" in text for text in words(noisy))
+    drawn_holes = run.config.get("model", {}) | {"return_mask": True}
+    noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}, "model": drawn_holes}))
+    assert noisy is not None and any("before new noise; holes are drawn anew" in text for text in words(noisy))
 
 
 def test_what_is_absent_is_not_drawn(run: Run) -> None:
