@@ -11,7 +11,8 @@ from configs import paper, quick
 from depthjax.config import Config, validate
 
 BUDGET = 1e13  # floating-point operations of a training: half of the quick run
-SEEDS = {"reference": (0, 1, 2), "minus": (0,), "plus": (0,)}
+SEEDS = {"reference": (0, 1, 2), "minus": (0,), "plus": (0,)}  # of each kind of row
+MORE_SEEDS = {"ours": tuple(range(3, 10))}  # of one recipe: whether it ever collapses
 COUNT = 320  # faces of each emotion that are judged: as many as a training set has
 
 # Ingredient: what it changes in the sections model and train (and sample) of the repaired paper.
@@ -73,6 +74,11 @@ class Recipe:
     kind: Literal["reference", "minus", "plus"]
     config: Config
     filtered: bool = False
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Of its trainings."""
+        return SEEDS[self.kind] + MORE_SEEDS.get(self.name, ())
 
 
 def get_config() -> Config:

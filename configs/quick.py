@@ -39,7 +39,6 @@ def get_config() -> Config:
             base.evolve,
             algorithm="novelty",
             fitness="natural",
-            emotion_weight=0.3,
             islands=1,
             population=100,
             generations=20,

@@ -164,8 +164,9 @@ class Evolve:
     gene_probability: float = 0.3  # of each gene of a mutating individual
     mutation_sigma: float = 0.1
     elite: int = 1
+    reader_steps: int = 600  # of training, of each of the four small networks that read emotions
     # What the terms of fitness = natural weigh; each is at most 0, and 0 for a face like the real ones.
-    emotion_weight: float = 1.0
+    emotion_weight: float = 10.0  # nearly a condition: an emotion that is not sure makes a face useless
     realism_weight: float = 1.0
     logit_weight: float = 0.0  # a trained discriminator prefers what is near its training faces
     band_weight: float = 0.1
@@ -173,9 +174,9 @@ class Evolve:
     copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are
     # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
     descriptor_size: int = 16  # principal components of the shape, at most 16, in which faces are near or far
-    viable: float = -0.05  # fitness from which on only novelty counts
-    angle: float = 1.0  # radians by which a latent is turned into noise
-    mix_probability: float = 0.2  # of being mixed with another one before
+    viable: float = -0.2  # fitness from which on only novelty counts
+    angle: float = 0.5  # radians by which a latent is turned into noise
+    mix_probability: float = 0.5  # of being mixed with another one before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
     device_budget: int = 2000  # megabytes that the faces decoded at once may take
 
@@ -538,6 +539,7 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
         (1 <= c.evolve.descriptor_size <= 16, "evolve.descriptor_size", "must lie between 1 and 16"),
         (c.evolve.device_budget >= 1, "evolve.device_budget", "must be at least 1"),
+        (c.evolve.reader_steps >= 1, "evolve.reader_steps", "must be at least 1"),
         (c.sweep.seeds >= 1, "sweep.seeds", "must be at least 1"),
         (
             all(n >= 2 and n % 2 == 0 and n > c.evolve.elite for n in c.sweep.population),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from depthjax.config import Config, Evolve, own_fitness
 from depthjax.config_file import run_file, said_of
@@ -45,11 +46,12 @@ class Inputs(NamedTuple):
     real: Statistics
 
 
-def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces) -> Inputs:
+def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces, *, quiet: bool = False) -> Inputs:
     """What every evolution of a run begins with.
 
     Args:
         faces: the real training faces; at most a thousand of each emotion are read.
+        quiet: do not say what is waited for.
     Raises:
         UserError: no checkpoint, or a damaged one.
     """
@@ -61,7 +63,9 @@ def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces) -> Inputs
     faces = faces.take(np.sort(np.concatenate(members)))
     chunks = [slice(i, i + JUDGED_AT_ONCE) for i in range(0, len(faces), JUDGED_AT_ONCE)]
     logits = [np.asarray(judge(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
-    found = statistics_of(faces.images, faces.emotion, faces.subject, np.concatenate(logits), classes=classes)
+    seen = faces.images, faces.emotion, faces.subject, np.concatenate(logits)
+    with waiting("learning to read emotions", quiet=quiet):
+        found = statistics_of(*seen, classes=classes, reader_steps=config.evolve.reader_steps, seed=config.evolve.seed)
     return Inputs(Networks(teachers.generator, teachers.discriminator), found)
 
 
@@ -162,10 +166,10 @@ def _one_face(latent_size: int) -> tuple[Measures, jax.ShapeDtypeStruct, Weights
 
 
 def _flat(real: Statistics) -> dict[str, np.ndarray]:
-    """By name, the relief's as `relief/NAME`."""
+    """By name, the relief's as `relief/NAME`, of the readers' as `relief/readers/params/...`."""
     assert real.relief is not None
-    whole = real._asdict() | {f"relief/{name}": value for name, value in real.relief._asdict().items()}
-    return {name: np.asarray(value) for name, value in whole.items() if name != "relief"}
+    whole = real._asdict() | {"relief": real.relief._asdict()}
+    return {name: np.asarray(value) for name, value in flatten_dict(whole, sep="/").items()}
 
 
 def sweep_settings(

@@ -233,8 +233,9 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
     from depthjax.evolving import evolution_inputs, evolve_latents
 
-    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"))
-    return evolve_latents(config, inputs, workdir / "evolve", say, quiet=say is say_nothing)
+    quiet = say is say_nothing
+    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"), quiet=quiet)
+    return evolve_latents(config, inputs, workdir / "evolve", say, quiet=quiet)
 
 
 def sample(config: Config, workdir: Path, say: Say) -> list[Path]:
@@ -325,8 +326,8 @@ def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.evolving import evolution_inputs, sweep_settings
     from depthjax.report.sweep_figure import draw_sweep
 
-    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"))
     folder, quiet = workdir / "evolve", say is say_nothing
+    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"), quiet=quiet)
     paths, settings, outcomes = sweep_settings(config, inputs, folder, say, quiet=quiet)
     return [*paths, *draw_sweep(workdir / "figures", settings, outcomes)]
 

@@ -1,13 +1,15 @@
 """The rows of the ablation: each is our recipe less one ingredient, or the repaired paper and one more."""
 
 import importlib.util
-from dataclasses import fields
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from configs import ablation, paper, quick
+from depthjax.config import to_dict
 from depthjax.errors import UserError
 
 PATH = Path(__file__).parents[1] / "tools" / "ablation.py"
@@ -59,7 +61,16 @@ def test_rows_have_folders_of_their_own_and_the_first_seed_comes_first(tool):
     jobs = tool.wanted_jobs(ablation, "")
     assert len({(tool.slug(recipe.name), seed) for recipe, seed in jobs}) == len(jobs)
     seeds = np.array([seed for _, seed in jobs])
-    assert (np.diff(seeds) >= 0).all() and len(tool.wanted_jobs(ablation, "ours, repaired")) == 6
+    assert (np.diff(seeds) >= 0).all() and len(tool.wanted_jobs(ablation, "ours, repaired")) == 10 + 3
     assert tool.slug("ours - RpGAN with R1 + R2") == "ours-minus-rpgan-with-r1-plus-r2"
     with pytest.raises(UserError, match="there is no 'our'"):
         tool.wanted_jobs(ablation, "our")
+
+
+def test_a_row_of_other_settings_is_refused_but_not_for_what_it_does_not_read(tool, tmp_path):
+    config = RECIPES["ours"].config
+    assert not tool.is_done(tmp_path, config)
+    (tmp_path / "row.json").write_text(json.dumps({"config": to_dict(config)}))
+    assert tool.is_done(tmp_path, replace(config, evolve=replace(config.evolve, seed=7)))
+    with pytest.raises(UserError, match="is a row of other settings"):
+        tool.is_done(tmp_path, replace(config, sample=replace(config.sample, seed=7)))

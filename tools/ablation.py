@@ -23,6 +23,7 @@ import jax
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+READ = ("data", "model", "train", "sample", "evaluate")  # sections of a config that a row depends on
 sys.path.insert(0, str(ROOT))
 
 from depthjax import pipeline  # noqa: E402
@@ -90,8 +91,8 @@ def wanted_jobs(module: Any, only: str) -> list[tuple[Any, int]]:
     if unknown:
         raise UserError(f"--only: there is no '{unknown[0]}'; known: {', '.join(r.name for r in recipes)}")
     chosen = [recipe for recipe in recipes if not names or recipe.name in names]
-    seeds = sorted({seed for kind in module.SEEDS.values() for seed in kind})
-    return [(recipe, seed) for seed in seeds for recipe in chosen if seed in module.SEEDS[recipe.kind]]
+    seeds = sorted({seed for recipe in chosen for seed in recipe.seeds})
+    return [(recipe, seed) for seed in seeds for recipe in chosen if seed in recipe.seeds]
 
 
 def planned(recipe: Any, seed: int, budget: float, count: int, workdir: Path) -> Config:
@@ -167,11 +168,12 @@ def training_seconds(path: Path) -> float:
 
 
 def is_done(folder: Path, config: Config) -> bool:
-    """Whether the row is there and of this config; one of another config is refused, not overwritten."""
+    """Whether the row is there, of this config in all that rows read; one of another is refused, not overwritten."""
     path = folder / "row.json"
     if not path.exists():
         return False
-    if read_json(path)["config"] != to_dict(config):
+    stored, wanted = read_json(path)["config"], to_dict(config)
+    if any(stored[section] != wanted[section] for section in READ):
         raise UserError(f"{folder} is a row of other settings: delete it, or take another --workdir")
     return True
 

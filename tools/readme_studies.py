@@ -103,6 +103,7 @@ def of_references(rows: Sequence[Row], ceiling: dict[str, Any]) -> str:
             groups.setdefault(row["name"], []).append(row)
     names = {"ours": "ours (`quick`)"}
     lines = [["", *(names.get(name, name) for name in groups), "wished"]]
+    lines.append(["trainings", *(str(len(runs)) for runs in groups.values()), ""])
     lines.append(["steps", *(f"{runs[0]['steps']:,}" for runs in groups.values()), ""])
     for yardstick in YARDSTICKS:
         real = ceiling.get(yardstick.key.replace("tstr", "trtr"), {}).get("value")

@@ -1,9 +1,8 @@
 """What the fitness knows of real faces: computed once from the training split, stored with the run.
 
 Nothing here is used to report results. Shapes are near or far in principal components of 32x32 pixels; the emotion is
-read by linear discriminants of the slopes between these pixels, not by the shipped network that judges the run. So a
-face that only pleases this file gains nothing in the evaluation. On people left out these discriminants read 83 % of
-the embedded faces' three emotions (of depths instead of slopes 75 %, and without mirrored faces 80 %).
+read by networks fitted on real training faces (`evolve.reader`), not by the shipped network that judges the run. So a
+face that only pleases this file gains nothing in the evaluation.
 """
 
 from __future__ import annotations
@@ -16,15 +15,13 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
+from depthjax.evolve.reader import Variables, fit_readers, read_emotions
+
 SIDE = 32  # pixels of the relief
-READ = 100  # principal components of the slopes, in which emotions are told apart
 DESCRIBED = 16  # principal components of the depths, in which faces are near or far
-STEEP = 0.25  # of the 2 between -1 and 1, from one pixel to the next: slopes saturate about there
 NEIGHBOURS = 5
 BAND = (5.0, 95.0)  # percentiles of real faces
 COPY = 5.0  # percentile of the distances from each real face to the nearest one of another person
-SHRINKAGE = 0.1  # of the covariance within emotions, towards the same variance everywhere
-FOLDS = 4  # of people, to see how surely emotions are read on strangers
 EMPTY = 0.98  # from here to 1 a pixel is background or a hole
 AT_ONCE = 256
 
@@ -36,8 +33,7 @@ class Relief(NamedTuple):
     projection: jax.Array  # (1024, 16)
     faces: jax.Array  # (classes, m, 16) real training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other people
-    discriminant: jax.Array  # (1922, classes)
-    bias: jax.Array  # (classes,)
+    readers: Variables  # of the networks that read emotions
 
 
 class Statistics(NamedTuple):
@@ -66,15 +62,6 @@ def shapes(images: jax.Array) -> jax.Array:
     return jax.image.resize(images, (len(images), SIDE, SIDE), "linear")
 
 
-def slopes(shape: jax.Array) -> jax.Array:
-    """(n, 32, 32) shapes to (n, 1922): tanh of the differences to the next pixel, across and down.
-
-    They are alike on people of different heads, and the steps at a face's edge count no more than a nose's side.
-    """
-    across, down = jnp.diff(shape[:, :-1], axis=2), jnp.diff(shape[:, :, :-1], axis=1)
-    return jnp.tanh(jnp.stack([across, down], 1).reshape(len(shape), -1) / STEEP)
-
-
 def empty_share(images: jax.Array) -> jax.Array:
     """(n,) share of pixels that are background or holes, of (n, height, width) images in [-1, 1].
 
@@ -87,15 +74,21 @@ def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     """(n, height, width) images of (n,) emotions beside real ones."""
     shape = shapes(images)
     descriptor = shape.reshape(len(shape), -1) @ relief.projection - relief.offset[None]
-    shares = jax.nn.log_softmax(slopes(shape) @ relief.discriminant + relief.bias[None])
-    own = jnp.take_along_axis(shares, emotion[:, None], 1)[:, 0]
+    own = jnp.take_along_axis(read_emotions(relief.readers, shape), emotion[:, None], 1)[:, 0]
     gap = relief.faces[emotion] - descriptor[:, None]
     distance = jnp.sqrt((gap**2).sum(-1))
     return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor)
 
 
 def statistics_of(
-    images: np.ndarray, emotion: np.ndarray, subject: np.ndarray, logit: np.ndarray, *, classes: int
+    images: np.ndarray,
+    emotion: np.ndarray,
+    subject: np.ndarray,
+    logit: np.ndarray,
+    *,
+    classes: int,
+    reader_steps: int,
+    seed: int,
 ) -> Statistics:
     """All that a fitness reads of the real training faces.
 
@@ -105,25 +98,24 @@ def statistics_of(
         subject: (n,) who it is: neighbours, radii and folds are of other people, for two frames of one are twins.
         logit: (n,) of the teacher discriminator.
         classes: emotions.
+        reader_steps, seed: of the training of those who read emotions.
     """
     parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
-    means, stds, empty, flat, steep, mirrored = (
-        np.concatenate(column) for column in zip(*map(_measured, parts), strict=True)
-    )
+    means, stds, empty, small = (np.concatenate(column) for column in zip(*map(_measured, parts), strict=True))
+    flat = small.reshape(len(small), -1)
     offset, projection = principal_axes(flat, DESCRIBED)
     where = flat @ projection - offset
     members = [np.flatnonzero(emotion == label) for label in range(classes)]
     apart = [_to_others(where[rows], subject[rows]) for rows in members]
     size = max(len(rows) for rows in members)
-    discriminant, bias, read = _reader(steep, mirrored, emotion, subject, classes)
+    readers, read = fit_readers(small, emotion, subject, classes=classes, steps=reader_steps, seed=seed)
     bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
     relief = Relief(
         _single(offset),
         _single(projection),
         _single(np.stack([where[np.resize(rows, size)] for rows in members])),
         _single(np.stack([np.resize(_radii(distance), size) for distance in apart])),
-        _single(discriminant),
-        _single(bias),
+        readers,
     )
     return Statistics(
         _single([np.median(logit[rows]) for rows in members]),
@@ -142,9 +134,7 @@ def _single(values: Any) -> jax.Array:
 
 @jax.jit
 def _measured(images: jax.Array) -> tuple[jax.Array, ...]:
-    shape = shapes(images)
-    flat, steep = shape.reshape(len(shape), -1), slopes(shape)
-    return images.mean((1, 2)), images.std((1, 2)), empty_share(images), flat, steep, slopes(shape[:, :, ::-1])
+    return images.mean((1, 2)), images.std((1, 2)), empty_share(images), shapes(images)
 
 
 def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -165,58 +155,6 @@ def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.
     unit = np.sqrt(max(variance.mean(), 0.0))
     projection = axes / (unit if unit > 0 else 1.0)
     return mean @ projection, projection
-
-
-def linear_discriminant(values: np.ndarray, emotion: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Fisher's linear discriminants with equal priors: log-probabilities are log_softmax(values @ weights + bias).
-
-    The covariance within classes is shrunk by a tenth towards a multiple of the identity.
-
-    Args:
-        values: (n, k).
-        emotion: (n,) every one of `classes` among them.
-        classes: how many.
-    Returns:
-        (k, classes) weights and (classes,) bias.
-    """
-    means = np.stack([values[emotion == label].mean(0) for label in range(classes)])
-    inside = values - means[emotion]
-    covariance = inside.T @ inside / max(1, len(values) - classes)
-    even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * even
-    weights = np.linalg.pinv(covariance) @ means.T
-    return weights, -0.5 * np.einsum("ck,kc->c", means, weights)
-
-
-def _reader(
-    steep: np.ndarray, mirrored: np.ndarray, emotion: np.ndarray, subject: np.ndarray, classes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Discriminants of slopes, and how surely they read strangers.
-
-    Args:
-        steep: (n, 1922) slopes.
-        mirrored: (n, 1922) those of the same faces mirrored, which show the same emotion.
-        emotion, subject, classes: as of `statistics_of`.
-    Returns:
-        (1922, classes) weights and (classes,) bias fitted on all; (n,) log-probability of each face's own emotion by
-        discriminants fitted on other people.
-    """
-    offset, projection = principal_axes(np.concatenate([steep, mirrored]), READ)
-    sides, read = [side @ projection - offset for side in (steep, mirrored)], np.zeros(len(steep))
-
-    def fitted(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return linear_discriminant(np.concatenate([s[rows] for s in sides]), np.tile(emotion[rows], 2), classes)
-
-    fold = np.unique(subject, return_inverse=True)[1] % FOLDS
-    for number in np.unique(fold):
-        left_out = fold == number
-        everyone = len(np.unique(emotion[~left_out])) < classes  # too few people to leave any out
-        weights, bias = fitted(np.ones_like(left_out) if everyone else ~left_out)
-        logits = sides[0][left_out] @ weights + bias
-        shares = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-        read[left_out] = shares[np.arange(left_out.sum()), emotion[left_out]]
-    weights, bias = fitted(np.ones(len(emotion), bool))
-    return projection @ weights, bias - offset @ weights, read
 
 
 def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:

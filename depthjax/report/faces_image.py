@@ -128,6 +128,11 @@ def real_faces(train: dict[str, np.ndarray], emotion: int, count: int) -> np.nda
     return train["images"][[f[np.argsort(train["frame"][f], kind="stable")[len(f) // 2]] for f in frames]]
 
 
-def first_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
-    """The first `count` generated faces of an emotion, as they came: (up to count, h, w)."""
-    return samples["images"][np.flatnonzero(samples["emotion"] == emotion)[:count]]
+def spaced_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
+    """Generated faces of an emotion at even distances in stored order, the first among them: (up to count, h, w).
+
+    The first ones alone would not stand for all of an evolved set: the most novel or the fittest come first.
+    """
+    members = np.flatnonzero(samples["emotion"] == emotion)
+    shown = min(count, len(members))
+    return samples["images"][members[np.arange(shown) * len(members) // max(1, shown)]]

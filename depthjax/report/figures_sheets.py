@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from depthjax.data.window import quantise
-from depthjax.report.faces_image import first_samples, mosaic, normal_colours, real_faces, shade
+from depthjax.report.faces_image import mosaic, normal_colours, real_faces, shade, spaced_samples
 from depthjax.report.faces_image import normals as normal_pictures
 from depthjax.report.figure_style import wrapped
 from depthjax.report.stored import Run, method_name
@@ -57,7 +57,7 @@ def overview(run: Run) -> Figure:
 
 
 def normals(run: Run) -> Figure | None:
-    """Surface normals as colours, of the first faces of each emotion (rows) and set (blocks); None without faces."""
+    """Surface normals as colours, of some faces of each emotion (rows) and set (blocks); None without faces."""
     if not face_sets(run):
         return None
     figure = _blocks(run, lambda images: _directions(run, images), top=34, bottom=104, width=620)
@@ -69,8 +69,8 @@ def normals(run: Run) -> Figure | None:
 def _blocks(
     run: Run, view: Callable[[np.ndarray], np.ndarray], *, top: int, bottom: int, width: int = 0, count: int = 4
 ) -> Figure:
-    """The first faces of each emotion (rows) and set (blocks), the same ones for every view."""
-    rows = [_first_faces(run, label, count) for label in range(len(run.emotions))]
+    """Some faces of each emotion (rows) and set (blocks), the same ones for every view."""
+    rows = [_some_faces(run, label, count) for label in range(len(run.emotions))]
     names = [name for name, _, _ in face_sets(run)]
     blocks = {name: [view(row[i]) for row in rows] for i, name in enumerate(names)}
     return blocks_figure(blocks, run.emotions, count=count, top=top, bottom=bottom, width=width)
@@ -110,15 +110,15 @@ def blocks_figure(
     return figure
 
 
-def _first_faces(run: Run, emotion: int, count: int) -> list[np.ndarray]:
+def _some_faces(run: Run, emotion: int, count: int) -> list[np.ndarray]:
     """As in the overview: the same faces of real people, then of each method."""
     real = [] if run.train is None else [real_faces(run.train, emotion, count)]
-    return real + [first_samples(stored, emotion, count) for stored in run.samples.values()]
+    return real + [spaced_samples(stored, emotion, count) for stored in run.samples.values()]
 
 
 def _sources(run: Run, emotion: int, count: int) -> list[tuple[str, np.ndarray]]:
     names = [name for name, _, _ in face_sets(run)]
-    return list(zip(names, _first_faces(run, emotion, count), strict=True))
+    return list(zip(names, _some_faces(run, emotion, count), strict=True))
 
 
 def _view(run: Run, images: np.ndarray, view: str) -> np.ndarray:

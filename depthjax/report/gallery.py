@@ -11,7 +11,7 @@ from PIL import Image
 
 from depthjax.data.window import quantise
 from depthjax.report import faces_image
-from depthjax.report.faces_image import first_samples, real_faces
+from depthjax.report.faces_image import real_faces, spaced_samples
 from depthjax.report.stored import Run, method_name
 
 MOST_FACES = 24  # of a set and emotion
@@ -24,7 +24,7 @@ def gallery(run: Run, *, limit: int = PAYLOAD_BYTES) -> dict[str, Any] | None:
     """The faces that the page embeds, with the millimetres and the light by which its script draws them.
 
     Every set and emotion shows as many faces as the limit allows, at most MOST_FACES and at least one: real people by
-    `real_faces` (no one twice), generated ones in stored order (none picked).
+    `real_faces` (no one twice), generated ones at even distances in stored order (none picked).
 
     Args:
         limit: of all pictures together, in bytes of base64.
@@ -73,7 +73,7 @@ def _sets(run: Run) -> list[tuple[str, str]]:
 def _faces(run: Run, name: str, emotion: int, count: int) -> np.ndarray:
     if name == REAL and run.train is not None:
         return real_faces(run.train, emotion, count)
-    return first_samples(run.samples[name], emotion, count)
+    return spaced_samples(run.samples[name], emotion, count)
 
 
 def _affordable(run: Run, limit: int) -> int:

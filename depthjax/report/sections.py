@@ -102,7 +102,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "normals": (
         "The same faces as surface normals: the colour is the way the surface faces, so noise and flattened features "
         "show that depth alone hides.",
-        "Surface normals of the first faces of real people and of each method, in colours.",
+        "Surface normals of some faces of real people and of each method, in colours.",
     ),
     "difference": (
         "What an emotion does to the mean face, in millimetres: nearer than in the reference emotion, or farther. A "

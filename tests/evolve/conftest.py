@@ -68,4 +68,5 @@ def make_world() -> World:
     images = generator.apply(variables.generator, jnp.asarray(latents, jnp.float32), jnp.asarray(emotion), train=False)
     logit = discriminator.apply(variables.discriminator, images, jnp.asarray(emotion), train=False)
     faces = (np.asarray(images), emotion, subject, np.asarray(logit))
-    return World(generator, discriminator, variables, statistics_of(*faces, classes=CLASSES), faces)
+    real = statistics_of(*faces, classes=CLASSES, reader_steps=60, seed=0)
+    return World(generator, discriminator, variables, real, faces)

@@ -95,7 +95,13 @@ GOOD = Measures(*map(jnp.float32, (0.0, 0.4, 2.0, 0.2, -0.05, 0.7, 1.0)))
 def natural_of(norm: float = 16.0, **worse: float) -> float:
     _, weights = make_fitness(
         Evolve(
-            fitness="natural", realism_weight=2.0, logit_weight=1.0, band_weight=1.0, shell_weight=1.0, copy_weight=50.0
+            fitness="natural",
+            emotion_weight=1.0,
+            realism_weight=2.0,
+            logit_weight=1.0,
+            band_weight=1.0,
+            shell_weight=1.0,
+            copy_weight=50.0,
         ),
         REAL,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depthjax.data.window import quantise
-from depthjax.report.faces_image import BACKGROUND, first_samples, mosaic, real_faces, shade
+from depthjax.report.faces_image import BACKGROUND, mosaic, real_faces, shade, spaced_samples
 
 WINDOW = (-10.0, 80.0)
 
@@ -77,6 +77,8 @@ def test_real_faces_are_middle_frames_of_different_people() -> None:
     assert real_faces(train, 1, 8).shape == (0, 2, 2)
 
 
-def test_samples_are_the_first_that_came() -> None:
+def test_samples_stand_at_even_distances() -> None:
     samples = {"images": np.arange(6.0)[:, None, None], "emotion": np.array([1, 0, 1, 0, 1, 1])}
-    assert first_samples(samples, 1, 3).ravel().tolist() == [0.0, 2.0, 4.0]
+    assert spaced_samples(samples, 1, 2).ravel().tolist() == [0.0, 4.0]
+    assert spaced_samples(samples, 1, 9).ravel().tolist() == [0.0, 2.0, 4.0, 5.0]
+    assert len(spaced_samples(samples, 2, 3)) == 0

@@ -38,6 +38,7 @@ def test_recipes_stand_side_by_side_over_their_seeds(tool, ablation):
     lines = tool.of_references(rows, {"trtr_xgboost": {"value": 0.883}}).splitlines()
     assert lines[0] == "|  | as released | repaired | wished |"
     assert "| steps | 1,200 | 1,200 |  |" in lines
+    assert "| trainings | 1 | 2 |  |" in lines
     assert "| KID, relief, above its floor ↓ | 75 | −0.38 (−0.50 to −0.25) | 0 or below |" in lines
     assert any(line.startswith("| XGBoost on unseen people, % ↑ (real: 88.3) |") for line in lines)
     assert "| read as intended, % ↑ | – | – |  |" in lines
