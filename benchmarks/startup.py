@@ -144,7 +144,7 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     noise = rng.uniform(-1, 1, (len(subject), data.resolution, data.resolution)).astype(np.float32)
     logits = rng.normal(size=len(subject)).astype(np.float32)
     plan = run.make_plan(
-        statistics_of(noise, emotion, subject, logits, classes=len(data.emotions)),
+        statistics_of(noise, emotion, subject, logits, classes=len(data.emotions), reader_steps=1, seed=0),
         generator=nets.generator,
         discriminator=nets.discriminator,
         settings=config.evolve,

@@ -1,7 +1,8 @@
 """Which ingredients of the recipe help: each taken out of ours and added to the repaired paper, at equal FLOPs.
 
 Command: python tools/ablation.py --config configs/ablation.py --workdir runs/ablation
-Device:  two CPU cores, about two hours; stopped, it goes on where it was.
+Device:  two CPU cores, about two and a half hours if both work (two commands with --only on one folder); stopped, it
+         goes on where it was.
 """
 
 from dataclasses import dataclass, replace

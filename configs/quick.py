@@ -33,8 +33,7 @@ def get_config() -> Config:
             ema_decay=0.9975,  # looks back over 3 % of the run
             mirror=True,
         ),
-        # Every member of the population is a result: as many as are to be sampled. Faces may be a little less sure of
-        # their emotion than at the default weight: real people's are, and a classifier learns more from them.
+        # Every member of the population is a result: as many as are to be sampled.
         evolve=replace(
             base.evolve,
             algorithm="novelty",

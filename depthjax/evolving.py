@@ -20,7 +20,7 @@ from depthjax.config import Config, Evolve, own_fitness
 from depthjax.config_file import run_file, said_of
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import ConfigError
-from depthjax.evolve.fitness import Fitness, Measures, Weights
+from depthjax.evolve.fitness import FITNESS, Fitness, Measures, Weights, reads_relief
 from depthjax.evolve.measure import Networks, all_devices
 from depthjax.evolve.run import evolve, refuse_not_finite
 from depthjax.evolve.statistics import DESCRIBED, Statistics, statistics_of
@@ -46,11 +46,14 @@ class Inputs(NamedTuple):
     real: Statistics
 
 
-def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces, *, quiet: bool = False) -> Inputs:
+def evolution_inputs(
+    config: Config, workdir: Path, faces: DepthFaces, *, readers: bool = True, quiet: bool = False
+) -> Inputs:
     """What every evolution of a run begins with.
 
     Args:
         faces: the real training faces; at most a thousand of each emotion are read.
+        readers: whether emotions will be read: by a fitness (`reads_emotions`), or by a sweep's outcomes.
         quiet: do not say what is waited for.
     Raises:
         UserError: no checkpoint, or a damaged one.
@@ -64,9 +67,24 @@ def evolution_inputs(config: Config, workdir: Path, faces: DepthFaces, *, quiet:
     chunks = [slice(i, i + JUDGED_AT_ONCE) for i in range(0, len(faces), JUDGED_AT_ONCE)]
     logits = [np.asarray(judge(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
     seen = faces.images, faces.emotion, faces.subject, np.concatenate(logits)
-    with waiting("learning to read emotions", quiet=quiet):
-        found = statistics_of(*seen, classes=classes, reader_steps=config.evolve.reader_steps, seed=config.evolve.seed)
+    steps = config.evolve.reader_steps if readers else 0
+    with waiting("learning to read emotions", quiet=quiet or not readers):
+        found = statistics_of(*seen, classes=classes, reader_steps=steps, seed=config.evolve.seed)
     return Inputs(Networks(teachers.generator, teachers.discriminator), found)
+
+
+def reads_emotions(config: Config) -> bool:
+    """Whether the fitness of this config may ask which emotion a face shows."""
+    return config.evolve.fitness not in FITNESS or reads_relief(FITNESS[config.evolve.fitness])
+
+
+def how_readers_do(real: Statistics, classes: int) -> str:
+    """A line on how emotions of strangers are read: it says how far an evolution can be sure of them."""
+    share = float("nan") if real.read_rightly is None else float(real.read_rightly)
+    if np.isnan(share):
+        return "too few people to leave any out: how well emotions of strangers are read is not known"
+    told = f"emotions of real people left out are read rightly in {100 * share:.0f} %"
+    return told if share > 1.5 / classes else f"{told}: hardly better than guessing, evolution cannot heed them"
 
 
 def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, quiet: bool = False) -> list[Path]:
@@ -74,6 +92,8 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, say: Say, *, qu
     nets, size, emotions = networks(config), config.evolve, len(config.data.emotions)
     own = load_fitness(config)
     write_arrays(folder / "statistics.npz", **_flat(inputs.real))
+    if reads_emotions(config):
+        say(how_readers_do(inputs.real, emotions))
     say(f"{size.algorithm}: {size.generations} generations x {emotions} emotions x {size.islands} x {size.population}")
     with _watched(config, inputs, [size], quiet=quiet) as progress:
         found = evolve(
@@ -166,10 +186,10 @@ def _one_face(latent_size: int) -> tuple[Measures, jax.ShapeDtypeStruct, Weights
 
 
 def _flat(real: Statistics) -> dict[str, np.ndarray]:
-    """By name, the relief's as `relief/NAME`, of the readers' as `relief/readers/params/...`."""
+    """Arrays by name: those of the relief as `relief/NAME`, the readers' variables as `relief/readers/params/NAME`."""
     assert real.relief is not None
     whole = real._asdict() | {"relief": real.relief._asdict()}
-    return {name: np.asarray(value) for name, value in flatten_dict(whole, sep="/").items()}
+    return {name: np.asarray(value) for name, value in flatten_dict(whole, sep="/").items() if value is not None}
 
 
 def sweep_settings(

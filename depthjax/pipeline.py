@@ -231,10 +231,10 @@ def baselines(config: Config, workdir: Path, say: Say) -> list[Path]:
 
 def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
-    from depthjax.evolving import evolution_inputs, evolve_latents
+    from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
 
-    quiet = say is say_nothing
-    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"), quiet=quiet)
+    quiet, faces = say is say_nothing, real_faces(config, workdir, "train")
+    inputs = evolution_inputs(config, workdir, faces, readers=reads_emotions(config), quiet=quiet)
     return evolve_latents(config, inputs, workdir / "evolve", say, quiet=quiet)
 
 

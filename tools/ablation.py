@@ -53,13 +53,13 @@ def main() -> None:
     for number, (recipe, seed) in enumerate(jobs, 1):
         folder = flags.workdir / "rows" / f"{slug(recipe.name)}-{seed}"
         config = planned(recipe, seed, flags.budget or module.BUDGET, len(faces["train"]), flags.workdir)
-        if not is_done(folder, config):
-            print(f"{number} of {len(jobs)}: {recipe.name}, seed {seed}, {config.train.epochs} epochs", flush=True)
-            run_row(recipe, config, faces, folder, flags.workdir)
-            jax.clear_caches()  # a hundred programs would fill the memory
-        rows = [row for r, s in jobs if (row := stored_row(flags.workdir, r.name, s)) is not None]
-        write_ablation(rows, ceiling, flags.workdir)
-        show_references(jobs, faces, base, flags.workdir)
+        if is_done(folder, config):
+            continue
+        print(f"{number} of {len(jobs)}: {recipe.name}, seed {seed}, {config.train.epochs} epochs", flush=True)
+        run_row(recipe, config, faces, folder, flags.workdir)
+        jax.clear_caches()  # a hundred programs would fill the memory
+        write_table(jobs, ceiling, faces, base, flags.workdir)
+    write_table(jobs, ceiling, faces, base, flags.workdir)
     print(flags.workdir / "ablation.md")
 
 
@@ -144,6 +144,15 @@ def run_row(recipe: Any, config: Config, faces: dict[str, DepthFaces], folder: P
     write_json(folder / "row.json", row | {"numbers": numbers, "wall_seconds": round(time.monotonic() - start, 1)})
 
 
+def write_table(
+    jobs: list[tuple[Any, int]], ceiling: dict[str, Any], faces: dict[str, DepthFaces], base: Config, workdir: Path
+) -> None:
+    """The table and the pictures of every finished row among the jobs."""
+    rows = [row for recipe, seed in jobs if (row := stored_row(workdir, recipe.name, seed)) is not None]
+    write_ablation(rows, ceiling, workdir)
+    show_references(jobs, faces, base, workdir)
+
+
 def show_references(jobs: list[tuple[Any, int]], faces: dict[str, DepthFaces], base: Config, workdir: Path) -> None:
     """`recipes.png`: real people beside the first faces of every reference recipe, of its first seed."""
     shown: dict[str, DepthFaces] = {}
@@ -173,7 +182,7 @@ def is_done(folder: Path, config: Config) -> bool:
     if not path.exists():
         return False
     stored, wanted = read_json(path)["config"], to_dict(config)
-    if any(stored[section] != wanted[section] for section in READ):
+    if any(stored.get(section) != wanted[section] for section in READ):
         raise UserError(f"{folder} is a row of other settings: delete it, or take another --workdir")
     return True
 

@@ -33,7 +33,7 @@ class Relief(NamedTuple):
     projection: jax.Array  # (1024, 16)
     faces: jax.Array  # (classes, m, 16) real training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other people
-    readers: Variables  # of the networks that read emotions
+    readers: Variables | None  # of the networks that read emotions; None: nobody asked, and what they say is NaN
 
 
 class Statistics(NamedTuple):
@@ -46,6 +46,7 @@ class Statistics(NamedTuple):
     band_high: jax.Array | None = None  # (classes, 3) 95th
     copy_distance: jax.Array | None = None  # (classes,) below it a face is nearer to a training face than people are
     relief: Relief | None = None
+    read_rightly: jax.Array | None = None  # () share of real faces of people left out whose emotion is read as it is
 
 
 class Seen(NamedTuple):
@@ -74,7 +75,9 @@ def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     """(n, height, width) images of (n,) emotions beside real ones."""
     shape = shapes(images)
     descriptor = shape.reshape(len(shape), -1) @ relief.projection - relief.offset[None]
-    own = jnp.take_along_axis(read_emotions(relief.readers, shape), emotion[:, None], 1)[:, 0]
+    own = jnp.full(len(shape), jnp.nan)
+    if relief.readers is not None:
+        own = jnp.take_along_axis(read_emotions(relief.readers, shape), emotion[:, None], 1)[:, 0]
     gap = relief.faces[emotion] - descriptor[:, None]
     distance = jnp.sqrt((gap**2).sum(-1))
     return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor)
@@ -98,7 +101,7 @@ def statistics_of(
         subject: (n,) who it is: neighbours, radii and folds are of other people, for two frames of one are twins.
         logit: (n,) of the teacher discriminator.
         classes: emotions.
-        reader_steps, seed: of the training of those who read emotions.
+        reader_steps, seed: of the training of those who read emotions; no steps: none are trained.
     """
     parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
     means, stds, empty, small = (np.concatenate(column) for column in zip(*map(_measured, parts), strict=True))
@@ -108,7 +111,10 @@ def statistics_of(
     members = [np.flatnonzero(emotion == label) for label in range(classes)]
     apart = [_to_others(where[rows], subject[rows]) for rows in members]
     size = max(len(rows) for rows in members)
-    readers, read = fit_readers(small, emotion, subject, classes=classes, steps=reader_steps, seed=seed)
+    readers, medians, right = None, None, None
+    if reader_steps:
+        readers, read, share = fit_readers(small, emotion, subject, classes=classes, steps=reader_steps, seed=seed)
+        medians, right = _single([np.median(read[rows]) for rows in members]), _single(share)
     bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
     relief = Relief(
         _single(offset),
@@ -120,11 +126,12 @@ def statistics_of(
     return Statistics(
         _single([np.median(logit[rows]) for rows in members]),
         _single([np.percentile(logit[rows], BAND[0]) for rows in members]),
-        _single([np.median(read[rows]) for rows in members]),
+        medians,
         _single([band[0] for band in bands]),
         _single([band[1] for band in bands]),
         _single([np.percentile(distance.min(1), COPY) for distance in apart]),
         relief,
+        right,
     )
 
 

@@ -5,7 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from depthjax.config import Config, override
 from depthjax.evolve.reader import FOLDS, SURFACE, Reader, augmented, fit_readers, read_emotions
+from depthjax.evolve.statistics import look, statistics_of
+from depthjax.evolving import _flat, how_readers_do, reads_emotions
+from tests.evolve.conftest import World
 
 CLASSES, SIDE, PEOPLE, EACH = 3, 16, 8, 3
 
@@ -27,20 +31,21 @@ def fitted():
 
 
 def test_strangers_are_read(fitted) -> None:
-    readers, read = fitted
     shapes, emotion, _ = people(seed=1)
-    shares = np.asarray(read_emotions(readers, jnp.asarray(shapes)))
+    shares = np.asarray(read_emotions(fitted.variables, jnp.asarray(shapes)))
     assert (shares.argmax(1) == emotion).mean() > 0.95
-    assert (read > np.log(0.5)).mean() > 0.9
+    assert (fitted.log_probability > np.log(0.5)).mean() > 0.9 and fitted.right > 0.9
 
 
 def test_what_is_read_is_the_mean_probability_of_all(fitted) -> None:
     shapes = people()[0][:5]
     each = []
     for number in range(FOLDS):
-        logits = np.asarray(Reader(CLASSES).apply(jax.tree.map(lambda x, i=number: x[i], fitted[0]), shapes, False))
+        logits = np.asarray(
+            Reader(CLASSES).apply(jax.tree.map(lambda x, i=number: x[i], fitted.variables), shapes, False)
+        )
         each.append(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
-    found = np.asarray(read_emotions(fitted[0], jnp.asarray(shapes)))
+    found = np.asarray(read_emotions(fitted.variables, jnp.asarray(shapes)))
     np.testing.assert_allclose(np.exp(found), np.mean(each, 0), atol=1e-5)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, atol=1e-5)
 
@@ -48,35 +53,66 @@ def test_what_is_read_is_the_mean_probability_of_all(fitted) -> None:
 def test_each_person_is_read_by_one_who_has_not_seen_them() -> None:
     shapes, emotion, subject = people()
     options = {"classes": CLASSES, "steps": 5, "seed": 0}
-    before, read = fit_readers(shapes, emotion, subject, **options)
+    before, read, right = fit_readers(shapes, emotion, subject, **options)
     unknown = subject % FOLDS == 1
     other = np.where(unknown[:, None, None], shapes[::-1], shapes)
-    after, _ = fit_readers(other, emotion, subject, **options)
+    after = fit_readers(other, emotion, subject, **options).variables
     same = [np.array_equal(*(x["params"]["hidden"]["kernel"][number] for x in (before, after))) for number in range(4)]
     assert same == [False, True, False, False]
     logits = Reader(CLASSES).apply(jax.tree.map(lambda x: x[1], before), shapes[unknown], False)
     own = jax.nn.log_softmax(logits)[np.arange(unknown.sum()), emotion[unknown]]
     np.testing.assert_allclose(read[unknown], own, atol=1e-5)
+    assert 0 <= right <= 1
 
 
 def test_same_seed_same_readers_and_another_seed_others() -> None:
-    found = [fit_readers(*people(), classes=CLASSES, steps=3, seed=seed)[1] for seed in (0, 0, 1)]
+    found = [fit_readers(*people(), classes=CLASSES, steps=3, seed=seed).log_probability for seed in (0, 0, 1)]
     np.testing.assert_array_equal(found[0], found[1])
     assert not np.allclose(found[0], found[2])
 
 
 def test_too_few_people_are_read_by_one_who_knows_them() -> None:
     shapes, emotion, subject = people()
-    readers, read = fit_readers(shapes, emotion, 0 * subject, classes=CLASSES, steps=2, seed=0)
-    assert jax.tree.leaves(readers)[0].shape[0] == 1 and np.isfinite(read).all()
+    found = fit_readers(shapes, emotion, 0 * subject, classes=CLASSES, steps=2, seed=0)
+    assert jax.tree.leaves(found.variables)[0].shape[0] == 1 and np.isfinite(found.log_probability).all()
+    assert np.isnan(found.right)
+
+
+def test_how_well_strangers_are_read_is_told(world: World) -> None:
+    def line(share: float | None) -> str:
+        known = None if share is None else jnp.float32(share)
+        return how_readers_do(world.real._replace(read_rightly=known), 3)
+
+    assert line(0.917) == "emotions of real people left out are read rightly in 92 %"
+    assert line(0.4).endswith("hardly better than guessing, evolution cannot heed them")
+    assert "not known" in line(np.nan) and "not known" in line(None)
+
+
+@pytest.mark.parametrize(("fitness", "reads"), [("natural", True), ("realism", False), ("released", False)])
+def test_readers_are_fitted_only_where_a_fitness_asks(fitness: str, reads: bool) -> None:
+    assert reads_emotions(override(Config(), {"evolve.fitness": fitness})) is reads
+
+
+def test_an_own_fitness_may_read_emotions() -> None:
+    assert reads_emotions(override(Config(), {"evolve.fitness": "mine.py:flat"}))
+
+
+def test_without_readers_faces_are_measured_but_not_read(world: World) -> None:
+    images, emotion, _, _ = world.faces
+    real = statistics_of(*world.faces, classes=2, reader_steps=0, seed=0)
+    assert real.relief is not None and real.relief.readers is None and real.log_probability_median is None
+    seen = look(real.relief, jnp.asarray(images), jnp.asarray(emotion))
+    assert np.isnan(seen.log_probability).all() and np.isfinite(seen.outside).all()
+    assert "log_probability_median" not in _flat(real) and "relief/readers/params/emotion/bias" in _flat(world.real)
 
 
 def test_augmentation_leaves_background_and_holes_as_they_are() -> None:
-    shapes = np.full((20, SIDE, SIDE), 1.0, np.float32)
+    shapes = np.full((60, SIDE, SIDE), 1.0, np.float32)
     shapes[:, 5:9, 3:9] = -0.4
     found = np.asarray(augmented(jax.random.key(0), jnp.asarray(shapes)))
     surface = found <= SURFACE
     assert (surface.sum((1, 2)) == 4 * 6).all() and (found[~surface] == 1).all()
-    columns = {tuple(np.flatnonzero(face.any(0))) for face in surface}
-    assert {c[0] for c in columns} <= {2, 3, 4, 6, 7, 8} and len(columns) > 3  # moved and mirrored
-    assert found[surface].std() > 0.02
+    left, top = ({np.flatnonzero(face.any(axis))[0] for face in surface} for axis in (0, 1))
+    assert {2, 4, 6, 8} <= left <= {2, 3, 4, 6, 7, 8} and top == {4, 5, 6}  # moved, and mirrored
+    depths = found[surface].reshape(len(found), -1)
+    assert 0.01 < depths.std(1).mean() < 0.03 and 0.02 < depths.mean(1).std() < 0.06  # noise; deeper or flatter
