@@ -2,8 +2,9 @@
 
 Command: python -m benchmarks.evolve [--case NAME] [--generations N] [--json FILE]
 
-3 emotions x 100 generations x 20 latents of 256, fitness 10 std - 5 |mean|; at 256x256 fewer generations, as the row
-says. The released generator runs in evaluation mode without gradients, on random weights: the arithmetic is the same.
+3 emotions x 100 generations x 20 latents of 256, fitness 10 std - 5 |mean|; at 256x256 on a CPU fewer generations, as
+the row says. The released generator runs in evaluation mode without gradients, on random weights: the arithmetic is the
+same. Where jax has a GPU, PyTorch is given it too; convolutions are TensorFloat-32 there on both sides, as both come.
 The rounds of both sides are interleaved and the best of each counts; compilation is reported apart. DEAP's seconds are
 those of eaSimple; both sides evaluate only what changed (about 84 % of the offspring), and the row says how many.
 Beside the clock stands processor time: on a busy machine PyTorch's threads wait for one another at every image, and the
@@ -32,6 +33,7 @@ from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator
 
 LATENT, CLASSES = 256, 3
+DEVICE = "cuda" if jax.default_backend() == "gpu" else "cpu"  # of PyTorch
 RELEASED = Evolve(fitness="released", islands=1)
 
 
@@ -91,11 +93,11 @@ class Individual(list):
 
 def released_toolbox(generator: torch.nn.Module, emotion: int) -> base.Toolbox:
     """DEAP's toolbox with the released operators and fitness, for one emotion."""
-    one_hot = torch.nn.functional.one_hot(torch.tensor([emotion]), CLASSES).float()
+    one_hot = torch.nn.functional.one_hot(torch.tensor([emotion], device=DEVICE), CLASSES).float()
 
     def evaluate(individual: Individual) -> tuple[float]:
         with torch.no_grad():
-            image = generator(torch.tensor([individual]), one_hot)[0, 0]
+            image = generator(torch.tensor([individual], device=DEVICE), one_hot)[0, 0]
         return (float(10 * image.std() - 5 * image.mean().abs()),)
 
     toolbox = base.Toolbox()
@@ -110,7 +112,7 @@ def released_toolbox(generator: torch.nn.Module, emotion: int) -> base.Toolbox:
 def deap_run(case: Case) -> Callable[[], int]:
     """eaSimple for every emotion; returns the number of evaluations."""
     torch.manual_seed(0)
-    generator = TorchGenerator(case.resolution, case.width).eval()
+    generator = TorchGenerator(case.resolution, case.width).eval().to(DEVICE)
 
     def run() -> int:
         evaluations = 0
@@ -192,10 +194,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--case", choices=[case.name for case in CASES], action="append", help="default: all")
     parser.add_argument("--generations", type=int, help="at most so many, to spare time; the row says how many")
+    parser.add_argument("--rounds", type=int, help="at most so many, likewise")
     flags = parser.parse_args()
     chosen = [case for case in CASES if not flags.case or case.name in flags.case]
+    if DEVICE == "cuda":
+        chosen = [replace(case, generations=100) for case in chosen]
     if flags.generations:
         chosen = [replace(case, generations=min(case.generations, flags.generations)) for case in chosen]
+    if flags.rounds:
+        chosen = [replace(case, rounds=min(case.rounds, flags.rounds)) for case in chosen]
     report([compare(case) for case in chosen], flags.json)
 
 

@@ -52,7 +52,7 @@ class Discriminator(nn.Module):
 class Training:
     """Both networks, both teachers, both optimisers, and `step`, which does what `depthjax.train.step.update` does."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, device: str = "cpu") -> None:
         classes, model, train = len(config.data.emotions), config.model, config.train
         self.train = train
         self.generator = Generator(config.data.resolution, model.generator_width, classes, model.latent_size)
@@ -61,6 +61,8 @@ class Training:
             if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        self.generator.to(device)
+        self.discriminator.to(device)
         self.start()
 
     def start(self) -> None:
@@ -73,7 +75,7 @@ class Training:
 
     def step(self, images: torch.Tensor, emotion: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
         """One step on images (n, 1, h, w), emotion (n,) and latents (n, d): generator, then discriminator."""
-        real, fake = torch.ones(len(images)), torch.zeros(len(images))
+        real, fake = torch.ones_like(images[:, 0, 0, 0]), torch.zeros_like(images[:, 0, 0, 0])
         fakes = self.generator(latents, emotion)
         with torch.no_grad():
             targets = self.generator_teacher(latents, emotion)

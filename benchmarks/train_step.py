@@ -3,7 +3,8 @@
 Command: python -m benchmarks.train_step [--quick] [--json FILE]
 Needs:   the bench extra (PyTorch). Ours and the peers take turns, so that a busy machine slows all alike; the median
          counts. Compilation is left out, on both sides. Each turn is a dispatch of steps, as training runs them: one
-         program for ours, a Python loop for PyTorch.
+         program for ours, a Python loop for PyTorch. PyTorch runs on a GPU where jax does, and both compute their
+         convolutions there as they come, in TensorFloat-32.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ SIZES = {
     "64x64, full width (512/64), batch 32": (64, 512, 64, 32),
     "64x64, half width (256/32), batch 32": (64, 256, 32, 32),
     "256x256, full width (512/64), batch 8": (256, 512, 64, 8),
+    "256x256, full width (512/64), batch 32": (256, 512, 64, 32),  # of configs/paper.py
 }
+PEERS = {"PyTorch eager": False, "torch.compile": True}  # whether compiled
+PAPERS = "256x256, full width (512/64), batch 32"
 
 
 def main() -> None:
@@ -42,29 +46,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the rows here as well")
     parser.add_argument("--quick", action="store_true", help="only those of 64x64 and less than full width")
+    parser.add_argument(
+        "--size", choices=SIZES, action="append", help="default: all, batch 32 of 256x256 on a GPU alone"
+    )
     parser.add_argument("--rounds", type=int, default=5, help=f"dispatches of {STEPS} steps timed of each")
+    parser.add_argument("--peer", choices=PEERS, action="append", help="default: both")
     flags = parser.parse_args()
-    names = [name for name in SIZES if not flags.quick or "full width" not in name]
+    on_gpu = jax.default_backend() == "gpu"
+    names = flags.size or [name for name in SIZES if on_gpu or name != PAPERS]
+    names = [name for name in names if not flags.quick or "full width" not in name]
     rows = []
     for name in names:
-        rows += compare(name, flags.rounds)
-        for row in rows[-2:]:
+        found = compare(name, flags.rounds, flags.peer or list(PEERS))
+        rows += found
+        for row in found:
             theirs_s = "–" if row.peer_s is None else f"{row.peer_s:.3f} s"
             print(f"{name}: ours {row.ours_s:.3f} s a step, {row.peer} {theirs_s}", file=sys.stderr, flush=True)
     report(rows, flags.json)
 
 
-def compare(name: str, rounds: int) -> list[Row]:
-    """Rows of one size against PyTorch eager and torch.compile."""
+def compare(name: str, rounds: int, peers: list[str]) -> list[Row]:
+    """Rows of one size against these of PEERS."""
     config, batch_size = sized(*SIZES[name])
     runs, notes = {"ours": ours(config, batch_size)}, {}
-    for peer, compiled in (("PyTorch eager", False), ("torch.compile", True)):
+    for peer in peers:
         try:
-            runs[peer] = theirs(config, batch_size, compiled=compiled)
+            runs[peer] = theirs(config, batch_size, compiled=PEERS[peer])
         except Exception as error:  # torch.compile needs a C++ compiler: without one the row says so
             notes[peer] = f"could not run: {str(error).strip().splitlines()[0][:80]}"
     seconds = interleaved(runs, rounds)
-    peers = [peer for peer in (*runs, *notes) if peer != "ours"]
     return [Row(f"train_step {name}", p, seconds["ours"], seconds.get(p), notes.get(p, "")) for p in peers]
 
 
@@ -103,18 +113,22 @@ def theirs(config: Config, batch_size: int, *, compiled: bool) -> Run:
 
     from benchmarks.torch_peer import Training
 
-    training = Training(config)
+    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    training = Training(config, device)
     if compiled:
         torch._dynamo.reset()  # or the sizes before would use up its limit of recompilations, and this one run eagerly
         torch._dynamo.config.recompile_limit = 64
         for name in ("generator", "discriminator", "generator_teacher", "discriminator_teacher"):
             setattr(training, name, torch.compile(getattr(training, name)))
     batch = faces(config, batch_size)
-    images, emotion = torch.from_numpy(batch.images)[:, None], torch.from_numpy(batch.emotion).long()
+    images, emotion = torch.from_numpy(batch.images)[:, None].to(device), torch.from_numpy(batch.emotion).long()
+    emotion = emotion.to(device)
 
     def run() -> None:
         for _ in range(STEPS):
-            training.step(images, emotion, torch.randn(batch_size, config.model.latent_size))
+            training.step(images, emotion, torch.randn(batch_size, config.model.latent_size, device=device))
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     run()
     return run

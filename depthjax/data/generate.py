@@ -6,7 +6,8 @@ import functools
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from depthjax.data.head_model import HeadModel, load_head_model
 from depthjax.data.people import Person, face_size, sample_person
 from depthjax.data.render import Bin, View, render, sampling_bins
 from depthjax.keys import key_for
+from depthjax.precision import EXACT
 
 DISTANCE_MM = (800.0, 1200.0)
 FRAME_SHAPE = (168, 112)  # the part of the sensor's 424x512 that holds a head at 0.8 m
@@ -66,15 +68,27 @@ def generate(
     model = load_head_model()
 
     def film(subject: int) -> list[Frames]:
-        person = sample_person(model, seed=seed, subject=subject)
-        scene = kinect.Scene(_wall(person, seed), jnp.float32(person.hair))
-        shots = [_shots(model, person, e, frames=frames, seed=seed, full_sequence=full_sequence) for e in emotions]
-        crops = [np.asarray(_film(person, shot, scene)) for shot in shots]
+        with _host():  # a thread has a default device of its own
+            person = sample_person(model, seed=seed, subject=subject)
+            scene = kinect.Scene(_wall(person, seed), jnp.float32(person.hair))
+            shots = [_shots(model, person, e, frames=frames, seed=seed, full_sequence=full_sequence) for e in emotions]
+            crops = [np.asarray(_film(person, shot, scene)) for shot in shots]
         return [Frames(crop, subject, emotion) for crop, emotion in zip(crops, emotions, strict=True)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # XLA releases the lock: a person a core
         for person_frames in pool.map(film, subjects):
             yield from person_frames
+
+
+def _host() -> AbstractContextManager[Any]:
+    """Programs started in this context run on the processor, if jax was given it: the same faces beside any GPU.
+
+    A GPU would be slower: the programs are small, and their scattering is one sample after the other.
+    """
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:
+        return nullcontext()
 
 
 def _shots(model: HeadModel, person: Person, emotion: str, *, frames: int, seed: int, full_sequence: bool) -> Shot:
@@ -125,9 +139,9 @@ def _film_jitted(head: Head, shots: Shot, scene: kinect.Scene) -> jax.Array:
 
 
 def _frame(head: Head, shot: Shot, scene: kinect.Scene) -> jax.Array:
-    moved = head.rest + jnp.tensordot(shot.actions, head.targets, 1)
+    moved = head.rest + jnp.tensordot(shot.actions, head.targets, 1, precision=EXACT)
     pivot = jnp.array([[0.0, -BELOW_EYES_MM, -BEHIND_EYES_MM]])
-    turned = (moved - pivot) @ _rotation(shot.pose).T
+    turned = jnp.matmul(moved - pivot, _rotation(shot.pose).T, precision=EXACT)
     nose = turned[load_head_model().nose_tip]
     camera = (turned - nose[None]) * jnp.array([[1.0, -1.0, -1.0]]) + shot.position[None]
     return _photograph(camera, head, shot, scene)
@@ -152,4 +166,4 @@ def _rotation(pose: jax.Array) -> jax.Array:
     yaw = jnp.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     pitch = jnp.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     roll = jnp.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return roll @ pitch @ yaw
+    return jnp.matmul(jnp.matmul(roll, pitch, precision=EXACT), yaw, precision=EXACT)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from depthjax.data.crop import FOCAL
 from depthjax.data.render import Surface
+from depthjax.precision import EXACT
 
 LATERAL_MM = 1.6  # standard deviation of the lateral noise, modelled as the blur of a pixel's footprint
 JUMP_MM = 25.0  # a step of depth inside a footprint beyond which light from both sides mixes
@@ -74,7 +75,7 @@ def _blur(image: jax.Array, sigma: jax.Array, *, reach: int = 2) -> jax.Array:
     for axis in (0, 1):
         padded = jnp.pad(image, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
         windows = [jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis) for i in range(2 * reach + 1)]
-        image = jnp.tensordot(kernel, jnp.stack(windows), 1)
+        image = jnp.tensordot(kernel, jnp.stack(windows), 1, precision=EXACT)
     return image
 
 

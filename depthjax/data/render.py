@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from depthjax.precision import EXACT
+
 QUAD_BITS = 13
 NEAREST_MM, STEP_MM = 300.0, 1 / 256  # of the 19-bit depth in a key: 0.3 m to 2.3 m
 NOTHING = np.uint32(0xFFFFFFFF)
@@ -98,7 +100,7 @@ def render(
 
 def _splat(corners: jax.Array, weights: np.ndarray, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
     """Pixel number and depth level of each sample, (quads, samples); off the image the number is out of range."""
-    x, y, inverse = (jnp.matmul(corners[:, :, i], weights.T) for i in range(3))
+    x, y, inverse = (jnp.matmul(corners[:, :, i], weights.T, precision=EXACT) for i in range(3))
     column, row = jnp.round(x).astype(jnp.int32), jnp.round(y).astype(jnp.int32)
     inside = (column >= 0) & (column < shape[1]) & (row >= 0) & (row < shape[0])
     level = jnp.clip((1 / inverse - NEAREST_MM) / STEP_MM, 0, 2**19 - 1).astype(jnp.uint32)

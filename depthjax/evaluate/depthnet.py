@@ -21,6 +21,7 @@ from depthjax.data.crop import to_square
 from depthjax.data.window import DepthWindow, quantise
 from depthjax.errors import UserError
 from depthjax.models.depthnet import CROPS, SIDE, DepthNet
+from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
@@ -84,7 +85,8 @@ def brought_alike(images: np.ndarray, window: DepthWindow) -> np.ndarray:
 def _output_of(images: np.ndarray, window: DepthWindow, crop: int) -> DepthnetOutput:
     inputs = np.zeros((CHUNK, SIDE, SIDE), np.float32)
     inputs[: len(images)] = brought_alike(images, window)
-    features, log_probabilities = _applied(load_depthnet().variables, inputs, np.int32(crop))
+    with exact_products():  # a yardstick must not depend on the device
+        features, log_probabilities = _applied(load_depthnet().variables, inputs, np.int32(crop))
     return DepthnetOutput(np.asarray(features)[: len(images)], np.asarray(log_probabilities)[: len(images)])
 
 

@@ -16,6 +16,7 @@ from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
 from depthjax.evolve.reader import Variables, fit_readers, read_emotions
+from depthjax.precision import EXACT
 
 SIDE = 32  # pixels of the relief
 DESCRIBED = 16  # principal components of the depths, in which faces are near or far
@@ -74,7 +75,7 @@ def empty_share(images: jax.Array) -> jax.Array:
 def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     """(n, height, width) images of (n,) emotions beside real ones."""
     shape = shapes(images)
-    descriptor = shape.reshape(len(shape), -1) @ relief.projection - relief.offset[None]
+    descriptor = jnp.matmul(shape.reshape(len(shape), -1), relief.projection, precision=EXACT) - relief.offset[None]
     own = jnp.full(len(shape), jnp.nan)
     if relief.readers is not None:
         own = jnp.take_along_axis(read_emotions(relief.readers, shape), emotion[:, None], 1)[:, 0]

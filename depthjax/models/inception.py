@@ -18,12 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from depthjax.precision import EXACT
+
 SIDE = 299  # pixels of the square input
 POOL, CLASSES = 2048, 1008
 EPSILON = 1e-3  # of the batch normalisation
-PRECISE = (
-    jax.lax.Precision.HIGHEST
-)  # a GPU would round to 10 bits (TF32), and a yardstick must not depend on the device
 
 Variables = dict[str, Any]
 Branch = tuple[tuple[str, int, tuple[int, int], int, str], ...]  # name, features, kernel, stride, padding
@@ -48,7 +47,7 @@ class ConvNorm(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, h, w, c) to (n, h', w', features)."""
         convolve = nn.Conv(
-            self.features, self.kernel, self.stride, self.padding, use_bias=False, precision=PRECISE, name="conv"
+            self.features, self.kernel, self.stride, self.padding, use_bias=False, precision=EXACT, name="conv"
         )
         x = convolve(x)
         return nn.relu(nn.BatchNorm(use_running_average=True, epsilon=EPSILON, name="bn")(x))
@@ -178,7 +177,7 @@ class Inception(nn.Module):
             x = Parallel(**parts, name=name)(x)
         x = Forked(_mean_pool, name="Mixed_7b")(x)
         pool = Forked(_max_pool, name="Mixed_7c")(x).mean(axis=(1, 2))
-        return InceptionOutput(pool, nn.Dense(CLASSES, use_bias=False, precision=PRECISE, name="fc")(pool))
+        return InceptionOutput(pool, nn.Dense(CLASSES, use_bias=False, precision=EXACT, name="fc")(pool))
 
 
 @functools.cache

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from depthjax.config import AUGMENTATIONS, Config
 from depthjax.data.crop import pixel_pitch
+from depthjax.precision import EXACT
 
 SHIFT = 0.06  # of the side, at most, either way
 SCALE = 0.08  # at most, either way, about the middle
@@ -110,7 +111,7 @@ def resampled(images: jax.Array, flip: jax.Array, size: jax.Array, moves: jax.Ar
     height, width = images.shape[1:]
     rows = _weights(height, size, moves[:, 0], jnp.zeros_like(flip))
     columns = _weights(width, size, moves[:, 1], flip)
-    return jnp.einsum("nij,njk,nlk->nil", rows, images, columns)
+    return jnp.einsum("nij,njk,nlk->nil", rows, images, columns, precision=EXACT)
 
 
 def _weights(pixels: int, size: jax.Array, move: jax.Array, flip: jax.Array) -> jax.Array:

@@ -26,6 +26,7 @@ from depthjax.data.kinect import (
     STRAY_HOLE,
     axial_sigma,
 )
+from depthjax.precision import EXACT
 from depthjax.train.augment import Relief, face_share
 
 BEHIND_MM = 900.0  # from the nose tip to the wall: what light from both sides of an edge is mixed with
@@ -130,7 +131,7 @@ def _centred(count: int) -> jax.Array:
 
 
 def _through(images: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    return jnp.einsum("nij,njk,nlk->nil", rows, images, columns)
+    return jnp.einsum("nij,njk,nlk->nil", rows, images, columns, precision=EXACT)
 
 
 def _angle(depth: jax.Array, footprint: jax.Array) -> jax.Array:
