@@ -166,7 +166,7 @@ class Evolve:
     elite: int = 1
     reader_steps: int = 600  # of training, of each of the four small networks that read emotions
     # What the terms of fitness = natural weigh; each is at most 0, and 0 for a face like the real ones.
-    emotion_weight: float = 10.0  # nearly a condition: an emotion that is not sure makes a face useless
+    emotion_weight: float = 60.0  # nearly a condition: an emotion that is not sure makes a face useless
     realism_weight: float = 1.0
     logit_weight: float = 0.0  # a trained discriminator prefers what is near its training faces
     band_weight: float = 0.1
@@ -174,7 +174,10 @@ class Evolve:
     copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are
     # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
     descriptor_size: int = 16  # principal components of the shape, at most 16, in which faces are near or far
-    viable: float = -0.2  # fitness from which on only novelty counts
+    viable: float = -1.2  # fitness from which on only novelty counts
+    cover: float = 0.25  # of the population, chosen for being near real training faces, near each of them; then novelty
+    balance: float = 1.0  # how much their mean shape should be that of the real ones, beside distance
+    reading_balance: float = 10.0  # likewise of what those who read emotions see in them
     angle: float = 0.5  # radians by which a latent is turned into noise
     mix_probability: float = 0.5  # of being mixed with another one before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
@@ -195,6 +198,9 @@ class Sweep:
     angle: tuple[float, ...] = ()
     mix_probability: tuple[float, ...] = ()
     viable: tuple[float, ...] = ()
+    cover: tuple[float, ...] = ()
+    balance: tuple[float, ...] = ()
+    reading_balance: tuple[float, ...] = ()
     mean_weight: tuple[float, ...] = ()
     std_weight: tuple[float, ...] = ()
     emotion_weight: tuple[float, ...] = ()
@@ -538,6 +544,9 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
         (c.evolve.generations >= 1, "evolve.generations", "must be at least 1"),
         (c.evolve.islands >= 1, "evolve.islands", "must be at least 1"),
         (1 <= c.evolve.descriptor_size <= 16, "evolve.descriptor_size", "must lie between 1 and 16"),
+        (c.evolve.balance >= 0, "evolve.balance", "must not be negative"),
+        (c.evolve.reading_balance >= 0, "evolve.reading_balance", "must not be negative"),
+        (0 <= c.evolve.cover <= 1, "evolve.cover", "must lie between 0 and 1"),
         (c.evolve.device_budget >= 1, "evolve.device_budget", "must be at least 1"),
         (c.evolve.reader_steps >= 1, "evolve.reader_steps", "must be at least 1"),
         (c.sweep.seeds >= 1, "sweep.seeds", "must be at least 1"),

@@ -180,7 +180,9 @@ def _one_face(latent_size: int) -> tuple[Measures, jax.ShapeDtypeStruct, Weights
     def shape(*axes: int) -> Any:
         return jax.ShapeDtypeStruct(axes, jnp.float32)
 
-    numbers = {name: shape() for name in Measures._fields} | {"descriptor": shape(DESCRIBED)}
+    numbers = {name: shape() for name in Measures._fields} | {
+        name: shape(DESCRIBED) for name in ("descriptor", "reading")
+    }
     weights = {name: shape() for name in Weights._fields} | {"band_low": shape(3), "band_high": shape(3)}
     return Measures(**numbers), shape(latent_size), Weights(**weights)
 
@@ -188,7 +190,8 @@ def _one_face(latent_size: int) -> tuple[Measures, jax.ShapeDtypeStruct, Weights
 def _flat(real: Statistics) -> dict[str, np.ndarray]:
     """Arrays by name: those of the relief as `relief/NAME`, the readers' variables as `relief/readers/params/NAME`."""
     assert real.relief is not None
-    whole = real._asdict() | {"relief": real.relief._asdict()}
+    readings = {} if real.relief.readings is None else real.relief.readings._asdict()
+    whole = real._asdict() | {"relief": real.relief._asdict() | {"readings": readings}}
     return {name: np.asarray(value) for name, value in flatten_dict(whole, sep="/").items() if value is not None}
 
 

@@ -79,10 +79,17 @@ def paper_realism(config: Config, count: int, generations: int) -> Evolve:
     return paper(config, count, generations, "realism")
 
 
+def novelty_wide(config: Config, count: int, generations: int) -> Evolve:
+    """The same, as varied as farthest-first: less must a face be like the real ones, and less the mean like theirs."""
+    wide = {"viable": -2.0, "emotion_weight": 100.0, "mix_probability": 1.0, "balance": 0.5, "reading_balance": 3.0}
+    return replace(novelty(config, count, generations), **wide)
+
+
 EVOLVED: dict[str, Callable[[Config, int, int], Evolve]] = {
     "paper": paper,
     "paper_realism": paper_realism,
     "novelty": novelty,
+    "novelty_wide": novelty_wide,
 }
 ROWS = (*REFERENCES, *EVOLVED)
 

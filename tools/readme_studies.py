@@ -70,7 +70,7 @@ CHOSEN = (
 NAMES = {
     "best_of": "best of",
     "k_centre": "k-centre",
-    "fit_k_centre": "k-centre, fitter half",
+    "no_generations": "novelty, no generations",
     "paper": "paper's GA",
     "paper_realism": "GA, realism",
 }

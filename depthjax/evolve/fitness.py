@@ -37,6 +37,7 @@ class Measures(NamedTuple):
     outside: jax.Array = UNREAD  # () distance to a real face over the radius of its ball
     nearest: jax.Array = UNREAD  # () distance to the nearest real training face
     descriptor: jax.Array = UNREAD  # (k,)
+    reading: jax.Array = UNREAD  # (r,) what the readers of emotions see, see `statistics.Readings`
 
 
 class Weights(NamedTuple):

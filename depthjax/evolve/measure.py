@@ -57,9 +57,10 @@ def make_measure(
         mean, std = images.mean((1, 2)), images.std((1, 2))
         if networks.relief is None:
             unread = jnp.full(len(mean), jnp.nan)
-            return Measures(mean, std, logit, unread, unread, unread, unread, jnp.zeros((len(mean), 0)))
+            nothing = jnp.zeros((len(mean), 0))
+            return Measures(mean, std, logit, unread, unread, unread, unread, nothing, nothing)
         seen = look(networks.relief, images, emotion)
-        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor)
+        beside_real = (seen.log_probability, seen.outside, seen.nearest, seen.descriptor, seen.reading)
         return Measures(mean, std, logit, empty_share(images), *beside_real)
 
     def in_chunks(networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array) -> Measures:
@@ -75,9 +76,11 @@ def make_measure(
             part = measure_batch(networks, latents.at[which].get(mode="clip"), emotion.at[which].get(mode="clip"))
             return start + rows, jax.tree.map(lambda whole, new: whole.at[which].set(new, mode="drop"), measures, part)
 
-        described = 0 if networks.relief is None else networks.relief.faces.shape[-1]
+        relief = networks.relief
+        described = 0 if relief is None else relief.faces.shape[-1]
+        read = 0 if relief is None or relief.readings is None else relief.readings.means.shape[-1]
         none = jnp.zeros(n)
-        blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)))
+        blank = Measures(none, none, none, none, none, none, none, jnp.zeros((n, described)), jnp.zeros((n, read)))
         return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
 
     @jax.custom_batching.custom_vmap

@@ -19,7 +19,11 @@ from evosax.algorithms.population_based import base
 from flax import struct
 
 from depthjax import config
-from depthjax.evolve.spread import farthest_first
+from depthjax.evolve.spread import Demands, nothing_demanded, spread_first
+
+# Of the median radius about real faces: nearer ones look like twins, and do not serve a place twice. 1 % of pairs of
+# real faces are nearer than 0.65 of it.
+APART = 0.75
 
 
 @struct.dataclass
@@ -31,12 +35,25 @@ class State(base.State):
 
 
 @struct.dataclass
+class Places:
+    """Real faces of one emotion: balls of descriptors, in each of which the population is to have some, and a mean."""
+
+    centres: jax.Array  # (m, k)
+    radii: jax.Array  # (m,)
+    mean: jax.Array  # (k + r,) of their shapes, and of what the readers see
+
+
+@struct.dataclass
 class Params(base.Params):
     """Arrays to the compiled program, so they can be vmapped."""
 
     mix_probability: float | jax.Array
     angle: float | jax.Array
     viable: float | jax.Array
+    cover: float | jax.Array
+    balance: float | jax.Array
+    reading_balance: float | jax.Array
+    places: Places | None = None  # of this emotion; without them nothing is covered
 
 
 class DominatedNovelty(base.PopulationBasedAlgorithm):
@@ -48,7 +65,7 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
         Args:
             population_size: n.
             solution: (d,) any latent; only its shape is read.
-            descriptor_size: k.
+            descriptor_size: how many components of the descriptors say who is far.
         """
         super().__init__(population_size, solution)
         self.descriptor_size = descriptor_size
@@ -58,8 +75,8 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
         return params_from(config.Evolve())
 
     def _init(self, key: jax.Array, params: Params) -> State:
-        n = self.population_size
-        blank = jnp.full((n, self.descriptor_size), jnp.nan)
+        described = self.descriptor_size if params.places is None else len(params.places.mean)
+        blank = jnp.full((self.population_size, described), jnp.nan)
         return State(
             population=jnp.full((self.population_size, self.num_dims), jnp.nan),
             fitness=jnp.full((self.population_size,), jnp.inf),
@@ -84,13 +101,14 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
         everyone = jnp.concatenate([state.population, population])
         cost = jnp.concatenate([state.fitness, fitness])
         descriptors = jnp.concatenate([state.descriptors, state.offspring_descriptors])
-        kept = survivors(-cost, descriptors, count=self.population_size, viable=params.viable)
+        kept = survivors(-cost, descriptors, params, count=self.population_size, compared=self.descriptor_size)
         return state.replace(population=everyone[kept], fitness=cost[kept], descriptors=descriptors[kept])
 
 
 def params_from(settings: config.Evolve) -> Params:
     """The config's rates, as the algorithm takes them."""
-    return Params(mix_probability=settings.mix_probability, angle=settings.angle, viable=settings.viable)
+    names = ("mix_probability", "angle", "viable", "cover", "balance", "reading_balance")
+    return Params(**{name: getattr(settings, name) for name in names})
 
 
 def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) -> jax.Array:
@@ -111,20 +129,34 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
     return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
 
 
-def survivors(fitness: jax.Array, descriptors: jax.Array, *, count: int, viable: float | jax.Array) -> jax.Array:
-    """Who lives on: the fittest, then the viable farthest first, then the others by fitness.
+def survivors(
+    fitness: jax.Array, descriptors: jax.Array, params: Params, *, count: int, compared: int | None = None
+) -> jax.Array:
+    """Who lives on: the fittest; of the viable those who cover places, then farthest first; the others by fitness.
 
     Args:
         fitness: (n,) larger is better; -inf for none.
         descriptors: (n, k).
+        params: of them `viable`, `cover` and `places`.
         count: at most n.
-        viable: least fitness with which novelty counts.
+        compared: how many components of the descriptors say who is far (default: all); places have all of them.
     Returns:
-        (count,) indices, the most novel first.
+        (count,) indices, in that order.
     """
-    alive = (fitness >= viable) & jnp.isfinite(descriptors).all(1)
-    order, novelty = farthest_first(descriptors, alive, jnp.argmax(fitness), count=count)
-    reached = jnp.zeros(len(fitness)).at[order].set(jnp.where(novelty >= 0, 2 + novelty, 0.0))
-    others = jnp.where(alive, jnp.where(reached > 0, reached, 0.0), -1 - jax.nn.relu(viable - fitness))
-    rank = jnp.where(jnp.arange(len(fitness)) == order[0], jnp.inf, others)
-    return jnp.argsort(-rank, stable=True)[:count]
+    alive, first = (fitness >= params.viable) & jnp.isfinite(descriptors).all(1), jnp.argmax(fitness)
+    points = descriptors[:, :compared]
+    order, novelty = spread_first(points, alive, first, _demands(descriptors, params), count=count)
+    turn_of = jnp.full(len(fitness), count).at[order].set(jnp.where(novelty >= 0, jnp.arange(count), count))
+    worth = jnp.where(alive, 1 - turn_of / count, -1 - jax.nn.relu(params.viable - fitness))
+    return jnp.argsort(-worth.at[first].set(jnp.inf), stable=True)[:count]
+
+
+def _demands(descriptors: jax.Array, params: Params) -> Demands:
+    """What the real faces of this emotion ask of those who live on."""
+    if params.places is None:
+        return nothing_demanded(len(descriptors))
+    centres, radii, mean = params.places.centres, params.places.radii, params.places.mean
+    k = centres.shape[-1]
+    within = ((descriptors[:, None, :k] - centres[None]) ** 2).sum(-1) <= (radii**2)[None]
+    weights = jnp.where(jnp.arange(len(mean)) < k, params.balance, params.reading_balance)
+    return Demands(within, params.cover, APART * jnp.median(radii), descriptors - mean[None], weights)

@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from depthjax.data.noise import BACKGROUND
 from depthjax.keys import key_for
 from depthjax.models.conv import DownConv
 
@@ -27,7 +28,6 @@ BATCH = 32
 RATE, DECAY = 2e-3, 1e-3  # of AdamW, the rate falling to zero by a cosine
 SMOOTHING = 0.05  # of the labels: weak expressions are not certain
 DROPOUT = 0.3
-SURFACE = 0.95  # from here to 1 a pixel is background or a hole
 GAIN, NOISE = 0.1, 0.02  # of depths while learning: standard deviations
 
 Variables = Any  # of one network, or of all of them with a leading axis (readers,)
@@ -42,10 +42,18 @@ class Fitted(NamedTuple):
     right: float  # share of faces whose emotion is read as it is; NaN if somebody was read by who knows them
 
 
+class Read(NamedTuple):
+    """What the readers make of faces."""
+
+    log_probability: jax.Array  # (n, classes) of their mean probability
+    hidden: jax.Array  # (n, readers * size) their hidden layers side by side, before they are rectified
+
+
 class Reader(nn.Module):
     """Slopes between pixels, three strided convolutions and two dense layers; no statistics of the batch.
 
-    Slopes are alike on people of different heads, and the steps at a face's edge count no more than a nose's side.
+    Slopes are alike on people of different heads, and the steps at a face's edge count no more than a nose's side. In
+    `apply` with the collection `intermediates` mutable, `features` are the hidden layer.
 
     Attributes:
         classes: emotions.
@@ -67,20 +75,30 @@ class Reader(nn.Module):
             x = DownConv(self.width * 2**i, name=f"conv_{i + 1}")(x)
             x = nn.relu(nn.GroupNorm(8, name=f"norm_{i + 1}")(x))
         x = nn.Dropout(DROPOUT, deterministic=not train)(x.reshape(len(x), -1))
-        x = nn.relu(nn.Dense(self.size, name="hidden")(x))
+        x = nn.Dense(self.size, name="hidden")(x)
+        if not self.is_initializing():
+            self.sow("intermediates", "features", x)
+        x = nn.relu(x)
         return nn.Dense(self.classes, name="emotion")(nn.Dropout(DROPOUT, deterministic=not train)(x))
 
 
-def read_emotions(readers: Variables, shapes: jax.Array) -> jax.Array:
-    """(n, side, side) shapes to (n, classes) log-probabilities: of the readers' mean probability.
+@jax.jit
+def read_emotions(readers: Variables, shapes: jax.Array) -> Read:
+    """What all readers together make of (n, side, side) shapes.
 
     Args:
         readers: from `fit_readers`.
         shapes: in [-1, 1], of the side that they were fitted on.
     """
     count, classes = readers["params"]["emotion"]["bias"].shape
-    each = [_logits(jax.tree.map(lambda x, i=i: x[i], readers), shapes, classes) for i in range(count)]
-    return jax.nn.logsumexp(jax.nn.log_softmax(jnp.stack(each)), axis=0) - jnp.log(count)
+    logits, hidden = [], []
+    for i in range(count):
+        one = jax.tree.map(lambda x, i=i: x[i], readers)
+        found, kept = Reader(classes).apply(one, shapes, False, mutable=["intermediates"])
+        logits.append(found)
+        hidden.append(kept["intermediates"]["features"][0])
+    shared = jax.nn.logsumexp(jax.nn.log_softmax(jnp.stack(logits)), axis=0) - jnp.log(count)
+    return Read(shared, jnp.concatenate(hidden, 1))
 
 
 def fit_readers(
@@ -108,7 +126,7 @@ def fit_readers(
         # The others first, and how many: so all folds share one program.
         known = jnp.asarray(np.argsort(~others, kind="stable"), jnp.int32), jnp.int32(others.sum())
         key = key_for(seed, "reader", int(number))
-        variables = net.init(key, faces[:1], False)
+        variables = net.init(key_for(seed, "reader init", int(number)), faces[:1], False)
         carry = variables, optimiser.init(variables)
         for i in range(steps):  # a loop within the program is ten times slower on a CPU
             carry = step(carry, faces, labels, *known, jax.random.fold_in(key, i))
@@ -162,11 +180,13 @@ def _step(
 def augmented(key: jax.Array, shapes: jax.Array) -> jax.Array:
     """(n, side, side) faces, each mirrored or not, moved by a pixel or none, deeper or flatter, and noisier.
 
-    What is background or a hole stays so; what leaves on one side comes in on the other.
+    What is background or a hole stays so; where a side comes in, its edge is repeated.
     """
     whether, where, gain, noise = jax.random.split(key, 4)
     n, ones = len(shapes), (len(shapes), 1, 1)
     mirrored = jnp.where(jax.random.bernoulli(whether, 0.5, ones), shapes[:, :, ::-1], shapes)
-    moved = jax.vmap(lambda x, by: jnp.roll(x, by, (0, 1)))(mirrored, jax.random.randint(where, (n, 2), -1, 2))
+    wide = jnp.pad(mirrored, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    cut = jax.vmap(lambda x, by: jax.lax.dynamic_slice(x, by, shapes.shape[1:]))
+    moved = cut(wide, jax.random.randint(where, (n, 2), 0, 3))
     scaled = moved * (1 + GAIN * jax.random.normal(gain, ones)) + NOISE * jax.random.normal(noise, moved.shape)
-    return jnp.where(moved > SURFACE, moved, scaled)
+    return jnp.where(moved > BACKGROUND, moved, scaled)

@@ -1,59 +1,71 @@
 """What evolution must beat with the same number of decoded faces: choices from one pool of random latents.
 
-Each choice is a pure function of one emotion's pool, (m,) fitness and (m, k) descriptors, to (n,) indices.
+Each choice is a pure function of one emotion's pool to (n,) indices.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from depthjax import config
+from depthjax.evolve import novelty
 from depthjax.evolve.fitness import Fitness, Weights, of_emotion, worst_if_not_finite
 from depthjax.evolve.measure import Networks, make_measure
-from depthjax.evolve.run import compiler_options, make_plan
+from depthjax.evolve.run import compiler_options, make_plan, places_of
 from depthjax.evolve.spread import farthest_first
 from depthjax.evolve.statistics import Statistics
 
-Choose = Callable[[jax.Array, jax.Array, int], jax.Array]
+
+class Pool(NamedTuple):
+    """One emotion's random latents, evaluated."""
+
+    fitness: jax.Array  # (m,)
+    descriptors: jax.Array  # (m, k) of shape
+    seen: jax.Array  # (m, q) shape, all components of it, and what the readers see
+    params: novelty.Params  # what novelty search would choose by
 
 
-def random(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:
+Choose = Callable[[Pool, int], jax.Array]
+
+
+def random(pool: Pool, count: int) -> jax.Array:
     """The first ones: the rest of the pool is not looked at."""
     return jnp.arange(count)
 
 
-def best_of(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:
+def best_of(pool: Pool, count: int) -> jax.Array:
     """The fittest of each of `count` groups of m / count."""
-    size = fitness.shape[0] // count
-    return fitness[: count * size].reshape(count, size).argmax(1) + size * jnp.arange(count)
+    size = pool.fitness.shape[0] // count
+    return pool.fitness[: count * size].reshape(count, size).argmax(1) + size * jnp.arange(count)
 
 
-def truncation(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:
+def truncation(pool: Pool, count: int) -> jax.Array:
     """The fittest of all."""
-    return jnp.argsort(-fitness, stable=True)[:count]
+    return jnp.argsort(-pool.fitness, stable=True)[:count]
 
 
-def k_centre(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:
+def k_centre(pool: Pool, count: int) -> jax.Array:
     """Farthest first, from the fittest on (Gonzalez 1985): each the farthest from those chosen before it."""
-    return farthest_first(descriptors, jnp.isfinite(fitness), jnp.argmax(fitness), count=count)[0]
+    return farthest_first(pool.descriptors, jnp.isfinite(pool.fitness), jnp.argmax(pool.fitness), count=count)[0]
 
 
-def fit_k_centre(fitness: jax.Array, descriptors: jax.Array, count: int) -> jax.Array:
-    """Farthest first among the fitter half of the pool: the odd faces that farthest-first loves are mostly unfit."""
-    return k_centre(jnp.where(fitness >= jnp.median(fitness), fitness, -jnp.inf), descriptors, count)
+def no_generations(pool: Pool, count: int) -> jax.Array:
+    """Whom novelty search would let live on: its choice without its variation."""
+    return novelty.survivors(pool.fitness, pool.seen, pool.params, count=count, compared=pool.descriptors.shape[1])
 
 
 REFERENCES: dict[str, Choose] = {
     "random": random,
     "best_of": best_of,
     "k_centre": k_centre,
-    "fit_k_centre": fit_k_centre,
     "truncation": truncation,
+    "no_generations": no_generations,
 }
 
 
@@ -89,6 +101,7 @@ def chosen_by_references(
             **parts,
             latent_size=latent_size,
             descriptor_size=settings.descriptor_size,
+            params=novelty.params_from(settings),
             count=count,
             evaluations=evaluations,
         ),
@@ -108,17 +121,20 @@ def _chosen(
     images_at_once: int,
     latent_size: int,
     descriptor_size: int,
+    params: novelty.Params,
     count: int,
     evaluations: int,
 ) -> dict[str, jax.Array]:
-    measure = make_measure(generator, discriminator, images_at_once)
+    measure, relief = make_measure(generator, discriminator, images_at_once), networks.relief
+    assert relief is not None
 
     def one(emotion: jax.Array) -> dict[str, jax.Array]:
         latents = jax.random.normal(jax.random.fold_in(key, emotion), (evaluations, latent_size))
         faces = measure(networks, latents, jnp.full(evaluations, emotion), jnp.ones(evaluations, bool))
         own = of_emotion(weights, emotion)
         values = worst_if_not_finite(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, own))
-        descriptor = faces.descriptor[:, :descriptor_size]
-        return {name: latents[choose(values, descriptor, count)] for name, choose in REFERENCES.items()}
+        seen = jnp.concatenate([faces.descriptor, faces.reading], 1)
+        pool = Pool(values, seen[:, :descriptor_size], seen, params.replace(places=places_of(relief, emotion)))
+        return {name: latents[choose(pool, count)] for name, choose in REFERENCES.items()}
 
     return jax.vmap(one)(jnp.arange(weights.real_logit_median.shape[-1]))

@@ -31,7 +31,7 @@ from depthjax.evolve.fitness import (
 )
 from depthjax.evolve.hall import Hall, induct, recall, whole_population
 from depthjax.evolve.measure import Measure, Networks, everywhere, make_measure
-from depthjax.evolve.novelty import DominatedNovelty
+from depthjax.evolve.novelty import DominatedNovelty, Places
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, Statistics
 from depthjax.evolve.watch import Progress, listening
@@ -273,12 +273,13 @@ def evolve_island(
         watched: whether `watch.tell` is called as some generations begin; under vmap once for all islands.
     """
     spreads = isinstance(algorithm, DominatedNovelty)
-    described = algorithm.descriptor_size if isinstance(algorithm, DominatedNovelty) else 0
+    if isinstance(algorithm, DominatedNovelty) and networks.relief is not None:
+        params = params.replace(places=places_of(networks.relief, emotion))
 
     def evaluate(latents: jax.Array, known: jax.Array) -> tuple[jax.Array, jax.Array]:
         faces = measure(networks, latents, jnp.full(latents.shape[0], emotion), jnp.isnan(known))
         values = worst_if_not_finite(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, weights))
-        return jnp.where(jnp.isnan(known), -values, known), faces.descriptor[:, :described]
+        return jnp.where(jnp.isnan(known), -values, known), jnp.concatenate([faces.descriptor, faces.reading], 1)
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
@@ -306,6 +307,15 @@ def evolve_island(
     history = _statistics(-jnp.concatenate([cost[None], costs]))
     hall = whole_population(state) if spreads else hall
     return Island(*history, hall.latents, -hall.cost, size + decoded.sum())
+
+
+def places_of(relief: Relief, emotion: jax.Array) -> Places:
+    """Where the real faces of an emotion are, and what they are in the mean."""
+    faces = relief.faces[emotion]
+    mean = faces.mean(0)
+    if relief.readings is not None:
+        mean = jnp.concatenate([mean, relief.readings.means[emotion]])
+    return Places(faces, relief.radii[emotion], mean)
 
 
 def refuse_not_finite(evolution: Evolution, emotions: Sequence[str]) -> None:

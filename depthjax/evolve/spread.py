@@ -1,12 +1,34 @@
-"""Farthest first: an order in which every next point is the one farthest from all before it."""
+"""Orders in which points are chosen so that they spread: farthest first, also with places to cover and a balance."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 Pair = tuple[jax.Array, jax.Array]
-UNUSABLE, USED = -1.0, -2.0  # in place of a squared distance
+UNUSABLE, USED = -1e30, -2e30  # in place of a squared distance
+
+
+class Demands(NamedTuple):
+    """What the points chosen are to be, besides far from each other."""
+
+    within: jax.Array  # (n, m) bool: which of m places each point covers
+    share: float | jax.Array  # () of the points chosen, those that are chosen for places
+    apart: float | jax.Array  # () how far from all chosen a point must be to serve a place
+    beside: jax.Array  # (n, q) what each point shows, less what they should show in the mean
+    balance: jax.Array  # (q,) what that weighs; 0: nothing
+
+
+class Chosen(NamedTuple):
+    """What is carried from one choice to the next."""
+
+    squared: jax.Array  # (n,) of the distance to the nearest one chosen
+    covered: jax.Array  # (m,) by how many of those chosen each place is
+    level: jax.Array  # () by how many each is to be, for now
+    offset: jax.Array  # (q,) sum over those chosen
+    latest: jax.Array  # () index
 
 
 def farthest_first(points: jax.Array, usable: jax.Array, first: jax.Array, *, count: int) -> Pair:
@@ -21,15 +43,51 @@ def farthest_first(points: jax.Array, usable: jax.Array, first: jax.Array, *, co
         (count,) indices and (count,) the distance of each to those before it: infinite for the first, -inf for points
         that are not usable.
     """
+    return spread_first(points, usable, first, nothing_demanded(len(points)), count=count)
 
-    def step(carry: Pair, _: None) -> tuple[Pair, Pair]:
-        squared, latest = carry
+
+def nothing_demanded(n: int) -> Demands:
+    """Of n points: no places, no balance."""
+    return Demands(jnp.zeros((n, 0), bool), 0.0, 0.0, jnp.zeros((n, 0)), jnp.zeros(0))
+
+
+def spread_first(points: jax.Array, usable: jax.Array, first: jax.Array, demands: Demands, *, count: int) -> Pair:
+    """Places first, then farthest first, and neither at the cost of the mean.
+
+    The first ones, a share of all, are chosen for places: each is the point which covers most of those that none covers
+    yet (the greedy cover of Johnson 1974), and when no other can be covered, of those that one covers, and so on. Then
+    it is the one that maximises d² - y·(b s) / count, with d its distance to those
+    chosen, y what it shows beside what they should, s the sum of that over those chosen, b the balance: who is far on
+    the side that outweighs is worth less. The second term is that of kernel herding with a linear kernel (Chen, Welling
+    and Smola 2010).
+
+    Args:
+        points, usable, first, count: as of `farthest_first`.
+        demands: places and balance.
+    Returns:
+        As `farthest_first`.
+    """
+    cover, beside = demands.within.astype(jnp.float32), demands.beside
+
+    def serving(squared: jax.Array, covered: jax.Array, level: jax.Array) -> jax.Array:
+        return jnp.where(squared >= demands.apart**2, cover @ (covered < level).astype(jnp.float32), 0)
+
+    def step(chosen: Chosen, number: jax.Array) -> tuple[Chosen, Pair]:
+        squared, covered, level, offset, latest = chosen
         reached = squared[latest]
         squared = jnp.minimum(squared, ((points - points[latest][None]) ** 2).sum(1))
         squared = jnp.where(jnp.arange(len(points)) == latest, USED, squared)
-        return (squared, jnp.argmax(squared)), (latest, reached)
+        covered, offset = covered + cover[latest], offset + beside[latest]
+        level = jnp.where(serving(squared, covered, level).max(initial=0) > 0, level, level + 1)
+        served = jnp.where(number < demands.share * count, serving(squared, covered, level), 0)
+        outweighing = beside @ (demands.balance * offset / count)
+        farthest = jnp.argmax(jnp.where(squared >= 0, squared - outweighing, squared))
+        following = jnp.where(served.max(initial=0) > 0, jnp.argmax(served), farthest)
+        return Chosen(squared, covered, level, offset, following), (latest, reached)
 
     points = jnp.where(jnp.isfinite(points), points, 0.0)
-    begin = jnp.where(usable, jnp.inf, UNUSABLE), first
-    order, squared = jax.lax.scan(step, begin, None, length=count)[1]
+    beside = jnp.where(jnp.isfinite(beside), beside, 0.0)
+    nobody = jnp.where(usable, jnp.inf, UNUSABLE), jnp.zeros(cover.shape[1])
+    begin = Chosen(*nobody, jnp.float32(1), jnp.zeros(beside.shape[1]), first)
+    order, squared = jax.lax.scan(step, begin, jnp.arange(1, count + 1))[1]
     return order, jnp.where(squared < 0, -jnp.inf, jnp.sqrt(jnp.maximum(squared, 0)))

@@ -27,6 +27,14 @@ EMPTY = 0.98  # from here to 1 a pixel is background or a hole
 AT_ONCE = 256
 
 
+class Readings(NamedTuple):
+    """What the readers of emotions see in real faces: principal components of their hidden layers side by side."""
+
+    offset: jax.Array  # (r,) to be subtracted after the projection
+    projection: jax.Array  # (readers * hidden, r); the unit makes the components' mean variance 1
+    means: jax.Array  # (classes, r)
+
+
 class Relief(NamedTuple):
     """Where real faces lie in the space of their shapes; the unit makes their mean variance an axis 1."""
 
@@ -35,6 +43,7 @@ class Relief(NamedTuple):
     faces: jax.Array  # (classes, m, 16) real training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other people
     readers: Variables | None  # of the networks that read emotions; None: nobody asked, and what they say is NaN
+    readings: Readings | None
 
 
 class Statistics(NamedTuple):
@@ -57,6 +66,7 @@ class Seen(NamedTuple):
     outside: jax.Array  # (n,) distance to a real face over its radius, the least over all
     nearest: jax.Array  # (n,) distance to the nearest real face
     descriptor: jax.Array  # (n, 16)
+    reading: jax.Array  # (n, r); r is 0 where nobody reads
 
 
 def shapes(images: jax.Array) -> jax.Array:
@@ -76,12 +86,14 @@ def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     """(n, height, width) images of (n,) emotions beside real ones."""
     shape = shapes(images)
     descriptor = jnp.matmul(shape.reshape(len(shape), -1), relief.projection, precision=EXACT) - relief.offset[None]
-    own = jnp.full(len(shape), jnp.nan)
-    if relief.readers is not None:
-        own = jnp.take_along_axis(read_emotions(relief.readers, shape), emotion[:, None], 1)[:, 0]
+    own, reading = jnp.full(len(shape), jnp.nan), jnp.zeros((len(shape), 0))
+    if relief.readers is not None and relief.readings is not None:
+        read = read_emotions(relief.readers, shape)
+        own = jnp.take_along_axis(read.log_probability, emotion[:, None], 1)[:, 0]
+        reading = read.hidden @ relief.readings.projection - relief.readings.offset[None]
     gap = relief.faces[emotion] - descriptor[:, None]
     distance = jnp.sqrt((gap**2).sum(-1))
-    return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor)
+    return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor, reading)
 
 
 def statistics_of(
@@ -112,10 +124,11 @@ def statistics_of(
     members = [np.flatnonzero(emotion == label) for label in range(classes)]
     apart = [_to_others(where[rows], subject[rows]) for rows in members]
     size = max(len(rows) for rows in members)
-    readers, medians, right = None, None, None
+    readers, readings, medians, right = None, None, None, None
     if reader_steps:
         readers, read, share = fit_readers(small, emotion, subject, classes=classes, steps=reader_steps, seed=seed)
         medians, right = _single([np.median(read[rows]) for rows in members]), _single(share)
+        readings = _readings_of(readers, small, members)
     bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
     relief = Relief(
         _single(offset),
@@ -123,6 +136,7 @@ def statistics_of(
         _single(np.stack([where[np.resize(rows, size)] for rows in members])),
         _single(np.stack([np.resize(_radii(distance), size) for distance in apart])),
         readers,
+        readings,
     )
     return Statistics(
         _single([np.median(logit[rows]) for rows in members]),
@@ -134,6 +148,14 @@ def statistics_of(
         relief,
         right,
     )
+
+
+def _readings_of(readers: Variables, shapes: np.ndarray, members: list[np.ndarray]) -> Readings:
+    parts = [read_emotions(readers, shapes[i : i + AT_ONCE]).hidden for i in range(0, len(shapes), AT_ONCE)]
+    hidden = np.concatenate(parts)
+    offset, projection = principal_axes(hidden, DESCRIBED)
+    means = [(hidden[rows] @ projection - offset).mean(0) for rows in members]
+    return Readings(_single(offset), _single(projection), _single(means))
 
 
 def _single(values: Any) -> jax.Array:

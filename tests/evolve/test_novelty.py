@@ -8,29 +8,107 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from depthjax.config import Evolve
-from depthjax.evolve.novelty import mix, params_from, survivors, turn, vary
+from depthjax.evolve.novelty import APART, Params, Places, mix, params_from, survivors, turn, vary
 from depthjax.evolve.spread import farthest_first
 
 DRAWS = 4000
 
 
+def alone(viable: float, **rest: float) -> Params:
+    return params_from(Evolve(viable=viable, **rest))
+
+
 def test_the_fittest_lives_on_then_the_viable_farthest_first_then_the_fit() -> None:
     fitness = jnp.asarray([-0.9, 0.0, 0.0, -0.5, -3.0, -jnp.inf, -2.0])
     descriptors = jnp.asarray([[0.1], [0.0], [5.0], [9.0], [99.0], [999.0], [0.0]])
-    kept = survivors(fitness, descriptors, count=7, viable=-1.0)
+    kept = survivors(fitness, descriptors, alone(-1.0), count=7)
     assert kept.tolist() == [1, 3, 2, 0, 6, 4, 5]
-    assert survivors(fitness, descriptors, count=3, viable=-1.0).tolist() == [1, 3, 2]
-    assert survivors(fitness, descriptors, count=3, viable=1.0).tolist() == [1, 2, 3]  # no one is: by fitness alone
+    assert survivors(fitness, descriptors, alone(-1.0), count=3).tolist() == [1, 3, 2]
+    assert survivors(fitness, descriptors, alone(1.0), count=3).tolist() == [1, 2, 3]  # no one is: by fitness alone
 
 
 def test_of_twins_one_goes() -> None:
     descriptors = jnp.asarray([[0.0], [4.0], [4.0], [1.0]])
-    assert sorted(survivors(jnp.zeros(4), descriptors, count=3, viable=-1.0).tolist()) == [0, 1, 3]
+    assert sorted(survivors(jnp.zeros(4), descriptors, alone(-1.0), count=3).tolist()) == [0, 1, 3]
 
 
 def test_descriptors_that_are_not_finite_hurt_no_one() -> None:
     descriptors = jnp.asarray([[0.0], [jnp.nan], [3.0]])
-    assert survivors(jnp.asarray([0.0, -jnp.inf, 0.0]), descriptors, count=2, viable=-1.0).tolist() == [0, 2]
+    fitness, places = jnp.asarray([0.0, -jnp.inf, 0.0]), Places(jnp.ones((1, 1)), jnp.ones(1), jnp.ones(1))
+    for params in (alone(-1.0), alone(-1.0).replace(places=places)):
+        assert survivors(fitness, descriptors, params, count=2).tolist() == [0, 2]
+
+
+def crowd(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """200 points of which most lie on one side of the real ones, whose mean is 0; the real ones' radii."""
+    rng = np.random.default_rng(seed)
+    points = rng.standard_normal((200, 3)) * 2 + [1.0, 0, 0]
+    real = rng.standard_normal((30, 3))
+    return points, real - real.mean(0), np.full(30, 0.9)
+
+
+def chosen(count: int = 40, **demands: float) -> np.ndarray:
+    points, real, radii = (jnp.asarray(x, jnp.float32) for x in crowd())
+    params = alone(-1.0, **demands).replace(places=Places(real, radii, real.mean(0)))
+    return np.asarray(survivors(jnp.zeros(len(points)), points, params, count=count))
+
+
+def covered(kept: np.ndarray) -> np.ndarray:
+    """How many of those kept are in the ball of each real point that any could be in."""
+    points, real, radii = crowd()
+    within = cdist(real, points) <= radii[:, None]
+    return within[within.any(1)][:, kept].sum(1)
+
+
+def test_every_real_face_has_someone_near_it_if_anybody_can_be() -> None:
+    without, half, all_of_it = (chosen(cover=share, balance=0.0) for share in (0.0, 0.5, 1.0))
+    assert (covered(without) == 0).mean() > 0.1
+    assert (covered(half) > 0).all()
+    assert covered(all_of_it).mean() > 1.2 * covered(half).mean()
+
+
+def test_the_cover_is_greedy_layer_by_layer_and_what_follows_farthest_first() -> None:
+    points, real, radii = crowd()
+    within, count, level, kept = cdist(points, real) <= radii[None], np.zeros(len(real)), 1, [0]
+    while len(kept) < 40:
+        count += within[kept[-1]]
+        far = cdist(points, points[kept]).min(1)
+        serves = within * (far >= APART * 0.9)[:, None]
+        if not serves[:, count < level].any():
+            level += 1
+        gain = serves[:, count < level].sum(1)
+        kept.append(int(gain.argmax() if gain.any() and len(kept) < 0.7 * 40 else far.argmax()))
+    assert level > 1
+    assert chosen(cover=0.7, balance=0.0).tolist() == kept
+
+
+def test_twins_do_not_serve_a_place_twice() -> None:
+    points = jnp.asarray([[0.0], [5.0], [5.1], [6.0], [9.0]])
+    places = Places(jnp.asarray([[5.5]]), jnp.asarray([1.0]), jnp.zeros(1))
+    params = alone(-1.0, cover=1.0, balance=0.0).replace(places=places)
+    assert survivors(jnp.zeros(5), points, params, count=4).tolist() == [0, 1, 3, 4]
+    assert survivors(jnp.zeros(5), points, params, count=3).tolist() == [0, 1, 3]
+
+
+def test_balance_brings_the_mean_to_that_of_the_real_ones() -> None:
+    points, real, _ = crowd()
+    means = [np.linalg.norm(points[chosen(cover=0.0, balance=b)].mean(0) - real.mean(0)) for b in (0.0, 1.0, 10.0)]
+    assert means[0] > 1.5 * means[1] > 3 * means[2]
+
+
+def test_what_readers_see_is_balanced_and_does_not_count_as_far() -> None:
+    rng = np.random.default_rng(1)
+    shape, seen = rng.standard_normal((2, 200, 2))
+    both = jnp.asarray(np.concatenate([shape, seen + np.array([0.5, 0])], 1), jnp.float32)
+    places = Places(jnp.zeros((1, 2)), jnp.zeros(1), jnp.zeros(4))
+
+    def kept(weight: float) -> np.ndarray:
+        params = alone(-1.0, cover=0.0, balance=0.0, reading_balance=weight).replace(places=places)
+        return np.asarray(survivors(jnp.zeros(200), both, params, count=40, compared=2))
+
+    order = farthest_first(jnp.asarray(shape, jnp.float32), jnp.ones(200, bool), jnp.int32(0), count=40)[0]
+    assert kept(0.0).tolist() == order.tolist()
+    assert abs(np.asarray(both)[kept(10.0), 2].mean()) < 0.15 < np.asarray(both)[kept(0.0), 2].mean()
 
 
 def test_farthest_first_is_the_greedy_choice() -> None:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from depthjax.config import Config, override
-from depthjax.evolve.reader import FOLDS, SURFACE, Reader, augmented, fit_readers, read_emotions
+from depthjax.data.noise import BACKGROUND
+from depthjax.evolve.reader import FOLDS, Reader, augmented, fit_readers, read_emotions
 from depthjax.evolve.statistics import look, statistics_of
+from depthjax.evolve.statistics import shapes as shapes_of
 from depthjax.evolving import _flat, how_readers_do, reads_emotions
 from tests.evolve.conftest import World
 
@@ -32,7 +34,7 @@ def fitted():
 
 def test_strangers_are_read(fitted) -> None:
     shapes, emotion, _ = people(seed=1)
-    shares = np.asarray(read_emotions(fitted.variables, jnp.asarray(shapes)))
+    shares = np.asarray(read_emotions(fitted.variables, jnp.asarray(shapes)).log_probability)
     assert (shares.argmax(1) == emotion).mean() > 0.95
     assert (fitted.log_probability > np.log(0.5)).mean() > 0.9 and fitted.right > 0.9
 
@@ -45,7 +47,7 @@ def test_what_is_read_is_the_mean_probability_of_all(fitted) -> None:
             Reader(CLASSES).apply(jax.tree.map(lambda x, i=number: x[i], fitted.variables), shapes, False)
         )
         each.append(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
-    found = np.asarray(read_emotions(fitted.variables, jnp.asarray(shapes)))
+    found = np.asarray(read_emotions(fitted.variables, jnp.asarray(shapes)).log_probability)
     np.testing.assert_allclose(np.exp(found), np.mean(each, 0), atol=1e-5)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, atol=1e-5)
 
@@ -93,6 +95,20 @@ def test_readers_are_fitted_only_where_a_fitness_asks(fitness: str, reads: bool)
     assert reads_emotions(override(Config(), {"evolve.fitness": fitness})) is reads
 
 
+def test_readings_are_components_of_the_hidden_layers_of_real_faces(world: World) -> None:
+    images, emotion, _, _ = world.faces
+    relief = world.real.relief
+    assert relief is not None and relief.readings is not None
+    reading = np.asarray(look(relief, jnp.asarray(images), jnp.asarray(emotion)).reading)
+    hidden = np.asarray(read_emotions(relief.readers, shapes_of(jnp.asarray(images))).hidden, np.float64)
+    centred = hidden - hidden.mean(0)
+    left, spread, _ = np.linalg.svd(centred, full_matrices=False)
+    own = left[:, :16] * spread[:16]
+    np.testing.assert_allclose(np.abs(reading), np.abs(own) / np.sqrt(own.var(0, ddof=1).mean()), atol=5e-3)
+    means = [reading[emotion == label].mean(0) for label in range(2)]
+    np.testing.assert_allclose(relief.readings.means, means, atol=1e-3)
+
+
 def test_an_own_fitness_may_read_emotions() -> None:
     assert reads_emotions(override(Config(), {"evolve.fitness": "mine.py:flat"}))
 
@@ -103,6 +119,7 @@ def test_without_readers_faces_are_measured_but_not_read(world: World) -> None:
     assert real.relief is not None and real.relief.readers is None and real.log_probability_median is None
     seen = look(real.relief, jnp.asarray(images), jnp.asarray(emotion))
     assert np.isnan(seen.log_probability).all() and np.isfinite(seen.outside).all()
+    assert seen.reading.shape == (len(images), 0) and real.relief.readings is None
     assert "log_probability_median" not in _flat(real) and "relief/readers/params/emotion/bias" in _flat(world.real)
 
 
@@ -110,7 +127,7 @@ def test_augmentation_leaves_background_and_holes_as_they_are() -> None:
     shapes = np.full((60, SIDE, SIDE), 1.0, np.float32)
     shapes[:, 5:9, 3:9] = -0.4
     found = np.asarray(augmented(jax.random.key(0), jnp.asarray(shapes)))
-    surface = found <= SURFACE
+    surface = found <= BACKGROUND
     assert (surface.sum((1, 2)) == 4 * 6).all() and (found[~surface] == 1).all()
     left, top = ({np.flatnonzero(face.any(axis))[0] for face in surface} for axis in (0, 1))
     assert {2, 4, 6, 8} <= left <= {2, 3, 4, 6, 7, 8} and top == {4, 5, 6}  # moved, and mirrored

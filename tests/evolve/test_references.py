@@ -8,22 +8,38 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.references import REFERENCES, best_of, chosen_by_references, k_centre, truncation
+from depthjax.evolve.novelty import Places, params_from
+from depthjax.evolve.references import (
+    REFERENCES,
+    Pool,
+    best_of,
+    chosen_by_references,
+    k_centre,
+    no_generations,
+    truncation,
+)
 from tests.evolve.conftest import CLASSES, LATENT, World
 
 FITNESS = jnp.asarray([3.0, 9.0, 1.0, 2.0, 8.0, 7.0])
 LINE = jnp.asarray([[0.0], [10.0], [4.0], [9.0], [1.0], [5.2]])
+POOL = Pool(FITNESS, LINE, LINE, params_from(Evolve(viable=2.5, cover=0.5, balance=0.0)))
 
 
 def test_best_of_takes_one_of_each_group_and_truncation_the_best_of_all() -> None:
-    assert best_of(FITNESS, LINE, 3).tolist() == [1, 3, 4]
-    assert truncation(FITNESS, LINE, 3).tolist() == [1, 4, 5]
+    assert best_of(POOL, 3).tolist() == [1, 3, 4]
+    assert truncation(POOL, 3).tolist() == [1, 4, 5]
 
 
 def test_k_centre_is_farthest_first_from_the_fittest() -> None:
-    assert k_centre(FITNESS, LINE, 4).tolist() == [1, 0, 5, 2]
+    assert k_centre(POOL, 4).tolist() == [1, 0, 5, 2]
     unusable = FITNESS.at[0].set(-jnp.inf)
-    assert 0 not in k_centre(unusable, LINE, 5).tolist()
+    assert 0 not in k_centre(POOL._replace(fitness=unusable), 5).tolist()
+
+
+def test_noveltys_choice_is_of_the_viable_and_covers_first() -> None:
+    assert no_generations(POOL, 4).tolist() == [1, 0, 5, 4]  # 2 and 3 are not viable
+    near_five = Places(jnp.asarray([[5.0]]), jnp.asarray([0.5]), jnp.zeros(1))
+    assert no_generations(POOL._replace(params=POOL.params.replace(places=near_five)), 3).tolist() == [1, 5, 0]
 
 
 def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> None:
