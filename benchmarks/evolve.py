@@ -1,6 +1,6 @@
 """The latent genetic algorithm against DEAP + PyTorch as released: one image at a time, the same operators and sizes.
 
-Command: python -m benchmarks.evolve [--case NAME] [--generations N] [--json FILE]
+Command: python -m benchmarks.evolve [--case NAME] [--generations N] [--rounds N] [--json FILE]
 
 3 emotions x 100 generations x 20 latents of 256, fitness 10 std - 5 |mean|; at 256x256 on a CPU fewer generations, as
 the row says. The released generator runs in evaluation mode without gradients, on random weights: the arithmetic is the
@@ -33,7 +33,7 @@ from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator
 
 LATENT, CLASSES = 256, 3
-DEVICE = "cuda" if jax.default_backend() == "gpu" else "cpu"  # of PyTorch
+DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"  # of PyTorch
 RELEASED = Evolve(fitness="released", islands=1)
 
 

@@ -1,6 +1,6 @@
 """Experiments of the paper's genetic algorithm as one program, beside one after another; and what bfloat16 changes.
 
-Command: python -m benchmarks.experiments [--config FILE] [--workdir DIR] [--json FILE]
+Command: python -m benchmarks.experiments [--config FILE] [--workdir DIR] [--counts N ...] [--json FILE]
 Needs:   a finished run, whose networks and training faces these are (default: configs/quick.py in runs/quick).
 
 Each experiment is 3 emotions x 10 generations x 20 latents with the `realism` fitness, and a seed and rates of its own.

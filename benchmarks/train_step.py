@@ -1,6 +1,6 @@
 """One training step, generator + discriminator + both teachers, against PyTorch: seconds in steady state.
 
-Command: python -m benchmarks.train_step [--quick] [--json FILE]
+Command: python -m benchmarks.train_step [--quick | --size NAME] [--peer NAME] [--rounds N] [--json FILE]
 Needs:   the bench extra (PyTorch). Ours and the peers take turns, so that a busy machine slows all alike; the median
          counts. Compilation is left out, on both sides. Each turn is a dispatch of steps, as training runs them: one
          program for ours, a Python loop for PyTorch. PyTorch runs on a GPU where jax does, and both compute their
@@ -55,6 +55,8 @@ def main() -> None:
     on_gpu = jax.default_backend() == "gpu"
     names = flags.size or [name for name in SIZES if on_gpu or name != PAPERS]
     names = [name for name in names if not flags.quick or "full width" not in name]
+    if not names:
+        parser.error("--quick leaves out every --size that is given")
     rows = []
     for name in names:
         found = compare(name, flags.rounds, flags.peer or list(PEERS))
@@ -113,7 +115,7 @@ def theirs(config: Config, batch_size: int, *, compiled: bool) -> Run:
 
     from benchmarks.torch_peer import Training
 
-    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
     training = Training(config, device)
     if compiled:
         torch._dynamo.reset()  # or the sizes before would use up its limit of recompilations, and this one run eagerly

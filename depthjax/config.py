@@ -555,6 +555,9 @@ def _rules(c: Config) -> list[tuple[bool, str, str]]:
             "sweep.population",
             "must be even, and above evolve.elite",
         ),
+        (all(0 <= x <= 1 for x in c.sweep.cover), "sweep.cover", "must lie between 0 and 1"),
+        (all(x >= 0 for x in c.sweep.balance), "sweep.balance", "must not be negative"),
+        (all(x >= 0 for x in c.sweep.reading_balance), "sweep.reading_balance", "must not be negative"),
         (all(n >= 1 for n in c.sweep.generations), "sweep.generations", "must be at least 1"),
         (
             not unknown_baselines,

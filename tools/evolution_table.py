@@ -3,8 +3,9 @@
     python tools/evolution_table.py --config configs/quick.py --workdir runs/quick
 
 For each seed, N faces an emotion by each row: the first random latents; the best of each group; farthest-first
-(k-centre), also among the fitter half; truncation; the paper's genetic algorithm with its released fitness, and with
-`realism`; and dominated novelty search. Judged by the package's own evaluation, on people whom no network has seen.
+(k-centre); truncation; those whom novelty search would choose of random ones; the paper's genetic algorithm with its
+released fitness, and with `realism`; dominated novelty search, and a wider one. Judged by the package's own
+evaluation, on people whom no network has seen.
 Writes table.csv, table.md and faces.png, and the latents and numbers of each seed, into runs/quick/evolve/table
 (--out); what is there of the same settings is not done again.
 """
@@ -80,7 +81,7 @@ def paper_realism(config: Config, count: int, generations: int) -> Evolve:
 
 
 def novelty_wide(config: Config, count: int, generations: int) -> Evolve:
-    """The same, as varied as farthest-first: less must a face be like the real ones, and less the mean like theirs."""
+    """Novelty search for more variety: less must a face be like the real ones, and less the mean like theirs."""
     wide = {"viable": -2.0, "emotion_weight": 100.0, "mix_probability": 1.0, "balance": 0.5, "reading_balance": 3.0}
     return replace(novelty(config, count, generations), **wide)
 
@@ -258,7 +259,8 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
 def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: argparse.Namespace) -> dict[str, Numbers]:
     """The numbers of one seed: read where they are stored, else made and stored with the latents."""
     training = stages.fingerprint("train", config)
-    made_by = digest(options.count, options.generations, seed, to_dict(config.evolve), training)
+    own = {name: to_dict(make(config, options.count, options.generations)) for name, make in EVOLVED.items()}
+    made_by = digest(options.count, options.generations, seed, to_dict(config.evolve), own, training)
     stem = options.out / f"seed_{seed}-{made_by[:12]}"
     path = stem.with_suffix(".npz")
     latents = read_arrays(path) if path.exists() else {}

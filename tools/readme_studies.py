@@ -73,6 +73,7 @@ NAMES = {
     "no_generations": "novelty, no generations",
     "paper": "paper's GA",
     "paper_realism": "GA, realism",
+    "novelty_wide": "novelty, wide",
 }
 
 

@@ -7,7 +7,8 @@ saturates and the latents are a generator's:
 
 - all who are `viable` are equals, and below that only fitness counts: novelty alone keeps what is odd enough, and
   fitness alone drives to what its networks overlook;
-- of equals, those chosen earlier count as fitter, and they are chosen farthest first, k = 1: of two twins one goes;
+- of equals, those chosen earlier count as fitter. Some are chosen for standing near real faces, near each of them, the
+  others farthest first, k = 1, without moving the mean from that of real faces (`spread`): of two twins one goes;
 - offspring are distributed as their parents are, standard normal: a generator knows no other latents.
 """
 
@@ -30,8 +31,8 @@ APART = 0.75
 class State(base.State):
     """What a generation hands to the next; `fitness` is minimised."""
 
-    descriptors: jax.Array  # (n, k) of the population, the most novel first
-    offspring_descriptors: jax.Array  # (n, k) of those that are about to be told
+    descriptors: jax.Array  # (n, k + r) of the population: shape, and what the readers see
+    offspring_descriptors: jax.Array  # (n, k + r) of those that are about to be told
 
 
 @struct.dataclass
@@ -39,7 +40,7 @@ class Places:
     """Real faces of one emotion: balls of descriptors, in each of which the population is to have some, and a mean."""
 
     centres: jax.Array  # (m, k)
-    radii: jax.Array  # (m,)
+    radii: jax.Array  # (m,) NaN: no place
     mean: jax.Array  # (k + r,) of their shapes, and of what the readers see
 
 
@@ -136,8 +137,8 @@ def survivors(
 
     Args:
         fitness: (n,) larger is better; -inf for none.
-        descriptors: (n, k).
-        params: of them `viable`, `cover` and `places`.
+        descriptors: (n, k + r), shape and what the readers see.
+        params: of them `viable`, `cover`, the balances and `places`.
         count: at most n.
         compared: how many components of the descriptors say who is far (default: all); places have all of them.
     Returns:
@@ -145,13 +146,13 @@ def survivors(
     """
     alive, first = (fitness >= params.viable) & jnp.isfinite(descriptors).all(1), jnp.argmax(fitness)
     points = descriptors[:, :compared]
-    order, novelty = spread_first(points, alive, first, _demands(descriptors, params), count=count)
+    order, novelty = spread_first(points, alive, first, _demands(descriptors, params, points.shape[1]), count=count)
     turn_of = jnp.full(len(fitness), count).at[order].set(jnp.where(novelty >= 0, jnp.arange(count), count))
     worth = jnp.where(alive, 1 - turn_of / count, -1 - jax.nn.relu(params.viable - fitness))
     return jnp.argsort(-worth.at[first].set(jnp.inf), stable=True)[:count]
 
 
-def _demands(descriptors: jax.Array, params: Params) -> Demands:
+def _demands(descriptors: jax.Array, params: Params, compared: int) -> Demands:
     """What the real faces of this emotion ask of those who live on."""
     if params.places is None:
         return nothing_demanded(len(descriptors))
@@ -159,4 +160,7 @@ def _demands(descriptors: jax.Array, params: Params) -> Demands:
     k = centres.shape[-1]
     within = ((descriptors[:, None, :k] - centres[None]) ** 2).sum(-1) <= (radii**2)[None]
     weights = jnp.where(jnp.arange(len(mean)) < k, params.balance, params.reading_balance)
-    return Demands(within, params.cover, APART * jnp.median(radii), descriptors - mean[None], weights)
+    # Between fewer components faces are nearer.
+    compared_of_all = centres[:, :compared].var(0).sum() / centres.var(0).sum()  # NaN where all are one point
+    apart = APART * jnp.nanmedian(radii) * jnp.sqrt(jnp.nan_to_num(compared_of_all, nan=1.0))
+    return Demands(within, params.cover, apart, descriptors - mean[None], weights)

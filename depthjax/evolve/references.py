@@ -85,8 +85,8 @@ def chosen_by_references(
 
     Args:
         key: of the pool.
-        networks, real, generator, discriminator, settings, latent_size: as of `run.evolve`; of the settings the fitness
-            and its weights are read, and that fitness is one that reads the relief.
+        networks, real, generator, discriminator, latent_size: as of `run.evolve`.
+        settings: of them the fitness, which reads the relief, its weights, and what novelty search chooses by.
         count: faces of each emotion to choose.
         evaluations: faces of each emotion to decode, at least `count`.
     """
@@ -134,7 +134,9 @@ def _chosen(
         own = of_emotion(weights, emotion)
         values = worst_if_not_finite(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, own))
         seen = jnp.concatenate([faces.descriptor, faces.reading], 1)
-        pool = Pool(values, seen[:, :descriptor_size], seen, params.replace(places=places_of(relief, emotion)))
+        pool = Pool(
+            values, faces.descriptor[:, :descriptor_size], seen, params.replace(places=places_of(relief, emotion))
+        )
         return {name: latents[choose(pool, count)] for name, choose in REFERENCES.items()}
 
     return jax.vmap(one)(jnp.arange(weights.real_logit_median.shape[-1]))

@@ -310,12 +310,13 @@ def evolve_island(
 
 
 def places_of(relief: Relief, emotion: jax.Array) -> Places:
-    """Where the real faces of an emotion are, and what they are in the mean."""
-    faces = relief.faces[emotion]
-    mean = faces.mean(0)
+    """Where the real faces of an emotion are, each once, and what they are in the mean."""
+    faces, count = relief.faces[emotion], relief.counts[emotion]
+    once = jnp.arange(len(faces)) < count
+    mean = jnp.where(once[:, None], faces, 0).sum(0) / count
     if relief.readings is not None:
         mean = jnp.concatenate([mean, relief.readings.means[emotion]])
-    return Places(faces, relief.radii[emotion], mean)
+    return Places(faces, jnp.where(once, relief.radii[emotion], jnp.nan), mean)
 
 
 def refuse_not_finite(evolution: Evolution, emotions: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from depthjax.precision import EXACT
+
 Pair = tuple[jax.Array, jax.Array]
 UNUSABLE, USED = -1e30, -2e30  # in place of a squared distance
 
@@ -26,7 +28,6 @@ class Chosen(NamedTuple):
 
     squared: jax.Array  # (n,) of the distance to the nearest one chosen
     covered: jax.Array  # (m,) by how many of those chosen each place is
-    level: jax.Array  # () by how many each is to be, for now
     offset: jax.Array  # (q,) sum over those chosen
     latest: jax.Array  # () index
 
@@ -52,14 +53,14 @@ def nothing_demanded(n: int) -> Demands:
 
 
 def spread_first(points: jax.Array, usable: jax.Array, first: jax.Array, demands: Demands, *, count: int) -> Pair:
-    """Places first, then farthest first, and neither at the cost of the mean.
+    """Places first, then farthest first without moving the mean.
 
-    The first ones, a share of all, are chosen for places: each is the point which covers most of those that none covers
-    yet (the greedy cover of Johnson 1974), and when no other can be covered, of those that one covers, and so on. Then
-    it is the one that maximises d² - y·(b s) / count, with d its distance to those
-    chosen, y what it shows beside what they should, s the sum of that over those chosen, b the balance: who is far on
-    the side that outweighs is worth less. The second term is that of kernel herding with a linear kernel (Chen, Welling
-    and Smola 2010).
+    The first ones, a share of all, are chosen for places: each is the point that covers most of those places which the
+    fewest chosen ones cover, of all that can still be covered (the greedy cover of Johnson 1974, layer upon layer). A
+    point nearer than `apart` to one already chosen covers nothing. Each of the others is the point that maximises
+    d² - y·(b s) / count, with d its distance to those chosen, y what it shows beside what they should, s the sum of
+    that over those chosen, b the balance: who is far on the side that outweighs is worth less. The second term is that
+    of kernel herding with a linear kernel (Chen, Welling and Smola 2010).
 
     Args:
         points, usable, first, count: as of `farthest_first`.
@@ -69,25 +70,23 @@ def spread_first(points: jax.Array, usable: jax.Array, first: jax.Array, demands
     """
     cover, beside = demands.within.astype(jnp.float32), demands.beside
 
-    def serving(squared: jax.Array, covered: jax.Array, level: jax.Array) -> jax.Array:
-        return jnp.where(squared >= demands.apart**2, cover @ (covered < level).astype(jnp.float32), 0)
-
     def step(chosen: Chosen, number: jax.Array) -> tuple[Chosen, Pair]:
-        squared, covered, level, offset, latest = chosen
+        squared, covered, offset, latest = chosen
         reached = squared[latest]
         squared = jnp.minimum(squared, ((points - points[latest][None]) ** 2).sum(1))
         squared = jnp.where(jnp.arange(len(points)) == latest, USED, squared)
         covered, offset = covered + cover[latest], offset + beside[latest]
-        level = jnp.where(serving(squared, covered, level).max(initial=0) > 0, level, level + 1)
-        served = jnp.where(number < demands.share * count, serving(squared, covered, level), 0)
-        outweighing = beside @ (demands.balance * offset / count)
+        fit = (squared >= demands.apart**2) & (number < demands.share * count)
+        least = jnp.where((demands.within & fit[:, None]).any(0), covered, jnp.inf).min(initial=jnp.inf)
+        served = jnp.where(fit, cover @ (covered <= least).astype(jnp.float32), 0)
+        outweighing = jnp.matmul(beside, demands.balance * offset / count, precision=EXACT)
         farthest = jnp.argmax(jnp.where(squared >= 0, squared - outweighing, squared))
         following = jnp.where(served.max(initial=0) > 0, jnp.argmax(served), farthest)
-        return Chosen(squared, covered, level, offset, following), (latest, reached)
+        return Chosen(squared, covered, offset, following), (latest, reached)
 
     points = jnp.where(jnp.isfinite(points), points, 0.0)
     beside = jnp.where(jnp.isfinite(beside), beside, 0.0)
     nobody = jnp.where(usable, jnp.inf, UNUSABLE), jnp.zeros(cover.shape[1])
-    begin = Chosen(*nobody, jnp.float32(1), jnp.zeros(beside.shape[1]), first)
+    begin = Chosen(*nobody, jnp.zeros(beside.shape[1]), first)
     order, squared = jax.lax.scan(step, begin, jnp.arange(1, count + 1))[1]
     return order, jnp.where(squared < 0, -jnp.inf, jnp.sqrt(jnp.maximum(squared, 0)))

@@ -1,8 +1,9 @@
 """What the fitness knows of real faces: computed once from the training split, stored with the run.
 
-Nothing here is used to report results. Shapes are near or far in principal components of 32x32 pixels; the emotion is
-read by networks fitted on real training faces (`evolve.reader`), not by the shipped network that judges the run. So a
-face that only pleases this file gains nothing in the evaluation.
+Shapes are near or far in principal components of 32x32 pixels; the emotion is read by networks fitted on real training
+faces (`evolve.reader`), not by the shipped network that judges the run. Whether classifiers learn from the faces, and
+what depthnet reads in them, is asked of other networks and other people. But distances to the real training faces that
+the evaluation reports (coverage, density, KID in relief, the nearest training face) are what evolution looks at, too.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ class Relief(NamedTuple):
     projection: jax.Array  # (1024, 16)
     faces: jax.Array  # (classes, m, 16) real training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other people
+    counts: jax.Array  # (classes,) how many faces there are, each once; the rest of the m repeats them
     readers: Variables | None  # of the networks that read emotions; None: nobody asked, and what they say is NaN
-    readings: Readings | None
+    readings: Readings | None  # None where nobody reads
 
 
 class Statistics(NamedTuple):
@@ -90,7 +92,7 @@ def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
     if relief.readers is not None and relief.readings is not None:
         read = read_emotions(relief.readers, shape)
         own = jnp.take_along_axis(read.log_probability, emotion[:, None], 1)[:, 0]
-        reading = read.hidden @ relief.readings.projection - relief.readings.offset[None]
+        reading = jnp.matmul(read.hidden, relief.readings.projection, precision=EXACT) - relief.readings.offset[None]
     gap = relief.faces[emotion] - descriptor[:, None]
     distance = jnp.sqrt((gap**2).sum(-1))
     return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor, reading)
@@ -135,6 +137,7 @@ def statistics_of(
         _single(projection),
         _single(np.stack([where[np.resize(rows, size)] for rows in members])),
         _single(np.stack([np.resize(_radii(distance), size) for distance in apart])),
+        jnp.asarray([len(rows) for rows in members], jnp.int32),
         readers,
         readings,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from depthjax.config import Evolve
-from depthjax.evolve.novelty import APART, Params, Places, mix, params_from, survivors, turn, vary
+from depthjax.evolve.novelty import APART, Params, Places, _demands, mix, params_from, survivors, turn, vary
 from depthjax.evolve.spread import farthest_first
 
 DRAWS = 4000
@@ -34,7 +34,7 @@ def test_of_twins_one_goes() -> None:
 
 def test_descriptors_that_are_not_finite_hurt_no_one() -> None:
     descriptors = jnp.asarray([[0.0], [jnp.nan], [3.0]])
-    fitness, places = jnp.asarray([0.0, -jnp.inf, 0.0]), Places(jnp.ones((1, 1)), jnp.ones(1), jnp.ones(1))
+    fitness, places = jnp.zeros(3), Places(jnp.ones((1, 1)), jnp.ones(1), jnp.ones(1))
     for params in (alone(-1.0), alone(-1.0).replace(places=places)):
         assert survivors(fitness, descriptors, params, count=2).tolist() == [0, 2]
 
@@ -69,17 +69,41 @@ def test_every_real_face_has_someone_near_it_if_anybody_can_be() -> None:
 
 def test_the_cover_is_greedy_layer_by_layer_and_what_follows_farthest_first() -> None:
     points, real, radii = crowd()
-    within, count, level, kept = cdist(points, real) <= radii[None], np.zeros(len(real)), 1, [0]
+    within, count, kept = cdist(points, real) <= radii[None], np.zeros(len(real)), [0]
     while len(kept) < 40:
         count += within[kept[-1]]
         far = cdist(points, points[kept]).min(1)
-        serves = within * (far >= APART * 0.9)[:, None]
-        if not serves[:, count < level].any():
-            level += 1
-        gain = serves[:, count < level].sum(1)
+        serves = within & (far >= APART * 0.9)[:, None]
+        wanted = serves.any(0) & (count == count[serves.any(0)].min(initial=np.inf))
+        gain = serves[:, wanted].sum(1)
         kept.append(int(gain.argmax() if gain.any() and len(kept) < 0.7 * 40 else far.argmax()))
-    assert level > 1
+    assert np.median(count[within.any(0)]) > 1  # beyond the first layer
     assert chosen(cover=0.7, balance=0.0).tolist() == kept
+
+
+def test_what_can_still_be_covered_comes_before_the_outskirts() -> None:
+    """Each of three points covers a place of its own and one that all share; the fourth only the shared one."""
+    points = jnp.asarray([[0.0, 0], [10, 0], [20, 0], [30, 0], [1400, 0], [-900, 0]])
+    centres = jnp.asarray([[0.0, 0], [10, 0], [20, 0], [15, 0]])
+    places = Places(centres, jnp.asarray([1.0, 1, 1, 16]), jnp.zeros(2))
+    params = alone(-1.0, cover=1.0, balance=0.0).replace(places=places)
+    assert survivors(jnp.zeros(6), points, params, count=4).tolist() == [0, 1, 2, 3]
+
+
+def test_a_repeated_face_is_no_place() -> None:
+    points = jnp.asarray([[0.0], [5.0], [9.0]])
+    for radius, kept in ((1.0, [0, 1]), (jnp.nan, [0, 2])):
+        places = Places(jnp.asarray([[0.0], [5.0]]), jnp.asarray([1.0, radius]), jnp.zeros(1))
+        params = alone(-1.0, cover=1.0, balance=0.0).replace(places=places)
+        assert survivors(jnp.zeros(3), points, params, count=2).tolist() == kept
+
+
+def test_twins_look_alike_by_what_is_compared() -> None:
+    rng = np.random.default_rng(3)
+    real = jnp.asarray(rng.standard_normal((40, 4)), jnp.float32)
+    places = Places(real, jnp.full(40, 1.0), jnp.zeros(4))
+    apart = [float(_demands(real, alone(-1.0).replace(places=places), k).apart) for k in (1, 4)]
+    assert apart[1] == np.float32(APART) and abs(apart[0] / apart[1] - 0.5) < 0.1  # a quarter of the variance
 
 
 def test_twins_do_not_serve_a_place_twice() -> None:

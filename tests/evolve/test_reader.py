@@ -133,3 +133,10 @@ def test_augmentation_leaves_background_and_holes_as_they_are() -> None:
     assert {2, 4, 6, 8} <= left <= {2, 3, 4, 6, 7, 8} and top == {4, 5, 6}  # moved, and mirrored
     depths = found[surface].reshape(len(found), -1)
     assert 0.01 < depths.std(1).mean() < 0.03 and 0.02 < depths.mean(1).std() < 0.06  # noise; deeper or flatter
+
+
+def test_where_a_side_comes_in_its_edge_is_repeated() -> None:
+    shapes = np.full((80, SIDE, SIDE), -0.5, np.float32)
+    shapes[:, :2] = 1.0  # background above, face down to the lower side
+    background = np.asarray(augmented(jax.random.key(1), jnp.asarray(shapes))) > BACKGROUND
+    assert set(background.any(2).sum(1)) == {1, 2, 3} and not background[:, -3:].any()

@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from depthjax.evolve import statistics
+from depthjax.evolve.run import places_of
 from tests.evolve.conftest import CLASSES, World
 
 OPTIONS = {"classes": CLASSES, "reader_steps": 2, "seed": 0}
@@ -60,3 +61,17 @@ def test_empty_share_counts_what_a_tanh_cannot_reach() -> None:
     images = np.full((1, 4, 4), -0.5, np.float32)
     images[0, 0] = 0.999
     assert np.isclose(statistics.empty_share(jnp.asarray(images))[0], 0.25)
+
+
+def test_places_are_the_real_faces_of_an_emotion_each_once(world: World) -> None:
+    images, emotion, subject, _ = world.faces
+    fewer = (emotion == 0) | (subject < 9)
+    real = statistics.statistics_of(*(x[fewer] for x in world.faces), **OPTIONS)
+    assert real.relief is not None and real.relief.readings is not None
+    seen = statistics.look(real.relief, jnp.asarray(images[fewer]), jnp.asarray(emotion[fewer]))
+    for label in range(CLASSES):
+        own = emotion[fewer] == label
+        places = places_of(real.relief, jnp.int32(label))
+        assert np.isfinite(places.radii).sum() == own.sum()
+        whole = np.concatenate([seen.descriptor, seen.reading], 1)[own]
+        np.testing.assert_allclose(places.mean, whole.mean(0), atol=2e-3)

@@ -25,7 +25,7 @@ def test_the_grid_has_every_combination_and_is_split_by_shape() -> None:
 
 def test_experiments_together_are_each_what_it_is_alone(world: World) -> None:
     parts = {"generator": world.generator, "discriminator": world.discriminator, "latent_size": LATENT}
-    made = grid(SETTINGS, Sweep(seeds=2, angle=(0.2, 1.0), emotion_weight=(0.5,)))
+    made = grid(SETTINGS, Sweep(seeds=2, cover=(0.0, 0.8), balance=(5.0,), emotion_weight=(0.5,)))
     found = run_together(made, world.networks, world.real, **parts)
     assert all(np.isfinite(values).all() and values.shape == (4, CLASSES) for values in found)
     for number, settings in enumerate(made):
@@ -34,5 +34,6 @@ def test_experiments_together_are_each_what_it_is_alone(world: World) -> None:
         np.testing.assert_allclose(found.mean_fitness[number], alone.mean[:, 0, -1], atol=1e-5)
         norms = np.linalg.norm(alone.winners, axis=-1).mean((1, 2))
         np.testing.assert_allclose(found.norm[number], norms, atol=1e-5)
+    assert not np.allclose(found.norm[0], found.norm[2])  # of one seed, with cover and without
     with pytest.raises(ValueError, match="not of one shape"):
         run_together([SETTINGS, replace(SETTINGS, population=8)], world.networks, world.real, **parts)
