@@ -27,13 +27,13 @@ import torch
 from deap import algorithms, base, tools
 
 from benchmarks.table import Row, report
+from benchmarks.torch_peer import DEVICE
 from depthjax.config import Evolve
 from depthjax.evolve.run import Networks, evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator
 
 LATENT, CLASSES = 256, 3
-DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"  # of PyTorch
 RELEASED = Evolve(fitness="released", islands=1)
 
 

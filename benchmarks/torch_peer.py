@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 
+import jax
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from depthjax.config import Config
+
+# Of the peers: that of jax, if PyTorch can.
+DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
 
 
 class Generator(nn.Module):

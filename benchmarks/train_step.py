@@ -29,16 +29,16 @@ Run = Callable[[], None]  # a dispatch of STEPS steps
 
 STEPS = 4
 
+PAPERS = "256x256, full width (512/64), batch 32"
 # name: resolution, generator width, discriminator width, batch size
 SIZES = {
     "64x64, quarter width (128/16), batch 8": (64, 128, 16, 8),  # of configs/quick.py
     "64x64, full width (512/64), batch 32": (64, 512, 64, 32),
     "64x64, half width (256/32), batch 32": (64, 256, 32, 32),
     "256x256, full width (512/64), batch 8": (256, 512, 64, 8),
-    "256x256, full width (512/64), batch 32": (256, 512, 64, 32),  # of configs/paper.py
+    PAPERS: (256, 512, 64, 32),  # of configs/paper.py
 }
 PEERS = {"PyTorch eager": False, "torch.compile": True}  # whether compiled
-PAPERS = "256x256, full width (512/64), batch 32"
 
 
 def main() -> None:
@@ -113,23 +113,22 @@ def theirs(config: Config, batch_size: int, *, compiled: bool) -> Run:
     """The same steps in PyTorch, warmed up; fresh latents are drawn in each, as in ours."""
     import torch
 
-    from benchmarks.torch_peer import Training
+    from benchmarks.torch_peer import DEVICE, Training
 
-    device = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
-    training = Training(config, device)
+    training = Training(config, DEVICE)
     if compiled:
         torch._dynamo.reset()  # or the sizes before would use up its limit of recompilations, and this one run eagerly
         torch._dynamo.config.recompile_limit = 64
         for name in ("generator", "discriminator", "generator_teacher", "discriminator_teacher"):
             setattr(training, name, torch.compile(getattr(training, name)))
     batch = faces(config, batch_size)
-    images, emotion = torch.from_numpy(batch.images)[:, None].to(device), torch.from_numpy(batch.emotion).long()
-    emotion = emotion.to(device)
+    images = torch.from_numpy(batch.images)[:, None].to(DEVICE)
+    emotion = torch.from_numpy(batch.emotion).long().to(DEVICE)
 
     def run() -> None:
         for _ in range(STEPS):
-            training.step(images, emotion, torch.randn(batch_size, config.model.latent_size, device=device))
-        if device == "cuda":
+            training.step(images, emotion, torch.randn(batch_size, config.model.latent_size, device=DEVICE))
+        if DEVICE == "cuda":
             torch.cuda.synchronize()
 
     run()
