@@ -30,7 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from configs import paper
-from depthjax.config import Config, validate
+from depthjax.config import Config
+from depthjax.config_values import validate
 from depthjax.train.state import init_state
 from depthjax.train.step import Batch, make_steps, make_update
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from configs import paper, quick
-from depthjax.config import Config, validate
+from depthjax.config import Config
+from depthjax.config_values import validate
 
 BUDGET = 1e13  # floating-point operations of a training: half of the quick run
 SEEDS = {"reference": (0, 1, 2), "minus": (0,), "plus": (0,)}  # of each kind of row

@@ -14,6 +14,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from depthjax._version import __version__
+
 if TYPE_CHECKING:
     from depthjax.library import (
         configure,
@@ -25,8 +27,16 @@ if TYPE_CHECKING:
         write_report,
     )
 
-__all__ = ["configure", "evolve_latents", "fit_methods", "judge_faces", "load_faces", "sample_faces", "write_report"]
-__version__ = "0.1.0"
+__all__ = [
+    "__version__",
+    "configure",
+    "evolve_latents",
+    "fit_methods",
+    "judge_faces",
+    "load_faces",
+    "sample_faces",
+    "write_report",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
-from depthjax import __version__
-from depthjax.config import override
+from depthjax._version import __version__
 from depthjax.config_file import load_config
+from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
 from depthjax.signals import Stopped, end, ending_on_signals
 from depthjax.stages import KNOWN, OPTIONAL, STAGES

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from depthjax.config import Config, validate
+from depthjax.config import Config
+from depthjax.config_values import validate
 from depthjax.errors import ConfigError, UserError
 
 PACKAGE = Path(__file__).parent

@@ -8,7 +8,8 @@ import platform
 import shutil
 from pathlib import Path
 
-from depthjax import __version__, compile_cache
+from depthjax import compile_cache
+from depthjax._version import __version__
 from depthjax.environment import PACKAGES, processor, version_of
 
 NEEDED_DISK_GB = 2.0  # a run of quick with its checkpoints, and room to spare

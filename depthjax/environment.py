@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from depthjax import __version__
+from depthjax._version import __version__
 from depthjax.config import Config, to_dict
 
 PACKAGES = (

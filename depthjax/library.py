@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from depthjax import pipeline, stages
-from depthjax.config import BASELINE_METHODS, Config, override, validate
+from depthjax.config import BASELINE_METHODS, Config
 from depthjax.config_file import load_config
+from depthjax.config_values import override, validate
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.train.progress import say_nothing

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from depthjax import __version__
+from depthjax._version import __version__
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.errors import ConfigError
 from depthjax.files import digest, file_digest, first_changed, read_sealed, tree_digest, write_sealed

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from depthjax.__main__ import parse, parse_stages
-from depthjax.config import Config, override, to_dict
+from depthjax.config import Config, to_dict
 from depthjax.config_file import load_config
+from depthjax.config_values import override
 from depthjax.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -43,7 +44,7 @@ def test_an_override_takes_the_type_of_its_field():
         ("data.emotions", "fear,fear", "twice"),
         ("data.resolution", "100", "multiple of 16"),
         ("sample.emotions", "anger", "only knows"),
-        ("evolve.population", "7", "even"),
+        ("evolve.population", "7", "multiple of 2"),
         ("train.penalty", "1", "discriminator_norm=none"),
         ("train.penalty_every", "0", "at least 1"),
         ("train.augment", "mirror,twist", "twist: is not among"),

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1] / "depthjax"
-FLOW = ("errors", "signals", "lock", "files", "safetensors_file", "config", "config_file", "keys",
+FLOW = ("_version", "errors", "scores", "signals", "lock", "files", "safetensors_file",
+        "config_bounds", "config", "config_values", "config_file",
+        "keys",
         "precision", "stages",
         "environment", "compile_cache", "doctor", "data", "models", "train", "baselines", "evolve", "evaluate",
         "report", "export", "sampling", "evolving", "pipeline", "library", "__main__")  # fmt: skip
@@ -45,8 +47,8 @@ ALLOWED = {
     "__init__": {"library"},
     "__main__": {"config_file", "doctor", "pipeline", "report", "stages"},
 }
-BASE = {"errors", "signals", "lock", "files", "safetensors_file", "config", "config_file", "keys", "precision"}
-BASE |= {"__init__"}
+BASE = {"_version", "errors", "scores", "signals", "lock", "files", "safetensors_file", "config_bounds", "config",
+        "config_values", "config_file", "keys", "precision"}  # fmt: skip
 PURE = (
     "models",
     "evolve",

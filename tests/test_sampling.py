@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from configs import smoke
-from depthjax.config import override
+from depthjax.config_values import override
 from depthjax.errors import UserError
 from depthjax.sampling import draw, great_circle, read_noise, with_noise_of_real
 

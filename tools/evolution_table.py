@@ -30,8 +30,9 @@ sys.path.insert(0, str(ROOT))
 
 from depthjax import pipeline, stages  # noqa: E402
 from depthjax.baselines.batches import decoded  # noqa: E402
-from depthjax.config import Config, Evolve, override, to_dict  # noqa: E402
+from depthjax.config import Config, Evolve, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
+from depthjax.config_values import override  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.data.window import DepthWindow  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402

@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from depthjax.config import Config, Data, override, to_dict
+from depthjax.config import Config, Data, to_dict
+from depthjax.config_values import override
 from depthjax.data.depth_files import Unfit
 from depthjax.data.millimetres import to_millimetres
 

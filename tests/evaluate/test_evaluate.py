@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs import smoke
-from depthjax.config import override
+from depthjax.config_values import override
 from depthjax.errors import UserError
 from depthjax.evaluate import recognition, variety
 from depthjax.evaluate.judged import measure

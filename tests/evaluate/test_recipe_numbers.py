@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from configs import smoke
-from depthjax.config import override
+from depthjax.config_values import override
 from depthjax.data.filters import released_filters
 from depthjax.evaluate.recipe import judge_real, judge_recipe
 from depthjax.evaluate.relief import holes

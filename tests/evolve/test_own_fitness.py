@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from depthjax.__main__ import main
-from depthjax.config import Config, override
+from depthjax.config import Config
+from depthjax.config_values import override
 from depthjax.errors import ConfigError
 from depthjax.evolve.fitness import reads_logit, reads_relief
 from depthjax.evolving import load_fitness

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthjax.config import Config, override
+from depthjax.config import Config
+from depthjax.config_values import override
 from depthjax.data.noise import BACKGROUND
 from depthjax.evolve.reader import FOLDS, Reader, augmented, fit_readers, read_emotions
 from depthjax.evolve.statistics import look, statistics_of

@@ -24,7 +24,8 @@ import numpy as np
 
 from depthjax import stages
 from depthjax.__main__ import main
-from depthjax.config import Checkpoint, Config, Data, Model, override
+from depthjax.config import Checkpoint, Config, Data, Model
+from depthjax.config_values import override
 from depthjax.errors import UserError
 from depthjax.train import checkpoint
 from depthjax.train.state import TrainState, init_state

@@ -34,7 +34,8 @@ from PIL import Image
 from depthjax import files, stages
 from depthjax.__main__ import parse
 from depthjax.baselines import record
-from depthjax.config import Config, Data, override, to_dict
+from depthjax.config import Config, Data, to_dict
+from depthjax.config_values import override
 from depthjax.data.checks import check
 from depthjax.data.depth_files import Unfit, read_images
 from depthjax.errors import UserError

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from depthjax import pipeline
-from depthjax.config import Config, Distributed, override
+from depthjax.config import Config, Distributed
+from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
 from depthjax.train.metrics_log import read_metrics
 from depthjax.train.processes import largest, refuse_differing

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from depthjax.config import ConfigError, Track, validate
+from depthjax.config import ConfigError, Track
+from depthjax.config_values import validate
 from depthjax.errors import UserError
 from depthjax.train.writers import check_writers, writers
 

@@ -1,0 +1,240 @@
+"""Settings from text, and their checks: the bounds beside each field, then the rules that tie fields together."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from depthjax.config import BASELINE_METHODS, EMOTIONS, FITNESS, Config, Evolve, own_fitness
+from depthjax.config_bounds import Bound, value_problem
+from depthjax.errors import ConfigError
+
+
+def override(config: Config, assignments: dict[str, str]) -> Config:
+    """The config with dotted keys replaced by values parsed from text, then checked.
+
+    Args:
+        config: what to start from.
+        assignments: for instance `{"train.epochs": "3", "data.emotions": "fear,anger"}`.
+    Raises:
+        ConfigError: an unknown key, or text that does not parse as the field's type. Text is parsed, never evaluated.
+    """
+    for key, text in assignments.items():
+        config = _replace(config, key.split("."), text, key)
+    return validate(config)
+
+
+def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
+    names = [f.name for f in dataclasses.fields(node)]
+    if path[0] not in names:
+        close = difflib.get_close_matches(path[0], names, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(names)}"
+        raise ConfigError(f"--config.{key}: there is no '{path[0]}'; {hint}")
+    value = getattr(node, path[0])
+    if dataclasses.is_dataclass(value):
+        if len(path) == 1:
+            first = dataclasses.fields(value)[0].name
+            raise ConfigError(f"--config.{key}: this is a section; name a field in it, such as {key}.{first}")
+        return dataclasses.replace(node, **{path[0]: _replace(value, path[1:], text, key)})
+    if len(path) > 1:
+        raise ConfigError(f"--config.{key}: '{path[0]}' is a value, it has no field '{path[1]}'")
+    kind = _hints(type(node))[path[0]]
+    return dataclasses.replace(node, **{path[0]: _parse(text, kind, key)})
+
+
+def _parse(text: str, kind: Any, key: str) -> Any:
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        return _parse(text, arguments[0], key)
+    if origin is Literal:
+        if text not in arguments:
+            raise ConfigError(f"--config.{key}: '{text}' is not one of {', '.join(map(str, arguments))}")
+        return text
+    if origin is tuple:
+        return tuple(_parse(part.strip(), arguments[0], key) for part in text.strip("()[]").split(",") if part.strip())
+    if origin in (typing.Union, types.UnionType):
+        return None if text.lower() == "none" else _parse(text, arguments[0], key)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"--config.{key}: '{text}' is neither true nor false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        raise ConfigError(
+            f"--config.{key}: '{text}' is not {'a whole number' if kind is int else 'a number'}"
+        ) from None
+
+
+@cache
+def _hints(section: type) -> dict[str, Any]:
+    """The types of a section's fields, with their bounds."""
+    return typing.get_type_hints(section, include_extras=True)
+
+
+def validate(config: Config) -> Config:
+    """The same config, checked.
+
+    Raises:
+        ConfigError: names the field at fault, and says what it may be.
+    """
+    for key, problem in (*_bounds_broken(config), *_rules_broken(config)):
+        raise ConfigError(f"--config.{key}: {problem}")
+    return config
+
+
+def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
+    """Every field whose value is outside the bounds beside it: its key, and what is wrong."""
+    for field, kind in _hints(type(node)).items():
+        key, value = section + field, getattr(node, field)
+        if dataclasses.is_dataclass(value):
+            yield from _bounds_broken(value, f"{key}.")
+            continue
+        values = value if isinstance(value, tuple) else () if value is None else (value,)
+        problems = [] if key == "data.hole" else [value_problem(v) for v in values]  # a hole may be nan
+        problems += [b.problem_of_all(values) for b in _bounds_of(kind)]
+        or_none = ", or none" if type(None) in _alternatives(kind) else ""
+        yield from ((key, problem + or_none) for problem in problems if problem)
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """The members of a union, without its bounds."""
+    plain = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+    return typing.get_args(plain)
+
+
+def _bounds_of(kind: Any) -> list[Bound]:
+    return [b for b in getattr(kind, "__metadata__", ()) if isinstance(b, Bound)]
+
+
+def _rules_broken(c: Config) -> Iterator[tuple[str, str]]:
+    """Every rule between fields that does not hold: the key of the field to change, and what is wrong."""
+    for holds, key, problem in (*_data_rules(c), *_train_rules(c), *_evolve_rules(c), *_sample_rules(c)):
+        if not holds:
+            yield key, problem
+
+
+Rules = list[tuple[bool, str, str]]
+
+
+def _data_rules(c: Config) -> Rules:
+    rendered = c.data.source == "depth_heads"
+    unknown = [e for e in c.data.emotions if e not in EMOTIONS] if rendered else []
+    return [
+        (not unknown, "data.emotions", f"{', '.join(unknown)}: not among {', '.join(EMOTIONS)}"),
+        (len(c.data.emotions) >= 2, "data.emotions", "name at least two emotions"),
+        (
+            bool(c.name.strip(" .")) and c.name.isprintable() and not set(c.name) & set("/\\"),
+            "name",
+            "names the work folder: no slash, no backslash, nothing unprintable, and not only dots",
+        ),
+        (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
+        (
+            not (rendered and c.data.more_test_people and c.data.split == "image"),
+            "data.more_test_people",
+            "are subjects to test on that nobody trained on, and data.split = image tests on the same ones: set it "
+            "to 0",
+        ),
+        (c.data.near_mm < 0 < c.data.far_mm, "data.near_mm", "near_mm must be below 0 (the nose tip) and far_mm above"),
+    ]
+
+
+def _train_rules(c: Config) -> Rules:
+    train = c.train
+    several = c.distributed.coordinator not in ("", "auto")
+    changes = (train.schedule != "constant", train.kd_anneal, train.penalty_end != 1, train.transition > 0)
+    return [
+        (
+            train.batch_size % max(train.accumulate, 1) == 0,
+            "train.accumulate",
+            f"must divide train.batch_size = {train.batch_size}",
+        ),
+        (
+            train.accumulate == 1 or 2 * train.accumulate <= train.batch_size,
+            "train.accumulate",
+            f"must leave at least 2 of the {train.batch_size} faces of a batch to a microbatch: batch normalisation",
+        ),
+        (
+            train.penalty == 0 or c.model.discriminator_norm != "batch",
+            "train.penalty",
+            "needs --config.model.discriminator_norm=none or spectral: batch normalisation ties the faces of a batch",
+        ),
+        (
+            train.transition == 0 or train.mismatched == 0,
+            "train.mismatched",
+            "must be 0 with train.transition: an emotion that is not heard yet cannot be the wrong one",
+        ),
+        (
+            train.schedule_steps >= 1 or not any(changes),
+            "train.schedule_steps",
+            "must be at least 1: train.schedule, kd_anneal, penalty_end or transition runs over it",
+        ),
+        (
+            not (c.model.return_mask and (train.sensor or c.sample.sensor)),
+            "model.return_mask",
+            "draws where there is no return, and train.sensor or sample.sensor would again: choose one",
+        ),
+        (
+            train.on_not_finite == "abort" or not c.distributed.coordinator,
+            "train.on_not_finite",
+            "must be abort where several processes train together",
+        ),
+        (
+            not several or c.distributed.process_count >= 2,
+            "distributed.process_count",
+            "must be at least 2 with distributed.coordinator",
+        ),
+        (
+            not several or c.distributed.process_id < c.distributed.process_count,
+            "distributed.process_id",
+            f"must be below distributed.process_count = {c.distributed.process_count}",
+        ),
+    ]
+
+
+def _evolve_rules(c: Config) -> Rules:
+    above_elite = all(n > c.evolve.elite for n in c.sweep.population)
+    return [
+        (_is_fitness(c.evolve), "evolve.fitness", _fitness_rule(c.evolve.fitness)),
+        (c.evolve.elite < c.evolve.population, "evolve.elite", "must be smaller than the population"),
+        (above_elite, "sweep.population", f"must be above evolve.elite = {c.evolve.elite}"),
+    ]
+
+
+def _sample_rules(c: Config) -> Rules:
+    untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
+    unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
+    verb = "is" if len(unfitted) == 1 else "are"
+    return [
+        (
+            not untrained,
+            "sample.emotions",
+            f"{', '.join(untrained)}: the generator only knows {', '.join(c.data.emotions)}",
+        ),
+        (
+            not unfitted,
+            "sample.methods",
+            f"{', '.join(unfitted)}: {verb} not fitted: name it in baselines.methods as well",
+        ),
+        (
+            not (c.sample.noise and c.sample.sensor),
+            "sample.noise",
+            "is the noise of real faces, and sample.sensor adds a sensor's: choose one",
+        ),
+    ]
+
+
+def _is_fitness(settings: Evolve) -> bool:
+    path, function = own_fitness(settings) or ("", "")
+    return settings.fitness in FITNESS or (path.endswith(".py") and function.isidentifier())
+
+
+def _fitness_rule(name: str) -> str:
+    close = difflib.get_close_matches(name, FITNESS, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"'{name}' is neither one of {', '.join(FITNESS)} nor FILE.py:FUNCTION of your own{hint}"

@@ -1,0 +1,142 @@
+"""The results of an evaluation: one typed, tidy table, a row for each number."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from depthjax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Score:
+    """One number of an evaluation. An empty string or None: the column does not apply.
+
+    Attributes:
+        method: whose faces: `real`, or a method's key. Rows of `real` beside a distance are the reference
+            (real faces compared with other real faces).
+        protocol: what was done: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
+            `published_synthetic_real`, `scarcity`, `paired_tstr`, `paired_scarcity`, `distance`, `nearest`,
+            `diversity`, `memorisation`, `emotion` or `as_published`.
+        classifier: of the protocols that fit one.
+        measure: such as `accuracy`, `kid` or `vendi`.
+        space: the feature space, such as `relief`.
+        share: of the training subjects that the classifier saw, in (0, 1].
+        value, low, high: the number and its 95 % interval; fractions in [0, 1], not percent.
+        n: how many faces the value rests on.
+        p: of a paired test, two-sided.
+        reason: why there is no value, or no interval.
+        against: what a difference is taken to: the other method of a paired test.
+        emotion: of a score of one emotion; empty: of all.
+    """
+
+    method: str
+    protocol: str
+    classifier: str = ""
+    measure: str = ""
+    space: str = ""
+    share: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    p: float | None = None
+    reason: str = ""
+    against: str = ""
+    emotion: str = ""
+
+
+COLUMNS = tuple(field.name for field in fields(Score))
+_NUMBERS = ("share", "value", "low", "high", "p")
+
+
+class Scores(Sequence[Score]):
+    """A table of scores, in the order in which they were computed."""
+
+    def __init__(self, rows: Iterable[Score]) -> None:
+        self._rows = tuple(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[index]
+
+    def __iter__(self) -> Iterator[Score]:
+        return iter(self._rows)
+
+    def where(self, **columns: Any) -> Scores:
+        """The rows whose columns have these values, such as `protocol="tstr", classifier="xgboost"`."""
+        return Scores(row for row in self if all(getattr(row, name) == value for name, value in columns.items()))
+
+    def find(self, **columns: Any) -> Score | None:
+        """The only row with these values; columns that are not named must not apply. None if there is none.
+
+        Raises:
+            UserError: there are several.
+        """
+        found = self.where(**_key_defaults() | columns)
+        if len(found) > 1:
+            raise UserError(f"the scores have {len(found)} rows of {columns}: run --stages=evaluate,report again")
+        return found[0] if found else None
+
+    def values(self, column: str) -> list[Any]:
+        """The different values of a column, in the order of the rows."""
+        return list(dict.fromkeys(getattr(row, column) for row in self))
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """The rows as JSON holds them."""
+        return [asdict(row) for row in self]
+
+    def to_csv(self) -> str:
+        """The table as CSV: a header, then a line a row; None is an empty cell."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in self)
+        return text.getvalue()
+
+
+def _key_defaults() -> dict[str, Any]:
+    """The columns that tell rows apart, with the values of those that do not apply."""
+    return {"classifier": "", "space": "", "share": None, "against": "", "emotion": ""}
+
+
+def read_scores(records: Any, source: str) -> Scores:
+    """The table of records that `Scores.to_records` gave, checked.
+
+    Args:
+        records: decoded JSON.
+        source: the file it came from, for messages.
+    Raises:
+        UserError: a record is not an object, misses a column, or holds a value of another type.
+    """
+    if not isinstance(records, list):
+        raise _damaged(source, "the scores are not a list")
+    return Scores(_score(record, f"{source}, score {number}") for number, record in enumerate(records))
+
+
+def _score(record: Any, where: str) -> Score:
+    if not isinstance(record, dict) or set(record) != set(COLUMNS):
+        raise _damaged(where, "the columns are not " + ", ".join(COLUMNS))
+    for name, value in record.items():
+        if not _is_valid(name, value):
+            raise _damaged(where, f"'{name}' holds {value!r:.40}")
+    return Score(**record)
+
+
+def _is_valid(name: str, value: Any) -> bool:
+    if name == "n":
+        return value is None or (isinstance(value, int) and not isinstance(value, bool))
+    if name in _NUMBERS:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value is None or (number and math.isfinite(value))
+    return isinstance(value, str)
+
+
+def _damaged(where: str, what: str) -> UserError:
+    return UserError(f"{where}: {what}: delete the file and run --stages=evaluate,report")
