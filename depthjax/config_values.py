@@ -7,7 +7,6 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator
-from functools import cache
 from typing import Annotated, Any, Literal
 
 from depthjax.config import BASELINE_METHODS, EMOTIONS, FITNESS, Config, Evolve, own_fitness
@@ -71,7 +70,6 @@ def _parse(text: str, kind: Any, key: str) -> Any:
         ) from None
 
 
-@cache
 def _hints(section: type) -> dict[str, Any]:
     """The types of a section's fields, with their bounds."""
     return typing.get_type_hints(section, include_extras=True)

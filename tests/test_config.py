@@ -70,7 +70,7 @@ def test_settings_that_contradict_each_other_are_refused():
     for sensor in ("train.sensor", "sample.sensor"):
         with pytest.raises(ConfigError, match=r"model\.return_mask.*choose one"):
             override(Config(), {"model.return_mask": "true", sensor: "true"})
-    with pytest.raises(ConfigError, match="as strangers"):
+    with pytest.raises(ConfigError, match="nobody trained on"):
         override(Config(), {"data.more_test_people": "8", "data.split": "image"})
 
 
