@@ -10,6 +10,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="depthjax-tests-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+# Both workers and every process that a test starts share that cache, small programs too.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import importlib.util
 from pathlib import Path
@@ -23,6 +25,14 @@ METHODS = ("gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
 CHEAP = ("--config.baselines.methods=gmm,kde", f"--config.sample.methods={','.join(METHODS)}")
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a file on one worker, and all that read the smoke run on the worker that makes it, first."""
+    for item in items:
+        smoke = "finished" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("smoke" if smoke else str(item.path)))
+    items.sort(key=lambda item: "finished" not in item.fixturenames)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,6 @@ def test_a_checkpoint_of_another_config_is_refused_by_the_field():
     _sound(corruption.other_config_rows())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_damaged_file_of_a_stage_is_never_read():
     _sound(corruption.stage_rows(1, 3))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults import interruption, kill_smoke, runs, soak
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def _sound(rows):

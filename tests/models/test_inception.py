@@ -37,7 +37,7 @@ def test_the_maps_have_the_published_sizes():
     }  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_layer_is_pytorchs():
     torch = pytest.importorskip("torch", reason="compared with PyTorch where it is: pip install -e '.[reference]'")
     from tests.models.inception_peer import with_random_weights

@@ -44,7 +44,7 @@ def test_the_budget_decides(config, faces):
         assert matches.sum() == 1 and faces.emotion[matches] == number
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_streamed_training_resumes_bit_for_bit(config, faces, tmp_path):
     streamed = replace(config, data=replace(config.data, device_budget=0), train=replace(config.train, epochs=2))
     whole = loop.train(streamed, faces, tmp_path / "whole", progress=lambda row: None)

@@ -47,7 +47,7 @@ def _only_sums(counted):
     return counted.pop("all-reduce") > 0 and not any(counted.values())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_so_do_streamed_faces_in_parts(tmp_path):
     found = _ran(tmp_path, "streamed")
     one, four = found["streamed 1"], found["streamed 4"]

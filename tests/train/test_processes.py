@@ -45,7 +45,7 @@ def _digests(ended):
     return [re.search(r"digest (\w+) of 2 12", out)[1] for _, out, _ in ended]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_agree_bit_for_bit_and_go_on_after_one_is_killed(tmp_path):
     ended = _two(tmp_path / "whole")
     first, second = _digests(ended)
@@ -63,7 +63,7 @@ def test_two_processes_agree_bit_for_bit_and_go_on_after_one_is_killed(tmp_path)
     assert [row["step"] for row in read_metrics(tmp_path / "parts" / "metrics.jsonl")] == [3, 6, 9, 12]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_where_the_first_can_save_nothing_the_other_does_not_wait(tmp_path):
     ended = _two(tmp_path, "-1", both=True)
     lines = [[line for line in said.splitlines() if line.startswith("depthjax:")] for *_, said in ended]
