@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     flags = parser.parse_args()
     config = load_config(flags.config)
-    inputs = evolution_inputs(config, flags.workdir, pipeline.real_faces(config, flags.workdir, "train"))
+    inputs = evolution_inputs(config, flags.workdir, pipeline.prepared_faces(config, flags.workdir, "train"))
     told = watching(config, inputs)
     rows = curve(config, inputs, flags.counts)
     report([*rows, told], flags.json)

@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     flags = parser.parse_args()
     config = load_config(flags.config)
-    real = pipeline.real_faces(config, flags.workdir, "train")
+    real = pipeline.prepared_faces(config, flags.workdir, "train")
     faces = Batch(jnp.asarray(real.images), jnp.asarray(real.emotion, jnp.int32))
     trials = [prepared(name, changed(config, fields), faces) for name, fields in SETTINGS]
     for _ in range(max(1, flags.steps // DISPATCH)):

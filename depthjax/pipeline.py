@@ -170,10 +170,10 @@ def prepare(config: Config, workdir: Path, say: Say) -> list[Path]:
     for part, members in (("train", ~test), ("test", test)):
         index = np.flatnonzero(members)
         _refuse_missing_emotion(part, faces.emotion[index], config)
-        outputs += write_squares(workdir / "real" / part, faces, index, config.data)
+        outputs += write_squares(workdir / "faces" / part, faces, index, config.data)
         say(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} people")
     outputs.append(workdir / NOISE)
-    write_arrays(outputs[-1], spectrum=noise_spectrum(real_faces(config, workdir, "train").images))
+    write_arrays(outputs[-1], spectrum=noise_spectrum(prepared_faces(config, workdir, "train").images))
     sides = {"train": faces.subject[~test], "test": faces.subject[test], "held_out": test}
     place = load.stored_folder(config.data, workdir / "data")
     outputs += write_dataset_page(faces, config.data, **sides, folder=workdir, stored=place)
@@ -190,11 +190,11 @@ def _refuse_missing_emotion(part: str, emotion: np.ndarray, config: Config) -> N
         )
 
 
-def real_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
+def prepared_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
     """The `train` or `test` faces that prepare stored; their images are mapped from the file, read-only."""
     from depthjax.data.squares import read_squares
 
-    arrays = read_squares(workdir / "real" / part)
+    arrays = read_squares(workdir / "faces" / part)
     columns = {name: arrays[name] for name in ("images", "emotion", "subject", "frame")}
     return DepthFaces(**columns, emotions=config.data.emotions, window=DepthWindow.of(config.data))
 
@@ -206,7 +206,7 @@ def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.train.writers import check_writers
 
     check_writers(config)
-    faces = real_faces(config, workdir, "train")
+    faces = prepared_faces(config, workdir, "train")
     with sharing_a_fate():
         state = train_networks(config, faces, workdir, quiet=say is say_nothing)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
@@ -223,7 +223,7 @@ def baselines(config: Config, workdir: Path, say: Say) -> list[Path]:
 
     folders = []
     for method in config.baselines.methods:
-        key, faces = key_for(config.baselines.seed, f"fit {method}"), real_faces(config, workdir, "train")
+        key, faces = key_for(config.baselines.seed, f"fit {method}"), prepared_faces(config, workdir, "train")
         folders.append(workdir / "baselines" / method)
         BASELINES[method].fit(key, config, faces, folders[-1], progress=beginning(method, say))
     return folders
@@ -233,7 +233,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
     from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
 
-    quiet, faces = say is say_nothing, real_faces(config, workdir, "train")
+    quiet, faces = say is say_nothing, prepared_faces(config, workdir, "train")
     inputs = evolution_inputs(config, workdir, faces, readers=reads_emotions(config), quiet=quiet)
     return evolve_latents(config, inputs, workdir / "evolve", say, quiet=quiet)
 
@@ -260,7 +260,7 @@ def evaluate(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.sampling import read_samples
 
     methods = {method: read_samples(workdir / "samples" / method, config) for method in config.sample.methods}
-    train_faces, test_faces = real_faces(config, workdir, "train"), real_faces(config, workdir, "test")
+    train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
     found = judge(config, train_faces, test_faces, methods, workdir / "features", progress=say)
     write_arrays(workdir / "evaluation" / "nearest.npz", **found.nearest)
     write_arrays(workdir / "evaluation" / "embedding.npz", **found.embedding)
@@ -327,7 +327,7 @@ def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.report.sweep_figure import draw_sweep
 
     folder, quiet = workdir / "evolve", say is say_nothing
-    inputs = evolution_inputs(config, workdir, real_faces(config, workdir, "train"), quiet=quiet)
+    inputs = evolution_inputs(config, workdir, prepared_faces(config, workdir, "train"), quiet=quiet)
     paths, settings, outcomes = sweep_settings(config, inputs, folder, say, quiet=quiet)
     return [*paths, *draw_sweep(workdir / "figures", settings, outcomes)]
 

@@ -146,7 +146,7 @@ def test_the_report_can_be_written_from_a_part(copy):
 
 
 def test_damaged_faces_are_named(copy, capsys):
-    path = copy / "real" / "train" / "images.npy"
+    path = copy / "faces" / "train" / "images.npy"
     path.write_bytes(path.read_bytes()[:1000])
     assert launch(copy, "--stages=evolve", "--config.evolve.generations=4") == 1
     error = capsys.readouterr().err

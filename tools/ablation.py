@@ -48,7 +48,7 @@ def main() -> None:
     module = importlib.import_module(f"{flags.config.resolve().parent.name}.{flags.config.stem}")
     jobs = wanted_jobs(module, flags.only)
     pipeline.run(base, flags.workdir, ["prepare"])
-    faces = {part: pipeline.real_faces(base, flags.workdir, part) for part in ("train", "test")}
+    faces = {part: pipeline.prepared_faces(base, flags.workdir, part) for part in ("train", "test")}
     ceiling = known_ceiling(base, faces, flags.workdir)
     for number, (recipe, seed) in enumerate(jobs, 1):
         folder = flags.workdir / "rows" / f"{slug(recipe.name)}-{seed}"

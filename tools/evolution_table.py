@@ -140,7 +140,7 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.n
 
 def judge(config: Config, folder: Path, methods: dict[str, DepthFaces], workdir: Path) -> dict[str, Numbers]:
     """Every row's numbers, by the functions of the evaluation."""
-    train, test = (pipeline.real_faces(config, workdir, part) for part in ("train", "test"))
+    train, test = (pipeline.prepared_faces(config, workdir, part) for part in ("train", "test"))
     judged = measure(config, train, test, methods, folder / "features", lambda line: print(line, flush=True))
     draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
     parts = [distance_tables(judged, draws), variety(config, judged, draws), emotions_seen(config, judged)]
@@ -272,7 +272,7 @@ def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: ar
     spectrum = read_noise(options.workdir) if config.sample.noise else None
     methods = {name: faces_of(config, inputs().networks.generator, latents[name], spectrum) for name in options.rows}
     if seed == options.seeds[0]:
-        draw(options.out / "faces.png", methods, pipeline.real_faces(config, options.workdir, "test"))
+        draw(options.out / "faces.png", methods, pipeline.prepared_faces(config, options.workdir, "test"))
     return {name: _judged_once(config, stem, name, faces, latents[name], options) for name, faces in methods.items()}
 
 
@@ -312,7 +312,7 @@ def main() -> None:
 
         def inputs() -> Inputs:
             if not known:
-                faces = pipeline.real_faces(config, options.workdir, "train")
+                faces = pipeline.prepared_faces(config, options.workdir, "train")
                 known.append(evolution_inputs(config, options.workdir, faces))
             return known[0]
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import minimum_filter
 
-NOISE = Path("real", "noise.npz")  # where a work folder has the spectrum
+NOISE = Path("faces", "noise.npz")  # where a work folder has the spectrum
 BACKGROUND = 0.95  # from here to 1 a pixel is background or a hole, and takes no part
 MEASURED = 1000  # faces, and less than twice as many
 AT_ONCE = 64  # faces: bounds the memory

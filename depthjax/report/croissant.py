@@ -80,7 +80,7 @@ def croissant(
     """The JSON-LD of the set stored in `folder`, whose files are read for their checksums.
 
     Args:
-        folder: the work folder with `faces.csv`; the files of its `real/` are described if there.
+        folder: the work folder with `faces.csv`; the files of its `faces/` are described if there.
         stored: the folder inside it of the stored set, whose array_record files are described.
     Returns:
         what croissant.json holds; it depends on the files and the settings only, not on the time.
@@ -126,7 +126,7 @@ def _distribution(numbers: Numbers, folder: Path, stored: Path | None) -> list[d
     ]
     described += [
         (path, "The networks' square images (float32 in [-1, 1]), or their emotion, subject and frame, for numpy.load.")
-        for path in sorted(folder.glob("real/*/*.np[yz]"))
+        for path in sorted(folder.glob("faces/*/*.np[yz]"))
     ]
     return [_file_object(path, folder, text) for path, text in described]
 

@@ -37,7 +37,7 @@ def write_dataset_page(
         faces: the stored set.
         settings: that it was made with.
         train, test: subject labels of both sides, one a face or one a person.
-        folder: the work folder; its `data/` and `real/` are described as they are.
+        folder: the work folder; its `data/` and `faces/` are described as they are.
         held_out: (n,) bool, which faces are test faces; needed only for a split by image.
         stored: the folder of the stored set inside `folder`; left out, the newest one with as many faces.
     Returns:

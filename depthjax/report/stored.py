@@ -82,7 +82,7 @@ def read_run(workdir: Path) -> Run:
         environment=_optional(workdir / "environment.json"),
         minutes=_minutes(workdir / "stages"),
         metrics=_metrics(workdir / "metrics.jsonl"),
-        train=read_squares(workdir / "real" / "train") if (workdir / "real" / "train").exists() else None,
+        train=read_squares(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
         samples=_samples(workdir / "samples", _methods(config)),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
         evaluation=_optional(workdir / "evaluation.json"),

@@ -233,14 +233,14 @@ def run_prepare(root, workdir, **changes):
 
 def test_the_stage_leaves_mapped_squares_of_both_parts(root, faces, tmp_path):
     config, _ = run_prepare(root, tmp_path, test_fraction=0.4)
-    train, test = (pipeline.real_faces(config, tmp_path, part) for part in ("train", "test"))
+    train, test = (pipeline.prepared_faces(config, tmp_path, part) for part in ("train", "test"))
     assert isinstance(train.images, np.memmap) and not train.images.flags.writeable
     assert train.images.shape == (18, 32, 32) and test.images.shape == (12, 32, 32)
     assert not set(train.subject.tolist()) & set(test.subject.tolist())
     whole = load.load(config.data, tmp_path / "data")
     for part, (made, kept) in {"train": (train, ~load.held_out(whole, config.data)),
                                "test": (test, load.held_out(whole, config.data))}.items():  # fmt: skip
-        index = squares.read_squares(tmp_path / "real" / part)["stored"]
+        index = squares.read_squares(tmp_path / "faces" / part)["stored"]
         assert np.array_equal(index, np.flatnonzero(kept)) and np.array_equal(made.images, whole.images[kept])
         assert np.array_equal(made.emotion, whole.emotion[kept])
     assert not list(tmp_path.rglob("*.tmp"))
@@ -285,13 +285,13 @@ def test_stages_notice_files_that_come_and_go_and_change(tmp_path):
 
 def test_a_bad_square_is_named(root, tmp_path):
     config, _ = run_prepare(root, tmp_path)
-    path = tmp_path / "real" / "train" / "images.npy"
+    path = tmp_path / "faces" / "train" / "images.npy"
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UserError, match=r"images\.npy is damaged"):
-        pipeline.real_faces(config, tmp_path, "train")
+        pipeline.prepared_faces(config, tmp_path, "train")
     path.unlink()
     with pytest.raises(UserError, match=r"images\.npy is missing"):
-        pipeline.real_faces(config, tmp_path, "train")
+        pipeline.prepared_faces(config, tmp_path, "train")
 
 
 def test_a_folder_in_a_circle_has_a_digest(tmp_path):

@@ -220,10 +220,10 @@ def _noticed_row(workdir: Path, found: dict[str, list[Path]], kind: str, tries: 
 
 # A file, and the stage that reads it next: as the user's next command would find it.
 READ_BY = {
-    "real/train/images.npy": "baselines",
-    "real/train/labels.npz": "baselines",
-    "real/test/images.npy": "evaluate",
-    "real/noise.npz": "sample",
+    "faces/train/images.npy": "baselines",
+    "faces/train/labels.npz": "baselines",
+    "faces/test/images.npy": "evaluate",
+    "faces/noise.npz": "sample",
     "baselines/gmm/fit.npz": "sample",
     "baselines/gmm/fit.json": "sample",
     "baselines/kde/fit.npz": "sample",

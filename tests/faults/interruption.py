@@ -52,7 +52,7 @@ ROOM_CHECK = "depthjax.train.checkpoint._refuse_little_room"
 FILLS = (50_000, 200_000, 400_000, 600_000, 800_000, 1_000_000)  # of some 1.5 million that a checkpoint takes
 # Where a stage writes, besides files at the top.
 OWN = {
-    "prepare": ("data", "real/train", "real/test"),
+    "prepare": ("data", "faces/train", "faces/test"),
     "train": ("checkpoints",),
     "baselines": ("baselines/gmm",),
     "evolve": ("evolve",),
@@ -361,11 +361,11 @@ def bad_faces(place: Path, folder: Path) -> Iterator[Row]:
 
 def _store_with(workdir: Path, value: float) -> None:
     """The last pixel of the training faces is `value`, as if prepare had stored it so."""
-    squares = workdir / "real" / "train" / "images.npy"
+    squares = workdir / "faces" / "train" / "images.npy"
     squares.write_bytes(squares.read_bytes()[:-4] + np.float32(value).tobytes())
     stamp = workdir / "stages" / "prepare.json"
     told = read_sealed(stamp)
-    told["sha256"]["real/train/images.npy"] = file_digest(squares)
+    told["sha256"]["faces/train/images.npy"] = file_digest(squares)
     write_sealed(stamp, told)
 
 

@@ -61,8 +61,8 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
     for stage, seconds in {"prepare": 9.0, "train": 312.0, "evolve": 24.0, "sample": 3.0, "evaluate": 96.0}.items():
         files.write_json(workdir / "stages" / f"{stage}.json", {"seconds": seconds})
     count = len(emotions)
-    train = _real(workdir / "real" / "train", range(people), count, size, rng)
-    test = _real(workdir / "real" / "test", range(people, people + 4), count, size, rng)
+    train = _real(workdir / "faces" / "train", range(people), count, size, rng)
+    test = _real(workdir / "faces" / "test", range(people, people + 4), count, size, rng)
     noises = dict(zip(METHODS, (0.06, 0.01, 0.09, 0.07, 0.05, 0.03), strict=True))
     for method, noise in noises.items():
         emotion = np.repeat(np.arange(count, dtype=np.int32), 9)

@@ -37,9 +37,9 @@ def written(faces: StoredFaces, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("run")
     write_set(folder / "data" / "depth_heads" / "a" / "1.0.0", len(faces))
     write_set(folder / "data" / "depth_heads" / "other_settings" / "1.0.0", len(faces) + 5)
-    (folder / "real" / "train").mkdir(parents=True)
-    np.save(folder / "real" / "train" / "images.npy", np.zeros((2, 4, 4), np.float32))
-    np.savez(folder / "real" / "train" / "labels.npz", emotion=np.zeros(2, np.int32))
+    (folder / "faces" / "train").mkdir(parents=True)
+    np.save(folder / "faces" / "train" / "images.npy", np.zeros((2, 4, 4), np.float32))
+    np.savez(folder / "faces" / "train" / "labels.npz", emotion=np.zeros(2, np.int32))
     write_dataset_page(faces, Data(), train=TRAIN, test=TEST, folder=folder)
     return folder
 
@@ -56,7 +56,7 @@ def test_files_are_there_and_have_their_checksums(written: Path) -> None:
         assert entry["contentSize"] == f"{path.stat().st_size} B"
     names = [entry["@id"] for entry in found]
     assert (
-        names[0] == "faces.csv" and names[-2:] == ["real/train/images.npy", "real/train/labels.npz"] and len(names) == 5
+        names[0] == "faces.csv" and names[-2:] == ["faces/train/images.npy", "faces/train/labels.npz"] and len(names) == 5
     )
     assert not [name for name in names if "other_settings" in name]
     formats = {Path(entry["@id"]).suffix.split("-")[0]: entry["encodingFormat"] for entry in found}

@@ -223,8 +223,8 @@ def test_sheets_give_way_where_the_page_would_grow_large(finished: Path, size: i
         ("metrics.jsonl", '{"epoch":'),
         ("evolve/history.npz", "not a zip"),
         ("samples/cdcgan_kd/samples.npz", ""),
-        ("real/train/images.npy", "PK"),
-        ("real/train/labels.npz", "PK"),
+        ("faces/train/images.npy", "PK"),
+        ("faces/train/labels.npz", "PK"),
     ],
 )
 def test_damage_is_one_line_that_names_the_file(finished: Path, tmp_path: Path, name: str, content: str) -> None:
