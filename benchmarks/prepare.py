@@ -3,7 +3,7 @@
     python -m benchmarks.prepare [--json FILE] [--frames N] [--resolution R] [--bits 8|16] [--grouped]
 
 The tree is made first, and not timed: 128x200 crops of rendered people with fresh noise, so that no two are alike and
-compression has its usual work. What is timed: finding, checking, storing as array_record, and the networks' squares.
+compression has its usual work. What is timed: finding, checking, storing as array_record, and the network inputs.
 """
 
 from __future__ import annotations

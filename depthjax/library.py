@@ -43,7 +43,9 @@ def load_faces(config: Config, workdir: Folder, *, say: Say | None = print) -> t
         UserError: the faces cannot be used.
     """
     pipeline.run(config, Path(workdir), ["prepare"], say=say)
-    return pipeline.prepared_faces(config, Path(workdir), "train"), pipeline.prepared_faces(config, Path(workdir), "test")
+    return pipeline.prepared_faces(config, Path(workdir), "train"), pipeline.prepared_faces(
+        config, Path(workdir), "test"
+    )
 
 
 def fit_methods(config: Config, workdir: Folder, *, say: Say | None = print) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 
 from depthjax import compile_cache, stages
 from depthjax.config import BASELINE_METHODS, Config, own_fitness, to_dict
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, write_arrays, write_json
 from depthjax.lock import only_one
@@ -159,8 +159,8 @@ def _write_descriptions(config: Config, workdir: Path) -> None:
 def prepare(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Store the faces, then the train and test images that the networks and the evaluation see."""
     from depthjax.data import load
+    from depthjax.data.inputs import write_inputs
     from depthjax.data.noise import NOISE, noise_spectrum
-    from depthjax.data.squares import write_squares
     from depthjax.report.dataset import write_dataset_page
 
     load.prepare(config.data, workdir / "data", progress=say)
@@ -170,7 +170,7 @@ def prepare(config: Config, workdir: Path, say: Say) -> list[Path]:
     for part, members in (("train", ~test), ("test", test)):
         index = np.flatnonzero(members)
         _refuse_missing_emotion(part, faces.emotion[index], config)
-        outputs += write_squares(workdir / "faces" / part, faces, index, config.data)
+        outputs += write_inputs(workdir / "faces" / part, faces, index, config.data)
         say(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} people")
     outputs.append(workdir / NOISE)
     write_arrays(outputs[-1], spectrum=noise_spectrum(prepared_faces(config, workdir, "train").images))
@@ -192,11 +192,11 @@ def _refuse_missing_emotion(part: str, emotion: np.ndarray, config: Config) -> N
 
 def prepared_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
     """The `train` or `test` faces that prepare stored; their images are mapped from the file, read-only."""
-    from depthjax.data.squares import read_squares
+    from depthjax.data.inputs import read_inputs
 
-    arrays = read_squares(workdir / "faces" / part)
+    arrays = read_inputs(workdir / "faces" / part)
     columns = {name: arrays[name] for name in ("images", "emotion", "subject", "frame")}
-    return DepthFaces(**columns, emotions=config.data.emotions, window=DepthWindow.of(config.data))
+    return DepthFaces(**columns, emotions=config.data.emotions, depth_range=DepthRange.of(config.data))
 
 
 def train(config: Config, workdir: Path, say: Say) -> list[Path]:

@@ -14,9 +14,9 @@ from PIL import Image
 from depthjax.baselines.batches import decoded
 from depthjax.baselines.methods import BASELINES
 from depthjax.config import Config
+from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.data.noise import NOISE, with_new_noise
-from depthjax.data.window import DepthWindow, quantise
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, replacing_folder, write_arrays
 from depthjax.keys import key_for
@@ -223,7 +223,7 @@ def as_faces(images: np.ndarray, emotion: np.ndarray, config: Config) -> DepthFa
         subject=np.arange(count, dtype=np.int32),
         frame=np.zeros(count, np.int32),
         emotions=config.data.emotions,
-        window=DepthWindow.of(config.data),
+        depth_range=DepthRange.of(config.data),
     )
 
 

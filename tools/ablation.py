@@ -168,7 +168,7 @@ def show_references(jobs: list[tuple[Any, int]], faces: dict[str, DepthFaces], b
 def replace_faces(like: DepthFaces, images: np.ndarray, emotion: np.ndarray) -> DepthFaces:
     """Generated images as faces of nobody, in the window and with the emotions of real ones."""
     everyone = np.arange(len(images), dtype=np.int32)
-    return DepthFaces(images, emotion, everyone, np.zeros_like(everyone), like.emotions, like.window)
+    return DepthFaces(images, emotion, everyone, np.zeros_like(everyone), like.emotions, like.depth_range)
 
 
 def training_seconds(path: Path) -> float:

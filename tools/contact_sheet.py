@@ -20,13 +20,13 @@ sys.path.insert(0, str(ROOT))
 
 from depthjax.config import EMOTIONS  # noqa: E402
 from depthjax.data.crop import CROP_WIDTH_MM, nose_distance, to_square  # noqa: E402
+from depthjax.data.depth_range import DepthRange  # noqa: E402
 from depthjax.data.generate import generate  # noqa: E402
-from depthjax.data.window import DepthWindow  # noqa: E402
 from depthjax.files import replacing  # noqa: E402
 from depthjax.report.faces_image import mosaic, shade  # noqa: E402
 
 PEOPLE, FRAMES, PIXELS = 8, 10, 128
-WINDOW = DepthWindow(-10.0, 80.0)
+WINDOW = DepthRange(-10.0, 80.0)
 SEQUENCES = ("happiness", "fear", "surprise", "anger")  # of the first four people, in this order
 
 

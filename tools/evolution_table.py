@@ -33,8 +33,8 @@ from depthjax.baselines.batches import decoded  # noqa: E402
 from depthjax.config import Config, Evolve, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
 from depthjax.config_values import override  # noqa: E402
+from depthjax.data.depth_range import DepthRange  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
-from depthjax.data.window import DepthWindow  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
 from depthjax.evaluate.copies import copies  # noqa: E402
 from depthjax.evaluate.distance_tables import distance_tables  # noqa: E402
@@ -135,7 +135,7 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.n
     if spectrum is not None:
         images = with_noise_of_real(images, emotion, spectrum, seed=config.sample.seed, name="table")
     number = np.arange(len(images), dtype=np.int32)
-    return DepthFaces(images, emotion, number, 0 * number, config.data.emotions, DepthWindow.of(config.data))
+    return DepthFaces(images, emotion, number, 0 * number, config.data.emotions, DepthRange.of(config.data))
 
 
 def judge(config: Config, folder: Path, methods: dict[str, DepthFaces], workdir: Path) -> dict[str, Numbers]:
@@ -237,7 +237,7 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
     from depthjax.report.faces_image import mosaic, shade
 
     side = real.images.shape[-1]
-    window, names, rows = (real.window.near_mm, real.window.far_mm), [], []
+    window, names, rows = (real.depth_range.near_mm, real.depth_range.far_mm), [], []
     for label, emotion in enumerate(real.emotions):
         for name, faces in ({"real": real} | methods).items():
             members = np.flatnonzero(faces.emotion == label)

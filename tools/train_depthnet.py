@@ -30,9 +30,9 @@ from configs import paper, quick  # noqa: E402
 from depthjax import config as configs  # noqa: E402
 from depthjax.config import EMOTIONS  # noqa: E402
 from depthjax.data.crop import CROP_SHAPE, FACE_ROWS, nose_distance  # noqa: E402
+from depthjax.data.depth_range import DepthRange  # noqa: E402
 from depthjax.data.generate import generate  # noqa: E402
-from depthjax.data.squares import square_images  # noqa: E402
-from depthjax.data.window import DepthWindow  # noqa: E402
+from depthjax.data.inputs import network_inputs  # noqa: E402
 from depthjax.evaluate import depthnet as shipped  # noqa: E402
 from depthjax.evaluate.distances import frechet_distance, gaussian_of  # noqa: E402
 from depthjax.evaluate.intervals import bootstrap_mean  # noqa: E402
@@ -286,7 +286,7 @@ class Measured(NamedTuple):
 
 def measured(faces: Rendered, settings: configs.Data) -> Measured:
     """Through the path that a run takes: squares of the config's resolution, crop and window."""
-    window, images = DepthWindow.of(settings), square_images(faces.depth, settings)
+    window, images = DepthRange.of(settings), network_inputs(faces.depth, settings)
 
     def features_of(what: np.ndarray) -> shipped.DepthnetOutput:
         return shipped.depthnet_features(what, window=window, crop=settings.crop)

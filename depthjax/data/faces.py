@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from depthjax.data.window import DepthWindow
+from depthjax.data.depth_range import DepthRange
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class DepthFaces:
         subject: (n,) int32, one number a person.
         frame: (n,) int32, the frame's number within its subject and emotion.
         emotions: the names of the classes, in label order.
-        window: what the values of `images` mean in millimetres from the nose tip.
+        depth_range: what the values of `images` mean in millimetres from the nose tip.
     """
 
     images: np.ndarray
@@ -27,7 +27,7 @@ class DepthFaces:
     subject: np.ndarray
     frame: np.ndarray
     emotions: tuple[str, ...]
-    window: DepthWindow
+    depth_range: DepthRange
 
     def __len__(self) -> int:
         return len(self.images)
@@ -35,7 +35,12 @@ class DepthFaces:
     def take(self, index: np.ndarray) -> DepthFaces:
         """The faces at `index` (integers or a mask), in that order."""
         return DepthFaces(
-            self.images[index], self.emotion[index], self.subject[index], self.frame[index], self.emotions, self.window
+            self.images[index],
+            self.emotion[index],
+            self.subject[index],
+            self.frame[index],
+            self.emotions,
+            self.depth_range,
         )
 
     def of(self, emotion: str) -> DepthFaces:
@@ -44,7 +49,7 @@ class DepthFaces:
 
     def relief_mm(self) -> np.ndarray:
         """(n, height, width) float32 millimetres behind the nose tip."""
-        return self.window.to_mm(self.images)
+        return self.depth_range.to_mm(self.images)
 
 
 def held_out_people(subject: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:

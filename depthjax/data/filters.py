@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 
 MEDIAN = 3  # pixels a side
 CONTRAST = 1.3

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces, held_out_images, held_out_people
-from depthjax.data.squares import square_images
+from depthjax.data.inputs import network_inputs
 from depthjax.data.stored import LABELS_NAME, StoredFaces, read_stored
-from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import digest, tree_digest, write_arrays
 
 SPOOL = "checking_"  # a folder where checked faces wait, until they are stored
-# What the stored millimetres of one's own faces depend on; the rest of the section is about the networks' squares.
+# What the stored millimetres of one's own faces depend on; the rest of the section is about the network inputs.
 READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "hole", "on_error")
 
 
@@ -67,12 +67,12 @@ def load(settings: configs.Data, folder: Path) -> DepthFaces:
     """
     faces = stored(settings, folder)
     return DepthFaces(
-        images=square_images(faces.depth[:], settings),
+        images=network_inputs(faces.depth[:], settings),
         emotion=faces.emotion,
         subject=faces.subject,
         frame=faces.frame,
         emotions=settings.emotions,
-        window=DepthWindow.of(settings),
+        depth_range=DepthRange.of(settings),
     )
 
 

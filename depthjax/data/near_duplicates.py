@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from depthjax.data.crop import nose_distance, to_square
-from depthjax.data.window import DepthWindow
+from depthjax.data.depth_range import DepthRange
 
 BOXES = 16  # a side
 RELIEF_MM = (-10.0, 60.0)  # the front of a face: its outline moves with the crop, not with the person
@@ -38,7 +38,7 @@ def relief_boxes(depth: np.ndarray) -> np.ndarray:
     height, width = depth.shape[1:]
     rows, columns = (slice(round(size * low), round(size * high)) for size, (low, high) in
                      ((height, ROWS), (width, COLUMNS)))  # fmt: skip
-    window = DepthWindow(*RELIEF_MM)
+    window = DepthRange(*RELIEF_MM)
     relief = window.to_mm(window.from_mm(depth[:, rows, columns], nose_distance(depth)))
     boxes = to_square(relief, BOXES, crop="full").reshape(len(depth), -1)
     y, x = np.meshgrid(*2 * [np.linspace(-1, 1, BOXES, dtype=np.float32)], indexing="ij")

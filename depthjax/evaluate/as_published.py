@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from skimage.metrics import structural_similarity
 
+from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import quantise
 from depthjax.evaluate.distances import gaussian_of, trace_of_root
 from depthjax.evaluate.emotion_scores import score
 

@@ -18,14 +18,14 @@ from flax import traverse_util
 
 from depthjax.config import EMOTIONS
 from depthjax.data.crop import to_square
-from depthjax.data.window import DepthWindow, quantise
+from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.errors import UserError
 from depthjax.models.depthnet import CROPS, SIDE, DepthNet
 from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
-WINDOW = DepthWindow(-20.0, 130.0)  # whatever an image's own window is, the network sees millimetres in this one
+WINDOW = DepthRange(-20.0, 130.0)  # whatever an image's own window is, the network sees millimetres in this one
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 
 
@@ -53,7 +53,7 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
     return Depthnet(traverse_util.unflatten_dict(flat, sep="/"), metadata["version"], digest)
 
 
-def depthnet_features(images: np.ndarray, *, window: DepthWindow, crop: str) -> DepthnetOutput:
+def depthnet_features(images: np.ndarray, *, window: DepthRange, crop: str) -> DepthnetOutput:
     """What the network makes of depth faces of any size.
 
     Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same window
@@ -76,13 +76,13 @@ def depthnet_features(images: np.ndarray, *, window: DepthWindow, crop: str) -> 
     return DepthnetOutput(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
 
 
-def brought_alike(images: np.ndarray, window: DepthWindow) -> np.ndarray:
+def brought_alike(images: np.ndarray, window: DepthRange) -> np.ndarray:
     """(n, height, width) in `window` to (n, 64, 64) float32 in WINDOW, of 256 levels: the network's input."""
     small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # all of the image, whichever crop it is
     return (quantise(WINDOW.from_relief(window.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
 
 
-def _output_of(images: np.ndarray, window: DepthWindow, crop: int) -> DepthnetOutput:
+def _output_of(images: np.ndarray, window: DepthRange, crop: int) -> DepthnetOutput:
     inputs = np.zeros((CHUNK, SIDE, SIDE), np.float32)
     inputs[: len(images)] = brought_alike(images, window)
     with exact_products():  # a yardstick must not depend on the device

@@ -9,7 +9,7 @@ import numpy as np
 from skimage.filters import sobel
 from skimage.transform import resize
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.evaluate import lbp
 from depthjax.evaluate.hog import BLOCK, CELL, ORIENTATIONS, histograms_of_gradients
 from depthjax.evaluate.parallel import in_processes

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
 from depthjax.models.inception import SIDE, Inception, Variables, from_pytorch, variable_shapes
 from depthjax.models.released import read_state_dict

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import softmax
 
 from depthjax.config import Config
+from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import quantise
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.emotion_scores import restricted
@@ -125,7 +125,7 @@ def _all_projected(
 
 
 def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:
-    window, crop = faces.window, config.data.crop
+    window, crop = faces.depth_range, config.data.crop
     seen_as = {"weights": depthnet.load_depthnet().sha256, "window": [window.near_mm, window.far_mm], "crop": crop}
     name = digest(quantise(faces.images), seen_as)
 

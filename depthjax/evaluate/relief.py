@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import maximum_filter, uniform_filter
 
+from depthjax.data.depth_range import quantise
 from depthjax.data.noise import BACKGROUND
-from depthjax.data.window import quantise
 from depthjax.evaluate.intervals import bootstrap_counts, percentile_interval
 from depthjax.evaluate.spaces import PrincipalSpace, fit_principal_space
 

@@ -155,7 +155,7 @@ def _data(config: Config, train: DepthFaces, test: DepthFaces) -> dict:
         "resolution": int(train.images.shape[-1]),
         "train": {"images": len(train), "subjects": len(np.unique(train.subject))},
         "test": {"images": len(test), "subjects": len(np.unique(test.subject))},
-        "window_mm": [float(train.window.near_mm), float(train.window.far_mm)],
+        "window_mm": [float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
     }
 
 

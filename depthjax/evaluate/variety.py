@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from depthjax.config import Config
+from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.data.load import added
-from depthjax.data.window import quantise
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.diversity import median_distance, ms_ssim, vendi_score
 from depthjax.evaluate.emotion_scores import agreement, score
@@ -146,4 +146,4 @@ def as_published(config: Config, judged: Judged) -> dict[str, dict]:
 def _joined(a: DepthFaces, b: DepthFaces) -> DepthFaces:
     columns = {key: np.concatenate([getattr(a, key), getattr(b, key)]) for key in ("images", "emotion", "subject")}
     frame = np.concatenate([a.frame, b.frame])
-    return DepthFaces(**columns, frame=frame, emotions=a.emotions, window=a.window)
+    return DepthFaces(**columns, frame=frame, emotions=a.emotions, depth_range=a.depth_range)

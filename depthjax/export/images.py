@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.export.sets import Face
 
 

@@ -33,7 +33,7 @@ To read it back: data.source=folder, data.path=.../export/{name}/png16, data.pat
 
 def rows(faces: FaceSet, index: list[int], files: list[str], read: list[Face]) -> list[list[object]]:
     """Rows of `COLUMNS` for the faces of these numbers."""
-    window = (faces.window.near_mm, faces.window.far_mm)
+    window = (faces.depth_range.near_mm, faces.depth_range.far_mm)
     return [
         [
             file,
@@ -62,8 +62,8 @@ def readme(faces: FaceSet, first: Face) -> str:
         name=faces.name,
         emotions=", ".join(faces.emotions),
         origin="Depth as it was measured or rendered." if faces.name == "real" else stated,
-        near=faces.window.near_mm,
-        far=faces.window.far_mm,
+        near=faces.depth_range.near_mm,
+        far=faces.depth_range.far_mm,
         height=height,
         width=width,
         span_x=width * first.camera.nose_mm / first.camera.focal_x,

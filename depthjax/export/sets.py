@@ -10,9 +10,9 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.crop import face_square, nose_distance
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.data.stored import StoredFaces
-from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 
 STANDING_MM = 1000.0  # from the camera to the nose of a generated face, whose relief says nothing of distance
@@ -52,7 +52,7 @@ class FaceSet:
         sources: (n,) where each face came from.
         read: the faces of the given numbers.
         shape: height and width.
-        window: what the values of `Face.image` mean.
+        depth_range: what the values of `Face.image` mean.
         seed: that the set was made with.
         fingerprint: of the settings that the set was made with.
     """
@@ -66,7 +66,7 @@ class FaceSet:
     sources: Sequence[str] | np.ndarray
     read: Callable[[np.ndarray], list[Face]]
     shape: tuple[int, int]
-    window: DepthWindow
+    depth_range: DepthRange
     seed: int
     fingerprint: str
 
@@ -86,7 +86,7 @@ def camera_of(shape: tuple[int, int], nose_mm: float, span_mm: tuple[float, floa
 
 def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -> FaceSet:
     """The stored faces as they are, in camera millimetres."""
-    window = DepthWindow.of(settings)
+    window = DepthRange.of(settings)
     height, width = stored.shape
     span = (settings.width_mm * height / width, settings.width_mm)
 
@@ -109,7 +109,7 @@ def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -
         sources=stored.sources,
         read=read,
         shape=stored.shape,
-        window=window,
+        depth_range=window,
         seed=settings.seed,
         fingerprint=fingerprint,
     )
@@ -127,7 +127,7 @@ def sample_set(
     """A method's samples, put `STANDING_MM` from a camera.
 
     Args:
-        crop_shape: height and width of the crops that the networks' squares were made from.
+        crop_shape: height and width of the crops that the network inputs were made from.
     """
     shape = (faces.images.shape[1], faces.images.shape[2])
     camera = camera_of(shape, STANDING_MM, _square_span(settings, crop_shape))
@@ -135,7 +135,8 @@ def sample_set(
     def read(index: np.ndarray) -> list[Face]:
         images = faces.images[index]
         return [
-            Face(depth, image, camera) for depth, image in zip(_standing(images, faces.window), images, strict=True)
+            Face(depth, image, camera)
+            for depth, image in zip(_standing(images, faces.depth_range), images, strict=True)
         ]
 
     numbers = [f"{number:05d}" for number in faces.subject]
@@ -149,7 +150,7 @@ def sample_set(
         sources=[f"samples/{method}/samples.npz[{i}]" for i in range(len(faces))],
         read=read,
         shape=shape,
-        window=faces.window,
+        depth_range=faces.depth_range,
         seed=seed,
         fingerprint=fingerprint,
     )
@@ -163,7 +164,7 @@ def _square_span(settings: configs.Data, crop_shape: tuple[int, int]) -> tuple[f
     return height * pixel_mm, width * pixel_mm
 
 
-def _standing(images: np.ndarray, window: DepthWindow) -> np.ndarray:
+def _standing(images: np.ndarray, window: DepthRange) -> np.ndarray:
     """[-1, 1] to uint16 camera millimetres; far and no return are 0."""
     relief = window.to_mm(images)
     depth = np.clip(np.rint(relief + STANDING_MM), 1, 2**16 - 1)

@@ -200,7 +200,7 @@ def write_sheet(path: Path, faces: DepthFaces, clean: DepthFaces, settings: conf
     for one in shown:
         for emotion in one.emotions:
             images = one.of(emotion).images[:SHEET_COLUMNS]
-            window = (one.window.near_mm, one.window.far_mm)
+            window = (one.depth_range.near_mm, one.depth_range.far_mm)
             rows.append(np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8))
             rows.append(shade(images, window, pixel_pitch(settings)))
     with replacing(path) as file:
@@ -218,7 +218,7 @@ def write_recipes(path: Path, real: DepthFaces, generated: Mapping[str, DepthFac
     emotions = range(len(real.emotions))
     blocks = {"Real people": [real_faces(stored, label, BLOCK_COLUMNS) for label in emotions]}
     blocks |= {name: [f.of(e).images[:BLOCK_COLUMNS] for e in f.emotions] for name, f in generated.items()}
-    window, pitch = (real.window.near_mm, real.window.far_mm), pixel_pitch(settings)
+    window, pitch = (real.depth_range.near_mm, real.depth_range.far_mm), pixel_pitch(settings)
     lit = {name: [shade(images, window, pitch) for images in rows] for name, rows in blocks.items()}
     figure = blocks_figure(lit, real.emotions, count=BLOCK_COLUMNS, top=12, bottom=6)
     write_figure(figure, [path], dpi=100)

@@ -18,8 +18,8 @@ from PIL import Image
 from depthjax import config as configs
 from depthjax import files
 from depthjax.data.crop import nose_distance
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
-from depthjax.data.window import DepthWindow
 from depthjax.report.dataset_alike import DUPLICATE_MM
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
@@ -116,7 +116,7 @@ def _examples(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> F
 def _tile(faces: StoredFaces, number: int, settings: configs.Data, high: int) -> np.ndarray:
     depth = np.asarray(faces.depth[np.array([number])])
     nose = nose_distance(depth)
-    images = DepthWindow(*FACE_MM).from_mm(depth, nose) if nose[0] > 0 else np.ones(depth.shape, np.float32)
+    images = DepthRange(*FACE_MM).from_mm(depth, nose) if nose[0] > 0 else np.ones(depth.shape, np.float32)
     lit = shade(images, FACE_MM, settings.width_mm / depth.shape[2])[0]
     return np.asarray(Image.fromarray(lit).resize((TILE_WIDTH, high), Image.Resampling.BICUBIC))
 
@@ -257,7 +257,7 @@ def _mean_face(numbers: Numbers, settings: configs.Data) -> np.ndarray:
     label = reference_emotion(numbers.emotions)
     measured = numbers.relief_mean[numbers.per_emotion > 0]
     relief = measured.mean(axis=0) if label is None else numbers.relief_mean[label]
-    images = DepthWindow(*FACE_MM).from_relief(np.where(np.isfinite(relief), relief, np.inf))
+    images = DepthRange(*FACE_MM).from_relief(np.where(np.isfinite(relief), relief, np.inf))
     return shade(images[None], FACE_MM, settings.width_mm / numbers.shape[1])[0]
 
 

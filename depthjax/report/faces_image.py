@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_fill_holes, gaussian_filter
 
-from depthjax.data.window import DepthWindow
+from depthjax.data.depth_range import DepthRange
 
 LIGHT = np.array([-1.0, -1.2, 1.6]) / np.linalg.norm([-1.0, -1.2, 1.6])  # right, down, towards the viewer
 WRAP = 0.3  # how far light reaches around: a bare Lambert term leaves half a face black
@@ -69,7 +69,7 @@ def surface(images: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
 
     A generated background only comes near +1, so the far level itself would not tell it from a face.
     """
-    return DepthWindow(*window_mm).to_mm(images) < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
+    return DepthRange(*window_mm).to_mm(images) < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
 
 
 def _slopes(
@@ -77,7 +77,7 @@ def _slopes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Growth of the smoothed depth downwards and to the right, millimetres a millimetre, (n, h, w) each."""
     high, wide = (pitch_mm, pitch_mm) if isinstance(pitch_mm, int | float) else pitch_mm
-    smooth = _smooth_inside(DepthWindow(*window_mm).to_mm(images), face, (0, SMOOTH_MM / high, SMOOTH_MM / wide))
+    smooth = _smooth_inside(DepthRange(*window_mm).to_mm(images), face, (0, SMOOTH_MM / high, SMOOTH_MM / wide))
     return np.gradient(smooth, high, axis=1), np.gradient(smooth, wide, axis=2)
 
 

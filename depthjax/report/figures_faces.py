@@ -12,7 +12,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
-from depthjax.data.window import DepthWindow
+from depthjax.data.depth_range import DepthRange
 from depthjax.errors import UserError
 from depthjax.report.faces_image import mosaic, surface
 from depthjax.report.figure_style import plain, wrapped
@@ -92,7 +92,7 @@ def closest_pairs(run: Run, method: str, count: int) -> Pairs:
 
 def depth_apart(a: np.ndarray, b: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
     """Millimetres between two images in [-1, 1], NaN where not both have a surface."""
-    window = DepthWindow(*window_mm)
+    window = DepthRange(*window_mm)
     both = surface(a, window_mm) & surface(b, window_mm)
     return np.where(both, np.abs(window.to_mm(a) - window.to_mm(b)), np.float32(np.nan))
 
@@ -204,7 +204,7 @@ def mean_depth(images: np.ndarray, rows: np.ndarray, window_mm: tuple[float, flo
     for start in range(0, len(rows), CHUNK):
         faces = images[rows[start : start + CHUNK]]
         there = surface(faces, window_mm)
-        total += np.where(there, DepthWindow(*window_mm).to_mm(faces), 0).sum(axis=0, dtype=np.float64)
+        total += np.where(there, DepthRange(*window_mm).to_mm(faces), 0).sum(axis=0, dtype=np.float64)
         seen += there.sum(axis=0)
     return np.where(2 * seen >= max(1, len(rows)), total / np.maximum(seen, 1), np.nan)
 

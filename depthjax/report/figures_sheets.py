@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.report.faces_image import mosaic, normal_colours, real_faces, shade, spaced_samples
 from depthjax.report.faces_image import normals as normal_pictures
 from depthjax.report.figure_style import wrapped

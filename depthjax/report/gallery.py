@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.report import faces_image
 from depthjax.report.faces_image import real_faces, spaced_samples
 from depthjax.report.stored import Run, method_name

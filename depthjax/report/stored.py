@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from depthjax import files, stages
-from depthjax.data.squares import read_squares
+from depthjax.data.inputs import read_inputs
 from depthjax.errors import UserError
 
 METHOD_NAMES = {
@@ -82,7 +82,7 @@ def read_run(workdir: Path) -> Run:
         environment=_optional(workdir / "environment.json"),
         minutes=_minutes(workdir / "stages"),
         metrics=_metrics(workdir / "metrics.jsonl"),
-        train=read_squares(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
+        train=read_inputs(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
         samples=_samples(workdir / "samples", _methods(config)),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
         evaluation=_optional(workdir / "evaluation.json"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.files import replacing
 
 _GAP = 4  # pixels between faces

@@ -6,8 +6,8 @@ import pytest
 
 from depthjax.baselines.methods import BASELINES
 from depthjax.config import Baselines, Config, Data, Model, Train
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def faces(config):
     images += np.linspace(-0.3, 0.3, 8)[subject][:, None, None]
     for image, label in zip(images, emotion, strict=True):
         image[5 * label : 5 * label + 5] -= 1
-    window = DepthWindow(config.data.near_mm, config.data.far_mm)
+    window = DepthRange(config.data.near_mm, config.data.far_mm)
     return DepthFaces(images.astype(np.float32).clip(-1, 1), emotion, subject, frame, config.data.emotions, window)
 
 

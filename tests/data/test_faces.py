@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces, split_by_image, split_by_subject
-from depthjax.data.window import DepthWindow
 
 
 @pytest.fixture
 def faces():
     subject, emotion, frame = (a.ravel() for a in np.mgrid[:10, :3, :4])
     images = np.arange(120, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)
-    return DepthFaces(images, emotion, subject, frame, ("a", "b", "c"), DepthWindow(-10, 80))
+    return DepthFaces(images, emotion, subject, frame, ("a", "b", "c"), DepthRange(-10, 80))
 
 
 def test_no_person_stands_on_both_sides(faces):

@@ -1,4 +1,4 @@
-"""A folder of one's own, from files to the networks' squares: whole or not at all."""
+"""A folder of one's own, from files to the network inputs: whole or not at all."""
 
 import itertools
 import json
@@ -15,7 +15,7 @@ from trees import EMOTIONS, SHAPE, face, tree
 
 from depthjax import pipeline, stages
 from depthjax.config import Config, Data
-from depthjax.data import checks, load, squares, stored
+from depthjax.data import checks, inputs, load, stored
 from depthjax.errors import UserError
 
 SILENT = {"progress": lambda line: None}
@@ -240,7 +240,7 @@ def test_the_stage_leaves_mapped_squares_of_both_parts(root, faces, tmp_path):
     whole = load.load(config.data, tmp_path / "data")
     for part, (made, kept) in {"train": (train, ~load.held_out(whole, config.data)),
                                "test": (test, load.held_out(whole, config.data))}.items():  # fmt: skip
-        index = squares.read_squares(tmp_path / "faces" / part)["stored"]
+        index = inputs.read_inputs(tmp_path / "faces" / part)["stored"]
         assert np.array_equal(index, np.flatnonzero(kept)) and np.array_equal(made.images, whole.images[kept])
         assert np.array_equal(made.emotion, whole.emotion[kept])
     assert not list(tmp_path.rglob("*.tmp"))

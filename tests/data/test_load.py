@@ -31,7 +31,7 @@ def test_stored_millimetres_are_the_rendered_ones(folder, tmp_path):
     rendered = next(iter(generate(subjects=range(1), emotions=("fear",), frames=4, seed=0, full_sequence=False)))
     faces = load.load(SETTINGS, folder)
     mine = (faces.subject == 0) & (faces.emotion == 0)
-    assert np.array_equal(faces.images[mine], load.square_images(rendered.crops, SETTINGS))
+    assert np.array_equal(faces.images[mine], load.network_inputs(rendered.crops, SETTINGS))
 
 
 def test_preparing_again_changes_nothing(folder):
@@ -66,4 +66,4 @@ def test_a_face_without_a_nose_is_named():
     crops = np.full((3, 200, 128), 1000, np.uint16)
     crops[1] = 0
     with pytest.raises(UserError, match="face 1"):
-        load.square_images(crops, SETTINGS)
+        load.network_inputs(crops, SETTINGS)

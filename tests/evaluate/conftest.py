@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 
 EMOTIONS = ("neutral", "happiness", "fear")
 
@@ -25,7 +25,7 @@ def make_faces(people, frames, *, size=32, noise=0.02, first=0, seed=0):
                 rows.append((np.clip(depth, -1, 1), label, person, frame))
     images, emotion, subject, frame = zip(*rows, strict=True)
     labels = (np.array(column, np.int32) for column in (emotion, subject, frame))
-    return DepthFaces(np.array(images, np.float32), *labels, EMOTIONS, DepthWindow(-10.0, 80.0))
+    return DepthFaces(np.array(images, np.float32), *labels, EMOTIONS, DepthRange(-10.0, 80.0))
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ import pytest
 
 from depthjax.config import EMOTIONS, Data
 from depthjax.data.crop import to_square
+from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.generate import generate
-from depthjax.data.squares import square_images
-from depthjax.data.window import DepthWindow, quantise
+from depthjax.data.inputs import network_inputs
 from depthjax.errors import UserError
 from depthjax.evaluate.depthnet import CHUNK, WEIGHTS, WINDOW, brought_alike, depthnet_features, load_depthnet
 
-QUICK = DepthWindow(-10.0, 80.0)
+QUICK = DepthRange(-10.0, 80.0)
 PEOPLE, SHOWN = 6, ("neutral", "happiness", "fear")
 FRAMES = 4  # of a sequence, as the tests of the renderer: compiled once for all
 
@@ -31,7 +31,7 @@ def people():
 def seen(request, people):
     """The images of one crop, and what the network makes of them."""
     settings = Data(resolution=64, crop=request.param, near_mm=QUICK.near_mm, far_mm=QUICK.far_mm)
-    images = square_images(people[0], settings)
+    images = network_inputs(people[0], settings)
     return images, depthnet_features(images, window=QUICK, crop=request.param), request.param
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.evaluate.nearest import CHUNK, nearest_index, nearest_similarity, psnr, ssim, summarise
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from depthjax.config import Data
 from depthjax.data import load
 from depthjax.data.crop import nose_distance
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.export import run
 from depthjax.export.sets import FaceSet, real_set, sample_set
@@ -84,7 +84,7 @@ def test_every_format_has_every_face_and_its_labels(stored, exported):
 
 
 def test_16_bits_are_the_millimetres_and_8_bits_the_window(stored, exported):
-    window = DepthWindow(-20, 130)
+    window = DepthRange(-20, 130)
     for row in table(exported):
         depth = stored.depth[int(row["source"].split(",")[0].split()[1])]
         png16 = np.asarray(Image.open(exported / "png16" / f"{row['file']}.png"))
@@ -128,7 +128,7 @@ def samples():
     images[:, :4] = 1
     images[0, 5, 5] = 0.999  # networks do not quite reach +1
     labels = np.array([0, 0, 1, 1, 1], np.int32), np.arange(5, dtype=np.int32), np.zeros(5, np.int32)
-    return DepthFaces(images, *labels, emotions=EMOTIONS, window=DepthWindow(-10, 80))
+    return DepthFaces(images, *labels, emotions=EMOTIONS, depth_range=DepthRange(-10, 80))
 
 
 def test_generated_faces_stand_a_metre_away(samples, tmp_path):

@@ -90,8 +90,8 @@ def train_here(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int
     import numpy as np
 
     from depthjax.config_file import load_config
+    from depthjax.data.depth_range import DepthRange
     from depthjax.data.faces import DepthFaces
-    from depthjax.data.window import DepthWindow
     from depthjax.errors import UserError
     from depthjax.train.loop import train
 
@@ -101,7 +101,7 @@ def train_here(folder: Path, dispatch: int, stop_at: int, streamed: bool) -> int
     config = replace(base, train=settings, data=replace(base.data, device_budget=0 if streamed else 2000))
     images = np.random.default_rng(0).uniform(-1, 1, (17, config.data.resolution, config.data.resolution))
     label, zeros = (np.arange(17) % 2).astype(np.int32), np.zeros(17, np.int32)
-    window = DepthWindow.of(config.data)
+    window = DepthRange.of(config.data)
     faces = DepthFaces(images.astype(np.float32), label, zeros, zeros, config.data.emotions, window)
 
     def watch(row: dict[str, float]) -> None:

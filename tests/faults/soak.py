@@ -26,8 +26,8 @@ def soak(steps: int, workdir: Path, *, streamed: bool = False) -> tuple[list[flo
     import numpy as np
 
     from depthjax.config_file import load_config
+    from depthjax.data.depth_range import DepthRange
     from depthjax.data.faces import DepthFaces
-    from depthjax.data.window import DepthWindow
     from depthjax.train.loop import train
 
     base = load_config(TINY)
@@ -47,7 +47,7 @@ def soak(steps: int, workdir: Path, *, streamed: bool = False) -> tuple[list[flo
     count = BATCH * PER_EPOCH
     images = np.random.default_rng(0).uniform(-1, 1, (count, 16, 16)).astype(np.float32)
     label, zeros = (np.arange(count) % 2).astype(np.int32), np.zeros(count, np.int32)
-    faces = DepthFaces(images, label, zeros, zeros, config.data.emotions, DepthWindow.of(config.data))
+    faces = DepthFaces(images, label, zeros, zeros, config.data.emotions, DepthRange.of(config.data))
     megabytes: list[float] = []
 
     def watch(row: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
 
 
 def _real(folder: Path, people: range, emotions: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Two frames of each person in each emotion, as `write_squares` stores them; returns their emotions."""
+    """Two frames of each person in each emotion, as `write_inputs` stores them; returns their emotions."""
     emotion = np.repeat(np.arange(emotions, dtype=np.int32), len(people) * 2)
     subject = np.tile(np.repeat(np.array(people, np.int32), 2), emotions)
     frame = np.tile(np.arange(2, dtype=np.int32), len(people) * emotions)

@@ -10,7 +10,7 @@ import pytest
 from chromium import Chromium, find_chromium
 from PIL import Image
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.report.faces_image import real_faces, shade
 from depthjax.report.gallery import gallery
 from depthjax.report.page import render_page

@@ -56,7 +56,9 @@ def test_files_are_there_and_have_their_checksums(written: Path) -> None:
         assert entry["contentSize"] == f"{path.stat().st_size} B"
     names = [entry["@id"] for entry in found]
     assert (
-        names[0] == "faces.csv" and names[-2:] == ["faces/train/images.npy", "faces/train/labels.npz"] and len(names) == 5
+        names[0] == "faces.csv"
+        and names[-2:] == ["faces/train/images.npy", "faces/train/labels.npz"]
+        and len(names) == 5
     )
     assert not [name for name in names if "other_settings" in name]
     formats = {Path(entry["@id"]).suffix.split("-")[0]: entry["encodingFormat"] for entry in found}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.report.faces_image import BACKGROUND, mosaic, real_faces, shade, spaced_samples
 
 WINDOW = (-10.0, 80.0)

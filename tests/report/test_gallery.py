@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.report.gallery import MOST_FACES, gallery
 from depthjax.report.page import render_page
 from depthjax.report.stored import Run, read_run

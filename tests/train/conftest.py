@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from depthjax.config import Config, Data, Model, Train
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 from depthjax.train.state import init_state
 from depthjax.train.step import Batch
 
@@ -39,7 +39,7 @@ def faces(config):
     rng, n = np.random.default_rng(0), 26
     images = rng.uniform(-1, 1, (n, 32, 32)).astype(np.float32)
     labels = (np.arange(n) % 3).astype(np.int32)
-    window = DepthWindow(config.data.near_mm, config.data.far_mm)
+    window = DepthRange(config.data.near_mm, config.data.far_mm)
     return DepthFaces(images, labels, np.arange(n, dtype=np.int32), np.zeros(n, np.int32), config.data.emotions, window)
 
 

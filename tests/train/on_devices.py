@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax.config import Config, Data, Model, Train
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 from depthjax.train import checkpoint, loop
 from depthjax.train.state import init_state
 
@@ -35,7 +35,7 @@ START = 3  # steps; there are three an epoch
 
 def faces():
     rng, n = np.random.default_rng(0), 50
-    labels, window = (np.arange(n) % 3).astype(np.int32), DepthWindow(CONFIG.data.near_mm, CONFIG.data.far_mm)
+    labels, window = (np.arange(n) % 3).astype(np.int32), DepthRange(CONFIG.data.near_mm, CONFIG.data.far_mm)
     images = rng.uniform(-1, 1, (n, 16, 16)).astype(np.float32)
     return DepthFaces(images, labels, np.arange(n, dtype=np.int32), np.zeros(n, np.int32), CONFIG.data.emotions, window)
 

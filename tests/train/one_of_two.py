@@ -16,8 +16,8 @@ import numpy as np
 
 from configs import smoke
 from depthjax.config import Distributed
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.train import loop
@@ -29,7 +29,7 @@ def faces(config):
     rng, n, size = np.random.default_rng(0), 40, config.data.resolution
     labels, people = (np.arange(n) % 3).astype(np.int32), np.arange(n, dtype=np.int32)
     images = rng.uniform(-1, 1, (n, size, size)).astype(np.float32)
-    return DepthFaces(images, labels, people, people, config.data.emotions, DepthWindow.of(config.data))
+    return DepthFaces(images, labels, people, people, config.data.emotions, DepthRange.of(config.data))
 
 
 def dying(compiled_steps, dies_at):

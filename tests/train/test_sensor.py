@@ -7,13 +7,13 @@ import pytest
 
 from depthjax.data import kinect
 from depthjax.data.crop import FOCAL, crop_face, to_square
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.render import Surface
-from depthjax.data.window import DepthWindow
 from depthjax.train.augment import Relief
 from depthjax.train.sensor import sensed
 
 RELIEF = Relief(-10.0, 80.0, (2.8125, 2.8125))
-WINDOW, PLANE, PEOPLE = DepthWindow(-10.0, 80.0), 30.3, 24
+WINDOW, PLANE, PEOPLE = DepthRange(-10.0, 80.0), 30.3, 24
 sense = jax.jit(sensed, static_argnums=2)
 
 

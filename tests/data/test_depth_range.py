@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from depthjax.data.window import DepthWindow
+from depthjax.data.depth_range import DepthRange
 
 
 @pytest.fixture
 def window():
-    return DepthWindow(near_mm=-20.0, far_mm=130.0)
+    return DepthRange(near_mm=-20.0, far_mm=130.0)
 
 
 def test_the_window_maps_its_edges_to_minus_one_and_one(window):

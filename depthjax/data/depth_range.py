@@ -10,7 +10,7 @@ from depthjax import config as configs
 
 
 @dataclass(frozen=True)
-class DepthWindow:
+class DepthRange:
     """A range of depth about the nose tip: `near_mm` (negative: in front of it) is -1, `far_mm` is +1.
 
     No return (0 mm), background and anything farther are +1, anything nearer is -1.
@@ -20,7 +20,7 @@ class DepthWindow:
     far_mm: float
 
     @classmethod
-    def of(cls, settings: configs.Data) -> DepthWindow:
+    def of(cls, settings: configs.Data) -> DepthRange:
         """The window that the settings name."""
         return cls(settings.near_mm, settings.far_mm)
 

@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from depthjax import config as configs
 from depthjax.data.crop import nose_distance, to_square
+from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
-from depthjax.data.window import DepthWindow
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, replacing, write_arrays
 
@@ -22,7 +22,7 @@ CHUNK = 64  # faces that a thread makes at once
 LABELS = ("emotion", "subject", "frame", "stored")
 
 
-def square_images(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
+def network_inputs(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
     """Camera millimetres (n, h, w) to the networks' (n, resolution, resolution) float32 in [-1, 1].
 
     Raises:
@@ -31,11 +31,11 @@ def square_images(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
     nose = nose_distance(depth)
     if (nose == 0).any():
         raise UserError(f"face {int(np.argmin(nose))} has no depth around its nose: remove it from the data")
-    window = DepthWindow.of(settings)
+    window = DepthRange.of(settings)
     return to_square(window.from_mm(depth, nose), settings.resolution, crop=settings.crop)
 
 
-def write_squares(folder: Path, faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> list[Path]:
+def write_inputs(folder: Path, faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> list[Path]:
     """Write the faces at `index` as `folder/images.npy` and `folder/labels.npz`, a few of them in memory at a time.
 
     Args:
@@ -60,15 +60,17 @@ def _chunks(faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> It
     cores = joblib.cpu_count()
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:  # array code: it lets other threads run
         for start in range(0, len(index), CHUNK):
-            waiting.append(pool.submit(lambda i: square_images(faces.depth[i], settings), index[start : start + CHUNK]))
+            waiting.append(
+                pool.submit(lambda i: network_inputs(faces.depth[i], settings), index[start : start + CHUNK])
+            )
             if len(waiting) > 2 * cores:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def read_squares(folder: Path) -> dict[str, np.ndarray]:
-    """What `write_squares` wrote: images (k, h, w) float32, mapped read-only, and the labels.
+def read_inputs(folder: Path) -> dict[str, np.ndarray]:
+    """What `write_inputs` wrote: images (k, h, w) float32, mapped read-only, and the labels.
 
     Raises:
         UserError: a file is missing or damaged.
