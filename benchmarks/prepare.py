@@ -112,7 +112,7 @@ def measure(root: Path, flags: argparse.Namespace) -> tuple[float, float, int]:
     from depthjax.pipeline import prepare
 
     pattern = "" if flags.grouped else "s{subject}_f{frame}"
-    grey = {"grey_mm": 6.0, "hole": 255.0} if flags.bits == 8 else {}
+    grey = {"grey_mm": 6.0, "invalid_value": 255.0} if flags.bits == 8 else {}
     data = Data(source="folder", path=str(root / "faces"), pattern=pattern, resolution=flags.resolution, **grey)
     memory = PeakMemory()
     memory.start()

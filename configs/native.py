@@ -15,7 +15,7 @@ def get_config() -> Config:
     return replace(
         base,
         name="native",
-        data=replace(base.data, resolution=128, emotions=EMOTIONS, subjects=200, more_test_people=0),
+        data=replace(base.data, resolution=128, emotions=EMOTIONS, subjects=200, extra_test_subjects=0),
         # Twice the width of quick: as many more shapes to tell apart.
         model=replace(base.model, generator_width=256, discriminator_width=32),
         evolve=replace(base.evolve, population=400),

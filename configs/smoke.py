@@ -15,7 +15,7 @@ def get_config() -> Config:
     return replace(
         base,
         name="smoke",
-        data=replace(base.data, subjects=10, more_test_people=0, frames=3, resolution=32),
+        data=replace(base.data, subjects=10, extra_test_subjects=0, frames=3, resolution=32),
         model=replace(base.model, latent_size=32, generator_width=32, discriminator_width=8),
         train=replace(
             base.train,

@@ -41,7 +41,7 @@ class Data:
     emotions: Annotated[tuple[str, ...], Names()] = ("neutral", "happiness", "fear")
     # Rendered faces (depth_heads).
     subjects: Annotated[int, AtLeast(4)] = 40
-    more_test_people: int = 0  # rendered besides these, to be tested on alone: intervals by person grow narrower
+    extra_test_subjects: int = 0  # rendered besides these, to be tested on alone: intervals by person grow narrower
     frames: Annotated[int, AtLeast(1)] = 10  # of each subject in each emotion
     full_sequence: bool = False  # begin with micro-expressions, as IKFDB's sequences; else only what follows them
     seed: int = 0  # of the rendered people, and of who is held out
@@ -51,7 +51,7 @@ class Data:
     unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; said aloud
     grey_mm: Annotated[float, Above(0)] = 0.6  # millimetres of one grey level, for unit = grey
     polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
-    hole: float | None = None  # the stored value of no return (nan: all not finite); 0 always is one in mm and m
+    invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in mm and m
     width_mm: Annotated[float, Above(0)] = (
         180.0  # what an image's width spans at the nose; sets the scale of exported points
     )
@@ -388,5 +388,5 @@ def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         return to_dict(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no such number: data.hole may be nan
+        return str(value)  # JSON has no such number: data.invalid_value may be nan
     return list(value) if isinstance(value, tuple) else value

@@ -94,7 +94,7 @@ def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
             yield from _bounds_broken(value, f"{key}.")
             continue
         values = value if isinstance(value, tuple) else () if value is None else (value,)
-        problems = [] if key == "data.hole" else [value_problem(v) for v in values]  # a hole may be nan
+        problems = [] if key == "data.invalid_value" else [value_problem(v) for v in values]  # a hole may be nan
         problems += [b.problem_of_all(values) for b in _bounds_of(kind)]
         or_none = ", or none" if type(None) in _alternatives(kind) else ""
         yield from ((key, problem + or_none) for problem in problems if problem)
@@ -133,8 +133,8 @@ def _data_rules(c: Config) -> Rules:
         ),
         (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
         (
-            not (rendered and c.data.more_test_people and c.data.split == "image"),
-            "data.more_test_people",
+            not (rendered and c.data.extra_test_subjects and c.data.split == "image"),
+            "data.extra_test_subjects",
             "are subjects to test on that nobody trained on, and data.split = image tests on the same ones: set it "
             "to 0",
         ),

@@ -71,7 +71,7 @@ def test_settings_that_contradict_each_other_are_refused():
         with pytest.raises(ConfigError, match=r"model\.return_mask.*choose one"):
             override(Config(), {"model.return_mask": "true", sensor: "true"})
     with pytest.raises(ConfigError, match="nobody trained on"):
-        override(Config(), {"data.more_test_people": "8", "data.split": "image"})
+        override(Config(), {"data.extra_test_subjects": "8", "data.split": "image"})
 
 
 def test_a_config_survives_json():
@@ -99,7 +99,7 @@ def test_every_config_that_comes_along_is_valid(path):
 def test_quick_and_smoke_derive_from_the_paper():
     quick, smoke = (load_config(CONFIGS / f"{name}.py") for name in ("quick", "smoke"))
     assert (quick.data.subjects, len(quick.data.emotions), quick.data.frames, quick.data.resolution) == (40, 3, 10, 64)
-    assert (quick.data.more_test_people, smoke.data.more_test_people) == (96, 0)
+    assert (quick.data.extra_test_subjects, smoke.data.extra_test_subjects) == (96, 0)
     assert smoke.train.generator_kd_weight == quick.train.generator_kd_weight == 1.0
     assert (quick.train.ema_decay, smoke.train.ema_decay) == (0.9975, 0.98)  # smoke takes too few steps for quick's
     assert smoke.data.crop == quick.data.crop == "face"

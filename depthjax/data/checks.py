@@ -198,14 +198,20 @@ def _tell(problems: Sequence[Problem], settings: configs.Data, root: Path, say: 
 
 def _units(faces: Sequence[Face], settings: configs.Data) -> str:
     stored = faces[0].seen.stored
-    hole = "no return" if settings.hole is None else f"no return, and {settings.hole:g} too"
+    hole = "no return" if settings.invalid_value is None else f"no return, and {settings.invalid_value:g} too"
     if stored.endswith("(grey)"):
-        marked = "no level stands for no return" if settings.hole is None else f"level {settings.hole:g} is no return"
+        marked = (
+            "no level stands for no return"
+            if settings.invalid_value is None
+            else f"level {settings.invalid_value:g} is no return"
+        )
         return (
             f"{stored}: a level is {settings.grey_mm:g} mm (--config.data.grey_mm), "
-            f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity), {marked} (--config.data.hole)"
+            f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity), {marked} "
+            "(--config.data.invalid_value)"
         )
-    return f"{stored}: depth in {stored.split('(')[1][:-1]} (--config.data.unit), 0 is {hole} (--config.data.hole)"
+    unit = stored.split("(")[1][:-1]
+    return f"{stored}: depth in {unit} (--config.data.unit), 0 is {hole} (--config.data.invalid_value)"
 
 
 def _labelled(faces: list[Face], names: dict[str, Name], say: Say) -> Checked:

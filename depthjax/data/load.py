@@ -24,7 +24,7 @@ from depthjax.files import digest, tree_digest, write_arrays
 
 SPOOL = "checking_"  # a folder where checked faces wait, until they are stored
 # What the stored millimetres of one's own faces depend on; the rest of the section is about the network inputs.
-READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "hole", "on_error")
+READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "invalid_value", "on_error")
 
 
 def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], None]) -> int:
@@ -77,7 +77,7 @@ def load(settings: configs.Data, folder: Path) -> DepthFaces:
 
 
 def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndarray:
-    """(n,) bool: the faces that are tested on, by the configured protocol; of `data.more_test_people`, all."""
+    """(n,) bool: the faces that are tested on, by the configured protocol; of `data.extra_test_subjects`, all."""
     test = added(faces.subject, settings)
     own = np.flatnonzero(~test)
     if settings.split == "subject":
@@ -88,8 +88,8 @@ def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndar
 
 
 def added(subject: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """(n,) bool: whose faces are those of `data.more_test_people`, which only rendered people have."""
-    rendered = settings.more_test_people > 0 and settings.source == "depth_heads"
+    """(n,) bool: whose faces are those of `data.extra_test_subjects`, which only rendered people have."""
+    rendered = settings.extra_test_subjects > 0 and settings.source == "depth_heads"
     return (subject >= settings.subjects) & rendered
 
 
@@ -180,7 +180,7 @@ def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:
         from depthjax.data.depth_heads import depth_heads_dataset_builder as depth_heads
 
         parameters = {name: getattr(settings, name) for name in ("emotions", "frames", "seed", "full_sequence")}
-        parameters["subjects"] = settings.subjects + settings.more_test_people
+        parameters["subjects"] = settings.subjects + settings.extra_test_subjects
         name = "{}_{subjects}x{frames}_seed{seed}".format("-".join(settings.emotions), **parameters)
         name += "" if settings.full_sequence else "_expression"
         rendered = depth_heads.DepthHeadsConfig(name=name, description="of a run", **parameters)

@@ -109,7 +109,7 @@ def _look(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[byte
 def _refuse_empty(depth: np.ndarray) -> None:
     farthest = depth.max()
     if farthest == 0:
-        raise Unfit("all holes", "no pixel has a return", "remove it; or see --config.data.hole")
+        raise Unfit("all holes", "no pixel has a return", "remove it; or see --config.data.invalid_value")
     if ((depth == 0) | (depth == farthest)).all():
         raise Unfit("constant", "every pixel has the same value", "remove it")
     if nose_distance(depth[None])[0] == 0:

@@ -26,19 +26,24 @@ def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
     """(height, width) stored values to uint16 camera millimetres of the same shape; 0 is no return.
 
     Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
-    `settings.hole` marks no return; not-a-number there stands for infinities too. In mm and m, 0 always does.
+    `settings.invalid_value` marks no return; not-a-number there stands for infinities too. In mm and m, 0 always does.
 
     Raises:
         Unfit: values that are no depth in this unit.
     """
     unit = unit_of(raw.dtype, settings.unit)
-    if raw.dtype == np.uint16 and unit == "mm" and settings.hole is None and settings.polarity == "darker_closer":
+    if (
+        raw.dtype == np.uint16
+        and unit == "mm"
+        and settings.invalid_value is None
+        and settings.polarity == "darker_closer"
+    ):
         return raw  # already what is kept: half of an import's time, were it scaled like the others
-    hole = _holes(raw, settings.hole, unit)
+    hole = _holes(raw, settings.invalid_value, unit)
     values = raw[~hole]
     if raw.dtype.kind == "f" and not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
-        todo = "--config.data.hole=nan, if that marks no return"
+        todo = "--config.data.invalid_value=nan, if that marks no return"
         raise Unfit("not finite", f"NaN or infinity in {count} pixels", todo)
     result = np.zeros(raw.shape, np.uint16)
     result[~hole] = _scaled(values.astype(np.float64), raw.dtype, unit, settings)
@@ -61,12 +66,14 @@ def _scaled(values: np.ndarray, dtype: np.dtype, unit: str, settings: configs.Da
         todo = "--config.data.polarity=darker_closer, or --config.data.unit=grey if they are grey levels"
         raise Unfit("polarity", f"{dtype} {unit}: {kind} cannot be reversed", todo)
     if values.size and values.min() < 0:
-        raise Unfit("negative", f"values down to {values.min():g}", "--config.data.hole, if they mark no return")
+        raise Unfit(
+            "negative", f"values down to {values.min():g}", "--config.data.invalid_value, if they mark no return"
+        )
     if unit == "grey":
         levels = np.iinfo(dtype).max - values if farther else values
         values = GREY_START_MM + levels * settings.grey_mm
     millimetres = np.round(values * 1000 if unit == "m" else values)
     if millimetres.size and millimetres.max() > MOST_MM:
-        todo = "set --config.data.unit (mm, m or grey), or --config.data.hole if that marks no return"
+        todo = "set --config.data.unit (mm, m or grey), or --config.data.invalid_value if that marks no return"
         raise Unfit("too far", f"depth up to {millimetres.max():.0f} mm read as {unit}", todo)
     return millimetres

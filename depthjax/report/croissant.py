@@ -225,7 +225,7 @@ def _responsible(source: Source, numbers: Numbers, settings: configs.Data) -> di
     holes = percent(float(numbers.hole_map.mean())).replace("\u202f", " ")
     kept = {name: getattr(settings, name) for name in ("source", "emotions", "seed", "split", "test_fraction")}
     if settings.source == "depth_heads":
-        kept["more_test_people"] = settings.more_test_people
+        kept["extra_test_subjects"] = settings.extra_test_subjects
     return {
         "rai:dataCollection": source.collection,
         "rai:dataCollectionType": source.collection_type,

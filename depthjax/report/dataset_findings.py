@@ -95,7 +95,7 @@ def _classes(numbers: Numbers) -> Iterator[Finding]:
 
 
 def _people(numbers: Numbers, settings: configs.Data) -> Iterator[Finding]:
-    own = len(numbers.people) - (settings.more_test_people if settings.source == "depth_heads" else 0)
+    own = len(numbers.people) - (settings.extra_test_subjects if settings.source == "depth_heads" else 0)
     if own < FEW_PEOPLE:
         text = f"{own} in all: a generator may learn them by heart, and intervals by person will be wide."
         yield Finding("warning", "Few people", text)

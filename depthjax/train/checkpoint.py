@@ -53,7 +53,7 @@ FREE_FIELDS = (
     "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
     "rollbacks", "devices", "remat",
 )  # fmt: skip
-FREE = {"data": ("more_test_people",), "train": FREE_FIELDS}  # by section; these people training never sees
+FREE = {"data": ("extra_test_subjects",), "train": FREE_FIELDS}  # by section; these people training never sees
 
 
 class Checkpoint(NamedTuple):

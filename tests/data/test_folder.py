@@ -81,7 +81,7 @@ def test_every_format_gives_the_same_millimetres(tmp_path, suffix):
         WRITERS[suffix](path, face(subject, emotion))
     hole = float("nan") if suffix in (".npz", ".TIFF") else None
     (tmp_path / "spool").mkdir()
-    own = settings(tmp_path, hole=hole)
+    own = settings(tmp_path, invalid_value=hole)
     rows = list(checks.check(own, tmp_path, tmp_path / "spool", say=lambda line: None).rows())
     assert [(row["emotion"], row["subject"]) for row in rows] == list(itertools.product(range(3), range(4)))
     assert all(np.array_equal(row["depth"], face(row["subject"] + 1, row["emotion"])) for row in rows)
@@ -97,7 +97,7 @@ def test_grey_levels_keep_relief_and_holes(tmp_path):
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(levels.astype(np.uint8)).save(path)
         own = settings(tmp_path / polarity, grey_mm=2.0, polarity=polarity,
-                       hole=255.0 if polarity == "darker_closer" else 0.0)  # fmt: skip
+                       invalid_value=255.0 if polarity == "darker_closer" else 0.0)  # fmt: skip
         lines = []
         row = next(checks.check(own, Path(own.path), tmp_path, say=lines.append).rows())
         truth = face(1, 0).astype(int)

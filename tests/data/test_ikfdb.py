@@ -30,7 +30,7 @@ def test_the_layout_of_the_release(tmp_path):
         for subject in range(4):
             levels = face(subject, emotion, shape=CROP) // 8
             Image.fromarray(levels.astype(np.uint8)).save(root / folder / f"{subject}_{7}.png")
-    faces, _ = prepared(settings(root, pattern="{subject}_{frame}", hole=0.0), tmp_path / "data")
+    faces, _ = prepared(settings(root, pattern="{subject}_{frame}", invalid_value=0.0), tmp_path / "data")
     assert faces.shape == CROP and len(faces) == 12 and faces.subjects == ("0", "1", "2", "3")
     assert np.array_equal(faces.depth[0] == 0, face(0, 0, shape=CROP) == 0)
     assert next((tmp_path / "data" / "ikfdb").glob("faces_*/1.0.0/dataset_info.json")).exists()

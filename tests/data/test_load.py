@@ -41,7 +41,7 @@ def test_preparing_again_changes_nothing(folder):
 
 
 def test_added_people_are_tested_on_and_nothing_else_changes(folder, tmp_path):
-    more = dataclasses.replace(SETTINGS, more_test_people=2)
+    more = dataclasses.replace(SETTINGS, extra_test_subjects=2)
     assert load.prepare(more, tmp_path, progress=lambda line: None) == 48
     before, after = load.load(SETTINGS, folder), load.load(more, tmp_path)
     own = after.subject < 4

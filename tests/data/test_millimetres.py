@@ -23,12 +23,12 @@ def of(values, dtype, **settings):
         ([0, 0.9004, 1.2506], np.float32, {}, [0, 900, 1251]),
         ([0, 10, 255], np.uint8, {"grey_mm": 0.6}, [500, 506, 653]),
         ([0, 10, 255], np.uint8, {"grey_mm": 0.6, "polarity": "darker_farther"}, [653, 647, 500]),
-        ([0, 10, 255], np.uint8, {"grey_mm": 1.0, "hole": 255.0}, [500, 510, 0]),
+        ([0, 10, 255], np.uint8, {"grey_mm": 1.0, "invalid_value": 255.0}, [500, 510, 0]),
         ([0, 10, 255], np.uint8, {"unit": "mm"}, [0, 10, 255]),
-        ([0, 900.4, 65535], np.float64, {"unit": "mm", "hole": 65535.0}, [0, 900, 0]),
-        ([math.nan, 0.9, math.inf, 0], np.float32, {"hole": math.nan}, [0, 900, 0, 0]),
-        ([-1, 900], np.int32, {"hole": -1.0}, [0, 900]),
-        ([0.1, 0.9], np.float32, {"hole": 0.1}, [0, 900]),
+        ([0, 900.4, 65535], np.float64, {"unit": "mm", "invalid_value": 65535.0}, [0, 900, 0]),
+        ([math.nan, 0.9, math.inf, 0], np.float32, {"invalid_value": math.nan}, [0, 900, 0, 0]),
+        ([-1, 900], np.int32, {"invalid_value": -1.0}, [0, 900]),
+        ([0.1, 0.9], np.float32, {"invalid_value": 0.1}, [0, 900]),
         ([65535, 0], np.uint16, {"unit": "grey", "grey_mm": 0.1, "polarity": "darker_farther"}, [500, 7054]),
         ([1, 2], np.uint16, {"unit": "m"}, [1000, 2000]),
     ],
@@ -41,7 +41,7 @@ def test_values_become_millimetres(values, dtype, settings, expected):
     ("values", "dtype", "settings", "kind"),
     [
         ([math.nan, 0.9], np.float32, {}, "not finite"),
-        ([math.inf, 0.9], np.float32, {"hole": 0.0}, "not finite"),
+        ([math.inf, 0.9], np.float32, {"invalid_value": 0.0}, "not finite"),
         ([900.0], np.float32, {}, "too far"),
         ([-0.5, 0.9], np.float32, {}, "negative"),
         ([-1, 900], np.int16, {}, "negative"),
@@ -58,5 +58,5 @@ def test_values_that_are_no_depth_are_refused(values, dtype, settings, kind):
 
 
 def test_a_hole_that_is_not_a_number_can_be_configured_and_saved():
-    config = override(Config(), {"data.hole": "nan"})
-    assert math.isnan(config.data.hole) and to_dict(config)["data"]["hole"] == "nan"
+    config = override(Config(), {"data.invalid_value": "nan"})
+    assert math.isnan(config.data.invalid_value) and to_dict(config)["data"]["invalid_value"] == "nan"

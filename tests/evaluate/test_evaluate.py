@@ -163,7 +163,7 @@ def test_people_added_to_be_tested_on_have_no_part_in_what_was_published(sets, c
     train, test, methods = sets
     one, say = {"cdcgan_kd": methods["cdcgan_kd"]}, lambda line: None
     quick = {"evaluate.seeds": "1", "evaluate.classifiers": "random_forest,decision_tree"}
-    config = override(CONFIG, quick | {"data.subjects": "101", "data.more_test_people": "2"})
+    config = override(CONFIG, quick | {"data.subjects": "101", "data.extra_test_subjects": "2"})
     judged = measure(config, train, test, one, cache, say)
     own = measure(CONFIG, train, test.take(test.subject == 100), one, cache, say)
     assert recognition.published(config, judged, say) == recognition.published(override(CONFIG, quick), own, say)

@@ -440,7 +440,7 @@ def folders(draw: st.DrawFn, kinds: dict[str, list[bytes]]) -> dict[str, Any]:
         "on_error": draw(st.sampled_from(("fail", "skip"))),
         "source": draw(st.sampled_from(("folder", "folder", "ikfdb"))),
         "unit": draw(st.sampled_from(("auto", "mm", "m", "grey"))),
-        "hole": draw(st.sampled_from((None, 0.0, float("nan"), 65535.0))),
+        "invalid_value": draw(st.sampled_from((None, 0.0, float("nan"), 65535.0))),
     }
 
 
@@ -455,7 +455,7 @@ def folder_readers(folder: Path) -> Readers:
             (root / "other").mkdir()
         spool.mkdir(exist_ok=True)
         made = [_add(root, *spec) for spec in drawn["added"]]
-        chosen = {name: drawn[name] for name in ("pattern", "on_error", "source", "unit", "hole")}
+        chosen = {name: drawn[name] for name in ("pattern", "on_error", "source", "unit", "invalid_value")}
         try:
             settings = Data(path=str(root), emotions=EMOTIONS, **chosen)
             said: list[str] = []

@@ -165,7 +165,7 @@ def test_nearest_agrees_with_all_pairs(faces: StoredFaces, numbers: Numbers) -> 
 def test_people_added_to_be_tested_on_do_not_make_few_people_many(numbers: Numbers) -> None:
     twice = dataclasses.replace(numbers, people=[*numbers.people, *numbers.people])
     for added, said in ((0, False), (8, True)):
-        found = findings(twice, Data(emotions=EMOTIONS, more_test_people=added))
+        found = findings(twice, Data(emotions=EMOTIONS, extra_test_subjects=added))
         assert ("Few people" in {finding.topic for finding in found}) == said
 
 
