@@ -22,7 +22,7 @@ def get_config() -> Config:
         data=replace(base.data, extra_test_subjects=96, resolution=64, crop="face", near_mm=-10.0, far_mm=80.0),
         # Transposed convolutions leave a checkerboard, and noise that is imitated is a pattern: classifiers learn both.
         # Where a sensor has no return is chance and sharp, so it is drawn: one smooth map can only blur it.
-        model=replace(base.model, generator_width=128, discriminator_width=16, output_lowpass=1.0, return_mask=True),
+        model=replace(base.model, generator_width=128, discriminator_width=16, output_lowpass=1.0, validity_mask=True),
         train=replace(
             base.train,
             epochs=120,

@@ -28,7 +28,6 @@ OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
 METHODS = (*OWN_METHODS, *BASELINE_METHODS)
 WRITERS = ("tensorboard", "wandb")
-AUGMENTATIONS = ("mirror", "shift", "scale", "depth", "cutout", "turn")
 FITNESS = ("realism", "paper", "released", "natural")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
@@ -75,25 +74,14 @@ class Model:
     latent_size: Annotated[int, AtLeast(1)] = 256
     # Channels of the generator's first map; halved by each layer.
     generator_width: Annotated[int, MultipleOf(16)] = 512
-    discriminator_width: Annotated[int, AtLeast(1)] = (
-        64  # channels of the discriminator's first map; doubled by each layer
-    )
+    # Channels of the discriminator's first map; doubled by each layer.
+    discriminator_width: Annotated[int, AtLeast(1)] = 64
     dtype: Literal["float32", "bfloat16"] = "float32"
     # What the released networks do not have.
-    emotion_gain: Annotated[float, AtLeast(0)] = (
-        1.0  # length of the emotion's vector beside a latent, whose own is sqrt(latent_size)
-    )
-    grain: bool = False  # noise of their own for the generator's two finest maps, drawn from the latent's bits
-    saturating: bool = False  # the generator's output reaches -1 and 1 exactly, as background does in real faces
-    return_mask: bool = False  # the generator draws, pixel by pixel, which have no return, and these are exactly 1
-    upsampling: Literal["transposed", "resize"] = "transposed"  # resize: nearest, then 3x3, for the same operations
-    output_lowpass: Annotated[float, Between(0, 1)] = (
-        0.0  # the share that generated depth loses of what alternates from pixel to pixel
-    )
-    discriminator_norm: Literal["batch", "none", "spectral"] = "batch"
-    projection: bool = False  # the discriminator meets the emotion at its end, not as planes beside the image
-    minibatch_std: bool = False  # the discriminator is told how much the faces of a batch differ
-    geometry: Literal["none", "slopes", "normals"] = "none"  # planes beside the depth, for the discriminator
+    # Draw, pixel by pixel, where generated depth is invalid; invalid pixels are exactly 1.
+    validity_mask: bool = False
+    # Share of the pixel-to-pixel alternation that a low-pass takes from generated depth.
+    output_lowpass: Annotated[float, Between(0, 1)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -112,40 +100,14 @@ class Train:
     discriminator_kd_weight: float = 0.5
     generator_kd_norm: Literal["l1", "l2"] = "l1"  # released: L1; equation 5: squared L2
     teacher_batch_stats: Literal["averaged", "frozen"] = "averaged"  # frozen: as released
-    mirror: bool = False  # flip real faces left to right, at random
+    mirror: bool = False  # flip training faces left to right, at random
     on_not_finite: Literal["abort", "rollback"] = "abort"  # rollback: to the last checkpoint, the rates halved ...
     rollbacks: Annotated[int, AtLeast(1)] = 3  # ... so many times at most
     # What the released training does not have.
-    loss: Literal["bce", "relativistic", "hinge"] = "bce"
-    # Weight of R1 + R2; not with batch normalisation in the discriminator.
-    penalty: Annotated[float, AtLeast(0)] = 0.0
-    penalty_every: Annotated[int, AtLeast(1)] = 1  # steps; it then counts that many times
-    # Share of its weight that is left after schedule_steps.
-    penalty_end: Annotated[float, AtLeast(0)] = 1.0
-    transition: Annotated[float, Between(0, 1)] = (
-        0.0  # share of schedule_steps in which networks begin to hear of emotions, little by little
-    )
-    mismatched: Annotated[float, Between(0, 1)] = (
-        0.0  # weight of real faces that claim another emotion, which the discriminator is to refuse
-    )
-    lecam: Annotated[float, AtLeast(0)] = 0.0  # weight of LeCam's regularisation
-    augment: Annotated[
-        tuple[str, ...], OneOf(AUGMENTATIONS)
-    ] = ()  # of mirror, shift, scale, depth, cutout, turn: real and generated faces alike
-    augment_probability: Annotated[float, Between(0, 1)] = 0.8  # of each of them, for each face
-    sensor: bool = False  # the discriminator sees generated faces as a Kinect would; see sample.sensor
-    kd: Literal["pixel", "feature", "none"] = "pixel"  # what the teachers teach; pixel is the paper's
-    kd_anneal: bool = False  # its weights fall to zero over schedule_steps
-    schedule: Literal["constant", "cosine"] = "constant"  # of both learning rates, over schedule_steps
-    schedule_steps: int = 0  # what comes after them trains on at the end of every schedule
-    ema_ramp: Annotated[float, AtLeast(0)] = (
-        0.0  # the teachers' half-life is at most this share of the steps done; 0: no ramp
-    )
-    accumulate: Annotated[int, AtLeast(1)] = (
-        1  # parts that a batch is done in, one after the other; batch normalisation is within a part
-    )
-    remat: bool = False  # compute again what the backward pass needs, instead of keeping it: less memory, more work
-    devices: int = 0  # that share the faces of a batch; 0: as many of those there are as divide it
+    # Microbatches of a batch; batch normalisation is within a microbatch.
+    accumulate: Annotated[int, AtLeast(1)] = 1
+    remat: bool = False  # recompute activations in the backward pass instead of keeping them: less memory, more work
+    devices: int = 0  # devices that share a batch; 0: as many as divide it
     steps_per_dispatch: Annotated[int, AtLeast(1)] = 30  # training steps in one lax.scan
     samples_every_epochs: Annotated[int, AtLeast(1)] = 25  # fixed-latent sample grids
     save_every_epochs: Annotated[int, AtLeast(1)] = 25
@@ -154,7 +116,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """How checkpoints are trusted."""
+    """Handling of corrupted checkpoints."""
 
     strict: bool = False  # true: a damaged one stops the training; false: it goes on from the last good one
 
@@ -311,7 +273,6 @@ class Sample:
     methods: Annotated[tuple[str, ...], OneOf(METHODS), Required()] = ("cdcgan_kd", "cdcgan_kd_ga")
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: Annotated[int, AtLeast(1)] = 400  # of each emotion
-    sensor: bool = False  # hand over our faces as a Kinect would see them: right if train.sensor made them clean
     noise: bool = False  # put random noise, as real faces have it, in the place of our faces' finest detail
 
 

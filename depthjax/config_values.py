@@ -145,7 +145,6 @@ def _data_rules(c: Config) -> Rules:
 def _train_rules(c: Config) -> Rules:
     train = c.train
     several = c.distributed.coordinator not in ("", "auto")
-    changes = (train.schedule != "constant", train.kd_anneal, train.penalty_end != 1, train.transition > 0)
     return [
         (
             train.batch_size % max(train.accumulate, 1) == 0,
@@ -156,26 +155,6 @@ def _train_rules(c: Config) -> Rules:
             train.accumulate == 1 or 2 * train.accumulate <= train.batch_size,
             "train.accumulate",
             f"must leave at least 2 of the {train.batch_size} faces of a batch to a microbatch: batch normalisation",
-        ),
-        (
-            train.penalty == 0 or c.model.discriminator_norm != "batch",
-            "train.penalty",
-            "needs --config.model.discriminator_norm=none or spectral: batch normalisation ties the faces of a batch",
-        ),
-        (
-            train.transition == 0 or train.mismatched == 0,
-            "train.mismatched",
-            "must be 0 with train.transition: an emotion that is not heard yet cannot be the wrong one",
-        ),
-        (
-            train.schedule_steps >= 1 or not any(changes),
-            "train.schedule_steps",
-            "must be at least 1: train.schedule, kd_anneal, penalty_end or transition runs over it",
-        ),
-        (
-            not (c.model.return_mask and (train.sensor or c.sample.sensor)),
-            "model.return_mask",
-            "draws where there is no return, and train.sensor or sample.sensor would again: choose one",
         ),
         (
             train.on_not_finite == "abort" or not c.distributed.coordinator,
@@ -218,11 +197,6 @@ def _sample_rules(c: Config) -> Rules:
             not unfitted,
             "sample.methods",
             f"{', '.join(unfitted)}: {verb} not fitted: name it in baselines.methods as well",
-        ),
-        (
-            not (c.sample.noise and c.sample.sensor),
-            "sample.noise",
-            "is the noise of real faces, and sample.sensor adds a sensor's: choose one",
         ),
     ]
 

@@ -28,8 +28,8 @@ from depthjax.evolve.sweep import Outcome, by_shape, grid, run_together
 from depthjax.evolve.watch import is_long
 from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
+from depthjax.progress import counting, waiting
 from depthjax.train.checkpoint import restore_teachers
-from depthjax.train.progress import counting, waiting
 from depthjax.train.state import networks
 
 Say = Callable[[str], None]

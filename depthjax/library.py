@@ -13,7 +13,7 @@ from depthjax.config_file import load_config
 from depthjax.config_values import override, validate
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.train.progress import say_nothing
+from depthjax.progress import no_log
 
 Folder = str | Path
 Say = Callable[[str], None]  # told what is done, line by line; None in its place: nothing is said or shown
@@ -129,7 +129,7 @@ def judge_faces(
                 f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
                 f"compared with real ones of {train.images.shape[1:]} showing {', '.join(train.emotions)}"
             )
-    return evaluate(config, train, test, methods, Path(workdir) / "features", progress=say or say_nothing).result
+    return evaluate(config, train, test, methods, Path(workdir) / "features", progress=say or no_log).result
 
 
 def write_report(config: Config, workdir: Folder, *, say: Say | None = print) -> Path:

@@ -21,7 +21,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, write_arrays, write_json
 from depthjax.lock import only_one
-from depthjax.train.progress import beginning, say_nothing
+from depthjax.progress import no_log, with_prefix
 
 if TYPE_CHECKING:
     from depthjax.export.sets import FaceSet
@@ -47,7 +47,7 @@ def run(
     """
     workdir.mkdir(parents=True, exist_ok=True)
     first = _join_processes(config, wanted)
-    say = say if first and say else say_nothing
+    say = say if first and say else no_log
     compile_cache.turn_on()
     with only_one(workdir, say) if first else nullcontext() as cut_off:
         if cut_off:
@@ -92,7 +92,7 @@ def _run_stage(stage: str, config: Config, workdir: Path, say: Say, *, writes: b
         _write_descriptions(config, workdir)
     say(f"{stage}: starting")
     start = time.monotonic()
-    outputs = RUNNERS[stage](config, workdir, beginning(stage, say))
+    outputs = RUNNERS[stage](config, workdir, with_prefix(stage, say))
     seconds = time.monotonic() - start
     if writes:
         stages.mark_done(stage, config, workdir, outputs=outputs, seconds=seconds, faces=faces)
@@ -208,7 +208,7 @@ def train(config: Config, workdir: Path, say: Say) -> list[Path]:
     check_writers(config)
     faces = prepared_faces(config, workdir, "train")
     with sharing_a_fate():
-        state = train_networks(config, faces, workdir, quiet=say is say_nothing)
+        state = train_networks(config, faces, workdir, quiet=say is no_log)
     say(f"{int(state.step)} steps of {config.train.batch_size} faces")
     log = workdir / "metrics.jsonl"
     if not log.exists():
@@ -225,7 +225,7 @@ def baselines(config: Config, workdir: Path, say: Say) -> list[Path]:
     for method in config.baselines.methods:
         key, faces = key_for(config.baselines.seed, f"fit {method}"), prepared_faces(config, workdir, "train")
         folders.append(workdir / "baselines" / method)
-        BASELINES[method].fit(key, config, faces, folders[-1], progress=beginning(method, say))
+        BASELINES[method].fit(key, config, faces, folders[-1], progress=with_prefix(method, say))
     return folders
 
 
@@ -233,7 +233,7 @@ def evolve(config: Config, workdir: Path, say: Say) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
     from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
 
-    quiet, faces = say is say_nothing, prepared_faces(config, workdir, "train")
+    quiet, faces = say is no_log, prepared_faces(config, workdir, "train")
     inputs = evolution_inputs(config, workdir, faces, readers=reads_emotions(config), quiet=quiet)
     return evolve_latents(config, inputs, workdir / "evolve", say, quiet=quiet)
 
@@ -326,7 +326,7 @@ def sweep(config: Config, workdir: Path, say: Say) -> list[Path]:
     from depthjax.evolving import evolution_inputs, sweep_settings
     from depthjax.report.sweep_figure import draw_sweep
 
-    folder, quiet = workdir / "evolve", say is say_nothing
+    folder, quiet = workdir / "evolve", say is no_log
     inputs = evolution_inputs(config, workdir, prepared_faces(config, workdir, "train"), quiet=quiet)
     paths, settings, outcomes = sweep_settings(config, inputs, folder, say, quiet=quiet)
     return [*paths, *draw_sweep(workdir / "figures", settings, outcomes)]

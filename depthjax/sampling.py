@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from PIL import Image
 
-from depthjax.baselines.batches import decoded
 from depthjax.baselines.methods import BASELINES
 from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
@@ -20,12 +19,10 @@ from depthjax.data.noise import NOISE, with_new_noise
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, replacing_folder, write_arrays
 from depthjax.keys import key_for
-from depthjax.train.augment import Relief
+from depthjax.models.dcgan import decode
 from depthjax.train.checkpoint import restore_generator
-from depthjax.train.sensor import sensed
 from depthjax.train.state import networks
 
-SENSED_AT_ONCE = 64  # faces: bounds the memory, and one shape is compiled once
 BETWEEN = 9  # faces from one latent to another
 
 
@@ -97,9 +94,7 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
             yield method, _of_baseline(method, config, workdir)
         else:
             source = latents_of(method, config, workdir)
-            images = decode(config, teacher(), source)
-            if config.sample.sensor:
-                images = seen_by_sensor(config, images)
+            images = decode_latents(config, teacher(), source)
             if config.sample.noise:
                 images = with_noise_of_real(images, source.emotion, noise(), seed=config.sample.seed, name=method)
             between = interpolated(config, teacher(), source) if method == "cdcgan_kd" else None
@@ -138,23 +133,9 @@ def _of_baseline(method: str, config: Config, workdir: Path) -> Drawn:
     return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
 
 
-def decode(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
+def decode_latents(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
     """(n, h, w) float32 images in [-1, 1] of the teacher generator in evaluation mode."""
-    return decoded(networks(config).generator, variables, source.latents, source.emotion)
-
-
-def seen_by_sensor(config: Config, images: np.ndarray) -> np.ndarray:
-    """(n, h, w) clean faces as a Kinect would deliver them, each with noise of its own from `sample.seed`."""
-    relief, chunks = Relief.of(config), []
-    for start in range(0, len(images), SENSED_AT_ONCE):
-        chunk = images[start : start + SENSED_AT_ONCE]
-        padded = np.concatenate([chunk, np.ones((SENSED_AT_ONCE - len(chunk), *images.shape[1:]), np.float32)])
-        seen = _sensed(key_for(config.sample.seed, "sample sensor", start), padded, relief)
-        chunks.append(np.asarray(seen)[: len(chunk)])
-    return np.concatenate(chunks)
-
-
-_sensed = jax.jit(sensed, static_argnums=2)
+    return decode(networks(config).generator, variables, source.latents, source.emotion)
 
 
 def interpolated(config: Config, variables: dict[str, Any], source: Latents) -> np.ndarray:
@@ -168,7 +149,7 @@ def interpolated(config: Config, variables: dict[str, Any], source: Latents) -> 
         source.latents[source.emotion == label][[0, min(1, (source.emotion == label).sum() - 1)]] for label in labels
     ]
     latents = np.concatenate([great_circle(a, b, BETWEEN) for a, b in pairs])
-    images = decode(config, variables, Latents(latents, np.repeat(labels, BETWEEN).astype(np.int32)))
+    images = decode_latents(config, variables, Latents(latents, np.repeat(labels, BETWEEN).astype(np.int32)))
     return images.reshape(len(labels), BETWEEN, *images.shape[1:])
 
 

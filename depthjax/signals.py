@@ -19,6 +19,8 @@ from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
+from depthjax.errors import UserError
+
 GRACE = 6.0  # seconds for the interpreter to raise, and for what is under way to clean up
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 OVER = 0  # no signal: lets the thread go
@@ -144,3 +146,49 @@ def exit_now(exit_code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
+
+
+class TrainingInterrupted(UserError):
+    """Training stopped on a signal, after a checkpoint; exits with 128 + the signal's number (143, 130)."""
+
+    def __init__(self, signal_number: int, step: int) -> None:
+        name = signal.Signals(signal_number).name
+        super().__init__(
+            f"stopped by {name} at step {step}, which is saved: run the same command to go on",
+            exit_code=128 + signal_number,
+        )
+
+
+class Stop:
+    """The signal that asked to stop, if any did."""
+
+    signal_number: int | None = None
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Within the block, only note the first SIGTERM or SIGINT; a second one acts as it did before the block.
+
+    Signals can be handled in the main thread only: in any other nothing changes.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        stop.signal_number = number
+        restore()
+
+    for number in SIGNALS:
+        signal.signal(number, note)
+    try:
+        with patient():
+            yield stop
+    finally:
+        restore()

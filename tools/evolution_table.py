@@ -29,7 +29,6 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from depthjax import pipeline, stages  # noqa: E402
-from depthjax.baselines.batches import decoded  # noqa: E402
 from depthjax.config import Config, Evolve, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
 from depthjax.config_values import override  # noqa: E402
@@ -47,6 +46,7 @@ from depthjax.evolve.run import evolve  # noqa: E402
 from depthjax.evolving import Inputs, evolution_inputs  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
+from depthjax.models.dcgan import decode  # noqa: E402
 from depthjax.sampling import read_noise, with_noise_of_real  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
 
@@ -131,7 +131,7 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.n
     flat, emotion = latents.reshape(-1, latents.shape[-1]), np.repeat(np.arange(len(latents)), latents.shape[1])
     there = np.isfinite(flat).all(1)
     flat, emotion = flat[there], emotion[there].astype(np.int32)
-    images = decoded(networks(config).generator, generator, flat, emotion)
+    images = decode(networks(config).generator, generator, flat, emotion)
     if spectrum is not None:
         images = with_noise_of_real(images, emotion, spectrum, seed=config.sample.seed, name="table")
     number = np.arange(len(images), dtype=np.int32)

@@ -15,13 +15,13 @@ import jax
 import numpy as np
 
 from depthjax.baselines import record
-from depthjax.baselines.batches import decoded
 from depthjax.baselines.seeds import host_seed
 from depthjax.config import Config, Model, Train
 from depthjax.data.faces import DepthFaces
+from depthjax.models.dcgan import decode
+from depthjax.progress import no_log
 from depthjax.train.checkpoint import FREE_FIELDS, restore_generator
 from depthjax.train.loop import train
-from depthjax.train.progress import say_nothing
 from depthjax.train.state import networks
 
 STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
@@ -43,7 +43,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
         return
     progress(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
     record.reopen(folder)
-    state = train(plain, faces, folder, quiet=progress is say_nothing)
+    state = train(plain, faces, folder, quiet=progress is no_log)
     record.finish(folder, settings, marks, steps=int(state.step))
 
 
@@ -53,7 +53,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
     record.require(folder, _settings(plain))
     variables, _ = restore_generator(folder / "checkpoints", config=plain, strict=True)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
-    return decoded(networks(plain).generator, variables, latents, emotion)
+    return decode(networks(plain).generator, variables, latents, emotion)
 
 
 def without_teachers(config: Config, *, seed: int) -> Config:

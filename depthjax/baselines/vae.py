@@ -18,7 +18,6 @@ import numpy as np
 import optax
 
 from depthjax.baselines import record
-from depthjax.baselines.batches import AT_ONCE, decoded
 from depthjax.baselines.pixels import refuse_few
 from depthjax.baselines.seeds import host_seed
 from depthjax.baselines.trees import flat, nested
@@ -26,10 +25,10 @@ from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
-from depthjax.models.dcgan import Generator
+from depthjax.models.dcgan import DECODE_BATCH, Generator, decode
 from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
 from depthjax.train.feed import feed_for
-from depthjax.train.loop import refuse_unfit
+from depthjax.train.loop import check_faces_fit
 from depthjax.train.not_finite import all_finite
 from depthjax.train.step import Batch, batch_of, forward, mirrored
 
@@ -63,7 +62,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
     Raises:
         UserError: besides, a loss that is not finite (nothing is stored).
     """
-    refuse_unfit(config, faces)
+    check_faces_fit(config, faces)
     refuse_few(faces)
     settings, marks = _settings(config), record.fingerprint(key, faces)
     if record.is_finished(folder, settings, marks, progress=progress):
@@ -82,7 +81,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
     means, roots = stored.pop("latent_mean"), stored.pop("latent_root")
     noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1])))
     latents = means[emotion] + np.einsum("nij,nj->ni", roots[emotion], noise)
-    return decoded(networks(config).decoder, nested(stored), latents.astype(np.float32), emotion)
+    return decode(networks(config).decoder, nested(stored), latents.astype(np.float32), emotion)
 
 
 def networks(config: Config) -> Pair:
@@ -188,7 +187,7 @@ def aggregate_posterior(config: Config, state: State, faces: DepthFaces) -> tupl
     for label in range(len(faces.emotions)):
         images = faces.images[faces.emotion == label]
         images = np.concatenate([images, images[:, :, ::-1]]) if config.train.mirror else images
-        cuts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
+        cuts = [images[i : i + DECODE_BATCH] for i in range(0, len(images), DECODE_BATCH)]
         parts = [encode(cut, np.full(len(cut), label, np.int32)) for cut in cuts]
         centre = np.concatenate([np.asarray(part.mean, np.float64) for part in parts])
         spread = np.exp(np.concatenate([np.asarray(part.log_variance, np.float64) for part in parts]))

@@ -19,8 +19,7 @@ from flax import traverse_util
 
 from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
-from depthjax.models.inception import SIDE, Inception, Variables, from_pytorch, variable_shapes
-from depthjax.models.released import read_state_dict
+from depthjax.models.inception import SIDE, Inception, Variables, variable_shapes
 from depthjax.safetensors_file import read_safetensors, write_safetensors
 
 SOURCE = "pt_inception-2015-12-05-6726825d.pth"
@@ -34,23 +33,6 @@ class InceptionFeatures(NamedTuple):
 
     pool: np.ndarray
     logits: np.ndarray
-
-
-def convert(source: Path, target: Path) -> None:
-    """Write the public `.pth` as safetensors; its pickle is read, never executed.
-
-    Raises:
-        UserError: the source is missing, or not that file by its sha256.
-    """
-    try:
-        found = hashlib.sha256(source.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"{source} cannot be read ({error.strerror}): it should be {SOURCE}") from None
-    if found != SOURCE_SHA256:
-        raise UserError(
-            f"{source} has the sha256 {found[:12]}..., not {SOURCE_SHA256[:12]}...: it is not {SOURCE} of pytorch-fid"
-        )
-    write_converted(target, from_pytorch(read_state_dict(source)), SOURCE_SHA256)
 
 
 def write_converted(target: Path, flat: Mapping[str, np.ndarray], source_sha256: str) -> None:

@@ -101,7 +101,7 @@ def evolve(
         images_at_once: largest batch of the generator; bounds memory. None: as `device_budget` allows, and at most 10
             on a CPU, 1024 elsewhere.
         mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
-            of one device to 1e-5, but for what a rounding tips: a pixel of `model.return_mask`, and what follows.
+            of one device to 1e-5, but for what a rounding tips: a pixel of `model.validity_mask`, and what follows.
         progress: told how many generations are done, from 0 to all of them, at most twenty times and at the
             end, by a thread of the program; needs jax to have a CPU device too. One evolution at a time.
     """

@@ -17,8 +17,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 
-from depthjax.models.norm import SpectralNorm
-
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _MANY_FEATURES = 128
 
@@ -204,31 +202,6 @@ class UpConv(nn.Module):
         return transposed_conv(x, kernel) + bias
 
 
-class SmoothUpConv(nn.Module):
-    """Nearest-neighbour enlargement, then a 3x3 convolution: no checkerboard (Odena et al. 2016).
-
-    Done as one `transposed_conv` whose 4x4 kernel is the 3x3 one spread over the 2x2 pixels that a pixel becomes: every
-    output pixel weighs its inputs by the same sum, and the operations are those of `UpConv`.
-    Parameters `kernel` (3, 3, c, features) and `bias` (features,).
-    """
-
-    features: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(n, h, w, c) → (n, 2h, 2w, features)."""
-        x, kernel, bias = _parameters(self, x, self.features, self.dtype, side=3)
-        return transposed_conv(x, doubled(kernel)) + bias
-
-
-def doubled(kernel: jax.Array) -> jax.Array:
-    """(3, 3, c, features) → the (4, 4, c, features) of the transposed convolution that first doubles every pixel."""
-    wide = jnp.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
-    tall = wide[:-1] + wide[1:]
-    return tall[:, :-1] + tall[:, 1:]
-
-
 class ConvToOne(nn.Module):
     """`conv_to_one` with a bias: parameters `kernel` (3, 3, c, 1) and `bias` (1,), as those of flax's `Conv`."""
 
@@ -246,14 +219,11 @@ class DownConv(nn.Module):
 
     features: int
     dtype: Any = jnp.float32
-    spectral: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """(n, h, w, c) → (n, h/2, w/2, features); `train` only matters to spectral normalisation."""
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, h, w, c) → (n, h/2, w/2, features)."""
         x, kernel, bias = _parameters(self, x, self.features, self.dtype)
-        if self.spectral:
-            kernel = SpectralNorm(name="spectral")(kernel, train)
         return strided_conv(x, kernel) + bias
 
 

@@ -10,13 +10,11 @@ Modules carry the names of the public PyTorch port (github.com/mseitzer/pytorch-
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from depthjax.precision import EXACT
 
@@ -185,27 +183,3 @@ def variable_shapes() -> Variables:
     """The shapes of all variables, without computing any."""
     images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
     return jax.eval_shape(Inception().init, jax.random.key(0), images)
-
-
-def from_pytorch(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors of the PyTorch port as flat arrays of ours, named `params/Mixed_5b/branch1x1/conv/kernel` and so on.
-
-    The bias of the logits and counters of batches are left out: nothing here reads them.
-    """
-    places = {
-        "conv.weight": ("params", "conv/kernel"),
-        "bn.weight": ("params", "bn/scale"),
-        "bn.bias": ("params", "bn/bias"),
-        "bn.running_mean": ("batch_stats", "bn/mean"),
-        "bn.running_var": ("batch_stats", "bn/var"),
-    }
-    flat: dict[str, np.ndarray] = {}
-    for name, value in tensors.items():
-        if name == "fc.weight":
-            flat["params/fc/kernel"] = np.ascontiguousarray(value.T, np.float32)
-        for ending, (kind, leaf) in places.items():
-            if name.endswith(f".{ending}"):
-                turned = value.transpose(2, 3, 1, 0) if value.ndim == 4 else value
-                path = name.removesuffix(ending).replace(".", "/")
-                flat[f"{kind}/{path}{leaf}"] = np.ascontiguousarray(turned, np.float32)
-    return flat

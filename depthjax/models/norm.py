@@ -1,4 +1,4 @@
-"""Batch normalisation with PyTorch's bookkeeping, spectral normalisation, and how much a batch differs."""
+"""Batch normalisation with PyTorch's running statistics."""
 
 from __future__ import annotations
 
@@ -44,57 +44,6 @@ class BatchNorm(nn.Module):
         gain = scale * jax.lax.rsqrt(var + self.epsilon)
         shift = bias - mean * gain
         return (x * _last(gain, x.ndim) + _last(shift, x.ndim)).astype(self.dtype)
-
-
-class SpectralNorm(nn.Module):
-    """A kernel divided by its largest singular value (Miyato et al. 2018, algorithm 1), all but the last axis as rows.
-
-    One power iteration a training step; in evaluation the kept vector is used and left as it is.
-
-    Variables: batch_stats `direction`, (features,).
-    """
-
-    @nn.compact
-    def __call__(self, kernel: jax.Array, train: bool) -> jax.Array:
-        """(..., features) → the same shape."""
-        matrix = kernel.astype(jnp.float32).reshape(-1, kernel.shape[-1])
-        # Not a random start: an even one meets every singular direction of a random kernel.
-        kept = self.variable("batch_stats", "direction", lambda: jnp.ones(kernel.shape[-1]) / kernel.shape[-1] ** 0.5)
-        fixed = jax.lax.stop_gradient(matrix)
-        left = _unit(fixed @ kept.value)
-        right = _unit(fixed.T @ left)
-        if train and not self.is_initializing():
-            kept.value = right
-        return (kernel / (left @ matrix @ right)).astype(kernel.dtype)
-
-
-class MinibatchSpread(nn.Module):
-    """One more channel: the standard deviation over the batch, averaged over channels and pixels (Karras et al. 2018).
-
-    In evaluation it is the running average of what it was in training: a face is judged alone, whatever stands beside
-    it. (Their groups of four are here the whole batch.)
-
-    Variables: batch_stats `spread`, ().
-    """
-
-    momentum: float = 0.9
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """(n, h, w, c) → (n, h, w, c + 1)."""
-        running = self.variable("batch_stats", "spread", lambda: jnp.ones(()))
-        spread = running.value
-        if train:
-            values = x.astype(jnp.float32)
-            variance = jnp.square(values - values.mean(0, keepdims=True)).mean(0)
-            spread = jnp.sqrt(variance + 1e-8).mean()
-            if not self.is_initializing():
-                running.value = self.momentum * running.value + (1 - self.momentum) * spread
-        return jnp.concatenate([x, jnp.broadcast_to(spread, (*x.shape[:-1], 1)).astype(x.dtype)], axis=-1)
-
-
-def _unit(vector: jax.Array) -> jax.Array:
-    return vector / (jnp.linalg.norm(vector) + 1e-12)
 
 
 def _last(vector: jax.Array, ndim: int) -> jax.Array:

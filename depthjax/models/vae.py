@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from depthjax.models.conv import xavier_uniform
-from depthjax.models.dcgan import convolved
+from depthjax.models.dcgan import strided_features, with_label_planes
 
 
 class Posterior(NamedTuple):
@@ -30,7 +30,7 @@ class Encoder(nn.Module):
     Attributes:
         width: channels of the first map; doubled by each of three further layers.
         latent_size: d.
-        classes: how many emotions; each is a plane of zeros or ones beside the image.
+        classes: number of emotions; each is a plane of zeros or ones beside the image.
         dtype: of the computation; parameters and statistics are float32.
     """
 
@@ -42,7 +42,8 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> Posterior:
         """(n, h, w) images in [-1, 1] and (n,) int emotion → the posterior."""
-        x = convolved(self, images, emotion, train, width=self.width, classes=self.classes, dtype=self.dtype)
+        planes = with_label_planes(images, emotion, self.classes)
+        x = strided_features(self, planes, train, width=self.width, dtype=self.dtype)
         x = nn.Dense(2 * self.latent_size, dtype=self.dtype, kernel_init=xavier_uniform, name="linear")(x)
         return Posterior(*jnp.split(x.astype(jnp.float32), 2, axis=-1))
 

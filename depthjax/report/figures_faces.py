@@ -130,7 +130,7 @@ def interpolation(run: Run) -> Figure | None:
         axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
     told = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
     told += ", before new noise" if run.config.get("sample", {}).get("noise") else ""
-    told += "; holes are drawn anew at each step." if run.config.get("model", {}).get("return_mask") else "."
+    told += "; holes are drawn anew at each step." if run.config.get("model", {}).get("validity_mask") else "."
     heading(figure, f"{plain(method_name('cdcgan_kd'))}: from one latent to another of the same emotion", told)
     return figure
 

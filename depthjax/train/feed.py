@@ -12,7 +12,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.train.mesh import placed, replicated, split
+from depthjax.train.mesh import on_devices, replicated, split
 from depthjax.train.step import Batch
 
 MEGABYTE = 2**20
@@ -52,7 +52,7 @@ class ResidentFeed:
     def __init__(self, faces: DepthFaces, mesh: Mesh | None = None) -> None:
         self.mesh, self.sharding = mesh, None if mesh is None else replicated(mesh)
         arrays = (np.asarray(faces.images, np.float32), np.asarray(faces.emotion, np.int32))
-        self.shapes = Batch(*placed(arrays, self.sharding))
+        self.shapes = Batch(*on_devices(arrays, self.sharding))
 
     def take(self, count: int) -> Batch:
         """The same arrays every time: the program itself shuffles them."""
@@ -85,7 +85,7 @@ class StreamedFeed:
         images, emotion = (np.zeros(s.shape, s.dtype) for s in self.shapes)
         for i, row in enumerate(rows):
             images[i], emotion[i] = row["images"], row["emotion"]
-        return Batch(*placed((images, emotion), self.sharding))
+        return Batch(*on_devices((images, emotion), self.sharding))
 
 
 def streamed_batches(faces: DepthFaces, *, batch_size: int, seed: int, first: int) -> Iterator[dict[str, np.ndarray]]:

@@ -1,32 +1,45 @@
-"""The losses of the paper and of its released scripts, and others: one value per sample, the caller takes the mean."""
+"""The losses of the paper and of its released scripts: one value per sample, the caller takes the mean."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-Kind = Literal["bce", "relativistic", "hinge"]
+
+class GanObjective(NamedTuple):
+    """The adversarial losses of both networks, from logits; each returns one value per sample.
+
+    Generated and training faces of one index claim the same emotion.
+
+    Attributes:
+        generator: (logits of generated faces (n,), logits of training faces (n,)) → (n,).
+        discriminator: (logits of training faces (n,), logits of generated faces (n,)) → the losses of training and of
+            generated faces, (n,) each; the discriminator descends the mean of both.
+    """
+
+    generator: Callable[[jax.Array, jax.Array], jax.Array]
+    discriminator: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
-def generator_adversarial(fake_logits: jax.Array) -> jax.Array:
-    """-log D(G(z)), the non-saturating loss, from (n,) logits (paper: equation 1, as released)."""
+def generator_cross_entropy(fake_logits: jax.Array, real_logits: jax.Array) -> jax.Array:
+    """Return -log D(G(z)), the non-saturating loss, (n,) (paper: equation 1, as released)."""
+    del real_logits
     return jax.nn.softplus(-fake_logits)
 
 
-def real_cross_entropy(logits: jax.Array) -> jax.Array:
-    """-log D(x), from (n,) logits of real faces (paper: equation 1)."""
-    return jax.nn.softplus(-logits)
+def discriminator_cross_entropy(real_logits: jax.Array, fake_logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return -log D(x) and -log(1 - D(G(z))), (n,) each (paper: equation 1)."""
+    return jax.nn.softplus(-real_logits), jax.nn.softplus(fake_logits)
 
 
-def fake_cross_entropy(logits: jax.Array) -> jax.Array:
-    """-log(1 - D(G(z))), from (n,) logits of generated faces (paper: equation 1)."""
-    return jax.nn.softplus(logits)
+CROSS_ENTROPY = GanObjective(generator_cross_entropy, discriminator_cross_entropy)
 
 
 def generator_distillation(images: jax.Array, teacher_images: jax.Array, norm: Literal["l1", "l2"]) -> jax.Array:
-    """Distance of the student's images from the teacher's for the same latents and emotions.
+    """Return the distance of the student's images from the teacher's for the same latents and emotions.
 
     Args:
         images, teacher_images: (n, h, w) in [-1, 1].
@@ -39,55 +52,5 @@ def generator_distillation(images: jax.Array, teacher_images: jax.Array, norm: L
 
 
 def discriminator_distillation(logits: jax.Array, teacher_logits: jax.Array) -> jax.Array:
-    """Squared difference of the student's and the teacher's probabilities, from (n,) logits (as released)."""
+    """Return the squared difference of the student's and the teacher's probabilities, (n,) (as released)."""
     return jnp.square(jax.nn.sigmoid(logits) - jax.nn.sigmoid(teacher_logits))
-
-
-def relativistic(preferred: jax.Array, other: jax.Array) -> jax.Array:
-    """-log sigmoid(preferred - other) of (n,) pairs of logits (RpGAN: Jolicoeur-Martineau 2018, section 4).
-
-    The generator prefers generated faces, the discriminator real ones; the two of a pair claim the same emotion.
-    """
-    return jax.nn.softplus(other - preferred)
-
-
-def adversarial_of_generator(on_fake: jax.Array, on_real: jax.Array | None, kind: Kind) -> jax.Array:
-    """What the generator descends, (n,), from logits (n,); only `relativistic` reads those of real faces."""
-    if kind == "bce":
-        return generator_adversarial(on_fake)
-    if kind == "hinge":
-        return -on_fake
-    if on_real is None:
-        raise ValueError("the relativistic loss compares with real faces")
-    return relativistic(on_fake, on_real)
-
-
-def adversarial_of_discriminator(on_real: jax.Array, on_fake: jax.Array, kind: Kind) -> tuple[jax.Array, jax.Array]:
-    """What the discriminator descends the mean of, for real and for generated faces, (n,) each, from logits (n,).
-
-    `hinge`: max(0, 1 - D(x)) and max(0, 1 + D(G(z))) (Lim and Ye 2017). `relativistic`: both are that of the pair.
-    """
-    if kind == "bce":
-        return real_cross_entropy(on_real), fake_cross_entropy(on_fake)
-    if kind == "hinge":
-        return jax.nn.relu(1 - on_real), jax.nn.relu(1 + on_fake)
-    pair = relativistic(on_real, on_fake)
-    return pair, pair
-
-
-def lecam(on_real: jax.Array, on_fake: jax.Array, mean_real: jax.Array, mean_fake: jax.Array) -> jax.Array:
-    """(D(x) - a_F)² + (D(G(z)) - a_R)² (Tseng et al. 2021, equation 5), (n,) from logits (n,).
-
-    Args:
-        mean_real, mean_fake: () running means a_R and a_F of the logits.
-    """
-    return jnp.square(on_real - mean_fake) + jnp.square(on_fake - mean_real)
-
-
-def feature_distance(features: jax.Array, teacher_features: jax.Array) -> jax.Array:
-    """Squared distance of (n, d) features from a teacher's, over the teacher's mean square: (n,), 1 for unlike zeros.
-
-    The teacher is taken as fixed; the unit keeps the weight's meaning while features grow.
-    """
-    target = jax.lax.stop_gradient(teacher_features)
-    return jnp.square(features - target).mean(1) / (jnp.square(target).mean() + 1e-8)

@@ -1,7 +1,7 @@
-"""Data parallel training: the faces of a batch over devices, weights on each, and one program that sees no devices.
+"""Data parallel training: a batch is split over devices, weights are replicated, the program names no device.
 
 The mesh has a single axis. Batches are split along it, everything else is replicated, and the step is jitted whole: so
-batch statistics, penalties and losses are those of the whole batch, and the compiler puts in the sums over devices.
+batch statistics and losses are those of the whole batch, and the compiler puts in the sums over devices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ AXIS = "faces"
 
 
 def mesh_for(config: Config, devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """The devices that a training runs on, in a row; None for a single one.
+    """Return the devices that a training runs on, in a row; None for a single one.
 
     Args:
         config: `train.devices` says how many, or 0 for as many as divide a part of the batch.
@@ -50,17 +50,17 @@ def mesh_for(config: Config, devices: Sequence[jax.Device] | None = None) -> Mes
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Whole on every device."""
+    """Return the sharding that is whole on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split(mesh: Mesh, *, axis: int = 0) -> NamedSharding:
-    """Split along an array's axis, the same number of faces for each device."""
+    """Return the sharding that splits an array's axis, the same number of faces for each device."""
     return NamedSharding(mesh, PartitionSpec(*[None] * axis, AXIS))
 
 
-def placed(tree: Any, sharding: NamedSharding | None) -> Any:
-    """Host arrays, whole in every process, as arrays on the devices of a sharding; without one, on the only device."""
+def on_devices(tree: Any, sharding: NamedSharding | None) -> Any:
+    """Put host arrays, whole in every process, on the devices of a sharding; without one, on the only device."""
     if sharding is None:
         return jax.tree.map(jnp.asarray, tree)
 
@@ -72,7 +72,7 @@ def placed(tree: Any, sharding: NamedSharding | None) -> Any:
 
 
 def one_copy(tree: Any) -> Any:
-    """Replicated arrays as they lie on the first device of this process; of several processes, on the host."""
+    """Return replicated arrays from the first device of this process; on the host if there are several processes."""
     if jax.process_count() > 1:  # orbax refuses an array that lies on one process's device alone
         return jax.tree.map(lambda array: np.asarray(array.addressable_data(0)), tree)
     return jax.tree.map(lambda array: jnp.asarray(array).addressable_data(0), tree)

@@ -37,7 +37,7 @@ def all_finite(tree: Any) -> jax.Array:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
-def refuse_faces(faces: DepthFaces) -> None:
+def check_faces_finite(faces: DepthFaces) -> None:
     """Raise a UserError naming the first face with a NaN or infinite pixel, a few faces in memory at a time."""
     for start in range(0, len(faces), FACES_AT_ONCE):
         finite = np.isfinite(faces.images[start : start + FACES_AT_ONCE]).all((1, 2))
@@ -48,7 +48,7 @@ def refuse_faces(faces: DepthFaces) -> None:
             )
 
 
-def refuse_not_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -> None:
+def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -> None:
     """Raise `NotFinite` for a dispatch that went wrong.
 
     Args:

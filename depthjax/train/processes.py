@@ -1,4 +1,4 @@
-"""Training by several processes, on one machine or on many: all compute and read, the first alone writes and speaks."""
+"""Training by several processes, on one or several machines: all compute and read, only the first writes and logs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from jax.experimental import multihost_utils
 
 from depthjax.config import Distributed
 from depthjax.errors import UserError
-from depthjax.signals import exit_now
-from depthjax.train.interrupt import TrainingInterrupted
+from depthjax.signals import TrainingInterrupted, exit_now
 
 START_SECONDS, END_SECONDS = 300, 30  # that processes wait for each other
 
 
 def join(settings: Distributed) -> None:
-    """Meet the other processes; before anything else asks jax for devices. Without a coordinator, nothing.
+    """Call `jax.distributed.initialize`, before anything else asks jax for devices. Without a coordinator, do nothing.
 
     Raises:
         UserError: the others did not come, or there is no cluster to be found.
@@ -44,23 +43,23 @@ def join(settings: Distributed) -> None:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes files and says things; a single one is."""
+    """Return whether this process is the one that writes files and logs; a single one is."""
     return jax.process_index() == 0
 
 
-def largest(number: int | None) -> int | None:
-    """The largest of what the processes say; None if all of them do."""
+def max_over_processes(number: int | None) -> int | None:
+    """Return the largest of the processes' numbers; None if all are None."""
     if jax.process_count() == 1:
         return number
     return int(multihost_utils.process_allgather(np.int32(number or 0)).max()) or None
 
 
-def refuse_differing(what: str) -> None:
-    """Raise a UserError unless all processes give the same text: of what they are about to do."""
+def check_same_everywhere(what: str) -> None:
+    """Raise a UserError unless all processes give the same description of what they are about to do."""
     if jax.process_count() == 1:
         return
-    said = multihost_utils.process_allgather(np.uint32(zlib.crc32(what.encode())))
-    if len(set(said.tolist())) > 1:
+    checksums = multihost_utils.process_allgather(np.uint32(zlib.crc32(what.encode())))
+    if len(set(checksums.tolist())) > 1:
         raise UserError("the processes have other settings, faces or checkpoints: give all the same command and folder")
 
 
@@ -68,7 +67,7 @@ def refuse_differing(what: str) -> None:
 def sharing_a_fate() -> Iterator[None]:
     """Within the block, an error of one process ends it at once, and with it the others, each with one line.
 
-    Not by an exception: on its way out jax would wait for those who wait for this one.
+    Not by an exception: at exit jax would wait for processes that wait for this one.
     """
     try:
         yield

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import optax
 
 from depthjax.config import Config
-from depthjax.data.crop import pixel_pitch
 from depthjax.models.dcgan import Discriminator, Generator
 
 
@@ -29,7 +28,7 @@ class TrainState(NamedTuple):
         batch_stats: the students' running mean and variance.
         opt_state: Adam's moments.
         teacher_params: averaged weights; the teacher generator is the net that samples.
-        teacher_batch_stats: averaged running statistics (0 and 1 for ever if `teacher_batch_stats = frozen`).
+        teacher_batch_stats: averaged running statistics (always 0 and 1 if `teacher_batch_stats = frozen`).
     """
 
     step: jax.Array
@@ -41,39 +40,23 @@ class TrainState(NamedTuple):
 
 
 def networks(config: Config) -> Pair:
-    """The linen generator and discriminator of a config; neither holds any weights."""
+    """Return the linen generator and discriminator of a config; neither holds any weights."""
     model, classes, dtype = config.model, len(config.data.emotions), jnp.dtype(config.model.dtype)
-    half, pitch = (config.data.far_mm - config.data.near_mm) / 2, pixel_pitch(config.data)
-    return Pair(
-        Generator(
-            config.data.resolution,
-            model.generator_width,
-            classes,
-            dtype,
-            model.upsampling,
-            model.output_lowpass,
-            remat=config.train.remat,
-            emotion_gain=model.emotion_gain,
-            grain=model.grain,
-            saturating=model.saturating,
-            return_mask=model.return_mask,
-        ),
-        Discriminator(
-            model.discriminator_width,
-            classes,
-            dtype,
-            norm=model.discriminator_norm,
-            projection=model.projection,
-            spread=model.minibatch_std,
-            geometry=model.geometry,
-            steepness=(half / pitch[0], half / pitch[1]),
-            remat=config.train.remat,
-        ),
+    generator = Generator(
+        config.data.resolution,
+        model.generator_width,
+        classes,
+        dtype,
+        lowpass=model.output_lowpass,
+        remat=config.train.remat,
+        validity_mask=model.validity_mask,
     )
+    discriminator = Discriminator(model.discriminator_width, classes, dtype, remat=config.train.remat)
+    return Pair(generator, discriminator)
 
 
 def optimizers(config: Config) -> Pair:
-    """Adam for each network, with its own rate."""
+    """Return Adam for each network, with its own rate."""
     train = config.train
     return Pair(
         optax.adam(train.generator_lr, b1=train.beta1, b2=train.beta2),
@@ -82,16 +65,14 @@ def optimizers(config: Config) -> Pair:
 
 
 def init_state(key: jax.Array, config: Config) -> TrainState:
-    """A fresh state; the teachers start as copies of their students (so donating the state is safe)."""
+    """Return a fresh state; the teachers start as copies of their students (so donating the state is safe)."""
     nets, optimizer = networks(config), optimizers(config)
     key_g, key_d = jax.random.split(key)
     size, emotion = config.data.resolution, jnp.zeros(2, jnp.int32)
     generator = nets.generator.init(key_g, jnp.zeros((2, config.model.latent_size)), emotion, False)
     discriminator = nets.discriminator.init(key_d, jnp.zeros((2, size, size)), emotion, False)
     params = Pair(generator["params"], discriminator["params"])
-    stats = Pair(generator["batch_stats"], discriminator.get("batch_stats", {}))
-    if config.train.lecam:
-        stats.discriminator["anchors"] = {"real": jnp.zeros(()), "fake": jnp.zeros(())}  # running means of the logits
+    stats = Pair(generator["batch_stats"], discriminator["batch_stats"])
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,

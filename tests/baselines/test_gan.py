@@ -10,7 +10,7 @@ from depthjax.baselines import gan
 from depthjax.files import read_json
 from depthjax.train import loop
 from depthjax.train.metrics_log import read_metrics
-from depthjax.train.progress import say_nothing
+from depthjax.progress import no_log
 
 
 def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
@@ -39,7 +39,7 @@ def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, m
 
     monkeypatch.setattr(gan, "train", restored)
     longer = replace(config, baselines=replace(config.baselines, gan_epochs=150))
-    gan.fit(jax.random.key(1), longer, faces, folder, progress=say_nothing)
+    gan.fit(jax.random.key(1), longer, faces, folder, progress=no_log)
     assert asked == [(150, True)]
     assert read_json(folder / "fit.json")["chosen"] == {"steps": 480}  # the checkpoint there was taken up
     assert gan.without_teachers(config, seed=0).train.epochs == 120

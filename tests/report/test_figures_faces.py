@@ -199,7 +199,7 @@ def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: R
     assert np.shape(figure.axes[0].images[0].get_array()) == (2 * 118 - 6, 9 * 118 - 6)
     with pytest.raises(UserError, match="--stages=sample"):
         drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
-    drawn_holes = run.config.get("model", {}) | {"return_mask": True}
+    drawn_holes = run.config.get("model", {}) | {"validity_mask": True}
     noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}, "model": drawn_holes}))
     assert noisy is not None and any("before new noise; holes are drawn anew" in text for text in words(noisy))
 

@@ -13,8 +13,8 @@ from PIL import Image
 from depthjax.errors import UserError
 from depthjax.train import loop
 from depthjax.train.feed import feed_for
-from depthjax.train.interrupt import TrainingInterrupted
-from depthjax.train.progress import Progress
+from depthjax.signals import TrainingInterrupted
+from depthjax.progress import Progress
 
 TIMES = ("steps_per_second", "images_per_second", "seconds")
 

@@ -6,7 +6,7 @@ import pytest
 from depthjax.errors import UserError
 from depthjax.train.grid import write_grid
 from depthjax.train.metrics_log import append_metrics, read_metrics, truncate_metrics
-from depthjax.train.progress import Progress
+from depthjax.progress import Progress
 
 
 def test_append_read_truncate(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from depthjax.errors import UserError
 from depthjax.train import loop, not_finite
-from depthjax.train.interrupt import TrainingInterrupted
+from depthjax.signals import TrainingInterrupted
 from depthjax.train.not_finite import lowered, read_rollbacks
 
 CAUSES = ("loss", "gradient")

@@ -15,7 +15,7 @@ from depthjax.config import Config, Distributed
 from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
 from depthjax.train.metrics_log import read_metrics
-from depthjax.train.processes import largest, refuse_differing
+from depthjax.train.processes import check_same_everywhere, max_over_processes
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +72,8 @@ def test_where_the_first_can_save_nothing_the_other_does_not_wait(tmp_path):
 
 
 def test_one_process_asks_nobody():
-    assert largest(None) is None and largest(15) == 15
-    refuse_differing("anything")
+    assert max_over_processes(None) is None and max_over_processes(15) == 15
+    check_same_everywhere("anything")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from depthjax.train.progress import Progress, counting, waiting
+from depthjax.progress import Progress, counting, waiting
 
 ROW = {"step": 10, "epoch": 1, "g_loss": 0.5, "d_loss": 0.25, "steps_per_second": 2.0}
 

@@ -1,4 +1,4 @@
-"""How far training is: a bar with the time left on a terminal, a line every tenth otherwise; and what is waited for."""
+"""Progress on standard error: a bar with the time left on a terminal, a line every tenth otherwise."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from tqdm import tqdm
 CLEAR = "\r\033[K"  # the line on a terminal
 
 
-def say_nothing(line: str) -> None:
-    """To be quiet: who has nothing to say shows no progress either."""
+Log = Callable[[str], None]  # receives one line of text
+
+
+def no_log(line: str) -> None:
+    """Discard a line; a caller that gets this as its log shows no progress either."""
     del line
 
 
-def beginning(name: str, say: Callable[[str], None]) -> Callable[[str], None]:
-    """Say lines that begin with a name; nothing stays nothing."""
-    return say if say is say_nothing else lambda line: say(f"{name}: {line}")
+def with_prefix(name: str, log: Log) -> Log:
+    """Return a log whose lines begin with a name; `no_log` stays `no_log`."""
+    return log if log is no_log else lambda line: log(f"{name}: {line}")
 
 
 class Progress:
-    """Shown on standard error.
+    """The progress of training on standard error.
 
     Args:
         total: steps in all.
-        done: steps done before, by an earlier run.
-        quiet: show nothing: another process does.
+        done: steps done by an earlier run.
+        quiet: show nothing.
     """
 
     def __init__(self, total: int, done: int, *, quiet: bool = False) -> None:
@@ -39,7 +42,7 @@ class Progress:
         self.bar = tqdm(total=total, initial=done, unit="step", disable=disable, dynamic_ncols=True)
 
     def __call__(self, row: dict[str, Any]) -> None:
-        """Take note of a new row of metrics."""
+        """Show a new row of metrics."""
         step = row["step"]
         if not self.bar.disable:
             self.bar.set_postfix(g=f"{row['g_loss']:.3f}", d=f"{row['d_loss']:.3f}", refresh=False)
@@ -47,10 +50,10 @@ class Progress:
         elif 10 * step // self.total > self.tenth:
             left = _clock((self.total - step) / row["steps_per_second"])
             losses = f"generator {row['g_loss']:.3f}, discriminator {row['d_loss']:.3f}"
-            self.say(f"step {step}/{self.total} (epoch {row['epoch']}): {losses}, {left} left")
+            self.log(f"step {step}/{self.total} (epoch {row['epoch']}): {losses}, {left} left")
         self.tenth = 10 * step // self.total
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
         if self.quiet:
             return
@@ -58,21 +61,21 @@ class Progress:
         sys.stderr.flush()
 
     def waiting(self, what: str) -> AbstractContextManager[None]:
-        """Say what is waited for within the block, as `waiting` does."""
+        """Show what the block waits for, as `waiting` does."""
         return waiting(what, quiet=self.quiet)
 
     def close(self) -> None:
-        """Leave the terminal as it was found."""
+        """Restore the terminal."""
         self.bar.close()
 
 
 @contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Say on standard error what takes so long: on a terminal with the seconds so far, elsewhere one line.
+    """Show on standard error what the block waits for: on a terminal with the seconds so far, elsewhere one line.
 
     Args:
         what: for instance `compiling the training program`.
-        quiet: say nothing.
+        quiet: show nothing.
     """
     if quiet:
         yield
@@ -92,11 +95,11 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
 
 @contextmanager
 def counting(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """Say on standard error what is waited for, and from the first call on how many of `total` are done.
+    """Show on standard error what the block waits for, and from the first call on how many of `total` are done.
 
     Args:
-        what: until then, as of `waiting`.
-        total: of the count.
+        what: shown until then, as in `waiting`.
+        total: how many there are.
         unit: what is counted, in the singular.
     Returns:
         As the block's name, the function to call with the number done, from any thread but one at a time: a bar with
@@ -119,7 +122,7 @@ class _Count:
 
     def __call__(self, done: int) -> None:
         with self.lock:
-            if not self.closed:  # by an interrupt, while a program still tells
+            if not self.closed:  # by an interrupt, while a program still reports
                 self.show(done)
 
     def show(self, done: int) -> None:
