@@ -61,7 +61,7 @@ def convert(source: Path, target: Path) -> None:
 
 
 def from_pytorch(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return tensors of the PyTorch port as flat arrays of ours, named `params/Mixed_5b/branch1x1/conv/kernel` and so on.
+    """Return tensors of the PyTorch port as flat arrays of ours, such as `params/Mixed_5b/branch1x1/conv/kernel`.
 
     The bias of the logits and counters of batches are left out: nothing reads them.
     """

@@ -5,8 +5,8 @@ Command: python tools/convert_released_weights.py generator.pth generator.npz --
 
 Needs:   the reference extra (PyTorch).
 
-The `.pth` is read by `torch.load(weights_only=True)`, which executes nothing. The `.npz` holds no pickle; its arrays are
-named `params/conv_1/kernel` and so on. Classes keep the released order: fear, happiness, neutral.
+The `.pth` is read by `torch.load(weights_only=True)`, which executes nothing. The `.npz` holds no pickle; its arrays
+are named `params/conv_1/kernel` and so on. Classes keep the released order: fear, happiness, neutral.
 """
 
 from __future__ import annotations

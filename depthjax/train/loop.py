@@ -14,8 +14,8 @@ from jax.sharding import Mesh
 from PIL import Image, ImageDraw, ImageFont
 
 from depthjax.config import Config
-from depthjax.data.faces import DepthFaces
 from depthjax.data.depth_range import quantise
+from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import digest, replacing
 from depthjax.keys import key_for

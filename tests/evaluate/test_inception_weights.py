@@ -1,7 +1,7 @@
 """What is taken as Inception weights and what is refused; then what the network gets to see of a face."""
 
 import hashlib
-import zipfile
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from PIL import Image
 
 from depthjax.errors import UserError
 from depthjax.evaluate import inception
-from depthjax.models.inception import from_pytorch, variable_shapes
+from depthjax.models.inception import variable_shapes
 from depthjax.safetensors_file import read_safetensors, write_safetensors
 
 THEIRS = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
@@ -29,31 +29,18 @@ def converted(flat, tmp_path_factory):
     return path
 
 
-def _text(words):
-    return b"X" + len(words).to_bytes(4, "little") + words.encode()
+@pytest.fixture(scope="module")
+def tool(load_tool):
+    """The script that converts them."""
+    pytest.importorskip("torch")
+    return load_tool("convert_inception_weights")
 
 
-def _numbers(values):
-    return b"(" + b"".join(b"J" + int(value).to_bytes(4, "little") for value in values) + b"t"
+def _pth(path, tensors):
+    """A `.pth` of numpy arrays, as PyTorch writes it."""
+    import torch
 
-
-def _entry(name, key, array):
-    """Name and tensor as PyTorch pickles them: opcodes of protocol 2."""
-    kind = {"float32": "Float", "int64": "Long"}[array.dtype.name]
-    storage = b"(" + _text("storage") + b"ctorch\n%sStorage\n" % kind.encode() + _text(key) + _text("cpu")
-    strides = [stride // array.itemsize for stride in array.strides]
-    parts = storage + b"J" + array.size.to_bytes(4, "little") + b"tQK\0" + _numbers(array.shape) + _numbers(strides)
-    return _text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n(" + parts + b"\x89ccollections\nOrderedDict\n)RtR"
-
-
-def _pth(path, tensors, *, extra=b""):
-    """A `.pth` as PyTorch writes it, without PyTorch."""
-    program = [b"\x80\x02ccollections\nOrderedDict\n)R(", extra]
-    with zipfile.ZipFile(path, "w") as archive:
-        for key, (name, array) in enumerate(tensors.items()):
-            program += [_entry(name, str(key), array)]
-            archive.writestr(f"net/data/{key}", array.tobytes())
-        archive.writestr("net/data.pkl", b"".join([*program, b"u."]))
+    torch.save({name: torch.from_numpy(np.asarray(value)) for name, value in tensors.items()}, path)
     return path
 
 
@@ -73,23 +60,25 @@ def _pin(monkeypatch, path):
     monkeypatch.setattr(inception, "SOURCE_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_a_whole_pth_is_converted_and_read_back(load_tool, flat, tmp_path, monkeypatch, capsys):
+def test_a_whole_pth_is_converted_and_read_back(tool, flat, tmp_path, monkeypatch, capsys):
     theirs = _as_pytorch(flat)
     assert len(theirs) == 566  # as the public file
     source, target = _pth(tmp_path / "net.pth", theirs), tmp_path / "inception.safetensors"
     _pin(monkeypatch, source)
     monkeypatch.setattr("sys.argv", ["tool", str(source), str(target)])
-    assert load_tool("convert_inception_weights").main() == 0
+    assert tool.main() == 0
     assert f"--config.evaluate.inception={target}" in capsys.readouterr().out
     variables = traverse_util.flatten_dict(inception.load_inception(target), sep="/")
     assert variables.keys() == flat.keys()
     assert all(np.array_equal(np.asarray(variables[name]), flat[name]) for name in flat)
 
 
-def test_pytorchs_names_and_axes_become_ours():
+def test_pytorchs_names_and_axes_become_ours(tool):
     kernel = np.random.default_rng(0).normal(size=(48, 192, 1, 7)).astype(np.float32)
     weight = np.random.default_rng(1).normal(size=(1008, 2048)).astype(np.float32)
-    ours = from_pytorch({"Mixed_5b.branch5x5_1.conv.weight": kernel, "fc.weight": weight, "fc.bias": np.ones(1008)})
+    ours = tool.from_pytorch(
+        {"Mixed_5b.branch5x5_1.conv.weight": kernel, "fc.weight": weight, "fc.bias": np.ones(1008)}
+    )
     assert set(ours) == {"params/Mixed_5b/branch5x5_1/conv/kernel", "params/fc/kernel"}
     assert ours["params/Mixed_5b/branch5x5_1/conv/kernel"][0, 3, 5, 7] == kernel[7, 5, 0, 3]
     assert ours["params/fc/kernel"][5, 3] == weight[3, 5]
@@ -134,27 +123,35 @@ def test_tensors_of_another_network_are_not_written(flat, tmp_path, name, value,
     assert not path.exists()
 
 
-def test_only_the_public_file_is_converted(tmp_path):
+def test_only_the_public_file_is_converted(tool, tmp_path):
     source, target = tmp_path / "any.pth", tmp_path / "out.safetensors"
     with pytest.raises(UserError, match="cannot be read"):
-        inception.convert(source, target)
+        tool.convert(source, target)
     _pth(source, {"fc.weight": np.zeros((1008, 2048), np.float32)})
     with pytest.raises(UserError, match="is not pt_inception-2015-12-05-6726825d") as caught:
-        inception.convert(source, target)
+        tool.convert(source, target)
     assert "\n" not in str(caught.value) and not target.exists()
 
 
-def test_nothing_in_a_pth_is_executed_even_under_the_right_hash(tmp_path, monkeypatch):
+class _Attack:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def test_nothing_in_a_pth_is_executed_even_under_the_right_hash(tool, tmp_path, monkeypatch):
+    import torch
+
     monkeypatch.chdir(tmp_path)
-    attack = _text("fc.weight") + b"cos\nmkdir\n(" + _text("executed") + b"tR"
-    hostile = _pth(tmp_path / "hostile.pth", {}, extra=attack)
+    hostile = tmp_path / "hostile.pth"
+    torch.save({"fc.weight": _Attack()}, hostile)
     short = _pth(tmp_path / "short.pth", {"fc.weight": np.zeros((1008, 2048), np.float32)})
     cut = tmp_path / "cut.pth"
     cut.write_bytes(short.read_bytes()[:-100])
-    for path, match in ((hostile, "mkdir.*refused"), (short, "is missing, where"), (cut, "not a PyTorch state dict")):
+    refused = "not a PyTorch state dict"
+    for path, match in ((hostile, refused), (short, "is missing, where"), (cut, refused)):
         _pin(monkeypatch, path)
         with pytest.raises(UserError, match=match) as caught:
-            inception.convert(path, tmp_path / "out.safetensors")
+            tool.convert(path, tmp_path / "out.safetensors")
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists() and not (tmp_path / "out.safetensors").exists()
 

@@ -11,7 +11,6 @@ import contextlib
 import io
 import json
 import os
-import pickle
 import re
 import stat
 import string
@@ -39,7 +38,6 @@ from depthjax.config_values import override
 from depthjax.data.checks import check
 from depthjax.data.depth_files import Unfit, read_images
 from depthjax.errors import UserError
-from depthjax.models.released import read_state_dict
 from depthjax.report.stored import read_run
 from depthjax.safetensors_file import read_safetensors, write_safetensors
 from depthjax.train import checkpoint
@@ -170,118 +168,6 @@ def bytes_like(good: list[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(changed(good), changed(good), changed(good), st.binary(max_size=300))
 
 
-# The older and the newer format of PyTorch, without PyTorch.
-
-
-class _Tensor:
-    def __init__(self, key: str, count: int, shape: tuple[int, ...], stride: tuple[int, ...]) -> None:
-        self.key, self.count, self.shape, self.stride = key, count, shape, stride
-
-
-class _Global:
-    """What a `_Program` writes as a bare name."""
-
-    def __init__(self, module: str, name: str) -> None:
-        self.text = f"c{module}\n{name}\n".encode()
-
-
-def program(tensors: dict[str, _Tensor]) -> bytes:
-    """The pickle of a state dict, instruction by instruction as PyTorch writes it (protocol 2)."""
-    out = [b"\x80\x02", _Global("collections", "OrderedDict").text, b")Rq\x00("]
-    for name, tensor in tensors.items():
-        out += [_text(name), _Global("torch._utils", "_rebuild_tensor_v2").text, b"((", _text("storage")]
-        out += [_Global("torch", "FloatStorage").text, _text(tensor.key), _text("cpu"), _whole(tensor.count), b"tQ"]
-        out += [_whole(0), b"(", *map(_whole, tensor.shape), b"t(", *map(_whole, tensor.stride), b"t"]
-        out += [b"\x89", _Global("collections", "OrderedDict").text, b")RtR"]
-    return b"".join([*out, b"u."])
-
-
-def _text(value: str) -> bytes:
-    return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
-
-
-def _whole(value: int) -> bytes:
-    return b"J" + value.to_bytes(4, "little", signed=True)
-
-
-GOOD = program({"a.weight": _Tensor("0", 6, (3, 2), (1, 3)), "b": _Tensor("1", 4, (2, 2), (2, 1))})
-STORED = {"0": np.arange(6, dtype="<f4").tobytes(), "1": np.ones(4, "<f4").tobytes()}
-
-
-def pth(path: Path, text: bytes, *, storages: dict[str, bytes] = STORED) -> Path:
-    """The newer format."""
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("archive/data.pkl", text)
-        for key, data in storages.items():
-            archive.writestr(f"archive/data/{key}", data)
-    return path
-
-
-def legacy(text: bytes) -> bytes:
-    """The older format."""
-    facts = [pickle.dumps(v, protocol=2) for v in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
-    keys = pickle.dumps(list(STORED), protocol=2)
-    storages = [(len(data) // 4).to_bytes(8, "little") + data for data in STORED.values()]
-    return b"".join([*facts, text, keys, *storages])
-
-
-class _Attack:
-    """Unpickled as Python does it, this calls something."""
-
-    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.call
-
-
-def attacks(marker: Path) -> dict[str, bytes]:
-    """Pickles that do something when they are read, or never come to an end."""
-    made = str(marker)
-    calls = {
-        "os.mkdir": _Attack(os.mkdir, made),
-        "os.system": _Attack(os.system, f"touch {made}"),
-        "eval": _Attack(eval, f"__import__('os').mkdir({made!r})"),
-        "exec": _Attack(exec, f"import os; os.mkdir({made!r})"),
-        "open": _Attack(open, made, "w"),
-        "getattr": _Attack(getattr, Path(made), "mkdir"),
-        "nested": collections.OrderedDict(weight=_Attack(os.mkdir, made)),
-    }
-    out = {f"{name}, protocol {p}": pickle.dumps(call, protocol=p) for name, call in calls.items() for p in (0, 2, 4)}
-    out["INST"] = f"(S'touch {made}'\nios\nsystem\n.".encode()
-    out["OBJ"] = b"(cos\nmkdir\n" + _text(made) + b"o."
-    out["EXT1"] = b"\x80\x02\x82\x01."
-    tensor = _Global("torch._utils", "_rebuild_tensor_v2").text
-    out["BUILD on a function"] = b"\x80\x02" + tensor + b"}" + _text("__defaults__") + b"K\x01sb."
-    out["a dotted name"] = b"\x80\x04" + _text("torch") + _text("serialization.os.system") + b"\x93."
-    out["a name within a name"] = b"\x80\x02ctorch\nFloatStorage.__init__.__globals__\n."
-    doubled = b"\x80\x02)" + b"2\x86" * 60  # a tuple of tuples of tuples: its hash takes 2^60 steps
-    paired = b"\x80\x02K\x01\x85q\x00" + b"h\x00h\x00\x86q\x00" * 60
-    out["endless hash"] = b"\x80\x02}" + paired[2:] + b"K\x01s."
-    out["endless text"] = b"\x80\x02" + paired[2:] + b"Q."
-    out["DUP"] = doubled + b"."
-    out["marks"] = b"\x80\x02" + b"(" * 200_000 + b"t" * 100_000 + b"."
-    out["claims to be vast"] = b"\x80\x04\x8d" + (2**60).to_bytes(8, "little") + b"x."
-    out["a vast tensor"] = program({"a": _Tensor("0", 6, (2**30, 2**30), (0, 0))})
-    return out
-
-
-def pickle_rows(folder: Path) -> list[Row]:
-    """Every attack in both formats."""
-    marker, wrong, tally = folder / "executed", 0, Tally("malicious .pth, both formats: refused, not executed")
-    for text in attacks(marker).values():
-        for data in (pth(folder / "zip.pth", text).read_bytes(), legacy(text), text):
-            (folder / "a.pth").write_bytes(data)
-            with WATCH.on():
-                tally.run(lambda: read_state_dict(folder / "a.pth"))
-    many = program({str(i): _Tensor("0", 2**18, (2**18,), (1,)) for i in range(1000)})  # a gigabyte of copies
-    pth(folder / "a.pth", many, storages={"0": bytes(2**20)})
-    tally.run(lambda: read_state_dict(folder / "a.pth"))
-    wrong += marker.exists() + tally.taken
-    case, tries, lost, outside = tally.row()
-    return [(re.sub(r" \(.*", "", case), tries, lost, wrong + outside)]
-
-
 def _member(name: str, data: bytes, *, link: bool = False) -> tuple[zipfile.ZipInfo, bytes]:
     info = zipfile.ZipInfo(name)
     info.external_attr = ((stat.S_IFLNK if link else stat.S_IFREG) | 0o644) << 16
@@ -315,22 +201,14 @@ def archives(folder: Path) -> dict[str, Path]:
 
 
 def archive_rows(folder: Path) -> list[Row]:
-    """Each archive as a user's faces, as a file of a run, and as weights."""
+    """Each archive as a user's faces and as a file of a run."""
     outer = folder / "archives"
     outer.mkdir()
     tally = Tally("archives with ../, absolute names, links, 100:1: refused")
     for path in archives(outer).values():
-        weights = path.with_suffix(".pth")
-        with zipfile.ZipFile(path) as source, zipfile.ZipFile(weights, "w") as target:
-            target.writestr("archive/data.pkl", GOOD)
-            for key, data in STORED.items():
-                target.writestr(f"archive/data/{key}", data)
-            for info in source.infolist():
-                target.writestr(info, source.read(info))
         with WATCH.on():
             tally.run(lambda path=path: list(read_images(path)))
             tally.run(lambda path=path: files.read_arrays(path))
-            tally.run(lambda weights=weights: read_state_dict(weights))
     taken = tally.taken
     case, tries, lost, outside = tally.row()
     return [(re.sub(r" \(.*", "", case), tries, lost, taken + outside)]
@@ -365,13 +243,13 @@ def bomb_rows(folder: Path) -> list[Row]:
 
 
 def weight_readers(folder: Path) -> Readers:
-    """safetensors, both formats of PyTorch, NPZ of a run and of a user."""
+    """safetensors, NPZ of a run and of a user."""
     tensors = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b/c": np.ones(3, np.float16), "d": np.array(1)}
     write_safetensors(folder / "good.safetensors", tensors, {"version": "1"})
     files.write_arrays(folder / "good.npz", depth=np.stack([face(1), face(2)]), names=np.array(["a", "bc"]))
     np.savez(folder / "plain.npz", allow_pickle=False, depth=face(3))
     arrays = [(folder / name).read_bytes() for name in ("good.npz", "plain.npz")]
-    whole, safe = pth(folder / "good.pth", GOOD).read_bytes(), (folder / "good.safetensors").read_bytes()
+    safe = (folder / "good.safetensors").read_bytes()
 
     def read(name: str, reader: Callable[[Path], Any]) -> Callable[[bytes, Path], Any]:
         def of(data: bytes, at: Path) -> Any:
@@ -380,14 +258,8 @@ def weight_readers(folder: Path) -> Readers:
 
         return of
 
-    def of_program(text: bytes, at: Path) -> Any:
-        return read_state_dict(pth(at / "a.pth", text))
-
     return {
         "safetensors": (bytes_like([safe]), read("a.safetensors", read_safetensors)),
-        ".pth, the zip": (bytes_like([whole]), read("a.pth", read_state_dict)),
-        ".pth, its pickle": (bytes_like([GOOD]), of_program),
-        ".pth, the older format": (bytes_like([legacy(GOOD)]), read("a.pth", read_state_dict)),
         ".npz of a run": (bytes_like(arrays), read("a.npz", files.read_arrays)),
         ".npz of a user": (bytes_like(arrays), read("a.npz", lambda path: list(read_images(path)))),
     }
@@ -625,7 +497,7 @@ def fuzzed(readers: Readers, cases: int) -> Checks:
 
 def attack_checks(folder: Path) -> Checks:
     """What is not drawn, but made."""
-    kinds = {"malicious .pth": pickle_rows, "archives": archive_rows, "image bombs": bomb_rows}
+    kinds = {"archives": archive_rows, "image bombs": bomb_rows}
     return {name: partial(rows, folder) for name, rows in kinds.items()}
 
 
