@@ -95,6 +95,7 @@ def programs(config: Any) -> list[tuple[str, Any]]:
 
     from depthjax.evolve import run
     from depthjax.keys import key_for
+    from depthjax.models.dcgan import decode_batch
     from depthjax.train import loop
     from depthjax.train.state import init_state, networks
     from depthjax.train.step import Batch, make_steps, teacher_variables
@@ -115,7 +116,7 @@ def programs(config: Any) -> list[tuple[str, Any]]:
     return [
         ("fresh state", lambda: jax.jit(init_state, static_argnums=1).lower(key, config)),
         ("training", lambda: steps.lower(state, batch, np.int32(1))),
-        ("decoding", lambda: loop.decode.lower(nets.generator, teachers.generator, latents, few_labels(latents))),
+        ("decoding", lambda: decode_batch.lower(nets.generator, teachers.generator, latents, few_labels(latents))),
         ("judging", lambda: judge.lower(teachers.discriminator, *few)),
         ("evolution", evolution(config, nets, teachers, run)),
     ]

@@ -1,7 +1,7 @@
-"""The main job in minutes on a CPU: the paper's method at 64x64, on 40 embedded people.
+"""The main job in minutes on a CPU: the repaired recipe at 64x64 and a quarter of its width, on 40 rendered subjects.
 
 At equal numbers of operations, networks of a quarter of the paper's width that take many small steps learn more than
-half-wide ones that take few: `configs/ablation.py` has the comparison.
+half-wide ones that take few (docs/results/recipes.md; `python -m experiments.ablation` compares them).
 
 Command: python launch.py --config configs/quick.py --workdir runs/quick
 Device:  two CPU cores.
@@ -9,24 +9,24 @@ Device:  two CPU cores.
 
 from dataclasses import replace
 
-from configs import paper
+from configs import repaired
 from depthjax.config import Config
 
 
 def get_config() -> Config:
-    base = paper.get_config()
+    base = repaired.get_config()
     return replace(
         base,
         name="quick",
         # With 8 people to test on, accuracies would be uncertain by ten points.
         data=replace(base.data, extra_test_subjects=96, resolution=64, crop="face", near_mm=-10.0, far_mm=80.0),
-        # Transposed convolutions leave a checkerboard, and noise that is imitated is a pattern: classifiers learn both.
-        # Where a sensor has no return is chance and sharp, so it is drawn: one smooth map can only blur it.
+        # Transposed convolutions leave a checkerboard, and imitated noise is a pattern: classifiers learn both.
+        # Invalid depth is random and sharp, so it is drawn: one smooth map could only blur it.
         model=replace(base.model, generator_width=128, discriminator_width=16, output_lowpass=1.0, validity_mask=True),
         train=replace(
             base.train,
             epochs=120,
-            save_every_epochs=10,  # killed, it loses a minute at most
+            save_every_epochs=10,  # a killed run loses a minute at most
             batch_size=8,
             generator_lr=2e-4,
             discriminator_lr=1e-4,

@@ -77,7 +77,7 @@ def test_the_shipped_configs_go_by_name(installed, tmp_path):
     refused = run(installed, "--config", "smoke", "--config.train.epoch=3", cwd=tmp_path)
     assert refused.returncode == 2 and "did you mean 'epochs'" in refused.stderr  # so it was found and read
     absent = run(installed, "--config", "configs/quick.py", cwd=tmp_path)
-    assert absent.returncode == 2 and absent.stderr.count("\n") == 1 and "go by name: ablation" in absent.stderr
+    assert absent.returncode == 2 and absent.stderr.count("\n") == 1 and "go by name: comparison" in absent.stderr
     (tmp_path / "mine.py").write_text("from configs import quick\nget_config = quick.get_config\n")
     derived = run(installed, "--config", "mine.py", "--stages=sample", cwd=tmp_path)
     assert derived.returncode == 1 and "sample needs train" in derived.stderr

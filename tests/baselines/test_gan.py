@@ -8,9 +8,9 @@ import numpy as np
 
 from depthjax.baselines import gan
 from depthjax.files import read_json
+from depthjax.progress import no_log
 from depthjax.train import loop
 from depthjax.train.metrics_log import read_metrics
-from depthjax.progress import no_log
 
 
 def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
@@ -48,7 +48,7 @@ def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, m
 def test_it_stays_a_plain_dcgan_whatever_ours_becomes(config):
     modern = replace(
         config,
-        model=replace(config.model, projection=True, geometry="normals", discriminator_norm="none"),
-        train=replace(config.train, loss="relativistic", penalty=1.0, sensor=True, kd="none"),
+        model=replace(config.model, validity_mask=True, output_lowpass=1.0),
+        train=replace(config.train, ema_decay=0.5, generator_kd_norm="l2", teacher_batch_stats="frozen"),
     )
     assert gan.without_teachers(modern, seed=3) == gan.without_teachers(config, seed=3)

@@ -53,7 +53,7 @@ def test_second_derivatives_and_vmap(name):
     _, dense, plain = CASES[name]
     x, kernel = _inputs(2, 1, h=4, side=3) if name == "to one" else _inputs(2, 3, h=4)
 
-    def penalty(fn):  # a gradient penalty, as regularised discriminators take
+    def penalty(fn):  # a gradient penalty, as an experiment may take
         return jax.grad(lambda k: jnp.square(jax.grad(lambda x: jnp.tanh(fn(x, k)).sum())(x)).sum())(kernel)
 
     np.testing.assert_allclose(
@@ -97,22 +97,3 @@ def test_modules_share_the_parameter_layout(module, size):
 def test_xavier_uniform_is_flax_s():
     key, shape = jax.random.key(5), (4, 4, 3, 5)
     np.testing.assert_allclose(conv.xavier_uniform(key, shape), nn.initializers.xavier_uniform()(key, shape), rtol=1e-6)
-
-
-def test_smooth_up_conv_is_doubling_then_a_small_convolution():
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32))
-    net = conv.SmoothUpConv(2)
-    variables = net.init(jax.random.key(0), x)
-    doubled = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-    expected = jax.lax.conv(
-        doubled.transpose(0, 3, 1, 2), variables["params"]["kernel"].transpose(3, 2, 0, 1), (1, 1), "SAME"
-    ).transpose(0, 2, 3, 1)
-    # Pixels at the very edge differ: the enlarged image goes on by a pixel there that a doubled one does not have.
-    np.testing.assert_allclose(net.apply(variables, x)[:, 1:-1, 1:-1], expected[:, 1:-1, 1:-1], atol=1e-5)
-
-
-@pytest.mark.parametrize(("module", "even"), [(conv.SmoothUpConv(3), True), (conv.UpConv(3), False)])
-def test_only_resized_upsampling_is_free_of_a_checkerboard(module, even):
-    x = jnp.ones((1, 6, 6, 4))
-    y = np.asarray(module.init_with_output(jax.random.key(1), x)[0])[:, 2:-2, 2:-2]
-    assert np.allclose(y, y[:, :1, :1], atol=1e-5) == even

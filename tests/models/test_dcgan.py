@@ -4,10 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import kstest
 
-from depthjax.models.dcgan import Discriminator, Generator, grain_of, seen_where_returned, smoothed
-from depthjax.models.norm import BatchNorm, MinibatchSpread, SpectralNorm
+from depthjax.models.dcgan import Discriminator, Generator, binomial_lowpass, decode, latent_noise, masked_depth
+from depthjax.models.norm import BatchNorm
 
 LABELS = jnp.array([0, 1, 2, 0], jnp.int32)
 
@@ -29,8 +28,8 @@ def test_parameter_counts_at_the_papers_size():
 
 @pytest.fixture(scope="module")
 def nets(filled):
-    generator, discriminator = Generator(32, 32, 3), Discriminator(8, 3)
-    g, d = filled(generator, jnp.zeros((2, 6))), filled(discriminator, jnp.zeros((2, 32, 32)))
+    generator, discriminator = Generator(16, 16, 3), Discriminator(4, 3)
+    g, d = filled(generator, jnp.zeros((2, 6))), filled(discriminator, jnp.zeros((2, 16, 16)))
     latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
     generate = jax.jit(generator.apply, static_argnums=3)
     judge = jax.jit(discriminator.apply, static_argnums=3)
@@ -40,7 +39,7 @@ def nets(filled):
 def test_shapes_range_and_condition(nets):
     generate, judge, g, d, latents, images = nets
     logits, other = judge(d, images, LABELS, False), (LABELS + 1) % 3
-    assert images.shape == (4, 32, 32) and logits.shape == (4,)
+    assert images.shape == (4, 16, 16) and logits.shape == (4,)
     assert images.dtype == logits.dtype == jnp.float32
     assert 0.1 < np.abs(images).max() < 1
     assert not np.allclose(generate(g, latents, other, False), images, atol=1e-4)
@@ -57,7 +56,7 @@ def test_evaluation_treats_each_sample_alone(nets):
 
 def test_bfloat16_computes_and_keeps_float32(nets):
     _, judge, g, d, latents, images = nets
-    low_g, low_d = Generator(32, 32, 3, jnp.bfloat16), Discriminator(8, 3, jnp.bfloat16)
+    low_g, low_d = Generator(16, 16, 3, jnp.bfloat16), Discriminator(4, 3, jnp.bfloat16)
     shapes = jax.eval_shape(lambda: low_g.init(jax.random.key(0), latents, LABELS, False))
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
     faces = jax.jit(low_g.apply, static_argnums=3)(g, latents, LABELS, False)
@@ -80,111 +79,25 @@ def test_batch_norm_keeps_the_unbiased_variance_and_uses_the_biased_one():
     np.testing.assert_allclose(still, x / np.sqrt(1 + 1e-5), rtol=1e-5)
 
 
-def test_spectral_norm_divides_by_the_largest_singular_value():
-    kernel = np.random.default_rng(0).normal(size=(2, 2, 3, 5)).astype(np.float32)
-    net, expected = SpectralNorm(), np.linalg.svd(kernel.reshape(-1, 5))[1][0]
-    variables = net.init(jax.random.key(0), kernel, True)
-    for _ in range(60):
-        _, variables = net.apply(variables, kernel, True, mutable=["batch_stats"])
-    np.testing.assert_allclose(net.apply(variables, kernel, False), kernel / expected, rtol=1e-4)
-
-
-def test_spread_is_of_the_batch_in_training_and_kept_in_evaluation():
-    x = np.random.default_rng(0).normal(size=(6, 2, 3, 4)).astype(np.float32)
-    net = MinibatchSpread()
-    variables = net.init(jax.random.key(0), x, False)
-    y, new = net.apply(variables, x, True, mutable=["batch_stats"])
-    expected = x.std(0).mean()
-    np.testing.assert_array_equal(y[..., :4], x)
-    np.testing.assert_allclose(y[..., 4], expected, rtol=1e-5)
-    np.testing.assert_allclose(new["batch_stats"]["spread"], 0.9 + 0.1 * expected, rtol=1e-5)
-    np.testing.assert_array_equal(net.apply(variables, x, False)[..., 4], 1)
-    alike, _ = net.apply(variables, np.repeat(x[:1], 6, 0), True, mutable=["batch_stats"])
-    assert alike[..., 4].max() < 1e-3
-
-
-def test_projection_is_a_vector_an_emotion_and_no_planes(filled):
-    net = Discriminator(4, 3, projection=True, norm="none")
-    variables = filled(net, jnp.zeros((2, 16, 16)))
-    assert variables["params"]["conv_1"]["kernel"].shape == (4, 4, 1, 4) and "batch_stats" not in variables
-    images = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16)).astype(np.float32)
-    logits, new = net.apply(variables, images, LABELS, False, mutable=["intermediates"])
-    features = new["intermediates"]["features"][0]
-    params = variables["params"]
-    shared = features @ params["linear"]["kernel"][:, 0] + params["linear"]["bias"]
-    own = (features * params["emotion"]["kernel"].T[LABELS]).sum(1)
-    np.testing.assert_allclose(logits, shared + own, rtol=1e-4)
-
-
 def test_lowpass_takes_away_what_alternates_and_nothing_of_a_slope():
     board = (np.indices((8, 8)).sum(0) % 2).astype(np.float32)[None]
-    assert np.ptp(smoothed(jnp.asarray(board))[:, 1:-1, 1:-1]) < 1e-6
+    assert np.ptp(binomial_lowpass(jnp.asarray(board))[:, 1:-1, 1:-1]) < 1e-6
     rows = board[:, :1].repeat(8, 1)  # alternates one way only
     for strength, images, kept in [(0.5, board, 0.25), (0.5, rows, 0.5), (0.2, rows, 0.8), (0.0, board, 1.0)]:
-        found = np.ptp(smoothed(jnp.asarray(images), strength)[:, 1:-1, 1:-1])
+        found = np.ptp(binomial_lowpass(jnp.asarray(images), strength)[:, 1:-1, 1:-1])
         np.testing.assert_allclose(found, kept, atol=1e-6)
     slope = np.linspace(-1, 1, 8, dtype=np.float32)[None, None].repeat(8, 1)
-    np.testing.assert_allclose(smoothed(jnp.asarray(slope))[..., 1:-1], slope[..., 1:-1], atol=1e-6)
+    np.testing.assert_allclose(binomial_lowpass(jnp.asarray(slope))[..., 1:-1], slope[..., 1:-1], atol=1e-6)
 
 
-def test_grain_is_normal_noise_of_a_latents_own():
-    latents = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    noise = np.asarray(grain_of(jnp.asarray(latents), 64, 4))
-    assert noise.shape == (3, 64, 64)
-    assert kstest(noise.ravel(), "norm").pvalue > 0.01
-    np.testing.assert_array_equal(grain_of(jnp.asarray(latents[::-1]), 64, 4), noise[::-1])  # of each alone
-    others = [grain_of(jnp.asarray(latents), 64, 3)[0], noise[1]]  # another map, another latent
-    assert max(abs(np.corrcoef(noise[0].ravel(), np.ravel(other))[0, 1]) for other in others) < 0.06
-    assert grain_of(jnp.ones((2, 1)), 4, 4).shape == (2, 4, 4)  # of a latent of one number, too
-
-
-def test_grain_changes_pixels_as_much_as_its_scale_says(filled):
-    net = Generator(32, 32, 3, grain=True)
-    latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
-    variables = filled(net, jnp.zeros((2, 6)))
-    assert {name for name in variables["params"] if name.startswith("grain")} == {"grain_3", "grain_4"}
-    without = jax.tree.map(lambda leaf: leaf, variables)
-    for name in ("grain_3", "grain_4"):
-        assert (variables["params"][name]["scale"] != 0).all()
-        without["params"][name] = {"scale": jnp.zeros_like(variables["params"][name]["scale"])}
-    generate = jax.jit(net.apply, static_argnums=3)
-    plain = {key: {k: v for k, v in tree.items() if "grain" not in k} for key, tree in variables.items()}
-    smooth = Generator(32, 32, 3).apply(plain, latents, LABELS, False)
-    np.testing.assert_allclose(generate(without, latents, LABELS, False), smooth, atol=1e-6)
-    assert not np.allclose(generate(variables, latents, LABELS, False), smooth, atol=1e-3)
-
-
-def test_emotion_gain_is_the_length_of_what_is_asked_beside_the_latent(filled):
-    latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
-    variables = filled(Generator(16, 16, 3), jnp.zeros((2, 6)))
-    louder = jax.tree.map(lambda leaf: leaf, variables)
-    rows = jnp.ones((9, 1)).at[6:].set(4.0)  # of the emotions in the first layer's kernel
-    louder["params"]["linear"] = variables["params"]["linear"] | {
-        "kernel": rows * variables["params"]["linear"]["kernel"]
-    }
-    faces = Generator(16, 16, 3, emotion_gain=4.0).apply(variables, latents, LABELS, False)
-    np.testing.assert_allclose(faces, Generator(16, 16, 3).apply(louder, latents, LABELS, False), atol=1e-5)
-
-
-def test_a_saturating_output_reaches_both_ends_and_is_stretched_between(filled):
-    latents = 9 * np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
-    variables = filled(Generator(16, 16, 3), jnp.zeros((2, 6)))
-    variables["params"]["conv_out"]["kernel"] *= 200
-    plain = np.asarray(Generator(16, 16, 3).apply(variables, latents, LABELS, False))
-    faces = np.asarray(Generator(16, 16, 3, saturating=True).apply(variables, latents, LABELS, False))
-    assert np.abs(plain).min() < 0.5
-    assert (faces == 1).any() and (faces == -1).any()
-    np.testing.assert_allclose(faces, np.clip(1.1 * plain, -1, 1), atol=1e-6)
-
-
-def test_a_return_mask_cuts_the_same_depth_sharply_and_by_the_latents_own_luck(filled):
-    net, latents = Generator(32, 32, 3, return_mask=True), np.random.default_rng(1).normal(size=(4, 6))
+def test_a_validity_mask_cuts_the_same_depth_sharply_by_noise_of_the_latent(filled):
+    net, latents = Generator(16, 16, 3, validity_mask=True), np.random.default_rng(1).normal(size=(4, 6))
     latents = latents.astype(np.float32)
     variables = filled(net, jnp.zeros((2, 6)))
     plain = {key: {k: v for k, v in tree.items() if k != "conv_return"} for key, tree in variables.items()}
     generate = jax.jit(net.apply, static_argnums=3)
     faces = np.asarray(generate(variables, latents, LABELS, False))
-    depth = np.asarray(Generator(32, 32, 3).apply(plain, latents, LABELS, False))
+    depth = np.asarray(Generator(16, 16, 3).apply(plain, latents, LABELS, False))
     lost = faces == 1
     assert 0.1 < lost.mean() < 0.9
     np.testing.assert_allclose(faces[~lost], depth[~lost], atol=1e-6)
@@ -192,16 +105,26 @@ def test_a_return_mask_cuts_the_same_depth_sharply_and_by_the_latents_own_luck(f
     np.testing.assert_allclose(turned, faces, atol=1e-6)
     again = np.asarray(generate(variables, latents + 1e-6, LABELS, False))  # nearly the same depth, another draw
     assert 0.05 < ((again == 1) != lost).mean() < 0.6
+    assert latent_noise(jnp.ones((2, 1)), 4).shape == (2, 4, 4)  # of a latent of one number, too
 
 
-def test_the_share_of_pixels_with_a_return_and_its_gradient():
-    luck = grain_of(jnp.ones((1, 2)), 64, 5, jax.random.logistic)[0]
+def test_decoding_in_batches_is_decoding_at_once(nets):
+    _, _, g, _, latents, images = nets
+    generator = Generator(16, 16, 3)
+    for batch_size in (3, 4):
+        faces = decode(generator, g, latents, np.asarray(LABELS), batch_size=batch_size)
+        assert faces.shape == (4, 16, 16) and faces.dtype == np.float32
+        np.testing.assert_allclose(faces, images, atol=1e-5)
+
+
+def test_the_share_of_valid_pixels_and_its_gradient():
+    noise = latent_noise(jnp.ones((1, 2)), 64)[0]
     for logit in (-2.0, 0.0, 1.5):
-        seen = seen_where_returned(jnp.zeros((64, 64)), logit + luck)
+        seen = masked_depth(jnp.zeros((64, 64)), logit + noise)
         assert abs(float((seen == 0).mean()) - 1 / (1 + np.exp(-logit))) < 4 * 0.5 / 64  # four standard errors
         assert set(np.unique(seen)) == {0.0, 1.0}
     depth, score = jnp.array([-0.5, 0.25]), jnp.array([0.7, -1.3])
-    of_depth, of_score = jax.grad(lambda *x: seen_where_returned(*x).sum(), (0, 1))(depth, score)
+    of_depth, of_score = jax.grad(lambda *x: masked_depth(*x).sum(), (0, 1))(depth, score)
     chance = 1 / (1 + np.exp(-np.asarray(score)))
     np.testing.assert_array_equal(of_depth, [1, 0])
     np.testing.assert_allclose(of_score, chance * (1 - chance) * (np.asarray(depth) - 1), rtol=1e-5)

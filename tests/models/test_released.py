@@ -1,8 +1,6 @@
 """Released PyTorch weights: the same image from the same weights, and nothing executed on the way."""
 
-import importlib.util
 import os
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +16,9 @@ from benchmarks import torch_peer  # noqa: E402
 
 
 @pytest.fixture(scope="module")
-def tool():
+def tool(load_tool):
     """The script that reads and maps them."""
-    path = Path(__file__).parents[2] / "tools" / "convert_released_weights.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("convert_released_weights")
 
 
 def _shapes(net, *inputs):

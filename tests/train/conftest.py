@@ -1,4 +1,4 @@
-"""A training small enough for a test: 32x32, a few channels, faces of noise."""
+"""A training small enough for a test: 16x16, a few channels, faces of noise."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def config():
     """Four steps an epoch on `faces`; cut into dispatches of three."""
     return Config(
         name="test",
-        data=Data(resolution=32),
+        data=Data(resolution=16),
         model=Model(latent_size=8, generator_width=16, discriminator_width=4),
         train=Train(
             epochs=5,
@@ -37,7 +37,7 @@ def config():
 @pytest.fixture(scope="session")
 def faces(config):
     rng, n = np.random.default_rng(0), 26
-    images = rng.uniform(-1, 1, (n, 32, 32)).astype(np.float32)
+    images = rng.uniform(-1, 1, (n, 16, 16)).astype(np.float32)
     labels = (np.arange(n) % 3).astype(np.int32)
     window = DepthRange(config.data.near_mm, config.data.far_mm)
     return DepthFaces(images, labels, np.arange(n, dtype=np.int32), np.zeros(n, np.int32), config.data.emotions, window)

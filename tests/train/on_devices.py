@@ -1,6 +1,6 @@
 """Run in a process of its own, with eight simulated CPU devices: what each number of them makes of one training.
 
-Command: XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.train.on_devices FOLDER resident streamed
+Command: XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.train.on_devices FOLDER resident 1 2
 Prints JSON: for each run its losses, and how far its weights are from those of one device; collectives by kind.
 """
 
@@ -85,19 +85,20 @@ def collectives(text):
     return {kind: len(re.findall(rf" {kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
 
 
-def main(folder, wanted):
+def main(folder, wanted, counts):
     found, states = {}, {}
-    if "resident" in wanted:
-        compared(folder / "resident", CONFIG, (1, 2, 4, 8), "resident", found, states)
-        for count in (1, 2):
-            here = shutil.copytree(folder / "resident" / "4", folder / f"resumed {count}")
+    if wanted == "resident":
+        compared(folder / "resident", CONFIG, counts, "resident", found, states)
+        most = counts[-1]
+        for count in counts[:-1]:
+            here = shutil.copytree(folder / "resident" / str(most), folder / f"resumed {count}")
             shutil.rmtree(here / "checkpoints" / "12")
             rows, state, _ = trained(here, with_devices(CONFIG, count))
-            apart = distance(state, states["resident", 4])
+            apart = distance(state, states["resident", most])
             found[f"resumed {count}"] = {"steps": [row["step"] for row in rows], "apart": apart}
-    if "streamed" in wanted:
-        parts = replace(CONFIG, data=replace(CONFIG.data, device_budget=0))
-        compared(folder / "streamed", with_devices(parts, 0, accumulate=2), (1, 4), "streamed", found, states)
+    else:
+        streamed = replace(CONFIG, data=replace(CONFIG.data, device_budget=0))
+        compared(folder / "streamed", with_devices(streamed, 0, accumulate=2), counts, "streamed", found, states)
     print(json.dumps(found))
 
 
@@ -115,4 +116,4 @@ def compared(folder, config, counts, name, found, states):
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2], [int(count) for count in sys.argv[3:]])

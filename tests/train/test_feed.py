@@ -38,8 +38,8 @@ def test_the_budget_decides(config, faces):
     tight = replace(config, data=replace(config.data, device_budget=int(needed)))
     assert feed_for(tight, faces, 0).streamed
     chunk = feed_for(tight, faces, 0).take(2)
-    assert chunk.images.shape == (3, 6, 32, 32) and not chunk.images[2].any()
-    for row, number in zip(chunk.images[:2].reshape(12, 32, 32), chunk.emotion[:2].reshape(12), strict=True):
+    assert chunk.images.shape == (3, 6, 16, 16) and not chunk.images[2].any()
+    for row, number in zip(chunk.images[:2].reshape(12, 16, 16), chunk.emotion[:2].reshape(12), strict=True):
         matches = (faces.images == np.asarray(row)).all(axis=(1, 2))
         assert matches.sum() == 1 and faces.emotion[matches] == number
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from depthjax.errors import UserError
+from depthjax.progress import Progress
+from depthjax.signals import TrainingInterrupted
 from depthjax.train import loop
 from depthjax.train.feed import feed_for
-from depthjax.signals import TrainingInterrupted
-from depthjax.progress import Progress
 
 TIMES = ("steps_per_second", "images_per_second", "seconds")
 
@@ -125,18 +125,6 @@ def test_sample_grids_and_metrics(small, faces, steps, tmp_path):
     assert rows[0]["images_per_second"] == pytest.approx(6 * rows[0]["steps_per_second"], rel=1e-3)
 
 
-def test_a_grid_shows_the_teacher_as_it_is_trained(small, faces, tmp_path, monkeypatch):
-    config = replace(small, train=replace(small.train, transition=1.0, schedule_steps=8))
-    shown = []
-    monkeypatch.setattr(loop, "write_grid", lambda path, rows, *_: shown.append(rows))
-    state = loop.init_state(loop.key_for(0, "init"), config)
-    for step in (0, 8):
-        loop.draw_grid(config, state._replace(step=np.int32(step)), tmp_path, 1)
-    before, after = shown
-    np.testing.assert_array_equal(before[0], before[1])
-    assert np.abs(after[0] - after[1]).max() > 1e-4
-
-
 def test_faces_that_do_not_fit_are_refused(small, faces, tmp_path):
     few = faces.take(np.arange(5))
     with pytest.raises(UserError, match="5 faces to train on are fewer than a batch"):
@@ -145,8 +133,6 @@ def test_faces_that_do_not_fit_are_refused(small, faces, tmp_path):
         loop.train(replace(small, data=replace(small.data, resolution=64)), faces, tmp_path)
     with pytest.raises(UserError, match=r"data\.emotions"):
         loop.train(replace(small, data=replace(small.data, emotions=("fear", "anger"))), faces, tmp_path)
-    with pytest.raises(UserError, match=r"train\.transition.*ends after 20 steps"):
-        loop.train(replace(small, train=replace(small.train, transition=0.5, schedule_steps=41)), faces, tmp_path)
 
 
 def test_dispatches_are_cut_alike_wherever_they_start(trained):

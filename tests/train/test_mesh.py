@@ -21,49 +21,41 @@ if jax.__version_info__ < (0, 11):  # compiles in half of the time; later there 
     FLAGS += " --xla_cpu_use_fusion_emitters=false"
 
 
-def _ran(folder, wanted):
+def _ran(folder, wanted, counts):
     """What tests/train/on_devices.py prints, run with eight devices."""
-    command = [sys.executable, "-m", "tests.train.on_devices", str(folder), wanted]
+    command = [sys.executable, "-m", "tests.train.on_devices", str(folder), wanted, *map(str, counts)]
     environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    return _ran(tmp_path_factory.mktemp("devices"), "resident")
-
-
-@pytest.mark.parametrize("count", [2, 4, 8])
-def test_any_number_of_devices_makes_the_same_training(found, count):
-    one, several = found["resident 1"], found[f"resident {count}"]
-    np.testing.assert_allclose(several["losses"], one["losses"], atol=1e-5)
-    assert len(one["losses"]) == 3 and one["losses"][0] != one["losses"][2]
-    assert several["apart"] < 1e-5
-
-
 def _only_sums(counted):
     return counted.pop("all-reduce") > 0 and not any(counted.values())
 
 
+@pytest.mark.parametrize("counts", [(1, 2), pytest.param((1, 4, 8), marks=pytest.mark.nightly)])
+def test_any_number_of_devices_makes_the_same_training(counts, tmp_path):
+    found = _ran(tmp_path, "resident", counts)
+    one = found["resident 1"]
+    assert len(one["losses"]) == 3 and one["losses"][0] != one["losses"][2]
+    assert not any(one["collectives"].values())
+    for count in counts[1:]:
+        several = found[f"resident {count}"]
+        np.testing.assert_allclose(several["losses"], one["losses"], atol=1e-5)
+        assert several["apart"] < 1e-5
+        assert _only_sums(several["collectives"])
+    for count in counts[:-1]:  # a checkpoint of the most devices goes on with fewer
+        resumed = found[f"resumed {count}"]
+        assert resumed["steps"] == [9, 12] and resumed["apart"] < 1e-5
+
+
 @pytest.mark.nightly
-def test_so_do_streamed_faces_in_parts(tmp_path):
-    found = _ran(tmp_path, "streamed")
+def test_so_do_streamed_faces_in_microbatches(tmp_path):
+    found = _ran(tmp_path, "streamed", (1, 4))
     one, four = found["streamed 1"], found["streamed 4"]
     np.testing.assert_allclose(four["losses"], one["losses"], atol=1e-5)
     assert four["apart"] < 1e-5 and _only_sums(four["collectives"])
-
-
-def test_devices_only_ever_sum(found):
-    assert not any(found["resident 1"]["collectives"].values())
-    assert all(_only_sums(found[f"resident {count}"]["collectives"]) for count in (2, 4, 8))
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_checkpoint_of_four_devices_goes_on_with_fewer(found, count):
-    resumed = found[f"resumed {count}"]
-    assert resumed["steps"] == [9, 12] and resumed["apart"] < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from depthjax.errors import UserError
-from depthjax.train.grid import write_grid
-from depthjax.train.metrics_log import append_metrics, read_metrics, truncate_metrics
 from depthjax.progress import Progress
+from depthjax.train.loop import write_grid
+from depthjax.train.metrics_log import append_metrics, read_metrics, truncate_metrics
 
 
 def test_append_read_truncate(tmp_path):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from depthjax.errors import UserError
-from depthjax.train import loop, not_finite
 from depthjax.signals import TrainingInterrupted
+from depthjax.train import loop, not_finite
 from depthjax.train.not_finite import lowered, read_rollbacks
 
 CAUSES = ("loss", "gradient")

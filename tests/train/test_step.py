@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthjax.models.released import discriminator_variables, generator_variables
+from depthjax.train.losses import GanObjective
 from depthjax.train.state import Pair, init_state, optimizers
-from depthjax.train.step import METRICS, Batch, make_steps, make_update, mirrored, teacher_variables
+from depthjax.train.step import Batch, make_steps, make_update, mirrored, teacher_variables
 
 KEY = jax.random.key(3)
+METRICS = ("g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
 
 
 def _close(ours, expected, atol, skip=()):
@@ -107,24 +108,52 @@ def test_many_steps_are_the_same_steps(trained, state, faces):
         assert not first[name][2:].any()
 
 
-def test_every_epoch_is_a_new_permutation(trained, state, faces, monkeypatch):
-    """With the update replaced by a record of the labels' sum: each epoch sees every face of a full batch once."""
-    from depthjax.train import step as module
+def test_every_epoch_is_a_new_permutation(trained, state):
+    """By an update that only records the sum of its faces: each epoch takes every face of a full batch once."""
 
-    def spy(_):
+    def make_sum(_):
         def update(state, batch, key):
-            seen = {name: batch.images[:, 0, 0].sum() for name in METRICS}
-            return state._replace(step=state.step + 1), seen
+            return state._replace(step=state.step + 1), {"sum": batch.images[:, 0, 0].sum()}
 
         return update
 
-    monkeypatch.setattr(module, "make_update", spy)
-    images = jnp.broadcast_to(2.0 ** jnp.arange(24)[:, None, None], (24, 32, 32))
+    images = jnp.broadcast_to(2.0 ** jnp.arange(24)[:, None, None], (24, 16, 16))
     data = Batch(images, jnp.zeros(24, jnp.int32))
-    _, log = jax.jit(make_steps(trained(mirror=False), 8))(state, data, np.int32(8))
-    sums = np.asarray(log["g_loss"])
+    _, log = jax.jit(make_steps(trained(mirror=False), 8, make_update=make_sum))(state, data, np.int32(8))
+    sums = np.asarray(log["sum"])
     assert sums[:4].sum() == sums[4:].sum() == 2**24 - 1
     assert not np.array_equal(sums[:4], sums[4:])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_step_gives_back_a_state_of_the_same_shape(dtype, config, batch):
+    model = replace(config.model, dtype=dtype, validity_mask=True, output_lowpass=1.0)
+    own = replace(config, model=model, train=replace(config.train, remat=True))
+    before = jax.eval_shape(lambda: init_state(KEY, own))
+    after, metrics = jax.eval_shape(make_update(own), before, batch, KEY)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), before
+    )
+    assert sorted(metrics) == sorted(METRICS)
+
+
+def test_an_objective_of_ones_own_replaces_both_adversarial_losses(trained, state, batch, updated):
+    def generator(fake, real):
+        return fake - real
+
+    def discriminator(real, fake):
+        return 2 * real, 3 * fake
+
+    update = _compiled(make_update(trained(mirror=False), GanObjective(generator, discriminator)))
+    new, metrics = update(state, batch, KEY)
+    for name in ("g_kd", "d_kd"):
+        np.testing.assert_allclose(metrics[name], updated[1][name], rtol=1e-5)
+    assert metrics["g_adv"] != pytest.approx(float(updated[1]["g_adv"]), rel=1e-2)
+    np.testing.assert_allclose(metrics["d_acc_real"], updated[1]["d_acc_real"])
+    adversarial = (metrics["d_adv_real"] + metrics["d_adv_fake"]) / 2
+    np.testing.assert_allclose(metrics["d_loss"], adversarial + 0.5 * metrics["d_kd"], rtol=1e-5)
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), new.params, updated[0].params)
+    assert max(jax.tree.leaves(moved)) > 0
 
 
 def test_initial_state(config):
@@ -135,14 +164,14 @@ def test_initial_state(config):
     assert state.step.dtype == jnp.int32
 
 
-def _torch_state(training, state, config):
+def _torch_state(tool, training, state, config):
     """Our state with the weights and running statistics of the PyTorch peer, and Adam at its start."""
 
     def convert(generator, discriminator):
         tensors = [{k: v.numpy().copy() for k, v in net.state_dict().items()} for net in (generator, discriminator)]
         ours = teacher_variables(state)
-        g = generator_variables(tensors[0], ours.generator)
-        d = discriminator_variables(tensors[1], ours.discriminator)
+        g = tool.generator_variables(tensors[0], ours.generator)
+        d = tool.discriminator_variables(tensors[1], ours.discriminator)
         return Pair(g["params"], d["params"]), Pair(g["batch_stats"], d["batch_stats"])
 
     params, stats = convert(training.generator, training.discriminator)
@@ -156,11 +185,11 @@ def _torch_state(training, state, config):
     )
 
 
-def test_whole_update_equals_pytorch(trained, update, state, batch):
+def test_whole_update_equals_pytorch(load_tool, trained, update, state, batch):
     torch = pytest.importorskip("torch")
     from benchmarks.torch_peer import Training
 
-    config = trained(mirror=False)
+    tool, config = load_tool("convert_released_weights"), trained(mirror=False)
     torch.manual_seed(0)
     training = Training(config)
     with torch.no_grad():  # nothing at its start value, or a wrong order of updates would not show
@@ -171,14 +200,14 @@ def test_whole_update_equals_pytorch(trained, update, state, batch):
                 elif tensor.is_floating_point() and tensor.ndim == 1:
                     tensor.add_(0.1 * torch.randn_like(tensor))
     training.start()
-    before = _torch_state(training, state, config)
+    before = _torch_state(tool, training, state, config)
     latents = jax.random.normal(jax.random.split(KEY)[0], (6, config.model.latent_size))
     inputs = (np.asarray(batch.images)[:, None], np.asarray(batch.emotion, np.int64), np.asarray(latents))
     expected = training.step(*(torch.from_numpy(np.array(value)) for value in inputs))
     ours, metrics = update(before, batch, KEY)
     for name, value in expected.items():
         np.testing.assert_allclose(metrics[name], value, atol=1e-4, err_msg=name)
-    after = _torch_state(training, state, config)
+    after = _torch_state(tool, training, state, config)
     # A bias before batch normalisation has no gradient but rounding, which Adam blows up to a full step.
     skip = ("linear/bias", *(f"conv_{i}/bias" for i in range(1, 5)))
     for net, cancelled in (("generator", skip), ("discriminator", skip[2:])):

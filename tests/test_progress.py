@@ -1,4 +1,4 @@
-"""What training says while one waits, on a terminal and elsewhere."""
+"""What is shown of progress, on a terminal and elsewhere."""
 
 import io
 import re
@@ -92,6 +92,6 @@ def test_quiet_is_quiet(where, on_terminal, capsys):
     shown = Progress(100, 0, quiet=True)
     with shown.waiting("compiling"):
         shown(ROW)
-        shown.say("a line")
+        shown.log("a line")
     shown.close()
     assert (screen.getvalue() if screen else capsys.readouterr().err) == ""

@@ -1,4 +1,4 @@
-"""A batch in parts, and activations computed again: the same step in less memory."""
+"""Gradient accumulation and rematerialisation: the same step in less memory."""
 
 from dataclasses import replace
 
@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 
 from depthjax.config import Config, Data, Model, Train
-from depthjax.train.parts import in_parts
 from depthjax.train.state import Pair, init_state, networks
-from depthjax.train.step import Batch, forward, make_update
+from depthjax.train.step import Aux, Batch, accumulate_gradients, forward, make_update
 
 KEY, N = jax.random.key(3), 12
-# But for the generator's batch normalisation nothing ties the faces of a batch together.
 CONFIG = Config(
     data=Data(resolution=16),
-    model=Model(latent_size=8, generator_width=16, discriminator_width=4, discriminator_norm="none"),
-    train=Train(batch_size=N, mirror=True, penalty=1.0, lecam=0.1, kd="none"),
+    model=Model(latent_size=8, generator_width=16, discriminator_width=4),
+    train=Train(batch_size=N, mirror=True),
 )
 BATCH = Batch(jax.random.uniform(KEY, (N, 16, 16), minval=-1.0), jnp.arange(N, dtype=jnp.int32) % 3)
 
@@ -68,10 +66,9 @@ def _frozen_statistics(monkeypatch):
     monkeypatch.setattr(dcgan, "BatchNorm", Frozen)
 
 
-def test_three_parts_take_the_step_of_the_whole_batch(_frozen_statistics):
+def test_three_microbatches_take_the_step_of_the_whole_batch(_frozen_statistics):
     state = _state(CONFIG)
     whole, parts = (_compiled(make_update(_switched(accumulate=n)))(state, BATCH, KEY) for n in (1, 3))
-    assert whole[1]["d_penalty"] > 0 and set(whole[0].batch_stats.discriminator) == {"anchors"}
     _close(parts, whole)
     gradients = [Pair(*(adam[0].mu for adam in new.opt_state)) for new, _ in (parts, whole)]  # halved: beta1 is 0.5
     _close(*gradients, floor=1e-4)
@@ -79,13 +76,14 @@ def test_three_parts_take_the_step_of_the_whole_batch(_frozen_statistics):
 
 
 def _statistics(net, params, stats, inputs, parts):
-    def of_part(faces, key):
-        return forward(net, params, stats, *faces)[1], None
+    def loss(params, *faces):
+        images, new = forward(net, params, stats, *faces)
+        return images.mean(), Aux(images, new, {})
 
-    return in_parts(of_part, inputs, KEY, parts=parts)[0]
+    return accumulate_gradients(loss, params, inputs, parts=parts)[1].stats
 
 
-def test_a_part_is_normalised_by_itself_and_running_means_are_those_of_the_batch():
+def test_a_microbatch_is_normalised_by_itself_and_running_means_are_those_of_the_batch():
     net, state = networks(CONFIG).generator, _state(CONFIG)
     inputs = (jax.random.normal(KEY, (N, 8)), BATCH.emotion)
     first, rest = ("mean", "var")
@@ -101,35 +99,23 @@ def test_a_part_is_normalised_by_itself_and_running_means_are_those_of_the_batch
     np.testing.assert_allclose(parts[rest], 0.9 * old + 0.1 * within, rtol=1e-4)
 
 
-def test_spectral_normalisation_knows_no_parts():
-    config = _switched(discriminator_norm="spectral", penalty=0.0)
-    net, state = networks(config).discriminator, _state(config)
-    stats = {k: v for k, v in state.batch_stats.discriminator.items() if k != "anchors"}
-    _close(*(_statistics(net, state.params.discriminator, stats, BATCH, n) for n in (3, 1)))
-
-
 def test_faces_come_back_in_their_order_and_means_are_of_all():
     faces, shapes = jnp.arange(12.0), set()
 
-    def of_part(part, key):
+    def loss(params, part):
         shapes.add(part.shape)
-        return part.mean(), 2 * part
+        return params * part.mean(), Aux(2 * part, {}, {"mean": part.mean()})
 
-    mean, twice = in_parts(of_part, faces, KEY, parts=4)
-    assert mean == faces.mean() and shapes == {(3,)}
-    np.testing.assert_array_equal(twice, 2 * faces)
-
-
-def test_each_part_draws_its_own_numbers():
-    _, drawn = in_parts(lambda part, key: (0.0, jax.random.normal(key, part.shape)), jnp.zeros(12), KEY, parts=4)
-    assert len(np.unique(drawn)) == 12
+    gradient, found = accumulate_gradients(loss, jnp.float32(3), (faces,), parts=4)
+    assert gradient == found.metrics["mean"] == faces.mean() and shapes == {(3,)}
+    np.testing.assert_array_equal(found.fakes, 2 * faces)
 
 
 @pytest.mark.parametrize("net", ["generator", "discriminator"])
 def test_remat_changes_neither_losses_nor_gradients_nor_statistics(net):
     found = []
     for remat in (False, True):
-        config = _switched(remat=remat, lecam=0.0, penalty=0.0, discriminator_norm="batch")
+        config = _switched(remat=remat)
         state = _state(config)
         module, params, stats = (getattr(tree, net) for tree in (networks(config), state.params, state.batch_stats))
         inputs = (jnp.ones((N, 8)) + BATCH.images[:, 0, :8], BATCH.emotion) if net == "generator" else BATCH
