@@ -1,11 +1,11 @@
 """A relativistic objective (RpGAN) in the paper's update: each generated face is compared with a training face.
 
 Command: python -m experiments.relativistic --config configs/quick.py --workdir runs/relativistic
-Device:  as the config; about the time of its train stage, and of `--stages` besides (default: sample, evaluate, report).
+Device:  as the config. After training it runs `--stages` (default: sample, evaluate, report).
 
-It was not shown to help at the budget of `quick` (docs/results/recipes.md). It stands here as an example: whoever tries
-an objective copies this file and changes `RELATIVISTIC`; whoever tries another learning rule passes a `make_update` of
-their own to `train`. Use a work folder of its own: the config does not record the objective.
+It was not shown to help at the budget of `quick` (docs/results/recipes.md). It is an example: to try another objective,
+copy this file and change `RELATIVISTIC`; to try another learning rule, pass a `make_update` of your own to `train`.
+Use a work folder of its own: the config does not record the objective.
 """
 
 from __future__ import annotations

@@ -1,16 +1,99 @@
 """Every experiment runs: a few steps at toy size."""
 
+from dataclasses import replace
 
-from depthjax.train.checkpoint import restore_generator  # noqa: F401
+import jax.numpy as jnp
+import numpy as np
+import pytest
 
-TINY = {
-    "data.subjects": "6",
-    "data.frames": "1",
+from configs import quick, smoke
+from depthjax.errors import UserError
+from experiments import ablation, relativistic
+
+SMALL = {
+    "data.subjects": "8",
+    "data.frames": "2",
     "data.resolution": "16",
     "data.emotions": "neutral,fear",
-    "model.latent_size": "8",
     "model.generator_width": "16",
     "model.discriminator_width": "4",
-    "train.batch_size": "4",
-    "train.epochs": "1",
+    "train.batch_size": "6",
+    "train.epochs": "2",
+    "sample.methods": "cdcgan_kd",
+    "sample.count": "4",
+    "baselines.methods": "",
 }
+
+
+def test_relativistic_pairs_by_its_equation():
+    fake, real = np.array([-3.0, 0.2, 1.5]), np.array([1.0, -0.4, 6.0])
+    generator, discriminator = relativistic.RELATIVISTIC
+    np.testing.assert_allclose(
+        generator(jnp.array(fake), jnp.array(real)), -np.log(1 / (1 + np.exp(real - fake))), rtol=1e-5
+    )
+    first, second = discriminator(jnp.array(real), jnp.array(fake))
+    np.testing.assert_allclose(first, -np.log(1 / (1 + np.exp(fake - real))), rtol=1e-5)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_relativistic_trains_and_samples(tmp_path):
+    flags = [f"--config.{name}={value}" for name, value in SMALL.items()]
+    relativistic.main(["--config", "smoke", "--workdir", str(tmp_path), "--stages=sample", *flags])
+    assert (tmp_path / "metrics.jsonl").exists()
+    assert len(list((tmp_path / "samples" / "cdcgan_kd").glob("*/*.png"))) == 2 * 4
+
+
+def test_each_recipe_differs_by_its_ingredient():
+    rows = {recipe.name: recipe for recipe in ablation.recipes(quick.get_config())}
+    ours, repaired, released = (rows[name].config for name in ("ours", "repaired", "as released"))
+    assert ours == quick.get_config() and ours != repaired
+    assert repaired.train.teacher_batch_stats == "averaged" and released.train.teacher_batch_stats == "frozen"
+    assert rows["as released"].filtered and not rows["repaired"].filtered
+    without = [recipe.config for name, recipe in rows.items() if name.startswith("ours - ")]
+    assert len(without) == len(set(map(str, without))) == len(ablation.REPAIRED) + 1
+    assert rows["ours - distillation"].config.train.generator_kd_weight == 0
+    with pytest.raises(UserError, match="there is no 'our'"):
+        ablation.chosen(ablation.recipes(quick.get_config()), "our")
+
+
+def test_ablation_plans_by_its_budget(monkeypatch):
+    config = ablation.changed(quick.get_config(), {"train": {"batch_size": 16}})
+    monkeypatch.setattr(ablation, "step_flops", lambda config: 2e9)
+    planned = ablation.planned(config, 2, 3e12, 960)
+    assert (planned.train.epochs, planned.train.seed, planned.sample.seed) == (25, 2, 2)
+    assert ablation.planned(config, 1, 1.0, 960).train.epochs == 1
+
+
+def test_ablation_trains_evaluates_and_resumes(tmp_path, monkeypatch):
+    base = smoke.get_config()
+    tiny = replace(
+        base,
+        model=replace(base.model, generator_width=16, discriminator_width=4),
+        train=replace(base.train, batch_size=6),
+        sample=replace(base.sample, count=8),
+        baselines=replace(base.baselines, methods=()),
+    )
+    tiny = replace(tiny, sample=replace(tiny.sample, methods=("cdcgan_kd",)))
+    rows = (ablation.Recipe("ours", tiny, filtered=True), ablation.Recipe("other", tiny))
+    monkeypatch.setattr(ablation, "load_config", lambda path: tiny)
+    monkeypatch.setattr(ablation, "recipes", lambda base: rows)
+    command = ["--workdir", str(tmp_path), "--budget", "1"]
+    ablation.main(command)
+    table = (tmp_path / "ablation.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in table[2:]] == ["| ours", "| other"]
+    assert all(cell.strip(" |") not in ("–", "") for line in table[2:] for cell in line.strip("|").split("|")[4:6])
+    assert (tmp_path / "ablation.csv").read_text().startswith("seed,method,protocol")
+    monkeypatch.setattr(ablation, "train", lambda *_: pytest.fail("it is trained"))
+    monkeypatch.setattr(ablation, "evaluate", lambda *_, **__: pytest.fail("it is evaluated"))
+    ablation.main(command)
+
+
+def test_released_filters_take_the_median_and_stretch_contrast():
+    image = np.full((1, 9, 9), 0.0, np.float32)
+    image[:, :, :4] = -0.6
+    speck = image.copy()
+    speck[:, 2, 6] = 1.0
+    clean, filtered = (ablation.released_filters(images) for images in (image, speck))
+    np.testing.assert_array_equal(filtered[:, 1:-1, 1:-1], clean[:, 1:-1, 1:-1])
+    levels = (clean + 1) * 127.5
+    assert np.ptp(levels) == pytest.approx(1.3 * np.ptp(np.rint((image + 1) * 127.5)), abs=1.5)

@@ -1,11 +1,11 @@
-"""Train the yardstick network of depth faces and write what depthjax ships: its weights and their card.
+"""Train DepthNet, the feature network for depth faces, and write what depthjax ships: its weights and their card.
 
     python tools/train_depthnet.py [--minutes 12] [--work runs/depthnet]
 
-Renders 200 people to learn from and 40 others to be tested on, from a seed that nothing else uses, in all seven
-emotions; trains on both crops, through windows of many sizes; then measures on the 40, through the path that a run
-takes. Rendered faces and a checkpoint an epoch lie in the work folder: stopped (or out of `--minutes`), the same
-command goes on where it was, and ends at the same weights on the same machine.
+Renders 200 subjects to train on and 40 held-out ones, from a seed that nothing else uses, in all seven emotions;
+trains on both crops, with depth ranges of many sizes; then measures on the 40, by the path that a run takes. Rendered
+faces and a checkpoint of each epoch are in the work folder: re-running the command resumes it, and ends at the same
+weights on the same machine.
 """
 
 from __future__ import annotations
@@ -86,14 +86,10 @@ class Learner(NamedTuple):
     opt_state: optax.OptState
 
 
-# Rendering
-
-
 def rendered(people: range, work: Path) -> Rendered:
-    """The frames of these people, rendered once: the file's name tells what renders them."""
-    sources = sorted((ROOT / "depthjax" / "data").glob("*.py")) + sorted(
-        (ROOT / "depthjax" / "data" / "assets").glob("*.npz")
-    )
+    """Return the frames of these subjects, rendered once: the file is named by a digest of the renderer."""
+    data = ROOT / "depthjax" / "data"
+    sources = [*sorted(data.glob("*.py")), *sorted((data / "assets").glob("*.npz"))]
     name = digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in sources], [SEED, FRAMES, *people])[:16]
     path = work / f"rendered-{name}.npy"
     labels = np.array([(e, s) for s in people for e in range(len(EMOTIONS)) for _ in range(FRAMES)], np.int32)
@@ -106,9 +102,6 @@ def rendered(people: range, work: Path) -> Rendered:
         print(f"{len(depth)} frames of {len(people)} people rendered in {time.monotonic() - start:.0f} s", flush=True)
     depth = np.load(path, allow_pickle=False)
     return Rendered(depth, nose_distance(depth), labels[:, 0], labels[:, 1])
-
-
-# Augmentation
 
 
 def resamplers(epoch: int) -> Resamplers:
@@ -157,14 +150,12 @@ def augmented(key: jax.Array, depth: jax.Array, nose: jax.Array, ways: Resampler
     small += noise[:, None, None] * jax.random.normal(keys[6], small.shape)
     small = jnp.where(jax.random.bernoulli(keys[7], shape=(n,))[:, None, None], small[:, :, ::-1], small)
     low, high = shipped.WINDOW.near_mm, shipped.WINDOW.far_mm
-    levels = jnp.round(
-        (jnp.clip(small, near[:, None, None], far[:, None, None]).clip(low, high) - low) * (255 / (high - low))
-    )
-    return levels / 127.5 - 1, crop
+    small = jnp.clip(small, near[:, None, None], far[:, None, None]).clip(low, high)
+    return jnp.round((small - low) * (255 / (high - low))) / 127.5 - 1, crop
 
 
 def _windows(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
-    """(n,) near and far mm: a third each of the two usual windows and of any."""
+    """Return (n,) near and far mm: a third each of the two usual depth ranges and of any."""
     which_key, near_key, far_key = jax.random.split(key, 3)
     which = jax.random.randint(which_key, (n,), 0, 3)
     any_near = jax.random.uniform(near_key, (n,), minval=NEAR_MM[0], maxval=NEAR_MM[1])
@@ -173,8 +164,6 @@ def _windows(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
     usual = jnp.minimum(which, 1)
     return jnp.where(which < 2, near[usual], any_near), jnp.where(which < 2, far[usual], any_far)
 
-
-# Training
 
 NET = DepthNet(len(EMOTIONS), PEOPLE, WIDTH, SIZE)
 
@@ -260,32 +249,28 @@ def restored(path: Path, like: Learner) -> tuple[int, Learner, np.ndarray]:
     return int(arrays["epoch"]), jax.tree.unflatten(jax.tree.structure(like), leaves), arrays["hits"]
 
 
-# What is shipped
-
-
 def save(learner: Learner, path: Path) -> None:
     """The weights without the identity head, as float16."""
     params = {name: layer for name, layer in learner.params.items() if name != "identity"}
     flat = traverse_util.flatten_dict({"params": params, "batch_stats": learner.batch_stats}, sep="/")
     tensors = {name: np.asarray(value, np.float16) for name, value in flat.items()}
-    write_safetensors(
-        path, tensors, {"version": VERSION, "licence": "Apache-2.0", "made by": "tools/train_depthnet.py"}
-    )
+    metadata = {"version": VERSION, "licence": "Apache-2.0", "made by": "tools/train_depthnet.py"}
+    write_safetensors(path, tensors, metadata)
 
 
 class Measured(NamedTuple):
-    """What the shipped weights do with people they never saw, seen as one config sets them."""
+    """The shipped weights on held-out subjects, whose faces are prepared as one config sets them."""
 
-    seen: str  # crop, resolution and window
+    seen: str  # crop, resolution and depth range
     seven: dict  # {value, interval, n}
     three: dict
     person: dict
     recalls: dict[str, float]  # by emotion, of seven
-    far: dict[str, float]  # Fréchet distance of half of the people to the other half, and to what is no face
+    far: dict[str, float]  # Fréchet distance of half of the subjects to the other half, and to corrupted faces
 
 
 def measured(faces: Rendered, settings: configs.Data) -> Measured:
-    """Through the path that a run takes: squares of the config's resolution, crop and window."""
+    """Measure by the path that a run takes: network inputs of the config's resolution, crop and depth range."""
     window, images = DepthRange.of(settings), network_inputs(faces.depth, settings)
 
     def features_of(what: np.ndarray) -> shipped.DepthnetOutput:
@@ -297,17 +282,14 @@ def measured(faces: Rendered, settings: configs.Data) -> Measured:
     answers = np.array(labels)[output.log_probabilities[few][:, labels].argmax(1)]
     right = output.log_probabilities.argmax(1) == faces.emotion
     size = f"{settings.resolution}x{settings.resolution}"
+    corrupted = {what: features_of(value).features for what, value in spoilt(images[_second(faces)]).items()}
     return Measured(
         f"{settings.crop}, {size}, {settings.near_mm:g} to {settings.far_mm:g} mm",
         _by_person(right, faces.subject),
         _by_person(answers == faces.emotion[few], faces.subject[few]),
         _by_person(faces.subject[nearest_elsewhere(output.features, faces)] == faces.subject, faces.subject),
         {emotion: float(right[faces.emotion == i].mean()) for i, emotion in enumerate(EMOTIONS)},
-        _far(
-            output.features,
-            faces,
-            {what: features_of(value).features for what, value in spoilt(images[_second(faces)]).items()},
-        ),
+        _far(output.features, faces, corrupted),
     )
 
 
@@ -324,7 +306,7 @@ def nearest_elsewhere(features: np.ndarray, faces: Rendered) -> np.ndarray:
 
 
 def spoilt(images: np.ndarray) -> dict[str, np.ndarray]:
-    """What a yardstick must tell from faces, from faces (n, h, w) in [-1, 1]."""
+    """Return corrupted copies of faces (n, h, w) in [-1, 1], which the features must keep apart from faces."""
     rng = np.random.default_rng([SEED, 2])
     n, height, width = images.shape
     blocks = images.reshape(n, 4, height // 4, 4, width // 4).swapaxes(2, 3).reshape(n, 16, height // 4, width // 4)
@@ -343,62 +325,21 @@ def spoilt(images: np.ndarray) -> dict[str, np.ndarray]:
 
 def _far(features: np.ndarray, faces: Rendered, others: dict[str, np.ndarray]) -> dict[str, float]:
     real, rest = (gaussian_of(features[rows]) for rows in (~_second(faces), _second(faces)))
-    return {"the other real people": frechet_distance(real, rest)} | {
+    return {"the other held-out subjects": frechet_distance(real, rest)} | {
         name: frechet_distance(real, gaussian_of(values)) for name, values in others.items()
     }
 
 
 def _second(faces: Rendered) -> np.ndarray:
-    """(n,) bool: the frames of the second half of the people."""
+    """Return (n,) bool: the frames of the second half of the subjects."""
     return faces.subject >= np.median(np.unique(faces.subject))
 
 
-CARD = """# depthnet.safetensors
-
-The `depthnet` space of depthjax: a fixed yardstick of depth faces, version {version}. Numbers taken with different
-versions must not be compared.
-
-| | |
-|---|---|
-| What | A convolutional network ({parameters:,} numbers, float16, used as float32): {layers}. {size} features, read by a linear emotion head ({emotions}). An identity head of {people} people shaped the features in training and is not shipped |
-| Input | Any square depth face, brought to 64x64 by area, to {near:g} to {far:g} mm about the nose tip and to 8 bits; a second plane tells the crop |
-| Data | {frames:,} frames of {people} people rendered by `depthjax.data.generate`, seed {seed}, people 0 to {last}, {each} frames of each of seven emotions. Never a recorded face, nor a face of a default run (seed 0) |
-| Seen as | Both crops (`face`, `full`); windows of configs/quick.py, configs/paper.py and any between {near_low:g} to {near_high:g} mm in front and {far_low:g} to {far_high:g} mm behind; mirrored, moved, scaled by {zoom:.0%}, nearer or farther by {offset:g} mm, by way of 32 to 256 pixels, with up to {noise:g} mm of noise |
-| Training | {epochs} epochs of batches of {batch}, AdamW, peak rate {rate:g}; cross-entropy of emotion + {weight:g} of identity, labels smoothed by {smoothing:g}. Last epoch, on the people it learnt from: emotion {hits[0]:.1%}, person {hits[1]:.1%} |
-| Made by | `python tools/train_depthnet.py`, seed {seed} |
-| Licence | Apache-2.0, as depthjax; the head model behind the renderer is CC0 1.0 |
-| sha256 | `{sha256}` |
-
-## On people it never saw
-
-{others} other people of the same seed (numbers {people} to {end}), {each} frames of each emotion, as the two configs set
-them. 95 % intervals resample people.
-
-| seen as | emotion, of seven (chance 14 %) | of neutral, happiness, fear (chance 33 %) | nearest frame of another emotion is the same person's (chance {chance:.1%}) |
-|---|---|---|---|
-{accuracies}
-
-By emotion, right answers of seven: {recalls}
-
-Fréchet distance of the features from half of these people to:
-
-| | {names} |
-|---|---|---|
-{distances}
-
-## Limits
-
-- It has only seen rendered adults and children of one head model and one simulated sensor. On recordings its emotions
-  are a guess and its features merely a fixed projection: look at `relief` and `fused` beside it.
-- It was taught to look past mild noise, blur and resolution, so it underrates them: they are for the relief residual
-  and for `fused` to tell.
-- Features of differently cropped or windowed sets are not on one scale: compare sets of one crop and one window.
-- Never call a distance or a score in this space FID or IS.
-"""  # noqa: E501
+CARD = Path(__file__).with_name("depthnet_card.md").read_text()  # a template for str.format
 
 
 def card(rows: list[Measured], learner: Learner, hits: np.ndarray) -> str:
-    """The card of the shipped weights, every number as measured."""
+    """Return the card of the shipped weights, every number as measured."""
     kernels = [learner.params[f"conv_{i}"]["kernel"] for i in range(1, 5)]
     return CARD.format(
         version=VERSION,
@@ -431,7 +372,7 @@ def main() -> None:
     flags = parser.parse_args()
     trained = train(rendered(range(PEOPLE), flags.work), flags.work, flags.minutes)
     if trained is None:
-        return print("not finished: the same command goes on")
+        return print("not finished: run the same command again")
     learner, hits = trained
     save(learner, shipped.WEIGHTS)
     others = rendered(range(PEOPLE, PEOPLE + OTHERS), flags.work)

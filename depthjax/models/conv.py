@@ -1,10 +1,10 @@
 """The convolutions of a DCGAN, in the form that each platform runs fastest: 4x4 with stride 2, and 3x3 to one channel.
 
-Of the first two one is the other's adjoint. XLA's CPU backend is slow wherever a convolution has holes in it: the
-transposed one forwards, and the gradient of either one's kernel. So on a CPU all three are written without holes, on
-the 2x2 blocks of pixels that a stride of 2 walks over: the same numbers from the same parameters, only the order of
-sums differs. The 3x3 one is slow there because it makes a single channel: it becomes one product with all nine taps,
-and their sum. Which form is lowered depends on the platform that the program is compiled for.
+The strided convolution and the transposed one are adjoint. XLA's CPU backend is slow at dilated convolutions: the
+transposed one forwards, and the gradient of either kernel. So on a CPU these are written without dilation, on the 2x2
+blocks of pixels that a stride of 2 moves over: the same numbers from the same parameters, up to the order of sums. The
+3x3 one is slow there because it has a single output channel: it becomes one product with all nine taps, and their sum.
+The platform that the program is compiled for decides which form is lowered.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def strided_conv_plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def transposed_conv_dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`transposed_conv` without holes, forwards and backwards."""
+    """`transposed_conv` without dilation, forwards and backwards."""
     return _spread(x, kernel[::-1, ::-1].swapaxes(2, 3))
 
 
 @jax.custom_vjp
 def strided_conv_dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`strided_conv` without holes: forwards XLA's own, backwards not."""
+    """`strided_conv`, whose backward pass has no dilation."""
     return strided_conv_plain(x, kernel)
 
 
@@ -73,15 +73,14 @@ def strided_conv_dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _spread(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The adjoint of `strided_conv` in its input: (n, h, w, features) → (n, 2h, 2w, c), kernel (4, 4, c, features).
 
-    An output row of parity a only meets input rows through two of the kernel's four, so every output pixel is a 2x2
-    window of the input. Which of two ways is faster was measured: many features fill the matrix units four times over,
-    few do not.
+    An output row of parity a uses only two of the kernel's four rows, so every output pixel is a 2x2 window of the
+    input. The faster of two ways was measured: with many features four convolutions, with few a single one.
     """
     return _spread_by_parity(x, kernel) if x.shape[-1] >= _MANY_FEATURES else _spread_at_once(x, kernel)
 
 
 def _spread_by_parity(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Four 2x2 convolutions, one for each parity of output row and column, woven together."""
+    """Four 2x2 convolutions, one for each parity of output row and column, interleaved."""
     n, h, w, _ = x.shape
     turned = kernel[::-1, ::-1].swapaxes(2, 3)
 

@@ -1,4 +1,4 @@
-"""The yardstick network of depth faces: who, and with what expression, from one 64x64 image."""
+"""DepthNet, the feature network for depth faces: identity and expression from one 64x64 image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from depthjax.models.conv import DownConv, xavier_uniform
 from depthjax.models.norm import BatchNorm
 
 SIDE = 64  # pixels of the image, each way
-CROPS = ("face", "full")  # how the image was cut; the network is told by a second plane, -1 or +1
+CROPS = ("face", "full")  # how the image was cropped; a second plane of -1 or +1 tells the network
 
 
 class Heads(NamedTuple):
-    """Features (n, d), logits of the emotions (n, emotions) and of the training people (n, people), float32."""
+    """Features (n, d), logits of the emotions (n, emotions) and of the training subjects (n, people), float32."""
 
     features: jax.Array
     emotion: jax.Array
@@ -26,12 +26,12 @@ class Heads(NamedTuple):
 class DepthNet(nn.Module):
     """Four strided convolutions, then d features that two linear heads read.
 
-    Everything either head knows passes through the features, so they tell people and expressions apart alike. Batch
-    normalisation uses its running statistics at use: one image gives the same features whatever stands beside it.
+    Both heads read nothing but the features, so these separate subjects and expressions alike. Batch
+    normalisation uses its running statistics at use: the features of an image do not depend on its batch.
 
     Attributes:
-        emotions: how many.
-        people: of the training set; 0 leaves the identity head out, as in the shipped weights.
+        emotions: number of emotions.
+        people: number of training subjects; 0 leaves the identity head out, as in the shipped weights.
         width: channels of the first map; doubled twice.
         size: d.
     """

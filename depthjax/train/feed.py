@@ -1,4 +1,4 @@
-"""How faces reach the training program: all at once if they fit the device, else streamed from disk."""
+"""Training faces on the device: all at once if they fit, else streamed from disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEGABYTE = 2**20
 
 
 class Feed(Protocol):
-    """What the loop takes its faces from.
+    """Where the loop takes its faces from.
 
     Attributes:
         streamed: whether `take` gives the batches of a dispatch, or the whole training set.
@@ -34,12 +34,12 @@ class Feed(Protocol):
     sharding: NamedSharding | None
 
     def take(self, count: int) -> Batch:
-        """The faces of the next `count` steps, on the device."""
+        """Return the faces of the next `count` steps, on the device."""
         ...
 
 
 def feed_for(config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> Feed:
-    """The feed of a training that stands at `step`: resident up to `data.device_budget` megabytes, else streamed."""
+    """Return the feed of a training at `step`: resident up to `data.device_budget` megabytes, else streamed."""
     fits = faces.images.size * np.float32().itemsize <= config.data.device_budget * MEGABYTE
     return ResidentFeed(faces, mesh) if fits else StreamedFeed(config, faces, step, mesh)
 
@@ -55,7 +55,7 @@ class ResidentFeed:
         self.shapes = Batch(*on_devices(arrays, self.sharding))
 
     def take(self, count: int) -> Batch:
-        """The same arrays every time: the program itself shuffles them."""
+        """Return the same arrays every time: the program itself shuffles them."""
         del count
         return self.shapes
 
@@ -63,24 +63,24 @@ class ResidentFeed:
 class StreamedFeed:
     """Batches that grain reads ahead, in an order that depends on the seed and the step alone.
 
-    Each epoch is a new permutation of all faces, cut into full batches; the rest sits that epoch out. (Not the
-    permutation of a set that is on the device: a training that resumes with another budget goes on with other batches.)
+    Each epoch is a new permutation of all faces, cut into full batches; the remainder is left out of that epoch. (It is
+    not the permutation of a set on the device: a training resumed with another budget gets other batches.)
     """
 
     streamed = True
 
     def __init__(self, config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> None:
         self.mesh, self.sharding = mesh, None if mesh is None else split(mesh, axis=1)
-        self._most, size = config.train.steps_per_dispatch, config.train.batch_size
+        self._max_steps, size = config.train.steps_per_dispatch, config.train.batch_size
         self._batches = streamed_batches(faces, batch_size=size, seed=config.train.seed, first=step)
         pixels = faces.images.shape[1:]
         self.shapes = Batch(
-            jax.ShapeDtypeStruct((self._most, size, *pixels), jnp.float32),  # type: ignore[arg-type]
-            jax.ShapeDtypeStruct((self._most, size), jnp.int32),  # type: ignore[arg-type]
+            jax.ShapeDtypeStruct((self._max_steps, size, *pixels), jnp.float32),  # type: ignore[arg-type]
+            jax.ShapeDtypeStruct((self._max_steps, size), jnp.int32),  # type: ignore[arg-type]
         )
 
     def take(self, count: int) -> Batch:
-        """`count` batches, and zeros up to the length that the program was compiled for."""
+        """Return `count` batches, and zeros up to the length that the program was compiled for."""
         rows = [next(self._batches) for _ in range(count)]
         images, emotion = (np.zeros(s.shape, s.dtype) for s in self.shapes)
         for i, row in enumerate(rows):
@@ -89,7 +89,7 @@ class StreamedFeed:
 
 
 def streamed_batches(faces: DepthFaces, *, batch_size: int, seed: int, first: int) -> Iterator[dict[str, np.ndarray]]:
-    """Batches of `images` (b, h, w) and `emotion` (b,) without end, from batch number `first` on."""
+    """Yield batches of `images` (b, h, w) and `emotion` (b,) without end, from batch number `first` on."""
     import grain  # takes seconds to import
 
     rows: Any = grain.MapDataset.source(_Rows(faces)).seed(seed).shuffle()

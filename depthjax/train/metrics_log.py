@@ -14,7 +14,11 @@ Row = dict[str, Any]
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Every row, oldest first (none if the file is absent), or a UserError that names file and line."""
+    """Return every row, oldest first (none if the file is absent).
+
+    Raises:
+        UserError: a line is damaged; it names file and line.
+    """
     if not path.exists():
         return []
     lines = _text(path).splitlines()
@@ -23,7 +27,7 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def truncate_metrics(path: Path, step: int) -> list[Row]:
-    """Drop the rows past `step` (their steps will be done again) and give what is left.
+    """Drop the rows after `step`, whose steps will be repeated, and return the rest.
 
     A last line cut short by a crash is dropped too; any other unreadable line is a UserError.
     """
@@ -38,14 +42,14 @@ def truncate_metrics(path: Path, step: int) -> list[Row]:
 
 
 def append_metrics(path: Path, rows: Sequence[Row]) -> None:
-    """Add rows at the end."""
+    """Append rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write("".join(_line(row) for row in rows))
 
 
 def _text(path: Path) -> str:
-    """Bytes that are no UTF-8 make their line no row."""
+    """Return the text; bytes that are not UTF-8 make their line invalid."""
     return path.read_text("utf-8", errors="replace")
 
 

@@ -1,7 +1,7 @@
-"""What happens when training is no longer finite: it stops, or goes back to its last checkpoint with lower rates.
+"""Numbers that are not finite: training stops, or rolls back to its last checkpoint with lower rates.
 
-Either way nothing of the dispatch at fault is saved. Each time that a training went back stands in
-`checkpoints/rollbacks.json`, so that one that is stopped and started again keeps its lower rates.
+Either way nothing of that dispatch is saved. Rollbacks are recorded in `checkpoints/rollbacks.json`, so a training that
+is stopped and resumed keeps its lower rates.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ FACES_AT_ONCE = 256
 
 
 class NotFinite(UserError):
-    """A number of the training is NaN or infinite; the message says which, and at which step."""
+    """A number of the training is NaN or infinite; the message names it and its step."""
 
 
 @jax.jit
 def all_finite(tree: Any) -> jax.Array:
-    """() bool: whether no number of any array is NaN or infinite."""
+    """Return () bool: whether no number of any array is NaN or infinite."""
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
 
 
@@ -49,7 +49,7 @@ def check_faces_finite(faces: DepthFaces) -> None:
 
 
 def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -> None:
-    """Raise `NotFinite` for a dispatch that went wrong.
+    """Raise `NotFinite` if a number of a dispatch is not finite.
 
     Args:
         values: the metrics of its steps, (n,) each.
@@ -67,14 +67,14 @@ def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -
 
 
 def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: NotFinite) -> list[str]:
-    """Record why a training goes back to its last checkpoint, and say so.
+    """Record and print why a training goes back to its last checkpoint.
 
     Args:
-        reasons: of the times before. All processes of a training know them; the first one writes.
+        reasons: of earlier rollbacks. All processes of a training have them; the first one writes.
     Returns:
         The reasons, with this one.
     Raises:
-        UserError: `train.on_not_finite` is abort, or the training went back `train.rollbacks` times.
+        UserError: `train.on_not_finite` is abort, or the training has rolled back `train.rollbacks` times.
     """
     train = config.train
     if train.on_not_finite == "abort" or len(reasons) >= train.rollbacks:
@@ -96,7 +96,7 @@ def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: No
 
 
 def read_rollbacks(checkpoints: Path) -> list[str]:
-    """Why a training went back, each time that it did."""
+    """Return the reason of each rollback of a training."""
     path = checkpoints / NAME
     reasons = read_json(path) if path.exists() else []
     if not isinstance(reasons, list):
@@ -105,6 +105,6 @@ def read_rollbacks(checkpoints: Path) -> list[str]:
 
 
 def lowered(config: Config, times: int) -> Config:
-    """The config with both learning rates halved so many times."""
+    """Return the config with both learning rates halved so many times."""
     g_rate, d_rate = (rate * FACTOR**times for rate in (config.train.generator_lr, config.train.discriminator_lr))
     return replace(config, train=replace(config.train, generator_lr=g_rate, discriminator_lr=d_rate))

@@ -1,4 +1,4 @@
-"""Metrics shown by other programs too, beside `metrics.jsonl`: TensorBoard and Weights & Biases, each optional."""
+"""Metrics for other programs, beside `metrics.jsonl`: TensorBoard and Weights & Biases, each optional."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def check_writers(config: Config) -> None:
 
 @contextmanager
 def writers(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
-    """A function that hands a row of metrics to every writer of `config.track.writers`; they are closed at the end.
+    """Yield a function that gives a row of metrics to every writer of `config.track.writers`; close them at the end.
 
     Args:
-        done: steps of the checkpoint that training goes on from; what was shown past them is withdrawn where a writer
-            can (TensorBoard), or stays as it was (Weights & Biases).
+        done: steps of the checkpoint that training resumes from; rows logged after them are withdrawn where a writer
+            can (TensorBoard), or stay (Weights & Biases).
     """
     opened = {"tensorboard": _tensorboard, "wandb": _wandb}
     with ExitStack() as stack:
@@ -61,7 +61,7 @@ def _tensorboard(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
 
 @contextmanager
 def _wandb(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
-    """A run whose name is that of the work folder; where it is sent, and whether at all, is for WANDB_MODE to say."""
+    """A run named after the work folder; WANDB_MODE decides where it is sent, and whether at all."""
     import wandb
 
     identity = digest(str(workdir.resolve()))[:16]

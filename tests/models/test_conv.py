@@ -1,4 +1,4 @@
-"""The convolutions without holes against XLA's own, in values, gradients and what is lowered where."""
+"""The convolutions without dilation against XLA's own, in values, gradients and what is lowered where."""
 
 import jax
 import jax.numpy as jnp

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from depthjax.models.inception import Inception, from_pytorch, variable_shapes
+from depthjax.models.inception import Inception, variable_shapes
 
 
 def test_the_shapes_are_those_of_the_published_network():
@@ -38,12 +38,12 @@ def test_the_maps_have_the_published_sizes():
 
 
 @pytest.mark.nightly
-def test_every_layer_is_pytorchs():
+def test_every_layer_is_pytorchs(load_tool):
     torch = pytest.importorskip("torch", reason="compared with PyTorch where it is: pip install -e '.[reference]'")
     from tests.models.inception_peer import with_random_weights
 
     net = with_random_weights(0)
-    flat = from_pytorch({name: value.numpy() for name, value in net.state_dict().items()})
+    flat = load_tool("convert_inception_weights").from_pytorch({name: value.numpy() for name, value in net.state_dict().items()})
     variables = traverse_util.unflatten_dict(flat, sep="/")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 299, 299, 3)).astype(np.float32)
     with torch.no_grad():

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from depthjax.config import ConfigError, Track
+from depthjax.config import Track
 from depthjax.config_values import validate
-from depthjax.errors import UserError
+from depthjax.errors import ConfigError, UserError
 from depthjax.train.writers import check_writers, writers
 
 ROWS = [{"step": step, "g_loss": 0.5 * step, "epoch": 1} for step in (5, 10)]
