@@ -16,7 +16,7 @@ CROPS = ("face", "full")  # how the image was cropped; a second plane of -1 or +
 
 
 class Heads(NamedTuple):
-    """Features (n, d), logits of the emotions (n, emotions) and of the training subjects (n, people), float32."""
+    """Features (n, d), logits of the emotions (n, emotions) and of the training subjects (n, subjects), float32."""
 
     features: jax.Array
     emotion: jax.Array
@@ -31,19 +31,19 @@ class DepthNet(nn.Module):
 
     Attributes:
         emotions: number of emotions.
-        people: number of training subjects; 0 leaves the identity head out, as in the shipped weights.
+        subjects: number of training subjects; 0 leaves the identity head out, as in the shipped weights.
         width: channels of the first map; doubled twice.
         size: d.
     """
 
     emotions: int
-    people: int = 0
+    subjects: int = 0
     width: int = 24
     size: int = 64
 
     @nn.compact
     def __call__(self, images: jax.Array, crop: jax.Array, train: bool) -> Heads:
-        """(n, 64, 64) in [-1, 1] and (n,) int index into CROPS → Heads; people = 0: no identity logits, (n, 0)."""
+        """(n, 64, 64) in [-1, 1] and (n,) int index into CROPS → Heads; subjects = 0: no identity logits, (n, 0)."""
         plane = jnp.broadcast_to((2.0 * crop - 1)[:, None, None], images.shape)
         x = jnp.stack([images, plane], axis=-1)
         for i, factor in enumerate((1, 2, 4, 4), start=1):
@@ -52,6 +52,6 @@ class DepthNet(nn.Module):
         features = nn.Dense(self.size, kernel_init=xavier_uniform, name="features")(x.reshape(len(x), -1))
         features = BatchNorm(name="norm_features")(features, train)
         emotion = nn.Dense(self.emotions, kernel_init=xavier_uniform, name="emotion")(features)
-        if not self.people:
+        if not self.subjects:
             return Heads(features, emotion, jnp.zeros((len(x), 0)))
-        return Heads(features, emotion, nn.Dense(self.people, kernel_init=xavier_uniform, name="identity")(features))
+        return Heads(features, emotion, nn.Dense(self.subjects, kernel_init=xavier_uniform, name="identity")(features))

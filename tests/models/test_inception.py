@@ -43,7 +43,8 @@ def test_every_layer_is_pytorchs(load_tool):
     from tests.models.inception_peer import with_random_weights
 
     net = with_random_weights(0)
-    flat = load_tool("convert_inception_weights").from_pytorch({name: value.numpy() for name, value in net.state_dict().items()})
+    tool = load_tool("convert_inception_weights")
+    flat = tool.from_pytorch({name: value.numpy() for name, value in net.state_dict().items()})
     variables = traverse_util.unflatten_dict(flat, sep="/")
     images = np.random.default_rng(0).uniform(-1, 1, (2, 299, 299, 3)).astype(np.float32)
     with torch.no_grad():
