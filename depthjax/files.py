@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +18,6 @@ from depthjax.errors import UserError
 if TYPE_CHECKING:  # half of the time to a config error, for which no array is read
     import numpy as np
 
-SEAL = "seal"  # of a JSON object: the sha256 of all else in it
 BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 100  # a larger archive member that was packed tighter is refused
 
 
@@ -113,40 +112,10 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def write_sealed(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object with a sha256 of itself, so that `read_sealed` notices any change."""
-    write_json(path, value | {SEAL: digest(value)})
-
-
-def read_sealed(path: Path) -> dict[str, Any]:
-    """The object that `write_sealed` wrote, without its seal; one that never had a seal is taken as it is.
-
-    Raises:
-        UserError: it is missing, no JSON object, or not what was written.
-    """
-    return unsealed(read_json(path), path)
-
-
-def unsealed(value: Any, path: Path) -> dict[str, Any]:
-    """`read_sealed` of a value that was read from `path`."""
-    seal = value.pop(SEAL, None) if isinstance(value, dict) else ""
-    if seal is not None and seal != digest(value):
-        raise UserError(f"{path} is damaged (not what was written): delete it and run its stage again")
-    return dict(value)
-
-
 def file_digest(path: Path) -> str:
     """The sha256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def first_changed(
-    folder: Path, written: Mapping[str, str], *, digest_of: Callable[[Path], str] = file_digest
-) -> Path | None:
-    """The first file that is gone, or whose sha256 is not that which was `written` for its name within the folder."""
-    paths = ((folder / name, sha256) for name, sha256 in written.items())
-    return next((path for path, sha256 in paths if not path.is_file() or digest_of(path) != sha256), None)
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:

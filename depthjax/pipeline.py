@@ -136,9 +136,9 @@ def _idle(config: Config) -> set[str]:
 
 def _refuse_other_training(config: Config, workdir: Path) -> None:
     """Before anything is overwritten: a folder whose checkpoints come from other settings is left as it is."""
-    from depthjax.train.checkpoint import refuse_other_settings
+    from depthjax.train.checkpoint import check_same_settings
 
-    refuse_other_settings(workdir / "checkpoints", config)
+    check_same_settings(workdir / "checkpoints", config)
 
 
 def _refuse_unusable_fitness(config: Config, wanted: Sequence[str]) -> None:

@@ -1,10 +1,11 @@
-"""Checkpoints that are whole or absent, know their own checksums, and say which training they belong to.
+"""Checkpoints: whole or absent, with checksums, and refused by another training.
 
-One step is one folder, `checkpoints/STEP/`:
+One step is one folder of 15 files, `checkpoints/STEP/`:
 
-    state/         the train state by orbax, a folder an array, so that one network can be read alone
-    meta.json      the config, the data's fingerprint, the step
-    manifest.json  the sha256 of every other file: orbax keeps no checksum and would restore a flipped bit
+    generator/     the teacher generator by orbax, which is all that a sampler reads
+    training/      the rest of the train state by orbax
+    manifest.json  the record of `depthjax.artifact`: config, fingerprint of the faces, and the sha256 of every file,
+                   because orbax keeps no checksum and would restore a flipped bit
 """
 
 from __future__ import annotations
@@ -21,50 +22,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from depthjax import artifact
+from depthjax.artifact import Record
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
-from depthjax.files import (
-    file_digest,
-    first_changed,
-    read_json,
-    read_sealed,
-    remove_half_written,
-    replacing_folder,
-    write_json,
-    write_sealed,
-)
+from depthjax.files import remove_half_written, replacing_folder
 from depthjax.train.state import Pair, TrainState
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
-BLOCK = 4096  # bytes that the smallest file takes
-WRITERS_END = 1.0  # seconds that orbax's writers are given to fail after the first of them
+MANIFEST = "manifest.json"
+OVERHEAD = 2**19  # bytes of a checkpoint besides its arrays; 250 kB were measured
+WRITERS_END = 1.0  # seconds for orbax's writers to end after the first of them failed
 
-# What may change between two runs of one training: how long, how often to look, how much to keep, when to give up, and
-# on what it runs.
+# What may change between two runs of one training: its length, what is saved and logged, and the devices.
 FREE_FIELDS = (
     "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
     "rollbacks", "devices", "remat",
 )  # fmt: skip
-FREE = {"data": ("extra_test_subjects",), "train": FREE_FIELDS}  # by section; these people training never sees
-
-
-class Checkpoint(NamedTuple):
-    """A folder of one step, and what its manifest says: file → sha256."""
-
-    folder: Path
-    manifest: dict[str, str]
+FREE = {"data.extra_test_subjects", *(f"train.{name}" for name in FREE_FIELDS)}
 
 
 def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, keep: int) -> Path:
-    """Write `checkpoints/STEP/`, whole or not at all, and drop all but the newest `keep`.
+    """Write `checkpoints/STEP/`, whole or not at all, and remove all but the newest `keep`.
 
     Args:
         checkpoints: the run's folder of checkpoints.
@@ -74,11 +61,11 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
     Returns:
         The folder written.
     """
-    step = int(state.step)
-    meta = {"step": step, "fingerprint": fingerprint, "config": to_dict(config)}
+    place = checkpoints / str(int(state.step))
+    settings = {"config": to_dict(config), "fingerprint": fingerprint}
     remove_half_written(checkpoints)
     with _quiet():
-        reason = _write(checkpoints / str(step), state, meta)
+        reason = _write(place, state, settings)
         if reason is not None:
             _outlive_writers(checkpoints)
     if reason is not None:
@@ -88,210 +75,209 @@ def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: s
         )
     for old in _steps(checkpoints)[keep:]:
         shutil.rmtree(old)
-    return checkpoints / str(step)
+    return place
 
 
-def _write(place: Path, state: TrainState, meta: dict[str, Any]) -> str | None:
-    """Write a step's folder; why it could not be, on a full disk or one that may not be written."""
+def _write(place: Path, state: TrainState, settings: dict[str, Any]) -> str | None:
+    """Write a step's folder; return the reason if that fails, such as a full disk."""
     try:
-        with replacing_folder(place) as folder:
-            _refuse_little_room(folder, state)
-            with _orbax() as writer:
-                writer.save((folder / "state").absolute(), args=ocp.args.PyTreeSave(state._asdict()))
-            write_json(folder / "meta.json", meta)
-            write_sealed(folder / "manifest.json", {name: file_digest(folder / name) for name in _files(folder)})
+        with replacing_folder(place.absolute()) as folder:
+            _check_room(folder, state)
+            for name, tree in _split(state).items():
+                (folder / name).mkdir()
+                with _orbax() as writer:
+                    writer.save(folder / name, args=ocp.args.PyTreeSave(tree))
+                    writer.finalize(folder / name)
+            artifact.finish(folder / MANIFEST, folder, [folder], settings, {"step": int(state.step)})
     except (OSError, ValueError, ExceptionGroup) as error:  # orbax's writers raise any of them
         return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
     return None
 
 
+def _split(state: TrainState) -> dict[str, dict[str, Any]]:
+    """Return what each of a step's two folders holds."""
+    params, stats = state.teacher_params, state.teacher_batch_stats
+    teachers = {"teacher_params": params.discriminator, "teacher_batch_stats": stats.discriminator}
+    return {
+        "generator": {"params": params.generator, "batch_stats": stats.generator},
+        "training": state._asdict() | teachers,
+    }
+
+
+def _joined(trees: dict[str, dict[str, Any]]) -> TrainState:
+    """Return the state that `_split` divided."""
+    generator, rest = trees["generator"], trees["training"]
+    teachers = {
+        "teacher_params": Pair(generator["params"], rest["teacher_params"]),
+        "teacher_batch_stats": Pair(generator["batch_stats"], rest["teacher_batch_stats"]),
+    }
+    return TrainState(**rest | teachers)
+
+
 def _outlive_writers(checkpoints: Path) -> None:
-    """Orbax returns with the first failure: let its other writers fail as well, and remove what they still wrote."""
+    """Let orbax's other writers fail as well, for it returns with the first failure; remove what they wrote."""
     time.sleep(WRITERS_END)
-    gc.collect()  # what they failed with is told when it is dropped
+    gc.collect()  # an error that nobody collected is printed when it is dropped
     remove_half_written(checkpoints)
 
 
-def _refuse_little_room(folder: Path, state: TrainState) -> None:
-    """Before orbax begins: on a full disk its threads write a hundred tracebacks before it gives up."""
-    leaves, free = jax.tree.leaves(state), shutil.disk_usage(folder).free
-    needed = sum(leaf.nbytes + 2 * BLOCK for leaf in leaves)  # an array and its description are a file each
+def _check_room(folder: Path, state: TrainState) -> None:
+    """Raise an OSError before orbax begins: on a full disk its threads write many tracebacks before it gives up."""
+    free = shutil.disk_usage(folder).free
+    needed = OVERHEAD + sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     if free < needed:
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {free} bytes are left and it takes {needed}")
 
 
 def restore_latest(
-    checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, say: Say | None = None
+    checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, log: Log | None = None
 ) -> TrainState | None:
-    """The newest good checkpoint of this training.
+    """Return the newest good checkpoint of this training, or None where there is no checkpoint at all.
 
     Args:
         checkpoints: the run's folder of checkpoints; may be absent.
         state: shapes and types to restore into (arrays or `jax.ShapeDtypeStruct`).
-        config, fingerprint: of the training that wants to go on.
-        say: told about every damaged checkpoint that was passed over (default: standard error).
-    Returns:
-        The state, or None where there is no checkpoint at all.
+        config, fingerprint: of the training that is to go on.
+        log: receives a line for every damaged checkpoint that was passed over (default: standard error).
     Raises:
         UserError: it belongs to another training (the field is named), every checkpoint is damaged, or, with
             `checkpoint.strict`, the newest is.
     """
     if not _steps(checkpoints):
         return None
-    found = _latest_good(checkpoints, ("",), say, strict=config.checkpoint.strict)
-    meta = _read_meta(found.folder)
-    refuse_other_training(meta, config, fingerprint, found.folder)
-    tree = _read(found.folder, state._asdict())
-    _refuse_other_shapes(tree, state._asdict(), found.folder)
-    return TrainState(**jax.tree.map(jnp.array, tree))
+    folder, record = _latest_good(checkpoints, "", log, strict=config.checkpoint.strict)
+    _check_same_training(folder, record, config, fingerprint)
+    wanted = _split(state)
+    trees = {name: _read(folder / name, tree) for name, tree in wanted.items()}
+    _check_shapes(trees, wanted, folder)
+    return _joined(jax.tree.map(jnp.array, trees))
 
 
 def restore_generator(
-    checkpoints: Path, *, config: Config | None = None, strict: bool = False, say: Say | None = None
+    checkpoints: Path, *, config: Config | None = None, strict: bool = False, log: Log | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The teacher generator alone: no discriminator and no optimiser is read, or even checked.
+    """Return the teacher generator alone: no other array is read, or even checked.
 
     Args:
         checkpoints: the run's folder of checkpoints.
         config: if given, refuse a checkpoint whose networks differ from it.
-        strict: refuse a damaged checkpoint, and do not take the one before: what a finished training is judged by.
-        say: as in `restore_latest`.
+        strict: refuse a damaged checkpoint instead of taking the one before.
+        log: as in `restore_latest`.
     Returns:
-        linen variables `{"params": ..., "batch_stats": ...}`, and meta: `step`, `fingerprint`, `config` (nested dict).
+        linen variables `{"params": ..., "batch_stats": ...}`, and `step`, `fingerprint` and `config` (nested dict).
     Raises:
         UserError: no checkpoint, only damaged ones, or other networks.
     """
-    variables, meta = _restore_teachers(checkpoints, ("generator",), config, say, strict=strict)
-    return variables["generator"], meta
+    folder, record = _latest_good(checkpoints, "generator/", log, strict=strict)
+    if config is not None:
+        _check_settings(folder, record, config, _network_fields(config))
+    tree = jax.tree.map(jnp.array, _read(folder / "generator"))
+    return {"params": tree["params"], "batch_stats": tree["batch_stats"]}, record.settings | record.facts
 
 
 def restore_teachers(
-    checkpoints: Path, *, config: Config | None = None, strict: bool = False, say: Say | None = None
+    checkpoints: Path, *, config: Config | None = None, strict: bool = False, log: Log | None = None
 ) -> tuple[Pair, dict[str, Any]]:
-    """Both teachers, without students and optimisers: a Pair of linen variables, and meta as in `restore_generator`."""
-    variables, meta = _restore_teachers(checkpoints, Pair._fields, config, say, strict=strict)
-    return Pair(**variables), meta
+    """Return both teachers as a Pair of linen variables, and the rest as `restore_generator` does."""
+    folder, _ = _latest_good(checkpoints, "", log, strict=strict)
+    generator, about = restore_generator(checkpoints, config=config, strict=strict, log=lambda _: None)
+    names = {"teacher_params": "params", "teacher_batch_stats": "batch_stats"}
+    tree = _read(folder / "training", only=tuple(names))
+    # A network without batch statistics has stored none.
+    discriminator = {name: jax.tree.map(jnp.array, tree.get(stored, {})) for stored, name in names.items()}
+    return Pair(generator, discriminator), about
 
 
-def refuse_other_training(meta: dict[str, Any], config: Config, fingerprint: str, folder: Path) -> None:
-    """Raise a UserError naming the first field in which a checkpoint's training differs from this one.
+def check_same_settings(checkpoints: Path, config: Config) -> None:
+    """Raise a UserError if the newest checkpoint comes from other settings; only its record is read.
 
-    Data, model and training settings count, except those that only say how long to train and how often to save. A field
-    that the checkpoint does not know is newer than it, and its default is what was done before.
+    `restore_latest` would refuse it later; this runs before the stages ahead of training overwrite anything.
     """
-    ours, defaults = to_dict(config), to_dict(Config())
-    refuse_other_networks(meta, config, folder)
-    for section in ("data", "train"):
-        for name, value in ours[section].items():
-            saved = meta["config"][section].get(name, defaults[section][name])
-            if saved != value and name not in FREE[section]:
-                raise _other(folder, f"{section}.{name}", saved, value)
-    if meta["fingerprint"] != fingerprint:
-        raise _other(folder, "the faces (their fingerprint)", meta["fingerprint"][:12], fingerprint[:12])
+    for folder in _steps(checkpoints):
+        record, _ = _check(folder, None)
+        if record is not None:
+            _check_same_training(folder, record, config, record.settings["fingerprint"])
+            return
 
 
-def refuse_other_settings(checkpoints: Path, config: Config) -> None:
-    """Raise a UserError if the newest good checkpoint comes from other settings; nothing is read but its meta.
-
-    What `restore_latest` would refuse later, said before the stages ahead of training overwrite anything.
-    """
-    whole = (folder for folder in _steps(checkpoints) if _check(folder, ())[1] is None)
-    for folder in list(whole)[:1]:
-        meta = _read_meta(folder)
-        refuse_other_training(meta, config, meta["fingerprint"], folder)
+def _check_same_training(folder: Path, record: Record, config: Config, fingerprint: str) -> None:
+    """Raise a UserError that names the first difference; fields that only set length and logging do not count."""
+    sections = [f"{section}.{name}" for section in ("data", "train") for name in to_dict(config)[section]]
+    _check_settings(folder, record, config, [*_network_fields(config), *(n for n in sections if n not in FREE)])
+    if record.settings["fingerprint"] != fingerprint:
+        there, here = (text[:12] for text in (record.settings["fingerprint"], fingerprint))
+        raise _other(folder, f"the faces (their fingerprint) is {there} there and {here} here")
 
 
-def refuse_other_networks(meta: dict[str, Any], config: Config, folder: Path) -> None:
-    """Raise a UserError naming the first field that makes a checkpoint's networks differ from the config's."""
-    ours, saved, defaults = to_dict(config), meta["config"], to_dict(Config())
-    fields = [("data", "resolution"), ("data", "emotions"), *(("model", name) for name in ours["model"])]
-    for section, name in fields:
-        there = saved[section].get(name, defaults[section][name])
-        if there != ours[section][name]:
-            raise _other(folder, f"{section}.{name}", there, ours[section][name])
+def _network_fields(config: Config) -> list[str]:
+    return ["data.resolution", "data.emotions", *(f"model.{name}" for name in to_dict(config)["model"])]
 
 
-def _other(folder: Path, field: str, saved: Any, wanted: Any) -> UserError:
-    return UserError(
-        f"{folder} belongs to another training: {field} is {saved} there and {wanted} here; "
-        "set it back or take another --workdir"
-    )
+def _check_settings(folder: Path, record: Record, config: Config, fields: list[str]) -> None:
+    """A field that the record does not know is newer than it, and its default is what was done before."""
+    held = _flat(to_dict(Config())) | _flat(record.settings["config"])
+    ours = _flat(to_dict(config))
+    difference = artifact.first_difference(held, {name: ours[name] for name in fields})
+    if difference:
+        raise _other(folder, difference)
 
 
-def _restore_teachers(
-    checkpoints: Path, nets: tuple[str, ...], config: Config | None, say: Say | None, *, strict: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    wanted = tuple(f"state/{kind}.{net}." for kind in ("teacher_params", "teacher_batch_stats") for net in nets)
-    found = _latest_good(checkpoints, wanted, say, strict=strict)
-    meta = _read_meta(found.folder)
-    if config is not None:
-        refuse_other_networks(meta, config, found.folder)
-    leaves = {name.split("/")[1] for name in found.manifest if name.startswith(wanted)}
-    tree = _read(found.folder, _nested(leaves))
-    return {
-        net: {
-            "params": jax.tree.map(jnp.array, tree["teacher_params"][net]),
-            # A network without batch statistics has stored none.
-            "batch_stats": jax.tree.map(jnp.array, tree.get("teacher_batch_stats", {}).get(net, {})),
-        }
-        for net in nets
-    }, meta
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    sections = ((name, section) for name, section in config.items() if isinstance(section, dict))
+    return {f"{name}.{field}": value for name, section in sections for field, value in section.items()}
 
 
-def _read_meta(folder: Path) -> dict[str, Any]:
-    meta = read_json(folder / "meta.json")
-    config = meta.get("config") if isinstance(meta, dict) else None
-    sections = [config.get(name) for name in ("data", "model", "train")] if isinstance(config, dict) else [None]
-    if not all(isinstance(section, dict) for section in sections) or not isinstance(meta.get("fingerprint"), str):
-        raise UserError(f"{folder / 'meta.json'} does not say what was trained: delete {folder} and train again")
-    return meta
+def _other(folder: Path, difference: str) -> UserError:
+    return UserError(f"{folder} belongs to another training: {difference}; set it back or take another --workdir")
 
 
-def _refuse_other_shapes(tree: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    """A folder that is whole, and says that it is of this training, may still not be."""
-    pairs = zip(jax.tree.leaves_with_path(tree), jax.tree.leaves(wanted), strict=True)
+def _check_shapes(trees: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    """Raise a UserError for an array of another shape: the settings alone do not prove that there is none."""
+    pairs = zip(jax.tree.leaves_with_path(trees), jax.tree.leaves(wanted), strict=True)
     for (path, found), leaf in pairs:
         if (found.shape, found.dtype) != (leaf.shape, leaf.dtype):
-            name = jax.tree_util.keystr(path, simple=True, separator=".")
-            raise _other(folder, name, f"{found.dtype}{found.shape}", f"{leaf.dtype}{leaf.shape}")
+            name = jax.tree_util.keystr(path[1:], simple=True, separator=".")
+            there, here = f"{found.dtype}{found.shape}", f"{leaf.dtype}{leaf.shape}"
+            raise _other(folder, f"{name} is {there} there and {here} here")
 
 
-def _nested(leaves: set[str]) -> dict[str, Any]:
-    """{"a.b.c"} as {"a": {"b": {"c": 0}}}: the tree whose leaves orbax is asked for."""
-    tree: dict[str, Any] = {}
-    for leaf in sorted(leaves):
-        *path, name = leaf.split(".")
-        node = tree
-        for part in path:
-            node = node.setdefault(part, {})
-        node[name] = 0
-    return tree
+def _read(folder: Path, tree: dict[str, Any] | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the arrays of one of a step's folders as numpy.
 
-
-def _read(folder: Path, tree: dict[str, Any]) -> dict[str, Any]:
-    """The arrays of `tree`'s leaves, and no others, as numpy."""
-    arguments = ocp.args.PyTreeRestore(
-        item=tree,
-        partial_restore=True,
-        restore_args=jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree),
-    )
+    Args:
+        tree: to restore into; None: nested dictionaries, as they were stored.
+        only: keys of the tree to read, instead of all.
+    """
     with _quiet(), _orbax() as reader:
-        return reader.restore((folder / "state").absolute(), args=arguments)
+        if tree is None:
+            stored = reader.metadata(folder.absolute()).tree
+            tree = {key: value for key, value in stored.items() if not only or key in only}
+        as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+        asked = ocp.args.PyTreeRestore(item=tree, partial_restore=True, restore_args=as_numpy)
+        return reader.restore(folder.absolute(), args=asked)
 
 
-def _orbax() -> ocp.Checkpointer:
-    """Of this process alone: of several, each reads for itself and the first one saves."""
+@contextmanager
+def _orbax() -> Iterator[ocp.PyTreeCheckpointHandler]:
+    """Orbax's handler for this process alone: of several, each reads for itself and the first one saves.
+
+    Without a limit of concurrent bytes it writes all arrays in one transaction, so that they share one file.
+    """
     here = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(here, {here}, f"process_{here}" if jax.process_count() > 1 else None)
-    handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False, multiprocessing_options=alone)
-    return ocp.Checkpointer(handler, multiprocessing_options=alone)
+    unlimited = ocp.BasePyTreeCheckpointHandler(use_ocdbt=True, multiprocessing_options=alone)
+    handler = ocp.PyTreeCheckpointHandler(handler_impl=unlimited, multiprocessing_options=alone)
+    try:
+        yield handler
+    finally:
+        handler.close()
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what orbax says besides: a warning at every save, and at a failed one a traceback of every writer.
+    """Silence orbax: it warns at every save, and prints a traceback of every writer at a failed one.
 
-    What failed is raised as well.
+    The failure is raised as well.
     """
     loggers, hook = [logging.getLogger(name) for name in ("absl", "asyncio")], sys.unraisablehook
     levels = [logger.level for logger in loggers]
@@ -309,56 +295,49 @@ def _quiet() -> Iterator[None]:
 
 
 def _unless_loop_is_closed(hook: Callable[[Any], object], unraisable: Any) -> None:
-    """A writer that reports to who has left."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+    if str(unraisable.exc_value) != "Event loop is closed":  # a writer whose caller has gone on
         hook(unraisable)
 
 
-def _latest_good(checkpoints: Path, wanted: tuple[str, ...], say: Say | None, *, strict: bool) -> Checkpoint:
-    """The newest checkpoint whose files are what its manifest says; arrays not in `wanted` are not looked at.
-
-    With `strict` the newest must be.
-    """
-    say = say or (lambda line: print(line, file=sys.stderr))
+def _latest_good(checkpoints: Path, part: str, log: Log | None, *, strict: bool) -> tuple[Path, Record]:
+    """Return the newest checkpoint whose files in `part` are undamaged; with `strict` the newest must be."""
+    log = log or (lambda line: print(line, file=sys.stderr))
     steps = _steps(checkpoints)
     if not steps:
         raise UserError(f"{checkpoints} holds no checkpoint: run the train stage first")
     for folder in steps:
-        manifest, bad = _check(folder, wanted)
-        if bad is None:
-            return Checkpoint(folder, manifest)
+        record, bad = _check(folder, part)
+        if record is not None:
+            return folder, record
         if strict:
             raise UserError(
-                f"{folder / bad} is damaged: delete {folder} and run the stage that trains: it goes on from the "
-                "checkpoint before, or from the start where there is none"
+                f"{bad} is damaged: delete {folder} and run the stage that trains: it goes on from the checkpoint "
+                "before, or from the start where there is none"
             )
-        say(f"{folder / bad} is damaged: passing over checkpoint {folder.name}")
+        log(f"{bad} is damaged: passing over checkpoint {folder.name}")
     raise UserError(f"every checkpoint in {checkpoints} is damaged: delete that folder and train again")
 
 
-def _check(folder: Path, wanted: tuple[str, ...]) -> tuple[dict[str, str], str | None]:
-    """The manifest, and the first file at fault (None: all good)."""
+def _check(folder: Path, part: str | None) -> tuple[Record | None, Path | None]:
+    """Return the record of a good checkpoint, or else the first damaged file; `part` None: only the record counts."""
     try:
-        manifest = read_sealed(folder / "manifest.json")
+        record = artifact.read_record(folder / MANIFEST)
     except (OSError, UserError):
-        return {}, "manifest.json"
-    names = [n for n in manifest if n.startswith(wanted) or not _is_array(n)]
-    if "meta.json" not in names:
-        return {}, "manifest.json"
-    bad = first_changed(folder, {name: manifest[name] for name in names})
-    return manifest, None if bad is None else bad.relative_to(folder).as_posix()
+        record = None
+    if record is None or not _is_manifest(record):
+        return None, folder / MANIFEST
+    wanted = {} if part is None else {n: sha256 for n, sha256 in record.sha256.items() if n.startswith(part)}
+    bad = artifact.first_damaged(folder, wanted)
+    return (record, None) if bad is None else (None, bad)
 
 
-def _is_array(name: str) -> bool:
-    """Whether a file belongs to one array of the state (else to the checkpoint as a whole)."""
-    return name.startswith(tuple(f"state/{field}" for field in TrainState._fields))
+def _is_manifest(record: Record) -> bool:
+    config = record.settings.get("config")
+    sections = [config.get(name) for name in ("data", "model", "train")] if isinstance(config, dict) else [None]
+    return all(isinstance(s, dict) for s in sections) and isinstance(record.settings.get("fingerprint"), str)
 
 
 def _steps(checkpoints: Path) -> list[Path]:
-    """The folders of finished steps, newest first."""
+    """Return the folders of finished steps, newest first."""
     folders = (f for f in checkpoints.glob("*") if f.name.isdecimal() and f.is_dir())
     return sorted(folders, key=lambda f: int(f.name), reverse=True)
-
-
-def _files(folder: Path) -> Iterator[str]:
-    return (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file())

@@ -1,4 +1,4 @@
-"""Checkpoints: whole, checked, refused to strangers, and readable in part."""
+"""Checkpoints: whole, checked, refused by another training, and readable in part."""
 
 import json
 import shutil
@@ -56,26 +56,27 @@ def test_no_checkpoint_is_a_fresh_start_but_not_for_a_sampler(tmp_path, state, c
         checkpoint.restore_generator(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("part", ["params.discriminator.conv_2.kernel/0.0.0.0", "step/.zarray", "_METADATA"])
+@pytest.mark.parametrize("part", ["generator/ocdbt.process_0/d/*", "training/d/*", "training/_METADATA"])
 def test_one_flipped_bit_falls_back_a_step_and_names_the_file(copy, state, config, part):
-    _flip_a_bit(copy / "12" / "state" / part)
+    (damaged,) = (copy / "12").glob(part)
+    _flip_a_bit(damaged)
     lines = []
-    assert _restore(copy, state, config, say=lines.append).step == 8
-    assert len(lines) == 1 and part in lines[0]
+    assert _restore(copy, state, config, log=lines.append).step == 8
+    assert len(lines) == 1 and str(damaged) in lines[0]
 
 
 def test_all_damaged_is_an_error(copy, state, config):
     (copy / "12" / "manifest.json").write_text("{")
-    (copy / "8" / "meta.json").unlink()
+    (copy / "8" / "training" / "_METADATA").unlink()
     lines = []
     with pytest.raises(UserError, match="every checkpoint"):
-        _restore(copy, state, config, say=lines.append)
-    assert "manifest.json" in lines[0] and "meta.json" in lines[1]
+        _restore(copy, state, config, log=lines.append)
+    assert "manifest.json" in lines[0] and "_METADATA" in lines[1]
 
 
 def test_a_kill_in_mid_save_leaves_nothing_that_counts(copy, state, config):
     (copy / ".16.99.tmp").mkdir()
-    (copy / ".16.99.tmp" / "meta.json").write_text("{}")
+    (copy / ".16.99.tmp" / "manifest.json").write_text("{}")
     assert _restore(copy, state, config).step == 12
     now = state._replace(step=state.step + 16)
     checkpoint.save(copy, now, config=config, fingerprint=PRINT, keep=2)
@@ -83,11 +84,7 @@ def test_a_kill_in_mid_save_leaves_nothing_that_counts(copy, state, config):
 
 
 def test_the_generator_alone_needs_nothing_else(copy, state, config):
-    wanted = ("teacher_params.generator", "teacher_batch_stats.generator")
-    arrays = [f for f in (copy / "12" / "state").iterdir() if f.is_dir() and f.name != "array_metadatas"]
-    for folder in arrays:
-        if not folder.name.startswith(wanted):
-            shutil.rmtree(folder)
+    shutil.rmtree(copy / "12" / "training")
     variables, meta = checkpoint.restore_generator(copy, config=config)
     expected = {"params": state.teacher_params.generator, "batch_stats": state.teacher_batch_stats.generator}
     _equal(variables, expected)
@@ -95,10 +92,11 @@ def test_the_generator_alone_needs_nothing_else(copy, state, config):
 
 
 def test_the_generators_own_bits_are_checked(copy):
-    _flip_a_bit(copy / "12" / "state" / "teacher_params.generator.linear.kernel" / "0.0")
+    (damaged,) = (copy / "12" / "generator").glob("ocdbt.process_0/d/*")
+    _flip_a_bit(damaged)
     lines = []
-    _, meta = checkpoint.restore_generator(copy, say=lines.append)
-    assert meta["step"] == 8 and "teacher_params.generator.linear.kernel" in lines[0]
+    _, meta = checkpoint.restore_generator(copy, log=lines.append)
+    assert meta["step"] == 8 and str(damaged) in lines[0]
 
 
 def test_both_teachers(saved, state, config):
@@ -146,18 +144,18 @@ def test_a_sampler_minds_networks_but_not_rates(saved, config, trained):
         checkpoint.restore_generator(saved, config=replace(config, model=replace(config.model, latent_size=99)))
 
 
-def test_nothing_is_pickled_and_everything_is_in_the_manifest(saved):
+def test_a_checkpoint_is_a_few_files_that_all_stand_in_the_manifest(saved):
     files = {f.relative_to(saved / "12").as_posix() for f in (saved / "12").rglob("*") if f.is_file()}
     manifest = json.loads((saved / "12" / "manifest.json").read_text())
-    assert files == {*manifest, "manifest.json"} - {"seal"}
+    assert files == {*manifest["sha256"], "manifest.json"} and len(files) == 15
     assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
 
 
 def test_other_settings_are_refused_before_anything_is_overwritten(saved, config, trained, tmp_path):
-    checkpoint.refuse_other_settings(tmp_path / "absent", config)
-    checkpoint.refuse_other_settings(saved, trained(epochs=900))
+    checkpoint.check_same_settings(tmp_path / "absent", config)
+    checkpoint.check_same_settings(saved, trained(epochs=900))
     with pytest.raises(UserError, match=r"train\.beta1 is 0\.5 there and 0\.9 here"):
-        checkpoint.refuse_other_settings(saved, trained(beta1=0.9))
+        checkpoint.check_same_settings(saved, trained(beta1=0.9))
 
 
 def test_a_disk_without_room_is_one_line_and_leaves_nothing(copy, state, config, monkeypatch):
@@ -174,9 +172,7 @@ def test_writers_that_fail_are_one_line_and_leave_nothing(copy, state, config, m
     real = handler.save
 
     def save(self, directory, *args, **options):
-        for network in ("discriminator", "generator"):
-            for kind in ("params", "teacher_params"):
-                (directory / f"{kind}.{network}.conv_2.kernel").write_text("a file where a folder is to be")
+        (directory / "ocdbt.process_0").write_text("a file where a folder is to be")
         return real(self, directory, *args, **options)
 
     monkeypatch.setattr(handler, "save", save)

@@ -1,0 +1,103 @@
+"""Finished and undamaged: one sealed record for the files of a stage, of a fit, or of a checkpoint.
+
+The record is written last, so its presence says that the work is finished. It holds the settings that the files depend
+on and the sha256 of every file; a seal, the sha256 of the record itself, shows any change of the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from depthjax.errors import UserError
+from depthjax.files import digest, file_digest, read_json, write_json
+
+SEAL = "seal"
+PARTS = ("settings", "sha256", "facts")
+
+
+class Record(NamedTuple):
+    """What a record says.
+
+    Attributes:
+        settings: what the files depend on, by name.
+        sha256: of every file, by its name within the folder.
+        facts: for readers; no comparison reads them.
+    """
+
+    settings: dict[str, Any]
+    sha256: dict[str, str]
+    facts: dict[str, Any]
+
+
+def finish(
+    path: Path, folder: Path, files: Iterable[Path], settings: Mapping[str, Any], facts: Mapping[str, Any] | None = None
+) -> None:
+    """Write the record of finished work.
+
+    Args:
+        path: of the record.
+        folder: that the names of the files are relative to.
+        files: files, or folders whose files all count.
+        settings: what the files depend on; JSON values.
+        facts: for readers.
+    """
+    sha256 = {file.relative_to(folder).as_posix(): _digest(file) for file in _files(files)}
+    record = {"settings": dict(settings), "sha256": sha256, "facts": dict(facts or {})}
+    write_json(path, record | {SEAL: digest(record)})
+
+
+def reopen(path: Path) -> None:
+    """Remove a record: the files are about to change."""
+    path.unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> Record | None:
+    """Return the record, or None if there is none or another version wrote it.
+
+    Raises:
+        UserError: the record is damaged.
+    """
+    if not path.exists():
+        return None
+    held = read_json(path)
+    seal = held.pop(SEAL, None) if isinstance(held, dict) else None
+    if seal != digest(held):
+        raise UserError(f"{path} is damaged (not what was written): delete it and run its stage again")
+    if not all(isinstance(held.get(part), dict) for part in PARTS):
+        return None
+    return Record(*(held[part] for part in PARTS))
+
+
+def first_damaged(folder: Path, sha256: Mapping[str, str]) -> Path | None:
+    """Return the first file that is missing or whose sha256 differs, or None."""
+    paths = ((folder / name, expected) for name, expected in sha256.items())
+    return next((path for path, expected in paths if not path.is_file() or _digest(path) != expected), None)
+
+
+def first_difference(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
+    """Return `NAME is OLD there and NEW here` for the first wanted setting that differs, or None."""
+    for name, value in wanted.items():
+        if held.get(name) != value:
+            there, here = (str(v)[:60] for v in (held.get(name), value))
+            return f"{name} is {there} there and {here} here"
+    return None
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    return sorted(file for file in found if file.is_file())
+
+
+def _digest(path: Path) -> str:
+    status = path.stat()
+    return _digest_of(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@cache
+def _digest_of(path: Path, *state: int) -> str:
+    """Return the sha256 of a file in this state: each is read once a process, however many stages need it."""
+    del state
+    return file_digest(path)
