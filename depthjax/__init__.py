@@ -1,11 +1,11 @@
-"""depthjax: labelled, emotional depth faces, learnt from few.
+"""depthjax: labelled depth faces of emotions, generated from few subjects.
 
-From Python, a run is what it is to the launcher, a config and a folder (see `depthjax.library`):
+From Python, a run is a config and a folder, as it is on the command line (see `depthjax.library`):
 
     import depthjax
 
-    config = depthjax.configure("configs/quick.py", {"data.subjects": 20})
-    depthjax.fit_methods(config, "runs/mine")
+    config = depthjax.load_config("configs/quick.py", {"data.subjects": 20})
+    depthjax.train(config, "runs/mine")
     faces = depthjax.sample_faces(config, "runs/mine", emotions=("fear",), count=16)
 """
 
@@ -18,23 +18,23 @@ from depthjax._version import __version__
 
 if TYPE_CHECKING:
     from depthjax.library import (
-        configure,
+        evaluate,
         evolve_latents,
-        fit_methods,
-        judge_faces,
+        load_config,
         load_faces,
         sample_faces,
+        train,
         write_report,
     )
 
 __all__ = [
     "__version__",
-    "configure",
+    "evaluate",
     "evolve_latents",
-    "fit_methods",
-    "judge_faces",
+    "load_config",
     "load_faces",
     "sample_faces",
+    "train",
     "write_report",
 ]
 

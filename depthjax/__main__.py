@@ -25,18 +25,18 @@ def main(arguments: list[str] | None = None) -> int:
         with ending_on_signals():
             return _main(sys.argv[1:] if arguments is None else arguments)
     except UserError as error:
-        complain(error)
+        print_error(error)
         return error.exit_code
     except Stopped as stopped:
-        complain(stopped)
+        print_error(stopped)
         return stopped.exit_code
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
-        complain(f"{error.strerror or error}{where}")
+        print_error(f"{error.strerror or error}{where}")
         return 1
 
 
-def complain(what: object) -> None:
+def print_error(what: object) -> None:
     """One line on standard error; its beginning is red on a terminal, unless NO_COLOR is set."""
     coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     print(f"{RED}depthjax:{PLAIN} {what}" if coloured else f"depthjax: {what}", file=sys.stderr)
@@ -57,7 +57,7 @@ def _main(arguments: list[str]) -> int:
     workdir = flags.workdir or Path("runs") / config.name
     from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
 
-    report = run(config, workdir, wanted, say=None if flags.quiet else print)
+    report = run(config, workdir, wanted, log=None if flags.quiet else print)
     if report.exists() and not flags.quiet:
         print(f"report: {report}")
     return 0
@@ -68,7 +68,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     parser = make_parser()
     flags, others = parser.parse_known_args(arguments)
     assignments = dict(map(_assignment, _joined(others)))
-    _refuse_mixture(flags, assignments)
+    _check_stages(flags, assignments)
     if flags.config is None and flags.stages.strip() not in (COMPARE, DOCTOR):
         parser.error("the following arguments are required: --config")
     return flags, assignments
@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m depthjax" if Path(sys.argv[0]).name == "__main__.py" else "launch.py",
         allow_abbrev=False,
-        description="Learn labelled depth faces from few, evolve and sample many, and judge them.",
+        description="Train on labelled depth faces, evolve and sample new ones, and evaluate them.",
         epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
     )
     parser.add_argument(
@@ -91,12 +91,12 @@ def make_parser() -> argparse.ArgumentParser:
         f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}; alone: {COMPARE}, {DOCTOR}"
     )
     parser.add_argument("--stages", default="all", metavar="A,B", help=stages_help)
-    parser.add_argument("--quiet", action="store_true", help="say nothing but warnings and errors")
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
     return parser
 
 
-def _refuse_mixture(flags: argparse.Namespace, assignments: dict[str, str]) -> None:
+def _check_stages(flags: argparse.Namespace, assignments: dict[str, str]) -> None:
     """A comparison has no config of its own, no other stage has several folders, and the doctor has none."""
     wanted = [name.strip() for name in flags.stages.split(",")]
     if DOCTOR in wanted and len(wanted) > 1:

@@ -15,7 +15,6 @@ from depthjax.errors import UserError
 from depthjax.files import digest, file_digest, read_json, write_json
 
 SEAL = "seal"
-PARTS = ("settings", "sha256", "facts")
 
 
 class Record(NamedTuple):
@@ -45,7 +44,7 @@ def finish(
         facts: for readers.
     """
     sha256 = {file.relative_to(folder).as_posix(): _digest(file) for file in _files(files)}
-    record = {"settings": dict(settings), "sha256": sha256, "facts": dict(facts or {})}
+    record = dict(facts or {}) | {"settings": dict(settings), "sha256": sha256}
     write_json(path, record | {SEAL: digest(record)})
 
 
@@ -66,9 +65,10 @@ def read_record(path: Path) -> Record | None:
     seal = held.pop(SEAL, None) if isinstance(held, dict) else None
     if seal != digest(held):
         raise UserError(f"{path} is damaged (not what was written): delete it and run its stage again")
-    if not all(isinstance(held.get(part), dict) for part in PARTS):
+    settings, sha256 = (held.pop(part, None) for part in ("settings", "sha256"))
+    if not isinstance(settings, dict) or not isinstance(sha256, dict):
         return None
-    return Record(*(held[part] for part in PARTS))
+    return Record(settings, sha256, held)
 
 
 def first_damaged(folder: Path, sha256: Mapping[str, str]) -> Path | None:

@@ -26,7 +26,15 @@ from depthjax.config_bounds import (
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
-METHODS = (*OWN_METHODS, *BASELINE_METHODS)
+# Every method with its name in the report, in the order of the tables.
+METHODS = {
+    "gan": "GAN",
+    "vae": "VAE",
+    "gmm": "GMM",
+    "kde": "KDE",
+    "cdcgan_kd": "KD-cDCGAN",
+    "cdcgan_kd_ga": "KD-cDCGAN, evolved",
+}
 WRITERS = ("tensorboard", "wandb")
 FITNESS = ("realism", "paper", "released", "natural")
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
@@ -223,46 +231,26 @@ class Baselines:
     """The methods that ours is compared with; all learn from the same faces, mirrored if `train.mirror`."""
 
     seed: int = 0
-    methods: Annotated[
-        tuple[str, ...], OneOf(BASELINE_METHODS)
-    ] = ()  # which to fit, of gan, vae, gmm, kde; name them in sample.methods as well
-    gan_epochs: Annotated[int | None, AtLeast(1)] = (
-        None  # none: train.epochs, the same number of steps and operations as ours
-    )
+    # Which to fit; name them in sample.methods as well.
+    methods: Annotated[tuple[str, ...], OneOf(BASELINE_METHODS)] = ()
+    # None: train.epochs, the same number of steps and operations as ours.
+    gan_epochs: Annotated[int | None, AtLeast(1)] = None
     vae_epochs: Annotated[int | None, AtLeast(1)] = None  # none: train.epochs
     vae_latent_size: Annotated[int, AtLeast(1)] = 16
-    vae_width: Annotated[int, MultipleOf(16)] = (
-        256  # channels of the decoder's first map; the encoder's are those of the discriminator
-    )
+    # Channels of the decoder's first map; the encoder's are those of the discriminator.
+    vae_width: Annotated[int, MultipleOf(16)] = 256
     vae_lr: Annotated[float, Above(0)] = 1e-3  # at the start of a cosine to zero
-    # Of people, held out in turn to choose what follows by their likelihood.
+    # Of subjects; the values below are chosen by the likelihood of the subjects held out in turn.
     folds: Annotated[int, AtLeast(2)] = 4
-    gmm_pca: Annotated[tuple[int, ...], AtLeast(1), Required()] = (
-        8,
-        16,
-        32,
-        64,
-    )  # principal components of the pixels, to choose from
-    gmm_components: Annotated[tuple[int, ...], AtLeast(1), Required()] = (
-        1,
-        2,
-        4,
-        8,
-    )  # Gaussians of each emotion, to choose from
-    gmm_regularisation: Annotated[tuple[float, ...], AtLeast(0), Required()] = (
-        0.03,
-        0.1,
-        0.3,
-    )  # share of the variance of all faces, to choose from
+    # Principal components of the pixels.
+    gmm_pca: Annotated[tuple[int, ...], AtLeast(1), Required()] = (8, 16, 32, 64)
+    # Gaussians of each emotion.
+    gmm_components: Annotated[tuple[int, ...], AtLeast(1), Required()] = (1, 2, 4, 8)
+    # Share of the variance of all faces.
+    gmm_regularisation: Annotated[tuple[float, ...], AtLeast(0), Required()] = (0.03, 0.1, 0.3)
     kde_pca: Annotated[tuple[int, ...], AtLeast(1), Required()] = (8, 16, 32, 64)
-    kde_bandwidths: Annotated[tuple[float, ...], AtLeast(1e-6), Required()] = (
-        0.2,
-        0.3,
-        0.4,
-        0.5,
-        0.6,
-        0.8,
-    )  # standard deviations of all faces
+    # In standard deviations of all faces.
+    kde_bandwidths: Annotated[tuple[float, ...], AtLeast(1e-6), Required()] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 
 
 @dataclass(frozen=True)
@@ -270,7 +258,7 @@ class Sample:
     """The faces that a run hands over."""
 
     seed: int = 0
-    methods: Annotated[tuple[str, ...], OneOf(METHODS), Required()] = ("cdcgan_kd", "cdcgan_kd_ga")
+    methods: Annotated[tuple[str, ...], OneOf(tuple(METHODS)), Required()] = OWN_METHODS
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: Annotated[int, AtLeast(1)] = 400  # of each emotion
     noise: bool = False  # put random noise, as real faces have it, in the place of our faces' finest detail

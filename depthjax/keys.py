@@ -16,3 +16,8 @@ def key_for(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
         step: a training step, epoch or subject number; may be traced.
     """
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(purpose.encode())), step)
+
+
+def host_seed(key: jax.Array) -> int:
+    """Return a seed in [0, 2^31) for NumPy, scikit-learn or a config, as random as the key."""
+    return int(jax.random.bits(key) >> 1)

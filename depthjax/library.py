@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from depthjax import pipeline, stages
-from depthjax.config import BASELINE_METHODS, Config
-from depthjax.config_file import load_config
+from depthjax import config_file, pipeline, stages
+from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
 from depthjax.config_values import override, validate
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.progress import no_log
+from depthjax.progress import Log, no_log
 
 Folder = str | Path
-Say = Callable[[str], None]  # told what is done, line by line; None in its place: nothing is said or shown
 
 
-def configure(path: Folder, settings: Mapping[str, object] | None = None) -> Config:
+def load_config(path: Folder, settings: Mapping[str, object] | None = None) -> Config:
     """The config of a file, with some fields replaced.
 
     Args:
@@ -29,26 +27,28 @@ def configure(path: Folder, settings: Mapping[str, object] | None = None) -> Con
     Raises:
         ConfigError: no such file or field, or a value that it cannot have.
     """
-    return override(load_config(Path(path)), {name: _text(value) for name, value in (settings or {}).items()})
+    return override(
+        config_file.load_config(Path(path)), {name: _text(value) for name, value in (settings or {}).items()}
+    )
 
 
 def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 
-def load_faces(config: Config, workdir: Folder, *, say: Say | None = print) -> tuple[DepthFaces, DepthFaces]:
-    """The real faces of a run, prepared if they are not yet: those to learn from, and those of other people.
+def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> tuple[DepthFaces, DepthFaces]:
+    """Return the training and the held-out faces of a run, prepared if they are not yet.
 
     Raises:
         UserError: the faces cannot be used.
     """
-    pipeline.run(config, Path(workdir), ["prepare"], say=say)
+    pipeline.run(config, Path(workdir), ["prepare"], log=log)
     return pipeline.prepared_faces(config, Path(workdir), "train"), pipeline.prepared_faces(
         config, Path(workdir), "test"
     )
 
 
-def fit_methods(config: Config, workdir: Folder, *, say: Say | None = print) -> None:
+def train(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
     """Train what the methods of `config.sample.methods` need, going on from where an earlier call was stopped.
 
     Raises:
@@ -57,30 +57,30 @@ def fit_methods(config: Config, workdir: Folder, *, say: Say | None = print) -> 
     methods = config.sample.methods
     own = [name for name in methods if name not in BASELINE_METHODS]
     wanted = ["prepare", *(["train"] if own else []), *(["baselines"] if len(own) < len(methods) else [])]
-    pipeline.run(config, Path(workdir), wanted, say=say)
+    pipeline.run(config, Path(workdir), wanted, log=log)
 
 
-def evolve_latents(config: Config, workdir: Folder, *, say: Say | None = print) -> None:
-    """Evolve the latents of a trained run, for the method `cdcgan_kd_ga`.
+def evolve_latents(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
+    """Evolve the latents of a trained run, for the evolved method.
 
     Raises:
         UserError: the run is not trained.
     """
-    pipeline.run(config, Path(workdir), ["evolve"], say=say)
+    pipeline.run(config, Path(workdir), ["evolve"], log=log)
 
 
 def sample_faces(
     config: Config,
     workdir: Folder,
     *,
-    method: str = "cdcgan_kd",
+    method: str = OWN_METHODS[0],
     emotions: Sequence[str] = (),
     count: int | None = None,
     seed: int | None = None,
 ) -> DepthFaces:
     """New faces of a fitted run, in memory: of our training, only a checkpoint's teacher generator is read.
 
-    With `sample.noise`, the spectrum of real faces' noise too, which prepare left.
+    With `sample.noise`, the spectrum of the training faces' noise too, which prepare left.
 
     Args:
         method: one of `config.sample.methods`.
@@ -88,7 +88,7 @@ def sample_faces(
         count: of each emotion (default: `config.sample.count`); an evolution has no more than it kept.
         seed: default `config.sample.seed`.
     Returns:
-        Images in [-1, 1], in the run's window; every face is a subject of its own, for it is nobody.
+        Images in [-1, 1], in the run's window; every face is a subject of its own.
     Raises:
         UserError: the method is not fitted there.
     """
@@ -108,10 +108,10 @@ def sample_faces(
     return as_faces(drawn.images, drawn.emotion, config)
 
 
-def judge_faces(
-    config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, say: Say | None = print
+def evaluate(
+    config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, log: Log | None = print
 ) -> dict[str, Any]:
-    """Judge any generated faces, ours or not, beside the real people of a run.
+    """Evaluate any generated faces, ours or not, against the training and held-out faces of a run.
 
     Args:
         methods: the faces of each, at the run's resolution and in its window.
@@ -120,19 +120,19 @@ def judge_faces(
     Raises:
         UserError: the run is not prepared, or faces that cannot be compared with its own.
     """
-    from depthjax.evaluate.run import evaluate
+    from depthjax.evaluate.run import evaluate as evaluate_faces
 
-    train, test = load_faces(config, workdir, say=say)
+    training, test = load_faces(config, workdir, log=log)
     for name, faces in methods.items():
-        if faces.images.shape[1:] != train.images.shape[1:] or faces.emotions != train.emotions:
+        if faces.images.shape[1:] != training.images.shape[1:] or faces.emotions != training.emotions:
             raise UserError(
                 f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
-                f"compared with real ones of {train.images.shape[1:]} showing {', '.join(train.emotions)}"
+                f"compared with training faces of {training.images.shape[1:]} showing {', '.join(training.emotions)}"
             )
-    return evaluate(config, train, test, methods, Path(workdir) / "features", progress=say or no_log).result
+    return evaluate_faces(config, training, test, methods, Path(workdir) / "features", progress=log or no_log).result
 
 
-def write_report(config: Config, workdir: Folder, *, say: Say | None = print) -> Path:
-    """Sample, judge and write the page of a fitted run, as the launcher does; the page's path."""
+def write_report(config: Config, workdir: Folder, *, log: Log | None = print) -> Path:
+    """Sample, evaluate and write the page of a fitted run, as the launcher does; the page's path."""
     wanted = [stage for stage in stages.STAGES if stage not in ("train", "baselines", "evolve")]
-    return pipeline.run(config, Path(workdir), wanted, say=say)
+    return pipeline.run(config, Path(workdir), wanted, log=log)

@@ -1,156 +1,127 @@
-"""What each stage did last: a stamp that lets an unchanged stage be skipped."""
+"""A stage of a run as one object, and the record that lets a finished stage be skipped."""
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from depthjax import artifact
 from depthjax._version import __version__
+from depthjax.artifact import Record
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.errors import ConfigError
-from depthjax.files import digest, file_digest, first_changed, read_sealed, tree_digest, write_sealed
+from depthjax.files import digest, file_digest, tree_digest
 
-LAYOUT = 4  # of the work folder; raised when all stages come to write other files
-LAYOUTS = {"evaluate": 6, "prepare": 5}  # likewise, when one does
+Log = Callable[[str], None]
 
-# Stage: the config sections it reads, and the stages whose files it reads.
-STAGES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "prepare": (("data",), ()),
-    "train": (("data", "model", "train"), ("prepare",)),
-    "baselines": (("data", "model", "train", "baselines"), ("prepare",)),
-    "evolve": (("evolve",), ("train",)),
-    "sample": (("sample",), ("train", "baselines", "evolve", "prepare")),
-    "evaluate": (("evaluate",), ("prepare", "sample")),
-    "report": ((), ("prepare", "train", "baselines", "evolve", "sample", "evaluate")),
-}
-# Run only when asked for by name.
-OPTIONAL: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "export": (("export",), ("prepare", "sample")),
-    "sweep": (("evolve", "sweep"), ("train",)),
-}
-KNOWN = STAGES | OPTIONAL
+LAYOUT = 5  # of the work folder; raised when stages come to write other files
+STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")  # in order
+OPTIONAL = ("export", "sweep")  # run only when asked for by name
+KNOWN = (*STAGES, *OPTIONAL)
 
 
-def inputs(stage: str, config: Config) -> tuple[str, ...]:
-    """The stages whose files this one reads, with these settings: an export those of the sets that it is to write."""
-    before = KNOWN[stage][1]
-    if stage != "export":
-        return before
-    of_sets = {"prepare" if name == "real" else "sample" for name in config.export.sets}
-    return tuple(name for name in before if name in of_sets)
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: one of KNOWN.
+        sections: of the config, which its files depend on.
+        needs: the stages whose files it reads.
+        run: (config, workdir, log) → the files and folders that it wrote.
+        uses: (config) → the names of those it reads with these settings; None: all.
+    """
+
+    name: str
+    sections: tuple[str, ...]
+    needs: tuple[Stage, ...]
+    run: Callable[[Config, Path, Log], list[Path]]
+    uses: Callable[[Config], Collection[str]] | None = None
+
+    def inputs(self, config: Config) -> list[Stage]:
+        """Return the stages whose files this one reads with these settings."""
+        return [stage for stage in self.needs if self.uses is None or stage.name in self.uses(config)]
+
+    def fingerprint(self, config: Config) -> str:
+        """Return a sha256 of all that the files depend on: settings, own fitness, stages before it, the version."""
+        settings = to_dict(config)
+        given = {section: settings[section] for section in self.sections}
+        before = [stage.fingerprint(config) for stage in self.inputs(config)]
+        return digest(__version__, LAYOUT, self.name, given, before, *self._own_code(config))
+
+    def _own_code(self, config: Config) -> list[str]:
+        own = own_fitness(config.evolve) if "evolve" in self.sections else None
+        if own is None:
+            return []
+        if not Path(own[0]).is_file():
+            raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
+        return [file_digest(Path(own[0]))]
+
+    def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
+        """Return whether the stage finished with these settings and faces, and its outputs are still there.
+
+        Args:
+            faces: `faces_state` of the stage, where it is known; it looks at every file of a user's folder.
+        """
+        record = read(self.name, workdir)
+        if record is None or record.settings.get("fingerprint") != self.fingerprint(config):
+            return False
+        if not all((workdir / name).exists() for name in record.facts.get("outputs", [])):
+            return False
+        faces = faces_state(self.name, config, workdir) if faces is None else faces
+        return faces in (record.settings.get("faces"), None)
+
+    def finish(
+        self, config: Config, workdir: Path, outputs: Sequence[Path], *, seconds: float = 0.0, faces: str | None = ""
+    ) -> None:
+        """Write the record of a stage that has finished.
+
+        Args:
+            outputs: files or folders inside `workdir`.
+            seconds: that it took.
+            faces: `faces_state` before the stage began.
+        """
+        settings = {"fingerprint": self.fingerprint(config), "faces": faces or ""}
+        names = [path.relative_to(workdir).as_posix() for path in outputs]
+        facts = {"seconds": round(seconds, 2), "outputs": names}
+        artifact.finish(record_path(self.name, workdir), workdir, outputs, settings, facts)
 
 
-def fingerprint(stage: str, config: Config) -> str:
-    """A sha256 of all that the stage's files depend on: its settings, those of the stages before it, the version."""
-    sections, before = KNOWN[stage][0], inputs(stage, config)
-    settings = to_dict(config)
-    given = {s: settings[s] for s in sections}
-    return digest(
-        __version__,
-        LAYOUTS.get(stage, LAYOUT),
-        stage,
-        given,
-        [fingerprint(b, config) for b in before],
-        *_own_code(stage, config),
-    )
-
-
-def _own_code(stage: str, config: Config) -> tuple[str, ...]:
-    """The sha256 of the file that holds the user's own fitness, for a stage that runs it."""
-    own = own_fitness(config.evolve) if "evolve" in KNOWN[stage][0] else None
-    if own is None:
-        return ()
-    if not Path(own[0]).is_file():
-        raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
-    return (file_digest(Path(own[0])),)
-
-
-def is_done(stage: str, config: Config, workdir: Path) -> bool:
-    """Whether the stage finished with these settings and faces, and all its files are still there."""
-    return is_done_with(faces_state(stage, config, workdir), stage, config, workdir)
-
-
-def is_done_with(faces: str | None, stage: str, config: Config, workdir: Path) -> bool:
-    """`is_done` where `faces_state` is known: it looks at every file of a user's folder."""
-    stamp = _read_stamp(workdir, stage)
-    return (
-        stamp.get("fingerprint") == fingerprint(stage, config)
-        and faces in (stamp.get("faces", ""), None)
-        and all((workdir / name).exists() for name in stamp["outputs"])
-    )
-
-
-def damaged(stage: str, workdir: Path, *, partly: bool = False) -> Path | None:
-    """The first file that is not what the stage wrote (its sha256 stands in the stamp), or None.
+def damaged(name: str, workdir: Path, *, partly: bool = False) -> Path | None:
+    """Return the first file that is not what the stage wrote, or None.
 
     Args:
-        partly: pass over what is checked where it is read, because a part of it may do: the arrays of checkpoints,
-            which have a manifest; and over files that are gone, which their readers name.
+        partly: pass over checkpoints, whose reader checks the part that it reads, and over missing files, which their
+            readers name.
     """
-    written = _read_stamp(workdir, stage).get("sha256", {})
+    record = read(name, workdir)
+    written = {} if record is None else record.sha256
     if partly:
-        looked_at = (n for n in written if "checkpoints" not in n.split("/") and (workdir / n).exists())
-        written = {name: written[name] for name in looked_at}
-    return first_changed(workdir, written, digest_of=_digest_now)
+        kept = (n for n in written if "checkpoints" not in n.split("/") and (workdir / n).exists())
+        written = {name: written[name] for name in kept}
+    return artifact.first_damaged(workdir, written)
 
 
-def _digest_now(path: Path) -> str:
-    status = path.stat()
-    return _digest_of(path, status.st_size, status.st_mtime_ns, status.st_ino)
+def faces_state(name: str, config: Config, workdir: Path) -> str | None:
+    """Return what identifies the user's own faces as a stage finds them: prepare in their folder, others in `data`.
 
-
-@cache
-def _digest_of(path: Path, *state: int) -> str:
-    """Of a file in this state: it is read once a process, however many stages need it."""
-    del state
-    return file_digest(path)
-
-
-def faces_state(stage: str, config: Config, workdir: Path) -> str | None:
-    """What tells the user's own faces, as the stage finds them, from others: prepare in their folder, others in `data`.
-
-    Empty for rendered faces. None where it cannot be told: a folder that is gone is no reason to do anything again.
+    Empty for rendered faces. None where it is unknown: a missing folder is no reason to do anything again.
     """
     if config.data.source == "depth_heads":
         return ""
-    if stage == "prepare":
+    if name == "prepare":
         folder = Path(config.data.path)
         return tree_digest(folder) if folder.is_dir() else None
-    prepared = _read_stamp(workdir, "prepare")
-    return str(prepared.get("faces", "")) if prepared else None
+    prepared = read("prepare", workdir)
+    return None if prepared is None else str(prepared.settings.get("faces", ""))
 
 
-def mark_done(
-    stage: str, config: Config, workdir: Path, *, outputs: list[Path], seconds: float, faces: str | None = ""
-) -> None:
-    """Stamp a stage that has finished, with the sha256 of every file that it wrote.
-
-    Args:
-        outputs: files or folders inside `workdir`.
-        faces: `faces_state` before the stage began.
-    """
-    names = [path.relative_to(workdir).as_posix() for path in outputs]
-    files = sorted(
-        file for path in outputs for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()
-    )
-    done = {"fingerprint": fingerprint(stage, config), "faces": faces or ""}
-    stamp = done | {"seconds": round(seconds, 2), "outputs": names}
-    stamp["sha256"] = {file.relative_to(workdir).as_posix(): _digest_now(file) for file in files}
-    write_sealed(_stamp(workdir, stage), stamp)
+def read(name: str, workdir: Path) -> Record | None:
+    """Return the record of a finished stage, or None."""
+    return artifact.read_record(record_path(name, workdir))
 
 
-def clear(stage: str, workdir: Path) -> None:
-    """Forget that a stage was done: its files are about to change."""
-    _stamp(workdir, stage).unlink(missing_ok=True)
-
-
-def _read_stamp(workdir: Path, stage: str) -> dict[str, Any]:
-    """Empty where there is none, or only one of an earlier version, which knew no sha256."""
-    path = _stamp(workdir, stage)
-    stamp = read_sealed(path) if path.exists() else {}
-    return stamp if isinstance(stamp.get("sha256"), dict) and isinstance(stamp.get("outputs"), list) else {}
-
-
-def _stamp(workdir: Path, stage: str) -> Path:
-    return workdir / "stages" / f"{stage}.json"
+def record_path(name: str, workdir: Path) -> Path:
+    """Return where the record of a stage is."""
+    return workdir / "stages" / f"{name}.json"

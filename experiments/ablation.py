@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from depthjax import pipeline
+from depthjax.cdcgan_kd import random_latents, read_noise, with_training_noise
 from depthjax.config import Config
 from depthjax.config_file import load_config
 from depthjax.config_values import validate
@@ -35,7 +36,7 @@ from depthjax.evaluate.run import evaluate
 from depthjax.evaluate.spaces import checkerboard_ratio, invalid_ratio
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text
 from depthjax.models.dcgan import decode
-from depthjax.sampling import as_faces, random_latents, read_noise, with_noise_of_real
+from depthjax.sampling import as_faces
 from depthjax.scores import Score, Scores, read_scores
 from depthjax.train.loop import train
 from depthjax.train.state import init_state, networks
@@ -192,7 +193,7 @@ def trained(recipe: Recipe, config: Config, faces: DepthFaces, workdir: Path) ->
         images = decode(networks(config).generator, teacher, source.latents, source.emotion)
         if config.sample.noise:
             noise, seed = read_noise(workdir), config.sample.seed
-            images = with_noise_of_real(images, source.emotion, noise, seed=seed, name="cdcgan_kd")
+            images = with_training_noise(images, source.emotion, noise, seed=seed, name="cdcgan_kd")
         images = released_filters(images) if recipe.filtered else images
         write_arrays(path, images=images, emotion=source.emotion)
     stored = read_arrays(path)

@@ -15,7 +15,7 @@ from tests.conftest import METHODS, SMOKE
 
 @pytest.fixture(scope="module")
 def config():
-    return depthjax.configure(SMOKE, {"baselines.methods": ("gmm", "kde"), "sample.methods": METHODS})
+    return depthjax.load_config(SMOKE, {"baselines.methods": ("gmm", "kde"), "sample.methods": METHODS})
 
 
 def quiet(line):
@@ -25,9 +25,9 @@ def quiet(line):
 def test_settings_are_those_of_the_command_line(config):
     assert config.sample.methods == METHODS
     with pytest.raises(ConfigError, match="did you mean 'epochs'"):
-        depthjax.configure(SMOKE, {"train.epoch": 3})
+        depthjax.load_config(SMOKE, {"train.epoch": 3})
     with pytest.raises(ConfigError, match="no such file"):
-        depthjax.configure("configs/none.py")
+        depthjax.load_config("configs/none.py")
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -49,8 +49,8 @@ def test_other_seeds_counts_and_emotions(finished, config):
 
 def test_a_finished_run_is_not_done_again(finished, config):
     said = []
-    depthjax.fit_methods(config, finished, say=said.append)
-    train, test = depthjax.load_faces(config, finished, say=quiet)
+    depthjax.train(config, finished, log=said.append)
+    train, test = depthjax.load_faces(config, finished, log=quiet)
     assert said == [
         "prepare: done before, unchanged",
         "train: done before, unchanged",
@@ -61,11 +61,11 @@ def test_a_finished_run_is_not_done_again(finished, config):
 
 def test_faces_from_anywhere_are_judged_as_the_run_judged_its_own(finished, config):
     faces = {name: depthjax.sample_faces(config, finished, method=name) for name in METHODS}
-    assert depthjax.judge_faces(config, finished, faces, say=quiet) == read_json(finished / "evaluation.json")
-    train, _ = depthjax.load_faces(config, finished, say=quiet)
+    assert depthjax.evaluate(config, finished, faces, log=quiet) == read_json(finished / "evaluation.json")
+    train, _ = depthjax.load_faces(config, finished, log=quiet)
     small = replace(train, images=train.images[:, ::2, ::2])
     with pytest.raises(UserError, match="mine: faces of"):
-        depthjax.judge_faces(config, finished, {"mine": small}, say=quiet)
+        depthjax.evaluate(config, finished, {"mine": small}, log=quiet)
 
 
 def test_nothing_heavy_is_imported_for_the_name_alone():

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from configs import smoke
+from depthjax.cdcgan_kd import great_circle, read_noise, with_training_noise
 from depthjax.config_values import override
 from depthjax.errors import UserError
-from depthjax.sampling import draw, great_circle, read_noise, with_noise_of_real
+from depthjax.sampling import draw
 
 
 def test_the_way_between_two_latents_keeps_the_length_that_the_generator_knows():
@@ -27,7 +28,7 @@ def test_a_faces_noise_does_not_depend_on_the_others():
     images, spectrum = rng.uniform(-0.5, 0.5, (6, 16, 16)).astype(np.float32), np.full((16, 16), 4e-4)
 
     def noisy(rows, name="cdcgan_kd", seed=5):
-        return with_noise_of_real(images[rows], emotion[rows], spectrum, seed=seed, name=name)
+        return with_training_noise(images[rows], emotion[rows], spectrum, seed=seed, name=name)
 
     whole = noisy(np.arange(6))
     np.testing.assert_array_equal(noisy(np.array([3, 4])), whole[3:5])  # another emotion left out, and the last face
@@ -44,7 +45,7 @@ def test_samples_differ_by_the_noise_alone(finished, tmp_path):
 
     with_it, without = drawn("true"), drawn("false")
     np.testing.assert_array_equal(with_it.latents, without.latents)
-    wanted = with_noise_of_real(without.images, without.emotion, read_noise(finished), seed=0, name="cdcgan_kd")
+    wanted = with_training_noise(without.images, without.emotion, read_noise(finished), seed=0, name="cdcgan_kd")
     np.testing.assert_array_equal(with_it.images, wanted)
     assert 1e-4 < np.abs(with_it.images - without.images).mean() < 0.1
     with pytest.raises(UserError, match="--stages=prepare"):

@@ -28,7 +28,8 @@ from scipy.spatial.distance import cdist, pdist
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from depthjax import pipeline, stages  # noqa: E402
+from depthjax import pipeline  # noqa: E402
+from depthjax.cdcgan_kd import read_noise, with_training_noise  # noqa: E402
 from depthjax.config import Config, Evolve, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
 from depthjax.config_values import override  # noqa: E402
@@ -47,7 +48,6 @@ from depthjax.evolving import Inputs, evolution_inputs  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.dcgan import decode  # noqa: E402
-from depthjax.sampling import read_noise, with_noise_of_real  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
 
 ISLAND = 20  # population and hall of fame of the paper's algorithm
@@ -133,7 +133,7 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.n
     flat, emotion = flat[there], emotion[there].astype(np.int32)
     images = decode(networks(config).generator, generator, flat, emotion)
     if spectrum is not None:
-        images = with_noise_of_real(images, emotion, spectrum, seed=config.sample.seed, name="table")
+        images = with_training_noise(images, emotion, spectrum, seed=config.sample.seed, name="table")
     number = np.arange(len(images), dtype=np.int32)
     return DepthFaces(images, emotion, number, 0 * number, config.data.emotions, DepthRange.of(config.data))
 
@@ -259,7 +259,7 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
 
 def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: argparse.Namespace) -> dict[str, Numbers]:
     """The numbers of one seed: read where they are stored, else made and stored with the latents."""
-    training = stages.fingerprint("train", config)
+    training = pipeline.TRAIN.fingerprint(config)
     own = {name: to_dict(make(config, options.count, options.generations)) for name, make in EVOLVED.items()}
     made_by = digest(options.count, options.generations, seed, to_dict(config.evolve), own, training)
     stem = options.out / f"seed_{seed}-{made_by[:12]}"

@@ -7,50 +7,46 @@ this step: what is sampled, and drawn in the progress grids, is the student.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
-from depthjax.baselines import record
-from depthjax.baselines.seeds import host_seed
+from depthjax.baselines.fits import Settings, settings_of
 from depthjax.config import Config, Model, Train
 from depthjax.data.faces import DepthFaces
+from depthjax.keys import host_seed
 from depthjax.models.dcgan import decode
-from depthjax.progress import no_log
+from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS, restore_generator
 from depthjax.train.loop import train
 from depthjax.train.state import networks
 
+LONGER = "train.epochs"
 STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
 SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 
-def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
     """Train, going on from the last checkpoint in `folder`; more epochs go on from a finished training.
 
-    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does, and `fit.json` at the end.
-    The contract is that of `methods.Fit`.
+    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does, but for `fit.json`.
+
 
     Raises:
         TrainingInterrupted: SIGTERM or SIGINT came; the state is saved.
     """
     plain = without_teachers(config, seed=host_seed(key))
-    settings, marks = _settings(plain), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks, progress=progress, longer="train.epochs"):
-        return
-    progress(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
-    record.reopen(folder)
-    state = train(plain, faces, folder, quiet=progress is no_log)
-    record.finish(folder, settings, marks, steps=int(state.step))
+    log(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
+    state = train(plain, faces, folder, quiet=log is no_log)
+    return {"steps": int(state.step)}
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Standard normal latents through the student generator. The contract is that of `methods.Sample`."""
+    """Standard normal latents through the student generator."""
     plain = without_teachers(config, seed=0)
-    record.require(folder, _settings(plain))
     variables, _ = restore_generator(folder / "checkpoints", config=plain, strict=True)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
     return decode(networks(plain).generator, variables, latents, emotion)
@@ -72,5 +68,7 @@ def without_teachers(config: Config, *, seed: int) -> Config:
     return replace(config, model=model, train=plain)
 
 
-def _settings(plain: Config) -> record.Settings:
-    return record.settings_of(plain, "model", *(f"train.{name}" for name in STUDENT_FIELDS))
+def settings(config: Config) -> Settings:
+    """Return the settings of the plain GAN's own training."""
+    plain = without_teachers(config, seed=0)
+    return settings_of(plain, "model", *(f"train.{name}" for name in STUDENT_FIELDS))

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from depthjax.baselines import record
-from depthjax.baselines.held_out import choose
-from depthjax.baselines.pixels import Space, fit_space, pixels_of
-from depthjax.baselines.seeds import host_seed
+from depthjax.baselines.fits import Settings, settings_of
+from depthjax.baselines.pixels import Space, choose, fit_space, pixels_of
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.files import read_arrays, write_arrays
+from depthjax.keys import host_seed
+from depthjax.progress import Log
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
+LONGER = ""
 FIELDS = (
     "train.mirror",
     "baselines.folds",
@@ -32,14 +32,16 @@ FIELDS = (
 Choice = tuple[int, float]  # Gaussians of an emotion, and what is added to their variances
 
 
-def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
-    """Choose the sizes by people held out, then fit all faces. The contract is that of `methods.Fit`.
+def settings(config: Config) -> Settings:
+    """Return the settings that a fit depends on."""
+    return settings_of(config, *FIELDS)
+
+
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
+    """Choose the sizes by held-out subjects, then fit all faces.
 
     Writes `fit.npz`: the space, and `weights` (classes, m), `means` (classes, m, k), `covariances` (classes, m, k, k).
     """
-    settings, marks = record.settings_of(config, *FIELDS), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks, progress=progress):
-        return
     base, seed = config.baselines, host_seed(key)
     pixels = pixels_of(faces, mirror=config.train.mirror)
 
@@ -55,17 +57,16 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
         groups = [space.whiten(pixels.rows[pixels.emotion == label]) for label in range(len(faces.emotions))]
         count = min(choice[0], *(len(group) for group in groups))
         fitted = [mixture(group, (count, choice[1]), seed) for group in groups]
-    progress(f"{count} Gaussians an emotion, {len(space.scale)} components: {nats:.3f} nats a pixel on unseen people")
+    log(f"{count} Gaussians an emotion, {len(space.scale)} components: {nats:.3f} nats a pixel on unseen subjects")
     parameters = {
         name: np.stack([getattr(m, f"{name}_") for m in fitted]) for name in ("weights", "means", "covariances")
     }
     write_arrays(folder / "fit.npz", **space._asdict(), **parameters)
-    record.finish(folder, settings, marks, pca=size, components=count, regularisation=choice[1], nats_a_pixel=nats)
+    return {"pca": size, "components": count, "regularisation": choice[1], "nats_a_pixel": nats}
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Draws of each emotion's mixture as faces, without residual noise. The contract is that of `methods.Sample`."""
-    record.require(folder, record.settings_of(config, *FIELDS))
+    """Draws of each emotion's mixture as faces, without residual noise."""
     stored, rng = read_arrays(folder / "fit.npz"), np.random.default_rng(host_seed(key))
     space = Space(*(stored[name] for name in Space._fields))
     coordinates = np.zeros((len(emotion), len(space.scale)))

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from depthjax.baselines import record
-from depthjax.baselines.held_out import choose
-from depthjax.baselines.pixels import Space, fit_space, pixels_of
-from depthjax.baselines.seeds import host_seed
+from depthjax.baselines.fits import Settings, settings_of
+from depthjax.baselines.pixels import Space, choose, fit_space, pixels_of
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.files import read_arrays, write_arrays
+from depthjax.keys import host_seed
+from depthjax.progress import Log
 
+LONGER = ""
 FIELDS = ("train.mirror", *(f"baselines.{name}" for name in ("folds", "kde_pca", "kde_bandwidths")))
 
 
-def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
-    """Choose space and bandwidth by people held out, then keep all faces. The contract is that of `methods.Fit`.
+def settings(config: Config) -> Settings:
+    """Return the settings that a fit depends on."""
+    return settings_of(config, *FIELDS)
+
+
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
+    """Choose space and bandwidth by held-out subjects, then keep all faces.
 
     Writes `fit.npz`: the space, `coordinates` (n, k) and `emotion` (n,) of the training faces, `bandwidth`.
     """
-    settings, marks = record.settings_of(config, *FIELDS), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks, progress=progress):
-        return
     base, seed = config.baselines, host_seed(key)
     pixels = pixels_of(faces, mirror=config.train.mirror)
     with threadpool_limits(1, "blas"):  # teams of threads take longer on matrices of this size
@@ -35,7 +38,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
             pixels, density, sizes=base.kde_pca, choices=base.kde_bandwidths, folds=base.folds, seed=seed
         )
         space = fit_space(pixels.rows, size, seed=seed)
-    progress(f"bandwidth {bandwidth}, {len(space.scale)} components: {nats:.3f} nats a pixel on unseen people")
+    log(f"bandwidth {bandwidth}, {len(space.scale)} components: {nats:.3f} nats a pixel on unseen subjects")
     write_arrays(
         folder / "fit.npz",
         **space._asdict(),
@@ -43,7 +46,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, prog
         emotion=pixels.emotion,
         bandwidth=np.asarray(bandwidth),
     )
-    record.finish(folder, settings, marks, pca=size, bandwidth=bandwidth, nats_a_pixel=nats)
+    return {"pca": size, "bandwidth": bandwidth, "nats_a_pixel": nats}
 
 
 def density(known: np.ndarray, asked: np.ndarray, bandwidth: float) -> np.ndarray:
@@ -54,8 +57,7 @@ def density(known: np.ndarray, asked: np.ndarray, bandwidth: float) -> np.ndarra
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """A training face of the emotion at random, moved by the kernel. The contract is that of `methods.Sample`."""
-    record.require(folder, record.settings_of(config, *FIELDS))
+    """A training face of the emotion at random, moved by the kernel."""
     stored, rng = read_arrays(folder / "fit.npz"), np.random.default_rng(host_seed(key))
     space = Space(*(stored[name] for name in Space._fields))
     coordinates = stored["bandwidth"] * rng.standard_normal((len(emotion), len(space.scale)))

@@ -1,14 +1,19 @@
-"""Faces as whitened principal components, with a density over pixels that sizes of the space can be compared by."""
+"""Faces as whitened principal components, with a density over pixels that compares sizes of the space."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
+
+Choice = TypeVar("Choice")
+# (coordinates learnt from, coordinates asked about, choice) → (asked,) log densities in nats.
+Density = Callable[[np.ndarray, np.ndarray, Choice], np.ndarray]
 
 
 class Pixels(NamedTuple):
@@ -29,13 +34,13 @@ def pixels_of(faces: DepthFaces, *, mirror: bool) -> Pixels:
     Raises:
         UserError: fewer than two faces of an emotion.
     """
-    refuse_few(faces)
+    check_counts(faces)
     images = np.concatenate([faces.images, faces.images[:, :, ::-1]]) if mirror else faces.images
     twice = 2 if mirror else 1
     return Pixels(images.reshape(len(images), -1), np.tile(faces.emotion, twice), np.tile(faces.subject, twice))
 
 
-def refuse_few(faces: DepthFaces) -> None:
+def check_counts(faces: DepthFaces) -> None:
     """Raise a UserError for an emotion of which there are fewer than two faces: a density needs a spread."""
     counts = np.bincount(faces.emotion, minlength=len(faces.emotions))
     for name, count in zip(faces.emotions, counts, strict=True):
@@ -91,11 +96,11 @@ class Space(NamedTuple):
         return noise - np.log(self.scale).sum()
 
 
-def fit_space(rows: np.ndarray, most: int, *, seed: int) -> Space:
-    """The leading principal components of (n, d) pixels: `most`, or as many as the faces span."""
+def fit_space(rows: np.ndarray, max_size: int, *, seed: int) -> Space:
+    """The leading principal components of (n, d) pixels: `max_size`, or as many as the faces span."""
     from sklearn.decomposition import PCA
 
-    size = min(most, len(rows) - 1, rows.shape[1] - 1)
+    size = min(max_size, len(rows) - 1, rows.shape[1] - 1)
     pca = PCA(size, svd_solver="randomized", iterated_power=4, random_state=seed).fit(rows)
     variances = pca.explained_variance_ * (len(rows) - 1) / len(rows)
     kept = variances > 1e-9 * variances[0]
@@ -104,3 +109,57 @@ def fit_space(rows: np.ndarray, most: int, *, seed: int) -> Space:
     left = np.maximum(total - np.concatenate([[0], np.cumsum(variances)]), 0)
     residual = left / (rows.shape[1] - np.arange(len(left)))
     return Space(pca.mean_.astype(np.float32), components.astype(np.float32), np.sqrt(variances), residual)
+
+
+def choose(
+    pixels: Pixels, density: Density[Choice], *, sizes: Sequence[int], choices: Sequence[Choice], folds: int, seed: int
+) -> tuple[int, Choice, float]:
+    """Return the best pair of space size and choice, by cross-validation over subjects.
+
+    Each fold's space, too, is fitted without its subjects; one density an emotion, all emotions by the same choice.
+
+    Args:
+        pixels: of the training subjects.
+        density: what is to be fitted, in whitened coordinates.
+        sizes: of the space, to choose from.
+        choices: whatever `density` takes, to choose from.
+        folds: of subjects; at most as many as there are subjects.
+        seed: of the space.
+    Returns:
+        The size, the choice, and their log likelihood in nats a pixel, the mean over all faces.
+    Raises:
+        UserError: fewer than two subjects, or an emotion that only one fold's subjects show.
+    """
+    total = np.zeros((len(sizes), len(choices)))
+    for learn, ask in subject_folds(pixels, folds):
+        space = fit_space(learn.rows, max(sizes), seed=seed)
+        for row, size in enumerate(sizes):
+            total[row] += _likelihoods(learn, ask, space.leading(size), density, choices)
+    row, column = divmod(int(np.argmax(total)), len(choices))
+    return sizes[row], choices[column], float(total[row, column] / pixels.rows.size)
+
+
+def _likelihoods(
+    learn: Pixels, ask: Pixels, space: Space, density: Density[Choice], choices: Sequence[Choice]
+) -> np.ndarray:
+    """(choices,) summed log likelihood of the faces asked about, in nats."""
+    known, asked = space.whiten(learn.rows), space.whiten(ask.rows)
+    sums = np.zeros(len(choices))
+    for label in np.unique(ask.emotion):
+        ours, theirs = known[learn.emotion == label], asked[ask.emotion == label]
+        sums += [density(ours, theirs, choice).sum() for choice in choices]
+    return sums + space.outside(ask.rows).sum()
+
+
+def subject_folds(pixels: Pixels, folds: int) -> Iterator[tuple[Pixels, Pixels]]:
+    """Yield (others, held-out subjects), so that each subject is held out once."""
+    from sklearn.model_selection import GroupKFold
+
+    subjects = len(np.unique(pixels.subject))
+    if subjects < 2:
+        raise UserError("a density is chosen by the likelihood of unseen subjects: at least 2 subjects are needed")
+    for learn, ask in GroupKFold(min(folds, subjects)).split(pixels.rows, groups=pixels.subject):
+        missing = np.setdiff1d(pixels.emotion[ask], pixels.emotion[learn])
+        if len(missing):
+            raise UserError(f"emotion {missing[0]} is shown by the subjects of one fold only: lower baselines.folds")
+        yield pixels.take(learn), pixels.take(ask)

@@ -16,22 +16,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
-from depthjax.baselines import record
-from depthjax.baselines.pixels import refuse_few
-from depthjax.baselines.seeds import host_seed
-from depthjax.baselines.trees import flat, nested
+from depthjax.baselines.fits import Settings, settings_of
+from depthjax.baselines.pixels import check_counts
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
+from depthjax.keys import host_seed
 from depthjax.models.dcgan import DECODE_BATCH, Generator, decode
 from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
+from depthjax.progress import Log
 from depthjax.train.feed import feed_for
 from depthjax.train.loop import check_faces_fit
 from depthjax.train.not_finite import all_finite
 from depthjax.train.step import Batch, batch_of, forward, mirrored
 
+LONGER = ""
 FIELDS = ("model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size")
 OWN_FIELDS = ("vae_latent_size", "vae_width", "vae_lr")
 METRICS = ("loss", "reconstruction", "divergence")
@@ -53,35 +55,32 @@ class State(NamedTuple):
     opt_state: Any
 
 
-def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, progress: Callable[[str], None]) -> None:
+def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
     """Train both networks, then fit the latents' Gaussians; a fit that was cut short starts over.
 
     Writes `fit.npz`: the decoder's variables by path, `latent_mean` (classes, d) and `latent_root` (classes, d, d), the
-    Cholesky factor of the covariance. The contract is that of `methods.Fit`.
+    Cholesky factor of the covariance.
 
     Raises:
         UserError: besides, a loss that is not finite (nothing is stored).
     """
     check_faces_fit(config, faces)
-    refuse_few(faces)
-    settings, marks = _settings(config), record.fingerprint(key, faces)
-    if record.is_finished(folder, settings, marks, progress=progress):
-        return
-    state, metrics = train(key, config, faces, progress=progress)
+    check_counts(faces)
+    state, metrics = train(key, config, faces, log=log)
     means, roots = aggregate_posterior(config, state, faces)
     decoder = {"params": state.params.decoder, "batch_stats": state.batch_stats.decoder}
-    write_arrays(folder / "fit.npz", latent_mean=means, latent_root=roots, **flat(decoder))
-    record.finish(folder, settings, marks, steps=int(state.step), **metrics)
+    leaves = {name: np.asarray(leaf) for name, leaf in flatten_dict(decoder, sep=".").items()}
+    write_arrays(folder / "fit.npz", latent_mean=means, latent_root=roots, **leaves)
+    return {"steps": int(state.step), **metrics}
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Draws of each emotion's Gaussian through the decoder. The contract is that of `methods.Sample`."""
-    record.require(folder, _settings(config))
+    """Draws of each emotion's Gaussian through the decoder."""
     stored = read_arrays(folder / "fit.npz")
     means, roots = stored.pop("latent_mean"), stored.pop("latent_root")
     noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1])))
     latents = means[emotion] + np.einsum("nij,nj->ni", roots[emotion], noise)
-    return decode(networks(config).decoder, nested(stored), latents.astype(np.float32), emotion)
+    return decode(networks(config).decoder, unflatten_dict(stored, sep="."), latents.astype(np.float32), emotion)
 
 
 def networks(config: Config) -> Pair:
@@ -93,9 +92,7 @@ def networks(config: Config) -> Pair:
     )
 
 
-def train(
-    key: jax.Array, config: Config, faces: DepthFaces, *, progress: Callable[[str], None]
-) -> tuple[State, dict[str, float]]:
+def train(key: jax.Array, config: Config, faces: DepthFaces, *, log: Log) -> tuple[State, dict[str, float]]:
     """All epochs; the state, and the METRICS of the last dispatch."""
     key_init, key_train = jax.random.split(key)
     config = replace(config, train=replace(config.train, seed=host_seed(key)))  # the batches are of this key, too
@@ -105,15 +102,15 @@ def train(
     feed = feed_for(config, faces, 0)
     state = jax.jit(lambda k: init_state(k, config, optimizer))(key_init)
     steps = jax.jit(make_steps(config, optimizer, key_train, streamed=feed.streamed), donate_argnums=0)
-    progress(f"{epochs} epochs of {per_epoch} steps")
+    log(f"{epochs} epochs of {per_epoch} steps")
     for first in range(0, total, most):
         last = min(first + most, total)
-        state, log = steps(state, feed.take(last - first), np.int32(last - first))
-        means = dict(zip(METRICS, map(float, log), strict=True))
+        state, found = steps(state, feed.take(last - first), np.int32(last - first))
+        means = dict(zip(METRICS, map(float, found), strict=True))
         if not np.isfinite(means["loss"]):
             raise UserError(f"the VAE's loss is {means['loss']} by step {last}: lower --config.baselines.vae_lr")
         if last * 10 // total > first * 10 // total:
-            progress(f"step {last}: " + ", ".join(f"{name} {value:.0f}" for name, value in means.items()) + " nats")
+            log(f"step {last}: " + ", ".join(f"{name} {value:.0f}" for name, value in means.items()) + " nats")
     if not all_finite(state):  # a gradient that is not finite shows in no loss before the next step
         raise UserError(f"the VAE's weights are not finite after step {total}: lower --config.baselines.vae_lr")
     return state, means
@@ -201,6 +198,7 @@ def epochs_of(config: Config) -> int:
     return config.baselines.vae_epochs or config.train.epochs
 
 
-def _settings(config: Config) -> record.Settings:
+def settings(config: Config) -> Settings:
+    """Return the settings that a fit depends on."""
     own = (f"baselines.{name}" for name in OWN_FIELDS)
-    return record.settings_of(config, *FIELDS, *own) | {"baselines.vae_epochs": epochs_of(config)}
+    return settings_of(config, *FIELDS, *own) | {"baselines.vae_epochs": epochs_of(config)}

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 
 from depthjax import artifact
 from depthjax.artifact import Record
@@ -86,8 +87,8 @@ def _write(place: Path, state: TrainState, settings: dict[str, Any]) -> str | No
             for name, tree in _split(state).items():
                 (folder / name).mkdir()
                 with _orbax() as writer:
-                    writer.save(folder / name, args=ocp.args.PyTreeSave(tree))
-                    writer.finalize(folder / name)
+                    writer.save(epath.Path(folder / name), args=ocp.args.PyTreeSave(tree))
+                    writer.finalize(epath.Path(folder / name))
             artifact.finish(folder / MANIFEST, folder, [folder], settings, {"step": int(state.step)})
     except (OSError, ValueError, ExceptionGroup) as error:  # orbax's writers raise any of them
         return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
@@ -250,11 +251,11 @@ def _read(folder: Path, tree: dict[str, Any] | None = None, only: tuple[str, ...
     """
     with _quiet(), _orbax() as reader:
         if tree is None:
-            stored = reader.metadata(folder.absolute()).tree
+            stored = reader.metadata(epath.Path(folder.absolute())).tree
             tree = {key: value for key, value in stored.items() if not only or key in only}
         as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
         asked = ocp.args.PyTreeRestore(item=tree, partial_restore=True, restore_args=as_numpy)
-        return reader.restore(folder.absolute(), args=asked)
+        return reader.restore(epath.Path(folder.absolute()), args=asked)
 
 
 @contextmanager

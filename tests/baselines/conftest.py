@@ -4,10 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from depthjax.baselines.methods import BASELINES
+from depthjax.baselines import gan, gmm, kde, vae
+from depthjax.baselines.fits import fit_once
 from depthjax.config import Baselines, Config, Data, Model, Train
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
+from depthjax.progress import no_log
+
+MODULES = {"gan": gan, "vae": vae, "gmm": gmm, "kde": kde}
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +66,7 @@ def fitted(config, faces, tmp_path_factory):
     def fit(name):
         if name not in folders:
             folders[name] = tmp_path_factory.mktemp(name)
-            BASELINES[name].fit(jax.random.key(1), config, faces, folders[name], progress=lambda _: None)
+            fit_once(MODULES[name], jax.random.key(1), config, faces, folders[name], log=no_log)
         return folders[name]
 
     return fit

@@ -6,8 +6,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from depthjax.baselines import gmm, kde
-from depthjax.baselines.held_out import choose, people_folds
-from depthjax.baselines.pixels import Pixels, Space, fit_space, pixels_of
+from depthjax.baselines.pixels import Pixels, Space, choose, fit_space, pixels_of, subject_folds
 from depthjax.errors import UserError
 from depthjax.files import read_arrays
 
@@ -69,11 +68,11 @@ def test_draws_of_the_mixture_have_its_moments(config, fitted):
 def test_no_person_is_on_both_sides_and_all_are_asked_once(faces):
     pixels = pixels_of(faces, mirror=True)
     asked = []
-    for learn, ask in people_folds(pixels, 3):
+    for learn, ask in subject_folds(pixels, 3):
         assert not set(learn.subject) & set(ask.subject)
         asked.append(ask.subject)
     np.testing.assert_array_equal(np.sort(np.concatenate(asked)), np.sort(pixels.subject))
-    assert len(list(people_folds(pixels, 99))) == 8
+    assert len(list(subject_folds(pixels, 99))) == 8
 
 
 def test_the_mirror_images_follow_with_their_labels(faces):
@@ -111,5 +110,5 @@ def test_the_size_is_that_of_the_truth(rows):
 
 def test_one_person_is_refused(faces):
     alone = pixels_of(faces.take(faces.subject == 0), mirror=False)
-    with pytest.raises(UserError, match="at least 2 people"):
-        list(people_folds(alone, 4))
+    with pytest.raises(UserError, match="at least 2 subjects"):
+        list(subject_folds(alone, 4))

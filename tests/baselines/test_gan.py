@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from depthjax.baselines import gan
+from depthjax.baselines.fits import fit_once
 from depthjax.files import read_json
 from depthjax.progress import no_log
 from depthjax.train import loop
@@ -39,7 +40,7 @@ def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, m
 
     monkeypatch.setattr(gan, "train", restored)
     longer = replace(config, baselines=replace(config.baselines, gan_epochs=150))
-    gan.fit(jax.random.key(1), longer, faces, folder, progress=no_log)
+    fit_once(gan, jax.random.key(1), longer, faces, folder, log=no_log)
     assert asked == [(150, True)]
     assert read_json(folder / "fit.json")["chosen"] == {"steps": 480}  # the checkpoint there was taken up
     assert gan.without_teachers(config, seed=0).train.epochs == 120

@@ -2,18 +2,20 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
 import pytest
 
-from depthjax.baselines.methods import BASELINES
+from depthjax.baselines.fits import fit_once, sample_fit
 from depthjax.errors import UserError
+from tests.baselines.conftest import MODULES
 
 KEY = jax.random.key(2)
 EMOTION = np.repeat(np.arange(3, dtype=np.int32), 30)
 
-pytestmark = pytest.mark.parametrize("name", BASELINES)
+pytestmark = pytest.mark.parametrize("name", MODULES)
 
 
 def _stored(folder):
@@ -25,7 +27,7 @@ def _changed(config, section, **fields):
 
 
 def test_shapes_range_and_determinism(name, config, fitted):
-    sample, folder = BASELINES[name].sample, fitted(name)
+    sample, folder = partial(sample_fit, MODULES[name]), fitted(name)
     images = sample(KEY, config, folder, EMOTION)
     assert images.shape == (90, 16, 16) and images.dtype == np.float32
     assert np.isfinite(images).all() and np.abs(images).max() <= 1
@@ -36,15 +38,15 @@ def test_shapes_range_and_determinism(name, config, fitted):
 
 
 def test_all_that_is_learnt_is_on_disk(name, config, fitted, tmp_path):
-    images = BASELINES[name].sample(KEY, config, fitted(name), EMOTION)
+    images = sample_fit(MODULES[name], KEY, config, fitted(name), EMOTION)
     moved = shutil.copytree(fitted(name), tmp_path / "elsewhere")
     jax.clear_caches()
-    np.testing.assert_array_equal(BASELINES[name].sample(KEY, config, moved, EMOTION), images)
+    np.testing.assert_array_equal(sample_fit(MODULES[name], KEY, config, moved, EMOTION), images)
 
 
 def test_samples_show_the_emotion_that_was_asked_for(name, config, faces, fitted):
     order = np.random.default_rng(0).permutation(EMOTION)
-    images = BASELINES[name].sample(KEY, config, fitted(name), order)
+    images = sample_fit(MODULES[name], KEY, config, fitted(name), order)
     real, ours = (
         np.stack([x[e == label].mean(0).ravel() for label in range(3)])
         for x, e in ((faces.images, faces.emotion), (images, order))
@@ -56,19 +58,19 @@ def test_samples_show_the_emotion_that_was_asked_for(name, config, faces, fitted
 
 def test_a_finished_fit_is_kept(name, config, faces, fitted):
     said, before = [], _stored(fitted(name))
-    BASELINES[name].fit(jax.random.key(1), config, faces, fitted(name), progress=said.append)
+    fit_once(MODULES[name], jax.random.key(1), config, faces, fitted(name), log=said.append)
     assert said == ["fitted before, unchanged"] and _stored(fitted(name)) == before
 
 
 def test_another_fit_is_refused_by_what_differs(name, config, faces, fitted):
-    fit, sample = BASELINES[name]
+    fit, sample = partial(fit_once, MODULES[name]), partial(sample_fit, MODULES[name])
     folder, before = fitted(name), _stored(fitted(name))
 
     def refuses(what, call, *arguments, **options):
         with pytest.raises(UserError, match=f"{folder.name} belongs to another fit: {what}.* is"):
             call(*arguments, **options)
 
-    said = {"progress": lambda _: None}
+    said = {"log": lambda _: None}
     own = {
         "gan": ("model", {"generator_width": 64}),
         "vae": ("baselines", {"vae_latent_size": 5}),
@@ -85,7 +87,7 @@ def test_another_fit_is_refused_by_what_differs(name, config, faces, fitted):
 
 
 def test_folders_that_hold_no_whole_fit(name, config, fitted, tmp_path):
-    sample = BASELINES[name].sample
+    sample = partial(sample_fit, MODULES[name])
     with pytest.raises(UserError, match="no finished fit: run the baselines stage"):
         sample(KEY, config, tmp_path / "empty", EMOTION)
     broken = shutil.copytree(fitted(name), tmp_path / "broken")
@@ -94,27 +96,25 @@ def test_folders_that_hold_no_whole_fit(name, config, fitted, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         sample(KEY, config, broken, EMOTION)
     (broken / "fit.json").write_text("[]")
-    with pytest.raises(UserError, match="not the record of a fit"):
+    with pytest.raises(UserError, match="is damaged"):
         sample(KEY, config, broken, EMOTION)
 
 
 def test_a_fit_cut_short_leaves_nothing_that_samples(name, config, faces, tmp_path, monkeypatch):
-    module = __import__(f"depthjax.baselines.{name}", fromlist=["fit"])
-
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "train" if name in ("gan", "vae") else "choose", stop)
+    monkeypatch.setattr(MODULES[name], "train" if name in ("gan", "vae") else "choose", stop)
     with pytest.raises(KeyboardInterrupt):
-        BASELINES[name].fit(jax.random.key(1), config, faces, tmp_path, progress=lambda _: None)
+        fit_once(MODULES[name], jax.random.key(1), config, faces, tmp_path, log=lambda _: None)
     assert _stored(tmp_path) == {}
     with pytest.raises(UserError, match="no finished fit"):
-        BASELINES[name].sample(KEY, config, tmp_path, EMOTION)
+        sample_fit(MODULES[name], KEY, config, tmp_path, EMOTION)
 
 
 def test_too_few_faces_are_refused(name, config, faces, tmp_path):
     one = np.flatnonzero((faces.emotion != 1) | (np.arange(len(faces)) == np.argmax(faces.emotion == 1)))
     few = faces.take(one[:2]) if name == "gan" else faces.take(one)
     with pytest.raises(UserError, match=r"at least 2 are needed|fewer than a batch"):
-        BASELINES[name].fit(jax.random.key(1), config, few, tmp_path, progress=lambda _: None)
+        fit_once(MODULES[name], jax.random.key(1), config, few, tmp_path, log=lambda _: None)
     assert not (tmp_path / "fit.json").exists()

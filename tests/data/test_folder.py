@@ -227,7 +227,7 @@ def test_damaged_records_are_named(root, tmp_path, damage, cached):
 def run_prepare(root, workdir, **changes):
     config = Config(data=settings(root, **changes))
     lines = []
-    pipeline.run(config, workdir, ["prepare"], say=lines.append)
+    pipeline.run(config, workdir, ["prepare"], log=lines.append)
     return config, lines
 
 
@@ -261,11 +261,10 @@ def test_an_emotion_that_only_held_out_people_show_is_told_before_the_training(t
 def test_stages_notice_files_that_come_and_go_and_change(tmp_path):
     root, workdir = tree(tmp_path / "own", subjects=PEOPLE), tmp_path / "run"
     config, _ = run_prepare(root, workdir)
-    stages.mark_done("train", config, workdir, outputs=[], seconds=1.0,
-                     faces=stages.faces_state("train", config, workdir))  # fmt: skip
+    pipeline.TRAIN.finish(config, workdir, [], faces=stages.faces_state("train", config, workdir))
 
     def done():
-        return stages.is_done("prepare", config, workdir), stages.is_done("train", config, workdir)
+        return pipeline.PREPARE.is_done(config, workdir), pipeline.TRAIN.is_done(config, workdir)
 
     assert done() == (True, True)
     path = root / "fear" / "s1_f0.png"

@@ -29,7 +29,7 @@ def folder(finished, tmp_path, monkeypatch):
     """An empty folder with a finished toy run as `runs/quick` and `runs/mine`, where every config is the toy's."""
     for name in ("quick", "mine"):
         shutil.copytree(finished, tmp_path / "runs" / name)
-    toy = depthjax.configure(SMOKE, {"baselines.methods": ("gmm", "kde"), "sample.methods": METHODS})
+    toy = depthjax.load_config(SMOKE, {"baselines.methods": ("gmm", "kde"), "sample.methods": METHODS})
     monkeypatch.setattr("depthjax.library.load_config", lambda path: toy)
     monkeypatch.chdir(tmp_path)
     return tmp_path

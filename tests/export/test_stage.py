@@ -31,7 +31,7 @@ def prepared(tmp_path_factory):
     data = Data(source="folder", path=str(root / "faces"), emotions=("fear", "joy"), pattern="{subject}_{frame}")
     data = dataclasses.replace(data, unit="mm", resolution=32)
     config = Config(data=data, sample=Sample(methods=("cdcgan_kd",)))
-    pipeline.run(config, root / "run", ["prepare"], say=lambda line: None)
+    pipeline.run(config, root / "run", ["prepare"], log=lambda line: None)
     return config, root / "run"
 
 
@@ -41,7 +41,7 @@ def with_export(config, **settings):
 
 def export(config, workdir):
     lines = []
-    pipeline.run(config, workdir, ["export"], say=lines.append)
+    pipeline.run(config, workdir, ["export"], log=lines.append)
     return lines
 
 
@@ -62,13 +62,14 @@ def test_settings_of_training_are_none_of_the_real_faces_business(prepared):
     config, _ = prepared
     other = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=3))
     real, drawn = ({"sets": sets} for sets in (("real",), ("cdcgan_kd",)))
-    of = stages.fingerprint
-    assert of("export", with_export(config, **real)) == of("export", with_export(other, **real))
-    assert of("export", with_export(config, **drawn)) != of("export", with_export(other, **drawn))
+    of = pipeline.EXPORT.fingerprint
+    assert of(with_export(config, **real)) == of(with_export(other, **real))
+    assert of(with_export(config, **drawn)) != of(with_export(other, **drawn))
 
 
 def test_samples_are_exported_as_soon_as_they_are_there(prepared):
-    from depthjax.sampling import Drawn, write_samples
+    from depthjax.cdcgan_kd import Drawn
+    from depthjax.sampling import write_samples
 
     config, workdir = prepared
     export(config, workdir)
@@ -77,12 +78,12 @@ def test_samples_are_exported_as_soon_as_they_are_there(prepared):
     folder = workdir / "samples" / "cdcgan_kd"
     write_samples(folder, drawn, config.data.emotions)
     faces = stages.faces_state("sample", config, workdir)
-    stages.mark_done("sample", config, workdir, outputs=[folder], seconds=0, faces=faces)
+    pipeline.SAMPLE.finish(config, workdir, [folder], faces=faces)
     lines = export(config, workdir)
     assert any("cdcgan_kd: 6 faces" in line for line in lines) and any("real: 16 faces" in line for line in lines)
     span = (workdir / "export" / "cdcgan_kd" / "README.txt").read_text()
     assert "180.0 x 281.2 mm" in span and "1000 mm from the camera" in span  # full: 50x32 squeezed to a square
-    stages.clear("sample", workdir)
+    stages.record_path("sample", workdir).unlink()
 
 
 def test_what_is_not_there_is_said(prepared, tmp_path):

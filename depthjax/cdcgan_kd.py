@@ -1,0 +1,153 @@
+"""Our methods: the conditional DCGAN with teachers, sampled from random latents or from evolved ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from depthjax.config import OWN_METHODS, Config
+from depthjax.data.faces import DepthFaces
+from depthjax.data.noise import NOISE, with_new_noise
+from depthjax.errors import UserError
+from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
+from depthjax.files import read_arrays
+from depthjax.keys import key_for
+from depthjax.models.dcgan import decode
+from depthjax.progress import Log, no_log
+from depthjax.train.checkpoint import restore_generator
+from depthjax.train.loop import train
+from depthjax.train.processes import sharing_a_fate
+from depthjax.train.state import networks
+from depthjax.train.writers import check_writers
+
+RANDOM, EVOLVED = OWN_METHODS
+BETWEEN = 9  # faces from one latent to another
+
+
+class Drawn(NamedTuple):
+    """Faces of a method: images (n, h, w) in [-1, 1], emotion (n,), latents (n, d), d = 0 where there are none.
+
+    `between`: (classes, steps, h, w) from one latent to another of the same emotion, where there are latents to mix.
+    """
+
+    images: np.ndarray
+    emotion: np.ndarray
+    latents: np.ndarray
+    between: np.ndarray | None = None
+
+
+def fit(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path]:
+    """Train both networks, going on from the newest good checkpoint; the contract is that of `Method.fit`."""
+    check_writers(config)
+    with sharing_a_fate():
+        state = train(config, faces, workdir, quiet=log is no_log)
+    log(f"{int(state.step)} steps of {config.train.batch_size} faces")
+    curves = workdir / "metrics.jsonl"
+    if not curves.exists():
+        log(f"{curves} is gone: this training has no curves")
+    return [workdir / "checkpoints", *([curves] if curves.exists() else [])]
+
+
+def evolve(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path]:
+    """Evolve latents of each emotion under the teachers, and keep the winners."""
+    quiet = log is no_log
+    inputs = evolution_inputs(config, workdir, faces, readers=reads_emotions(config), quiet=quiet)
+    return evolve_latents(config, inputs, workdir / "evolve", log, quiet=quiet)
+
+
+def sample(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
+    """Decode standard normal latents; the first faces of an emotion do not depend on how many are asked for."""
+    latents, labels = random_latents(config, emotion), np.unique(emotion)
+    way = np.concatenate([_between(latents[emotion == label]) for label in labels])
+    between = _decoded(config, workdir, way, np.repeat(labels, BETWEEN).astype(np.int32))
+    drawn = _drawn(config, workdir, RANDOM, latents, emotion)
+    return drawn._replace(between=between.reshape(len(labels), BETWEEN, *between.shape[1:]))
+
+
+def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
+    """Decode the winners of the evolution, at most as many of an emotion as the halls of fame hold.
+
+    Those of rank one come first, then rank two, over all islands.
+    """
+    winners = read_arrays(workdir / "evolve" / "winners.npz")["latents"]  # (classes, islands, hall, d)
+    by_rank = winners.transpose(0, 2, 1, 3).reshape(len(winners), -1, winners.shape[-1])
+    latents, kept = np.zeros((len(emotion), winners.shape[-1]), np.float32), np.zeros(len(emotion), bool)
+    for label in np.unique(emotion):
+        # A hall of fame that never filled up has NaN in its empty places.
+        held = by_rank[label][np.isfinite(by_rank[label]).all(axis=1)]
+        places = np.flatnonzero(emotion == label)[: len(held)]
+        latents[places], kept[places] = held[: len(places)], True
+    return _drawn(config, workdir, EVOLVED, latents[kept], emotion[kept])
+
+
+def random_latents(config: Config, emotion: np.ndarray) -> np.ndarray:
+    """Return (n, d) standard normal latents, each emotion's from a key of its own."""
+    latents = np.empty((len(emotion), config.model.latent_size), np.float32)
+    for label in np.unique(emotion):
+        key, where = key_for(config.sample.seed, "sample", int(label)), emotion == label
+        latents[where] = jax.random.normal(key, (int(where.sum()), config.model.latent_size))
+    return latents
+
+
+def _drawn(config: Config, workdir: Path, name: str, latents: np.ndarray, emotion: np.ndarray) -> Drawn:
+    images = _decoded(config, workdir, latents, emotion)
+    if config.sample.noise:
+        images = with_training_noise(images, emotion, read_noise(workdir), seed=config.sample.seed, name=name)
+    return Drawn(images, emotion, latents)
+
+
+def _decoded(config: Config, workdir: Path, latents: np.ndarray, emotion: np.ndarray) -> np.ndarray:
+    """Return (n, h, w) faces of the teacher generator, which is all that is read of a checkpoint."""
+    variables, _ = restore_generator(workdir / "checkpoints", config=config, strict=True)
+    return decode(networks(config).generator, variables, latents, emotion)
+
+
+def read_noise(workdir: Path) -> np.ndarray:
+    """Return the spectrum of the training faces' noise, as prepare left it in the work folder.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    if not (workdir / NOISE).exists():
+        raise UserError(f"{workdir / NOISE} is not there: run --stages=prepare, or set --config.sample.noise=false")
+    return read_arrays(workdir / NOISE)["spectrum"]
+
+
+def with_training_noise(
+    images: np.ndarray, emotion: np.ndarray, spectrum: np.ndarray, *, seed: int, name: str
+) -> np.ndarray:
+    """Return (n, h, w) faces of (n,) emotions with `with_new_noise`, from a generator of each emotion's own.
+
+    A face does not depend on which other emotions, and how many faces after it, are asked for.
+    """
+    noisy = np.empty_like(images, np.float32)
+    for label in np.unique(emotion):
+        rng = np.random.default_rng([seed, int(label), *name.encode()])
+        noisy[emotion == label] = with_new_noise(images[emotion == label], spectrum, rng)
+    return noisy
+
+
+def _between(latents: np.ndarray) -> np.ndarray:
+    """Return the way from an emotion's first latent to its second; a single latent stays where it is."""
+    return great_circle(latents[0], latents[min(1, len(latents) - 1)], BETWEEN)
+
+
+def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """Return (steps, d) float32 latents from a to b (d,), evenly in angle and in norm.
+
+    A standard normal latent has a norm of about sqrt(d): on the straight line between two of them it would fall to
+    0.7 of that, where the generator never trained.
+    """
+    t, norms = np.linspace(0, 1, steps)[:, None], (np.linalg.norm(a), np.linalg.norm(b))
+    one, other = a / norms[0], b / norms[1]
+    angle = np.arccos(np.clip(one @ other, -1, 1))
+    if angle < 1e-4:
+        turned = (1 - t) * one + t * other
+    else:
+        turned = (np.sin((1 - t) * angle) * one + np.sin(t * angle) * other) / np.sin(angle)
+    way = (turned * ((1 - t) * norms[0] + t * norms[1])).astype(np.float32)
+    way[0], way[-1] = a, b  # bit for bit
+    return way
