@@ -67,7 +67,8 @@ class Stage:
         record = read(self.name, workdir)
         if record is None or record.settings.get("fingerprint") != self.fingerprint(config):
             return False
-        if not all((workdir / name).exists() for name in record.facts.get("outputs", [])):
+        outputs = record.facts.get("outputs")
+        if not isinstance(outputs, list) or not all((workdir / str(name)).exists() for name in outputs):
             return False
         faces = faces_state(self.name, config, workdir) if faces is None else faces
         return faces in (record.settings.get("faces"), None)

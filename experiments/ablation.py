@@ -188,14 +188,14 @@ def trained(recipe: Recipe, config: Config, faces: DepthFaces, workdir: Path) ->
     folder = workdir / "recipes" / f"{recipe.name}-{config.train.seed}"
     path = folder / f"samples-{digest(str(config))[:16]}.npz"
     if not path.exists():
-        state, source = train(config, faces, folder), random_latents(config)
+        state, emotion = train(config, faces, folder), asked_emotions(config)
         teacher = teacher_variables(state).generator
-        images = decode(networks(config).generator, teacher, source.latents, source.emotion)
+        images = decode(networks(config).generator, teacher, random_latents(config, emotion), emotion)
         if config.sample.noise:
             noise, seed = read_noise(workdir), config.sample.seed
-            images = with_training_noise(images, source.emotion, noise, seed=seed, name="cdcgan_kd")
+            images = with_training_noise(images, emotion, noise, seed=seed, name="cdcgan_kd")
         images = released_filters(images) if recipe.filtered else images
-        write_arrays(path, images=images, emotion=source.emotion)
+        write_arrays(path, images=images, emotion=emotion)
     stored = read_arrays(path)
     return as_faces(stored["images"], stored["emotion"], config)
 

@@ -7,18 +7,13 @@ executed, or written outside the work folder.
 from __future__ import annotations
 
 import collections
-import contextlib
 import io
-import json
 import os
 import re
 import stat
 import string
-import sys
-import tempfile
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,146 +21,22 @@ from typing import Any
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from depthjax import files, stages
+from depthjax import files, pipeline
 from depthjax.__main__ import parse
-from depthjax.baselines import record
 from depthjax.config import Config, Data, to_dict
 from depthjax.config_values import override
 from depthjax.data.checks import check
-from depthjax.data.depth_files import Unfit, read_images
-from depthjax.errors import UserError
-from depthjax.report.stored import read_run
+from depthjax.data.depth_files import read_images
 from depthjax.safetensors_file import read_safetensors, write_safetensors
-from depthjax.train import checkpoint
-from depthjax.train.metrics_log import read_metrics, truncate_metrics
 from tests.data.trees import EMOTIONS, face, png_header, tree
+from tests.faults.fuzz import WATCH, Readers, Tally, bytes_like, fuzzed
+from tests.faults.hostile_json import json_readers
 from tests.faults.runs import Checks, Row
 
-Readers = dict[str, tuple[st.SearchStrategy[Any], Callable[[Any, Path], Any]]]  # what is drawn, and what reads it
-CASES = 10_000
-SLOWEST = 5.0  # seconds of one case: what takes longer hangs
-EVENTS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.symlink", "os.link", "os.chmod", "os.truncate",
-          "subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "socket.connect"}  # fmt: skip
-
-
-class Watch:
-    """What the process writes or starts outside the folders that it may use, while it is on."""
-
-    def __init__(self) -> None:
-        self.allowed: tuple[str, ...] | None = None
-        self.seen: list[str] = []
-        sys.addaudithook(self._hook)  # there is no way to remove one: this does nothing unless it is on
-
-    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.allowed is None:
-            return
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if not writes and event not in EVENTS:
-            return
-        made = arguments[1] if event in ("os.symlink", "os.link", "os.rename") else arguments[0]
-        place = os.fsdecode(made) if isinstance(made, str | bytes) else str(made)
-        within = f"{Path.cwd() / place}{os.sep}"
-        inside = within.startswith(self.allowed) or "__pycache__" in place or place.isdecimal()
-        if not inside or event not in EVENTS | {"open"}:
-            self.seen.append(f"{event} {place}")
-
-    @contextlib.contextmanager
-    def on(self, *allowed: Path) -> Iterator[None]:
-        """Nothing but `allowed` may be written meanwhile."""
-        self.allowed = tuple(f"{path.resolve()}{os.sep}" for path in allowed)
-        try:
-            yield
-        finally:
-            self.allowed = None
-
-
-WATCH = Watch()
-
-
-class Tally:
-    """How the cases of one reader went."""
-
-    def __init__(self, case: str) -> None:
-        self.case, self.tries, self.taken, self.faults = case, 0, 0, collections.Counter[str]()
-
-    def run(self, read: Callable[[], Any]) -> None:
-        """One case: whatever but a value or a UserError comes out is a fault."""
-        self.tries += 1
-        start = time.monotonic()
-        try:
-            read()
-            self.taken += 1
-        except UserError as error:
-            if "\n" in str(error):
-                self.faults[f"more than a line: {str(error)[:200]!r}"] += 1
-        except Unfit:  # told as a row of the table
-            pass
-        except Exception as error:
-            trace, places = error.__traceback__, []
-            while trace is not None:
-                places.append(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
-                trace = trace.tb_next
-            self.faults[f"{type(error).__name__}: {str(error)[:120]!r} at {' '.join(places[-4:])}"] += 1
-        if time.monotonic() - start > SLOWEST:
-            self.faults[f"took {time.monotonic() - start:.0f} s"] += 1
-
-    def row(self) -> Row:
-        """With the faults on standard error."""
-        outside = list(dict.fromkeys(WATCH.seen))
-        WATCH.seen.clear()
-        for fault, count in [*self.faults.most_common(12), *((f"outside: {place}", 1) for place in outside[:12])]:
-            print(f"{self.case}: {count}x {fault}", file=sys.stderr)
-        return f"{self.case} ({self.taken} taken)", self.tries, sum(self.faults.values()), len(outside)
-
-
-def fuzz(case: str, cases: int, strategy: st.SearchStrategy[Any], read: Callable[[Any, Path], Any]) -> list[Row]:
-    """The row of `read(drawn, folder)` for every drawn case, in a folder that is emptied between them."""
-    tally = Tally(case)
-    with tempfile.TemporaryDirectory() as outer:
-        folder = Path(outer, "work")
-        folder.mkdir()
-
-        @settings(max_examples=cases, deadline=None, database=None, derandomize=True,
-                  suppress_health_check=list(HealthCheck))  # fmt: skip
-        @given(strategy)
-        def one(drawn: Any) -> None:
-            with WATCH.on(folder):
-                tally.run(lambda: read(drawn, folder))
-
-        one()
-    return [tally.row()]
-
-
-# Bytes: a good file, changed here and there, or no such file at all.
-
-
-@st.composite
-def changed(draw: st.DrawFn, good: list[bytes]) -> bytes:
-    """One of the good files with a few bytes replaced, put in, taken out or doubled."""
-    data = bytearray(draw(st.sampled_from(good)))
-    for _ in range(draw(st.integers(1, 6))):
-        where = draw(st.integers(0, max(0, len(data) - 1)))
-        how = draw(st.sampled_from(("set", "insert", "remove", "cut", "double")))
-        if how == "set" and data:
-            data[where] = draw(st.integers(0, 255))
-        elif how == "insert":
-            data[where:where] = draw(st.binary(min_size=1, max_size=9))
-        elif how == "remove":
-            del data[where : where + draw(st.integers(1, 30))]
-        elif how == "double":
-            data[where:where] = data[where : where + draw(st.integers(1, 200))]
-        elif draw(st.integers(0, 4)) == 0:
-            del data[where:]
-    return bytes(data)
-
-
-def bytes_like(good: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Mostly changed good files."""
-    return st.one_of(changed(good), changed(good), changed(good), st.binary(max_size=300))
+CASES = 1000  # of each fuzzed reader
 
 
 def _member(name: str, data: bytes, *, link: bool = False) -> tuple[zipfile.ZipInfo, bytes]:
@@ -386,113 +257,10 @@ def override_readers() -> Readers:
         _, assignments = parse(["--config", "a.py", *flags])
         config = override(Config(), assignments)
         files.write_json(at / "config.json", to_dict(config))
-        stages.fingerprint("report", config)
+        pipeline.REPORT.fingerprint(config)
         assert "/" not in config.name and config.name not in (".", ".."), config.name
 
     return {"overrides of the config": (st.dictionaries(keys, values, min_size=1, max_size=2), read)}
-
-
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
-    max_leaves=8,
-)
-
-
-@st.composite
-def documents(draw: st.DrawFn, good: list[Any]) -> bytes:
-    """Of a good value: one thing within it replaced, or its text changed; or another value; or much nesting."""
-    value = json.loads(json.dumps(draw(st.sampled_from(good))))
-    how = draw(st.sampled_from(("within", "within", "within", "text", "other", "nested")))
-    if how == "nested":
-        return draw(st.sampled_from((b"[", b'{"a":', b'{"step":['))) * 100_000
-    if how == "text":
-        return draw(bytes_like([json.dumps(value).encode()]))
-    if how == "other":
-        return json.dumps(draw(JSON)).encode("utf-8", "surrogatepass")
-    node, path = value, []
-    while isinstance(node, dict | list) and len(node):
-        key = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
-        path.append((node, key))
-        node = node[key]
-        if draw(st.booleans()):
-            break
-    if path and draw(st.integers(0, 3)) == 0:
-        del path[-1][0][path[-1][1]]
-    elif path:
-        path[-1][0][path[-1][1]] = draw(JSON)
-    return json.dumps(value).encode("utf-8", "surrogatepass")
-
-
-def json_readers(folder: Path) -> Readers:
-    """Every JSON file that is read, each with its reader."""
-    config, faces = Config(), {"faces": "0" * 64}
-    stages.mark_done("prepare", config, folder, outputs=[], seconds=1.0, **faces)
-    stamp = json.loads((folder / "stages" / "prepare.json").read_text())
-    held, marks = {"data.resolution": 64, "train.epochs": 3}, {"the faces (their fingerprint)": "0" * 16}
-    fit = {"settings": held, "marks": marks, "chosen": {"pca": 8}, "sha256": {"fit.npz": "0" * 64}}
-    names = "epoch g_loss g_adv g_kd d_loss d_adv_real d_adv_fake d_kd d_acc_real d_acc_fake seconds"
-    metric = dict.fromkeys(names.split(), 0.5) | {"step": 30}
-    meta = {"step": 3, "fingerprint": "0" * 64, "config": to_dict(config)}
-    manifest = {"meta.json": "0" * 64, "state/params.a/0": "1" * 64}
-    unsealed = {name: value for name, value in stamp.items() if name != "seal"}
-
-    def write(data: bytes, path: Path) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return path
-
-    def read_stamp(data: bytes, at: Path) -> None:
-        write(data, at / "stages" / "prepare.json")
-        stages.is_done("prepare", config, at)
-        stages.faces_state("train", override(config, {"data.source": "folder", "data.path": "x"}), at)
-        stages.damaged("prepare", at)
-
-    def read_fit(data: bytes, at: Path) -> None:
-        write(data, at / record.RECORD)
-        with contextlib.suppress(UserError):
-            record.is_finished(at, held, marks, progress=lambda line: None, longer="train.epochs")
-        record.require(at, held)
-
-    def read_rows(data: bytes, at: Path) -> None:
-        log = write(
-            json.dumps(metric).encode() + b"\n" + data + b"\n" + json.dumps(metric).encode(), at / "metrics.jsonl"
-        )
-        with contextlib.suppress(UserError):
-            read_metrics(log)
-        truncate_metrics(log, 100)
-
-    def read_meta(drawn: tuple[bytes, bytes, bool], at: Path) -> None:
-        step = at / "checkpoints" / "3"
-        write(drawn[0], step / "meta.json")
-        write(drawn[1], step / "manifest.json")
-        if drawn[2]:  # a manifest that fits, as whoever wrote both would see to
-            files.write_sealed(step / "manifest.json", {"meta.json": files.file_digest(step / "meta.json")})
-        checkpoint.refuse_other_settings(at / "checkpoints", config)
-
-    def read_all(drawn: tuple[str, bytes], at: Path) -> None:
-        write(json.dumps(to_dict(config)).encode(), at / "config.json")
-        for name in ("environment.json", "evaluation.json", "metrics.jsonl", "stages/prepare.json"):
-            (at / name).unlink(missing_ok=True)
-        write(drawn[1], at / drawn[0])
-        read_run(at)
-
-    parts = {"config.json": to_dict(config), "environment.json": faces, "evaluation.json": {"schema": 2, "data": {}},
-             "metrics.jsonl": metric, "stages/prepare.json": unsealed}  # fmt: skip
-    any_part = st.one_of(*(st.tuples(st.just(name), documents([good])) for name, good in parts.items()))
-    both = st.tuples(documents([meta]), documents([manifest]), st.booleans())
-    return {
-        "stamps of stages": (documents([stamp, unsealed]), read_stamp),
-        "records of fits": (documents([fit, fit | {"sha256": {}}]), read_fit),
-        "metrics.jsonl": (documents([metric]), read_rows),
-        "meta and manifest of checkpoints": (both, read_meta),
-        "what the report reads": (any_part, read_all),
-    }
-
-
-def fuzzed(readers: Readers, cases: int) -> Checks:
-    """So many cases of each."""
-    return {name: partial(fuzz, f"fuzz: {name}", cases, *reader) for name, reader in readers.items()}
 
 
 def attack_checks(folder: Path) -> Checks:

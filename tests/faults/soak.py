@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.faults.runs import TINY, Checks, Row, rows_of
 
-STEPS, DISPATCH, BATCH, PER_EPOCH = 50_000, 50, 2, 10
+STEPS, DISPATCH, BATCH, PER_EPOCH = 20_000, 50, 2, 10
 SAVED, DRAWN = 100, 1000  # epochs from a checkpoint, and from a sample grid, to the next
 WARM_UP, MOST_GROWTH = 0.2, 0.05
 

@@ -2,8 +2,8 @@
 
     python -m tests.faults.table [--only soak 'hostile: archives'] [--folder runs/faults] [--page docs/faults.md]
 
-Takes hours on two cores, and may be stopped: what a check found is kept in the folder when it is done, and the page is
-written anew. The short form is `pytest tests/faults`.
+Takes about half an hour on one core, and may be stopped: what a check found is kept in the folder when it is done, and
+the page is written anew. The short form is `pytest -m nightly tests/faults`.
 """
 
 from __future__ import annotations

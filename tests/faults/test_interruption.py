@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.faults import interruption, kill_smoke, runs, soak
+from tests.faults import disk, interruption, kill_smoke, runs, soak
 
 pytestmark = pytest.mark.nightly
 
@@ -32,9 +32,9 @@ def test_a_second_process_is_refused_and_a_stale_lock_taken_over(undisturbed, tm
 
 
 def test_a_full_disk_is_one_line(undisturbed, tmp_path):
-    if not interruption.may_mount():
+    if not disk.may_mount():
         pytest.skip("no disk can be mounted here")
-    _sound(interruption.disk_full(undisturbed[0], tmp_path, rooms=(20_480,)))
+    _sound(disk.disk_full(undisturbed[0], tmp_path, rooms=(20_480,)))
 
 
 def test_stored_faces_that_are_not_finite_are_refused(undisturbed, tmp_path):
