@@ -49,8 +49,14 @@ def stopped(what, grace, *numbers):
     return process.returncode, said, time.monotonic() - start
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("what", ["sleep", "fits", "collector"])
+@pytest.mark.parametrize(
+    ("what", "number", "code"),
+    [
+        ("sleep", signal.SIGTERM, 143),
+        ("fits", signal.SIGINT, 130),
+        pytest.param("collector", signal.SIGTERM, 143, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_signal_ends_a_run_with_one_line_and_its_exit_code(what, number, code):
     found, said, seconds = stopped(what, 60, number)
     assert found == code and seconds < 10
@@ -72,7 +78,7 @@ signals.exit_now(143)
 """
 
 
-@pytest.mark.parametrize("when", ["waiting", "ended"])
+@pytest.mark.parametrize("when", [pytest.param("waiting", marks=pytest.mark.nightly), "ended"])
 def test_processes_that_wait_for_more_end_with_the_run(when):
     # Workers hold their parent's output open: it would be waited for until they leave by themselves.
     command = [sys.executable, "-c", WORKERS, when]

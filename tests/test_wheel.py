@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.nightly
 LARGEST = 3e6  # bytes; measured 1.8 MB, of which the head model and depthnet are most
 
 

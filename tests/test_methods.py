@@ -1,0 +1,74 @@
+"""The contract of every method, ours too."""
+
+import numpy as np
+import pytest
+
+from depthjax import pipeline, stages
+from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Train
+from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+from depthjax.methods import REGISTRY
+from depthjax.progress import no_log
+
+EMOTION = np.array([2, 0, 2, 0, 2], np.int32)
+
+
+@pytest.fixture(scope="module")
+def config():
+    return Config(
+        data=Data(resolution=16),
+        model=Model(latent_size=4, generator_width=16, discriminator_width=4),
+        train=Train(epochs=1, batch_size=8, steps_per_dispatch=3, samples_every_epochs=1, save_every_epochs=1),
+        evolve=Evolve(fitness="paper", generations=2, population=4, islands=1, hall_of_fame=3),
+        baselines=Baselines(
+            vae_epochs=1,
+            vae_latent_size=2,
+            vae_width=16,
+            folds=2,
+            gmm_pca=(2,),
+            gmm_components=(1,),
+            gmm_regularisation=(0.3,),
+            kde_pca=(2,),
+            kde_bandwidths=(0.5,),
+        ),  # fmt: skip
+    )
+
+
+@pytest.fixture(scope="module")
+def faces(config):
+    emotion, subject, frame = (a.ravel().astype(np.int32) for a in np.mgrid[:3, :4, :2])
+    images = np.random.default_rng(0).uniform(-1, 1, (24, 16, 16)).astype(np.float32)
+    return DepthFaces(images, emotion, subject, frame, config.data.emotions, DepthRange.of(config.data))
+
+
+@pytest.fixture(scope="module")
+def workdir(config, faces, tmp_path_factory):
+    """Every method fitted, in the order of the registry."""
+    folder = tmp_path_factory.mktemp("methods")
+    for method in REGISTRY.values():
+        written = method.fit(config, folder, faces, no_log)
+        assert written and all(path.exists() for path in written)
+    return folder
+
+
+def test_the_registry_holds_every_method_and_names_the_stages_that_fit_it():
+    assert {name: method.label for name, method in REGISTRY.items()} == METHODS
+    assert all(name == method.name and set(method.needs) <= set(stages.STAGES) for name, method in REGISTRY.items())
+    assert tuple(pipeline.ALL) == stages.KNOWN
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_fitted_method_samples_the_emotions_asked_for(name, config, workdir):
+    drawn = REGISTRY[name].sample(config, workdir, EMOTION)
+    assert drawn.images.shape == (5, 16, 16) and drawn.images.dtype == np.float32
+    assert np.isfinite(drawn.images).all() and np.abs(drawn.images).max() <= 1
+    assert len(drawn.latents) == 5 and (drawn.emotion == EMOTION).all()
+    again = REGISTRY[name].sample(config, workdir, EMOTION)
+    np.testing.assert_array_equal(drawn.images, again.images)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_is_not_fitted_is_refused(name, config, tmp_path):
+    with pytest.raises(UserError, match="run the"):
+        REGISTRY[name].sample(config, tmp_path, EMOTION)
