@@ -1,4 +1,4 @@
-"""Compiled programs are kept between runs: a second start compiles nothing that has not changed."""
+"""The cache of compiled programs: a second start compiles only what has changed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from depthjax.errors import UserError
 
 VARIABLE = "JAX_COMPILATION_CACHE_DIR"
-LEAST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
-LEAST_SECONDS = 0.05  # of compiling, from which on a program is kept
+MIN_TIME = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+MIN_SECONDS = 0.05  # of compiling; a program that compiles faster is not kept
 
 
 def folder() -> Path:
-    """Where compiled programs are kept: what `JAX_COMPILATION_CACHE_DIR` says, else the user's cache folder."""
+    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR` or else the user's cache folder."""
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE])
     base = os.environ.get("XDG_CACHE_HOME")
@@ -21,11 +21,13 @@ def folder() -> Path:
 
 
 def turn_on() -> Path | None:
-    """Make the folder, private to the user, and let jax keep its programs there; None where it can't be written.
+    """Make the folder, private to the user, and let jax keep its programs there.
 
-    Whoever can write there can run code here: so a folder of our choosing is for its owner alone (0700), and one that
-    belongs to somebody else is refused. A folder that the user names is the user's affair.
+    Whoever can write there can run code here: so the default folder is for its owner alone (0700), and one of another
+    user is refused. A folder that the user names is taken as it is.
 
+    Returns:
+        The folder, or None where it cannot be written.
     Raises:
         UserError: the folder belongs to another user.
     """
@@ -43,7 +45,7 @@ def turn_on() -> Path | None:
         except OSError:  # a home that is missing or read-only: compile anew, as without a cache
             return None
     jax.config.update("jax_compilation_cache_dir", str(place))
-    # jax leaves out what compiles in less than a second: of a small run, half of its programs.
-    if LEAST not in os.environ:
-        jax.config.update(LEAST.lower(), LEAST_SECONDS)
+    # By default jax leaves out what compiles within a second: half of the programs of a small run.
+    if MIN_TIME not in os.environ:
+        jax.config.update(MIN_TIME.lower(), MIN_SECONDS)
     return place

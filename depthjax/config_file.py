@@ -1,4 +1,4 @@
-"""Python files of the user's: a config, whose `get_config()` gives the numbers of a run, or a fitness."""
+"""Python files of the user: a config, whose `get_config()` returns the settings of a run, or a fitness."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PACKAGE = Path(__file__).parent
 
 
 def load_config(path: Path) -> Config:
-    """Run a config file and take its `get_config()`.
+    """Return what `get_config()` of a config file returns, checked.
 
     A config is Python: run only files that you trust.
 
     Args:
         path: of the file, or the name of one that comes with depthjax, such as `quick`.
     Raises:
-        ConfigError: no such file, or whatever it may do wrong.
+        ConfigError: no such file, or any mistake in it.
     """
     path = find_config(path)
     # Configs derive from each other by `from configs import ...`: from those beside them, or those that are shipped.
@@ -40,7 +40,7 @@ def load_config(path: Path) -> Config:
 
 
 def find_config(path: Path) -> Path:
-    """The file, or the one of that name that comes with depthjax."""
+    """Return the file, or the one of that name that comes with depthjax."""
     if path.is_file():
         return path
     named = {file.stem: file for file in sorted((shipped() / "configs").glob("*.py"))}
@@ -50,7 +50,7 @@ def find_config(path: Path) -> Path:
 
 
 def shipped() -> Path:
-    """The folder that holds `configs/` as it comes with depthjax: in a wheel, or the checkout."""
+    """Return the folder that holds `configs/` as it comes with depthjax: in a wheel, or the checkout."""
     return PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent
 
 
@@ -58,7 +58,7 @@ def run_file(path: Path, flag: str, name: str) -> ModuleType:
     """Run a Python file that the user named, as a module of this name.
 
     Raises:
-        ConfigError: no such file, or whatever it may do wrong; it begins with the flag.
+        ConfigError: no such file, or any mistake in it; the line begins with the flag.
     """
     if not path.is_file():
         raise ConfigError(f"{flag} {path}: no such file")
@@ -73,7 +73,7 @@ def run_file(path: Path, flag: str, name: str) -> ModuleType:
 
 @contextmanager
 def said_of(what: str) -> Iterator[None]:
-    """Any mistake of the user's code within the block, as one line that begins with `what`."""
+    """Turn any error of the user's code within the block into one line that begins with `what`."""
     try:
         yield
     except UserError:

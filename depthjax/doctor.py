@@ -1,4 +1,4 @@
-"""What this machine has for a run, and what would be slow on it: one screen, for people and for bug reports."""
+"""The stage `doctor`: what this machine has for a run, and what would be slow on it, on one screen."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ LABEL = 12  # characters
 
 
 def lines(workdir: Path) -> list[str]:
-    """The screen, line by line.
+    """Return the screen, line by line.
 
     Args:
-        workdir: where runs are to go; it need not be there yet.
+        workdir: where runs go; it may be absent.
     """
     import jax
 
@@ -47,7 +47,7 @@ def _advice(disk: float, memory: float, devices: list) -> list[str]:
     if all(device.platform == "cpu" for device in devices):
         advice.append("no GPU: configs/quick.py takes 10 to 20 minutes on two cores; configs/paper.py is for a GPU")
     if _cores() < 2:
-        advice.append("one core: features and classifiers take twice as long as the README says")
+        advice.append("one core: features and classifiers take twice as long as on two cores")
     if memory < NEEDED_MEMORY_GB:
         advice.append(f"less than {NEEDED_MEMORY_GB:g} GB of free memory: configs/quick.py may not fit")
     if disk < NEEDED_DISK_GB:
@@ -67,7 +67,7 @@ def _cores() -> int:
 
 
 def _memory() -> tuple[float, float]:
-    """Total and available gigabytes; what a container may use at most counts as all there is."""
+    """Return total and available gigabytes; the limit of a container counts as the total."""
     try:
         text = Path("/proc/meminfo").read_text()
         sizes = {line.split(":")[0]: int(line.split()[1]) / 1e6 for line in text.splitlines() if line.endswith("kB")}

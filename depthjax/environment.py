@@ -1,4 +1,4 @@
-"""What a run ran on: versions, device, git revision, seeds."""
+"""The environment of a run: versions, devices, git revision, seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = (
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """The content of `environment.json`."""
+    """Return the content of `environment.json`."""
     import jax
 
     seeds = {name: section["seed"] for name, section in to_dict(config).items() if "seed" in section}
@@ -39,7 +39,7 @@ def describe(config: Config) -> dict[str, Any]:
 
 
 def version_of(package: str) -> str | None:
-    """Of an installed package; None if it is not there."""
+    """Return the version of an installed package, or None."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -47,7 +47,7 @@ def version_of(package: str) -> str | None:
 
 
 def processor() -> str:
-    """The name of the processor's model."""
+    """Return the name of the processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux
@@ -56,7 +56,7 @@ def processor() -> str:
 
 
 def _git_revision() -> str | None:
-    """Of the checkout that the package is imported from; None for an installed wheel."""
+    """Return the revision of the checkout that the package is imported from; None for an installed wheel."""
     root = Path(__file__).parents[1]
     if not (root / ".git").exists():
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from depthjax.errors import UserError
 
-if TYPE_CHECKING:  # half of the time to a config error, for which no array is read
+if TYPE_CHECKING:  # its import is half of the time to a config error
     import numpy as np
 
 BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 100  # a larger archive member that was packed tighter is refused
@@ -23,7 +23,7 @@ BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 100  # a larger archive member that was pac
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that appears at `path` only when the block ends without an error."""
+    """Open a binary file that appears at `path` only when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say of what
+        error.filename = error.filename or str(path)  # a full disk names no file
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -41,9 +41,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A folder that takes the place of `path` only when the block ends without an error.
+    """Make a folder that takes the place of `path` only when the block ends without an error.
 
-    Stopped between the two renames, the earlier one waits beside it and is put back by the next call.
+    If the process ends between the two renames, the next call puts the earlier folder back.
     """
     temporary, old = path.with_name(f".{path.name}.tmp"), path.with_name(f".{path.name}.old")
     if old.exists() and not path.exists():
@@ -86,7 +86,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON with two-space indent; NaN and infinity are refused, for no other reader takes them."""
+    """Write JSON with two-space indent; NaN and infinity are refused: other readers do not accept them."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -101,7 +101,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: bytes | str) -> Any:
-    """The value of JSON text; whatever is not JSON, NaN and endless nesting among it, is a ValueError."""
+    """Return the value of JSON text; NaN and endless nesting are a ValueError too."""
     try:
         return json.loads(text, parse_constant=_no_constant)
     except RecursionError:
@@ -113,7 +113,7 @@ def _no_constant(name: str) -> None:
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 (hex) of a file's bytes."""
+    """Return the sha256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -132,7 +132,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            refuse_hostile(archive)
+            check_archive(archive)
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         if not all(isinstance(array, np.ndarray) for array in arrays.values()):
@@ -144,10 +144,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is damaged ({error}): delete it and run its stage again") from None
 
 
-def refuse_hostile(archive: zipfile.ZipFile) -> None:
-    """Raise a ValueError for a member that leads out of the archive, is a link, or would grow without measure.
+def check_archive(archive: zipfile.ZipFile) -> None:
+    """Raise a ValueError for a member that leads out of the archive, is a link, or would grow beyond measure.
 
-    Nothing is ever unpacked to a file here; who meets such an archive should know of it all the same.
+    Nothing is unpacked to a file here; such an archive is refused all the same.
     """
     for member in archive.infolist():
         parts = member.filename.replace("\\", "/").split("/")
@@ -162,14 +162,14 @@ def refuse_hostile(archive: zipfile.ZipFile) -> None:
 
 
 def cached_arrays(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays stored at `path`, made and stored first if they are not there."""
+    """Return the arrays stored at `path`; make and store them first if they are absent."""
     if not path.exists():
         write_arrays(path, **make())
     return read_arrays(path)
 
 
 def digest(*parts: Any) -> str:
-    """A sha256 (hex) of arrays by dtype, shape and bytes, and of anything else by its sorted JSON."""
+    """Return a sha256 (hex) of arrays by dtype, shape and bytes, and of anything else by its sorted JSON."""
     import numpy as np
 
     sha = hashlib.sha256()
@@ -184,9 +184,9 @@ def digest(*parts: Any) -> str:
 
 
 def tree_digest(folder: Path) -> str:
-    """A sha256 of the names, sizes and times of all files under a folder: it changes when any of them does.
+    """Return a sha256 of the names, sizes and times of all files under a folder: it changes when any of them does.
 
-    Links are followed, and no folder is entered twice. A folder that is not there counts as empty.
+    Links are followed, and no folder is entered twice. A missing folder counts as empty.
     """
     lines: list[bytes] = []
     seen: set[tuple[int, int]] = set()

@@ -8,10 +8,10 @@ import jax
 
 
 def key_for(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
-    """A key that depends on nothing but its arguments.
+    """Return a key that depends on nothing but its arguments.
 
     Args:
-        seed: of the config section that asks.
+        seed: of the config section.
         purpose: a word, for instance `"train"`; its CRC-32 is folded in.
         step: a training step, epoch or subject number; may be traced.
     """

@@ -1,4 +1,4 @@
-"""One process at a time on a work folder: a second would write over the first one's files."""
+"""A lock on a work folder: a second process would write over the first one's files."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from depthjax.errors import UserError
+from depthjax.progress import Log
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # as on a Lustre that is mounted without them
 
 
 @contextmanager
-def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[bool]:
-    """Hold the folder's lock within the block.
+def only_one(workdir: Path, log: Log = print) -> Iterator[bool]:
+    """Hold the lock of the folder within the block.
 
-    The kernel frees it when the process ends, however it ends: what a killed run left behind is only a text that says
-    who it was, and is written over.
+    The kernel frees it when the process ends, however it ends: a killed run leaves only a text that names it, and the
+    next run writes over that.
 
     Args:
         workdir: a folder that is there.
-        say: told of a run that was killed here, and of a file system without locks.
+        log: receives a line about a run that was killed here, and about a file system without locks.
     Yields:
-        Whether a run was killed here, and may have left something half-written.
+        Whether a run was killed here: it may have left half-written files.
     Raises:
         UserError: another process holds it; the line names it.
     """
@@ -38,19 +39,19 @@ def only_one(workdir: Path, say: Callable[[str], None] = print) -> Iterator[bool
     # Neither truncated nor replaced on opening: the text in it is that of the process which may hold it now.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        _take(descriptor, workdir, say)
+        _take(descriptor, workdir, log)
         if cut_off := path.stat().st_size > 0:
-            say(f"{_holder(path)} was cut off in {workdir}: what it finished is kept")
-        _say_who(descriptor, path)
+            log(f"{_holder(path)} was cut off in {workdir}: what it finished is kept")
+        _write_holder(descriptor, path)
         try:
             yield cut_off
         finally:
-            os.ftruncate(descriptor, 0)  # who reads it later is not told of a run that ended by itself
+            os.ftruncate(descriptor, 0)  # empty: this run ended by itself
     finally:
         os.close(descriptor)  # and with it the lock
 
 
-def _take(descriptor: int, workdir: Path, say: Callable[[str], None]) -> None:
+def _take(descriptor: int, workdir: Path, log: Log) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -59,10 +60,10 @@ def _take(descriptor: int, workdir: Path, say: Callable[[str], None]) -> None:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        say(f"the file system of {workdir} has no locks: see to it that no second process works there")
+        log(f"the file system of {workdir} has no locks: make sure that no second process works there")
 
 
-def _say_who(descriptor: int, path: Path) -> None:
+def _write_holder(descriptor: int, path: Path) -> None:
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, json.dumps(_description()).encode())
@@ -78,7 +79,7 @@ def _description() -> dict[str, Any]:
 
 def _holder(path: Path) -> str:
     try:
-        said = json.loads(path.read_text())
-        return f"process {int(said['pid'])} on {said['host']!s:.60}, since {said['since']!s:.30}"
-    except (OSError, ValueError, TypeError, KeyError):  # it has the lock, and has not yet said who it is
+        held = json.loads(path.read_text())
+        return f"process {int(held['pid'])} on {held['host']!s:.60}, since {held['since']!s:.30}"
+    except (OSError, ValueError, TypeError, KeyError):  # it has the lock, and has not yet written its name
         return "another process"

@@ -39,13 +39,13 @@ class Stopped(KeyboardInterrupt):
 
 
 def line(number: int) -> str:
-    """What a user is told."""
+    """Return the line for the user."""
     name = signal.Signals(number).name
     return f"stopped by {name}; what was done stays done: run the same command to go on"
 
 
 class _Patience:
-    """Whether a signal is taken care of by the code under way, however long that takes."""
+    """Whether the running code handles a signal, however long that takes."""
 
     given = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from depthjax import artifact
 from depthjax._version import __version__
@@ -13,7 +14,8 @@ from depthjax.config import Config, own_fitness, to_dict
 from depthjax.errors import ConfigError
 from depthjax.files import digest, file_digest, tree_digest
 
-Log = Callable[[str], None]
+if TYPE_CHECKING:
+    from depthjax.progress import Log
 
 LAYOUT = 5  # of the work folder; raised when stages come to write other files
 STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")  # in order

@@ -42,13 +42,13 @@ def kept_setting():
 
 def test_the_cache_of_our_choosing_is_the_users_alone(kept_setting, monkeypatch, tmp_path):
     monkeypatch.delenv(compile_cache.VARIABLE)
-    monkeypatch.delenv(compile_cache.LEAST, raising=False)
+    monkeypatch.delenv(compile_cache.MIN_TIME, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "depthjax" / "jax").mkdir(parents=True, mode=0o777)
     place = compile_cache.turn_on()
     assert place == tmp_path / "depthjax" / "jax" and place.stat().st_mode & 0o777 == 0o700
     assert jax.config.jax_compilation_cache_dir == str(place)
-    assert jax.config.jax_persistent_cache_min_compile_time_secs == compile_cache.LEAST_SECONDS
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == compile_cache.MIN_SECONDS
     monkeypatch.setattr("os.getuid", lambda: place.stat().st_uid + 1)
     with pytest.raises(UserError, match="belongs to another user"):
         compile_cache.turn_on()

@@ -31,7 +31,7 @@ def config():
             gmm_regularisation=(0.3,),
             kde_pca=(2,),
             kde_bandwidths=(0.5,),
-        ),  # fmt: skip
+        ),
     )
 
 

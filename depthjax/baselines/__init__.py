@@ -1,1 +1,1 @@
-"""The methods that ours is compared with, behind one contract: `fit` stores what was learnt, `sample` draws from it."""
+"""The methods that ours is compared with: each module fits and samples one (see `fits.Baseline`)."""

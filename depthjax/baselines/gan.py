@@ -1,8 +1,8 @@
 """The plain conditional DCGAN: our networks and our training, without teachers and without evolution.
 
-It is trained by the very loop of the stabilised GAN with both distillation weights at zero, so it takes the same steps
-of the same batches, and by default as many operations. An averaging decay of zero makes the teacher the student of
-this step: what is sampled, and drawn in the progress grids, is the student.
+It trains by the same loop with both distillation weights at zero, so it takes the same steps of the same batches, and
+by default as many operations. An averaging decay of zero makes the teacher equal to the student, so the student is
+sampled and drawn in the progress grids.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 
 def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
-    """Train, going on from the last checkpoint in `folder`; more epochs go on from a finished training.
+    """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training.
 
-    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does, but for `fit.json`.
+    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does.
 
 
     Raises:
@@ -45,7 +45,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Standard normal latents through the student generator."""
+    """Decode standard normal latents by the student generator."""
     plain = without_teachers(config, seed=0)
     variables, _ = restore_generator(folder / "checkpoints", config=plain, strict=True)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
@@ -53,7 +53,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
 
 
 def without_teachers(config: Config, *, seed: int) -> Config:
-    """The config of the plain GAN's own training: our sizes, rates and batches, and nothing that a DCGAN has not."""
+    """Return the config of the plain GAN's own training: our sizes, rates and batches, the rest as released."""
     own, released, sizes = config.train, Train(), Model()
     plain = replace(
         released,

@@ -66,7 +66,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Draws of each emotion's mixture as faces, without residual noise."""
+    """Sample each emotion's mixture, without residual noise."""
     stored, rng = read_arrays(folder / "fit.npz"), np.random.default_rng(host_seed(key))
     space = Space(*(stored[name] for name in Space._fields))
     coordinates = np.zeros((len(emotion), len(space.scale)))
@@ -81,11 +81,11 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
 
 
 def mixture(coordinates: np.ndarray, choice: Choice, seed: int) -> GaussianMixture:
-    """The mixture of (n, k) whitened coordinates, of n Gaussians at most, full covariances."""
+    """Fit the mixture of (n, k) whitened coordinates, of n Gaussians at most, full covariances."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     count, regularisation = min(choice[0], len(coordinates)), choice[1]
-    with warnings.catch_warnings():  # one that still moves is judged by its held-out likelihood like any other
+    with warnings.catch_warnings():  # a mixture that has not converged is compared by its held-out likelihood too
         warnings.simplefilter("ignore", ConvergenceWarning)
         return GaussianMixture(count, reg_covar=regularisation, random_state=seed).fit(coordinates)

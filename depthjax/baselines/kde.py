@@ -50,14 +50,14 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 
 
 def density(known: np.ndarray, asked: np.ndarray, bandwidth: float) -> np.ndarray:
-    """(m,) log density, in nats, of a Gaussian kernel at each of (n, k) known coordinates, at (m, k) others."""
+    """Return (m,) log density, in nats, of a Gaussian kernel at each of (n, k) known coordinates, at (m, k) others."""
     from sklearn.neighbors import KernelDensity
 
     return KernelDensity(bandwidth=bandwidth).fit(known).score_samples(asked)
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """A training face of the emotion at random, moved by the kernel."""
+    """Choose training faces of the emotion at random, and move each by the kernel."""
     stored, rng = read_arrays(folder / "fit.npz"), np.random.default_rng(host_seed(key))
     space = Space(*(stored[name] for name in Space._fields))
     coordinates = stored["bandwidth"] * rng.standard_normal((len(emotion), len(space.scale)))

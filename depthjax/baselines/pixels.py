@@ -17,19 +17,19 @@ Density = Callable[[np.ndarray, np.ndarray, Choice], np.ndarray]
 
 
 class Pixels(NamedTuple):
-    """What the density models see: rows (n, d) float32 of pixels, emotion (n,), subject (n,)."""
+    """What the density models are fitted to: rows (n, d) float32 of pixels, emotion (n,), subject (n,)."""
 
     rows: np.ndarray
     emotion: np.ndarray
     subject: np.ndarray
 
     def take(self, index: np.ndarray) -> Pixels:
-        """The faces at `index`."""
+        """Return the faces at `index`."""
         return Pixels(self.rows[index], self.emotion[index], self.subject[index])
 
 
 def pixels_of(faces: DepthFaces, *, mirror: bool) -> Pixels:
-    """The faces as rows; with `mirror` each is followed, after all others, by its mirror image.
+    """Return the faces as rows; with `mirror` each is followed, after all others, by its mirror image.
 
     Raises:
         UserError: fewer than two faces of an emotion.
@@ -64,16 +64,16 @@ class Space(NamedTuple):
     residual: np.ndarray
 
     def leading(self, size: int) -> Space:
-        """The space of the first `size` components (all, if there are fewer)."""
+        """Return the space of the first `size` components (all, if there are fewer)."""
         size = min(size, len(self.components))
         return Space(self.mean, self.components[:size], self.scale[:size], self.residual[: size + 1])
 
     def whiten(self, rows: np.ndarray) -> np.ndarray:
-        """(n, d) pixels to (n, k) float64 coordinates."""
+        """Map (n, d) pixels to (n, k) float64 coordinates."""
         return ((rows - self.mean) @ self.components.T).astype(np.float64) / self.scale
 
     def images(self, coordinates: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """(n, k) coordinates to (n, *shape) float32 in [-1, 1]: the mean face of each, without residual noise.
+        """Map (n, k) coordinates to (n, *shape) float32 in [-1, 1]: the mean face of each, without residual noise.
 
         The residual of the model is noise of its own in every pixel, background included. No face has such noise, so a
         fair sample leaves it out, as samples of an autoencoder do.
@@ -82,7 +82,7 @@ class Space(NamedTuple):
         return np.clip(rows, -1, 1).reshape(-1, *shape).astype(np.float32)
 
     def outside(self, rows: np.ndarray) -> np.ndarray:
-        """(n,) what turns a log density over whitened coordinates into one over pixels, in nats.
+        """Return (n,): what turns a log density over whitened coordinates into one over pixels, in nats.
 
         The residual is Gaussian with one variance for all pixels and directions, and the change of unit counts; so
         spaces of different size measure the same thing.
@@ -97,7 +97,7 @@ class Space(NamedTuple):
 
 
 def fit_space(rows: np.ndarray, max_size: int, *, seed: int) -> Space:
-    """The leading principal components of (n, d) pixels: `max_size`, or as many as the faces span."""
+    """Return the leading principal components of (n, d) pixels: `max_size`, or as many as the faces span."""
     from sklearn.decomposition import PCA
 
     size = min(max_size, len(rows) - 1, rows.shape[1] - 1)
@@ -142,7 +142,7 @@ def choose(
 def _likelihoods(
     learn: Pixels, ask: Pixels, space: Space, density: Density[Choice], choices: Sequence[Choice]
 ) -> np.ndarray:
-    """(choices,) summed log likelihood of the faces asked about, in nats."""
+    """Return (choices,): the summed log likelihood of the held-out faces, in nats."""
     known, asked = space.whiten(learn.rows), space.whiten(ask.rows)
     sums = np.zeros(len(choices))
     for label in np.unique(ask.emotion):

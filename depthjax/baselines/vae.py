@@ -1,7 +1,7 @@
-"""The conditional variational autoencoder, sampled from the Gaussians that its latents really follow.
+"""The conditional variational autoencoder, sampled from Gaussians that are fitted to its latents.
 
-The latents of the training faces do not fill the prior: decoded from it, most faces fall between all that was learnt
-and come out deformed. So after training one Gaussian an emotion is fitted to the aggregate posterior and sampled
+The latents of the training faces do not fill the prior: most of its samples lie far from all of them and are decoded
+to deformed faces. So after training one Gaussian an emotion is fitted to the aggregate posterior and sampled
 instead (ex-post density estimation: Ghosh et al. 2020, arXiv 1903.12436, section 4).
 """
 
@@ -62,7 +62,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
     Cholesky factor of the covariance.
 
     Raises:
-        UserError: besides, a loss that is not finite (nothing is stored).
+        UserError: a loss that is not finite (nothing is stored), or faces that don't suit.
     """
     check_faces_fit(config, faces)
     check_counts(faces)
@@ -75,7 +75,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Draws of each emotion's Gaussian through the decoder."""
+    """Sample each emotion's Gaussian, and decode it."""
     stored = read_arrays(folder / "fit.npz")
     means, roots = stored.pop("latent_mean"), stored.pop("latent_root")
     noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1])))

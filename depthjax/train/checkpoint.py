@@ -35,9 +35,8 @@ from depthjax.artifact import Record
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, replacing_folder
+from depthjax.progress import Log
 from depthjax.train.state import Pair, TrainState
-
-Log = Callable[[str], None]
 
 MANIFEST = "manifest.json"
 OVERHEAD = 2**19  # bytes of a checkpoint besides its arrays; 250 kB were measured
