@@ -21,7 +21,7 @@ TIMES = ("steps_per_second", "images_per_second", "seconds")
 
 @pytest.fixture(scope="module")
 def program(trained, faces):
-    """The training program, compiled once for every test of this file, without LLVM's optimisation: in half the time."""
+    """The training program, compiled once for all tests of this file, without LLVM's optimisation: half the time."""
     config = trained(steps_per_dispatch=5)
     state = jax.eval_shape(lambda: loop.init_state(jax.random.key(0), config))
     feed = feed_for(config, faces, 0)
