@@ -47,7 +47,7 @@ def test_an_override_takes_the_type_of_its_field():
         ("sample.emotions", "anger", "only knows"),
         ("evolve.population", "7", "multiple of 2"),
         ("train.penalty", "1", "there is no 'penalty'"),
-        ("train.ema_decay", "1", "below 1"),
+        ("train.ema_decay", "1", "must lie in"),
         ("model.validity_mask", "maybe", "neither true nor false"),
         ("evaluate.bins", "1", "at least 2, or none"),
         ("model.output_lowpass", "1.5", "between 0 and 1"),

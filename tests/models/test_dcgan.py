@@ -28,7 +28,7 @@ def test_parameter_counts_at_the_papers_size():
 
 @pytest.fixture(scope="module")
 def nets(filled):
-    generator, discriminator = Generator(16, 16, 3), Discriminator(4, 3)
+    generator, discriminator = Generator(16, 32, 3), Discriminator(4, 3)
     g, d = filled(generator, jnp.zeros((2, 6))), filled(discriminator, jnp.zeros((2, 16, 16)))
     latents = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
     generate = jax.jit(generator.apply, static_argnums=3)
@@ -56,7 +56,7 @@ def test_evaluation_treats_each_sample_alone(nets):
 
 def test_bfloat16_computes_and_keeps_float32(nets):
     _, judge, g, d, latents, images = nets
-    low_g, low_d = Generator(16, 16, 3, jnp.bfloat16), Discriminator(4, 3, jnp.bfloat16)
+    low_g, low_d = Generator(16, 32, 3, jnp.bfloat16), Discriminator(4, 3, jnp.bfloat16)
     shapes = jax.eval_shape(lambda: low_g.init(jax.random.key(0), latents, LABELS, False))
     assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
     faces = jax.jit(low_g.apply, static_argnums=3)(g, latents, LABELS, False)
@@ -110,7 +110,7 @@ def test_a_validity_mask_cuts_the_same_depth_sharply_by_noise_of_the_latent(fill
 
 def test_decoding_in_batches_is_decoding_at_once(nets):
     _, _, g, _, latents, images = nets
-    generator = Generator(16, 16, 3)
+    generator = Generator(16, 32, 3)
     for batch_size in (3, 4):
         faces = decode(generator, g, latents, np.asarray(LABELS), batch_size=batch_size)
         assert faces.shape == (4, 16, 16) and faces.dtype == np.float32

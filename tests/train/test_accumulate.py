@@ -80,7 +80,7 @@ def _statistics(net, params, stats, inputs, parts):
         images, new = forward(net, params, stats, *faces)
         return images.mean(), Aux(images, new, {})
 
-    return accumulate_gradients(loss, params, inputs, parts=parts)[1].stats
+    return _compiled(lambda inputs: accumulate_gradients(loss, params, inputs, parts=parts)[1].stats)(inputs)
 
 
 def test_a_microbatch_is_normalised_by_itself_and_running_means_are_those_of_the_batch():

@@ -70,14 +70,7 @@ def test_teachers_move_by_the_equation(updated, state, config):
     assert new.step == state.step + 1
 
 
-def test_switches(trained, state, batch, updated):
-    released = trained(mirror=False, teacher_batch_stats="frozen", generator_kd_norm="l2")
-    new, metrics = _compiled(make_update(released))(state, batch, KEY)
-    jax.tree.map(np.testing.assert_array_equal, new.teacher_batch_stats, state.teacher_batch_stats)
-    assert metrics["g_adv"] == pytest.approx(float(updated[1]["g_adv"]), rel=1e-5)
-    assert metrics["g_kd"] != pytest.approx(float(updated[1]["g_kd"]), rel=1e-2)
-
-
+@pytest.mark.nightly
 def test_bfloat16_stays_near_float32(trained, state, batch, updated):
     base = trained(mirror=False)
     low = replace(base, model=replace(base.model, dtype="bfloat16"))
@@ -137,23 +130,23 @@ def test_a_step_gives_back_a_state_of_the_same_shape(dtype, config, batch):
     assert sorted(metrics) == sorted(METRICS)
 
 
-def test_an_objective_of_ones_own_replaces_both_adversarial_losses(trained, state, batch, updated):
+def test_frozen_statistics_l2_distillation_and_an_objective_of_ones_own(trained, state, batch, updated):
     def generator(fake, real):
         return fake - real
 
     def discriminator(real, fake):
         return 2 * real, 3 * fake
 
-    update = _compiled(make_update(trained(mirror=False), GanObjective(generator, discriminator)))
-    new, metrics = update(state, batch, KEY)
-    for name in ("g_kd", "d_kd"):
-        np.testing.assert_allclose(metrics[name], updated[1][name], rtol=1e-5)
-    assert metrics["g_adv"] != pytest.approx(float(updated[1]["g_adv"]), rel=1e-2)
-    np.testing.assert_allclose(metrics["d_acc_real"], updated[1]["d_acc_real"])
+    config = trained(mirror=False, teacher_batch_stats="frozen", generator_kd_norm="l2")
+    new, metrics = _compiled(make_update(config, GanObjective(generator, discriminator)))(state, batch, KEY)
+    _, paper = updated
+    jax.tree.map(np.testing.assert_array_equal, new.teacher_batch_stats, state.teacher_batch_stats)
+    for name in ("d_kd", "d_acc_real"):
+        np.testing.assert_allclose(metrics[name], paper[name], rtol=1e-4)
+    for name in ("g_kd", "g_adv", "d_adv_real", "d_adv_fake"):
+        assert metrics[name] != pytest.approx(float(paper[name]), rel=1e-2)
     adversarial = (metrics["d_adv_real"] + metrics["d_adv_fake"]) / 2
     np.testing.assert_allclose(metrics["d_loss"], adversarial + 0.5 * metrics["d_kd"], rtol=1e-5)
-    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), new.params, updated[0].params)
-    assert max(jax.tree.leaves(moved)) > 0
 
 
 def test_initial_state(config):
