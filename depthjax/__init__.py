@@ -5,7 +5,7 @@ From Python, a run is a config and a folder, as it is on the command line (see `
     import depthjax
 
     config = depthjax.load_config("configs/quick.py", {"data.subjects": 20})
-    depthjax.train(config, "runs/mine")
+    depthjax.train_methods(config, "runs/mine")
     faces = depthjax.sample_faces(config, "runs/mine", emotions=("fear",), count=16)
 """
 
@@ -18,23 +18,23 @@ from depthjax._version import __version__
 
 if TYPE_CHECKING:
     from depthjax.library import (
-        evaluate,
+        evaluate_faces,
         evolve_latents,
         load_config,
         load_faces,
         sample_faces,
-        train,
+        train_methods,
         write_report,
     )
 
 __all__ = [
     "__version__",
-    "evaluate",
+    "evaluate_faces",
     "evolve_latents",
     "load_config",
     "load_faces",
     "sample_faces",
-    "train",
+    "train_methods",
     "write_report",
 ]
 

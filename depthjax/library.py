@@ -48,7 +48,7 @@ def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> t
     )
 
 
-def train(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
+def train_methods(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
     """Train what the methods of `config.sample.methods` need, going on from where an earlier call was stopped.
 
     Raises:
@@ -108,7 +108,7 @@ def sample_faces(
     return as_faces(drawn.images, drawn.emotion, config)
 
 
-def evaluate(
+def evaluate_faces(
     config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, log: Log | None = print
 ) -> dict[str, Any]:
     """Evaluate any generated faces, ours or not, against the training and held-out faces of a run.
@@ -120,7 +120,7 @@ def evaluate(
     Raises:
         UserError: the run is not prepared, or faces that cannot be compared with its own.
     """
-    from depthjax.evaluate.run import evaluate as evaluate_faces
+    from depthjax.evaluate.run import evaluate
 
     training, test = load_faces(config, workdir, log=log)
     for name, faces in methods.items():
@@ -129,7 +129,7 @@ def evaluate(
                 f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
                 f"compared with training faces of {training.images.shape[1:]} showing {', '.join(training.emotions)}"
             )
-    return evaluate_faces(config, training, test, methods, Path(workdir) / "features", progress=log or no_log).result
+    return evaluate(config, training, test, methods, Path(workdir) / "features", progress=log or no_log).result
 
 
 def write_report(config: Config, workdir: Folder, *, log: Log | None = print) -> Path:

@@ -34,13 +34,13 @@ class Terminal(io.StringIO):
 
 
 def test_errors_are_coloured_on_a_terminal_alone(monkeypatch, capsys):
-    command.complain("wrong")
+    command.print_error("wrong")
     assert capsys.readouterr().err == "depthjax: wrong\n"
     monkeypatch.setattr("sys.stderr", screen := Terminal())
     monkeypatch.delenv("NO_COLOR", raising=False)
-    command.complain("wrong")
+    command.print_error("wrong")
     monkeypatch.setenv("NO_COLOR", "1")
-    command.complain("wrong")
+    command.print_error("wrong")
     assert screen.getvalue() == "\033[31mdepthjax:\033[0m wrong\ndepthjax: wrong\n"
 
 

@@ -49,7 +49,7 @@ def test_other_seeds_counts_and_emotions(finished, config):
 
 def test_a_finished_run_is_not_done_again(finished, config):
     said = []
-    depthjax.train(config, finished, log=said.append)
+    depthjax.train_methods(config, finished, log=said.append)
     train, test = depthjax.load_faces(config, finished, log=quiet)
     assert said == [
         "prepare: done before, unchanged",
@@ -61,11 +61,11 @@ def test_a_finished_run_is_not_done_again(finished, config):
 
 def test_faces_from_anywhere_are_judged_as_the_run_judged_its_own(finished, config):
     faces = {name: depthjax.sample_faces(config, finished, method=name) for name in METHODS}
-    assert depthjax.evaluate(config, finished, faces, log=quiet) == read_json(finished / "evaluation.json")
+    assert depthjax.evaluate_faces(config, finished, faces, log=quiet) == read_json(finished / "evaluation.json")
     train, _ = depthjax.load_faces(config, finished, log=quiet)
     small = replace(train, images=train.images[:, ::2, ::2])
     with pytest.raises(UserError, match="mine: faces of"):
-        depthjax.evaluate(config, finished, {"mine": small}, log=quiet)
+        depthjax.evaluate_faces(config, finished, {"mine": small}, log=quiet)
 
 
 def test_nothing_heavy_is_imported_for_the_name_alone():
