@@ -39,6 +39,7 @@ from depthjax.progress import Log
 from depthjax.train.state import Pair, TrainState
 
 MANIFEST = "manifest.json"
+PARTS = ("generator", "training")
 OVERHEAD = 2**19  # bytes of a checkpoint besides its arrays; 250 kB were measured
 WRITERS_END = 1.0  # seconds for orbax's writers to end after the first of them failed
 
@@ -334,7 +335,8 @@ def _check(folder: Path, part: str | None) -> tuple[Record | None, Path | None]:
 def _is_manifest(record: Record) -> bool:
     config = record.settings.get("config")
     sections = [config.get(name) for name in ("data", "model", "train")] if isinstance(config, dict) else [None]
-    return all(isinstance(s, dict) for s in sections) and isinstance(record.settings.get("fingerprint"), str)
+    whole = {f"{part}/_METADATA" for part in PARTS} <= record.sha256.keys()
+    return whole and all(isinstance(s, dict) for s in sections) and isinstance(record.settings.get("fingerprint"), str)
 
 
 def _steps(checkpoints: Path) -> list[Path]:

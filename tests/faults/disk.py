@@ -19,7 +19,7 @@ from tests.faults.runs import STAGES, Row, contents, copy, ended_alike, inside, 
 DISK = 64 * 2**20
 ROOMS = (0, 4_096, 20_480, 200_000)  # bytes that are left on the disk
 ROOM_CHECK = "depthjax.train.checkpoint._check_room"
-FILLS = (50_000, 200_000, 400_000, 600_000, 800_000, 1_000_000)  # of some 1.5 million that a checkpoint takes
+FILLS = (20_000, 60_000, 100_000, 150_000, 200_000, 300_000)  # of some 350,000 that a checkpoint takes
 # Where a stage writes, besides files at the top.
 OWN = {
     "prepare": ("data", "faces/train", "faces/test"),

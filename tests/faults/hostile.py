@@ -252,6 +252,8 @@ def override_readers() -> Readers:
     lists = st.lists(st.one_of(numbers, code).map(str), max_size=4).map(",".join)
     values = st.one_of(numbers.map(str), code, st.text(max_size=20), lists)
 
+    pipeline.REPORT.fingerprint(Config())  # imports jax, which makes the folder of its cache
+
     def read(drawn: dict[str, str], at: Path) -> None:
         flags = [f"--config.{key}={value}" for key, value in drawn.items()]
         _, assignments = parse(["--config", "a.py", *flags])
