@@ -158,6 +158,7 @@ def _trained(
     # The faces that a network may see come first; it draws from as many as there are.
     order = jnp.asarray(np.argsort(~seen, axis=1, kind="stable"), jnp.int32)
     counts = jnp.asarray(seen.sum(1), jnp.int32)
+    # These words fix the random draws of stored runs.
     inits = jnp.stack([key_for(seed, "reader init", i) for i in range(len(seen))])
     keys = jnp.stack([key_for(seed, "reader", i) for i in range(len(seen))])
     carry = _begin(inits, faces[:1], classes)

@@ -98,9 +98,11 @@ def test_operators_agree_with_deap(selected: np.ndarray, children: np.ndarray, m
         def __init__(self, number: int) -> None:
             self.number, self.fitness = number, -float(COSTS[number])
 
-    people = [Individual(i) for i in range(len(COSTS))]
-    theirs = np.bincount([i.number for i in tools.selTournament(people, draws, 3)], minlength=len(people)) / draws
-    assert np.all(np.abs(theirs - np.bincount(selected, minlength=len(people)) / DRAWS) < error / 2)
+    population = [Individual(i) for i in range(len(COSTS))]
+    theirs = (
+        np.bincount([i.number for i in tools.selTournament(population, draws, 3)], minlength=len(population)) / draws
+    )
+    assert np.all(np.abs(theirs - np.bincount(selected, minlength=len(population)) / DRAWS) < error / 2)
 
     pairs = np.asarray([tools.cxBlend(first.tolist(), second.tolist(), ALPHA) for _ in range(draws)])
     for ours, peer in zip(children, pairs.swapaxes(0, 1), strict=True):
@@ -167,9 +169,9 @@ def test_a_generation_agrees_with_deaps_easimple(generation: tuple[np.ndarray, .
     toolbox.register("clone", copy.deepcopy)
     toolbox.register("mate", tools.cxBlend, alpha=0.5)
     toolbox.register("mutate", tools.mutGaussian, mu=0, sigma=0.1, indpb=0.3)
-    people = [individual(genes, value) for genes, value in zip(parents, cost, strict=True)]
+    population = [individual(genes, value) for genes, value in zip(parents, cost, strict=True)]
     peer = np.asarray(
-        [algorithms.varAnd(tools.selTournament(people, 20, 3), toolbox, 0.8, 0.2) for _ in range(400)], np.float32
+        [algorithms.varAnd(tools.selTournament(population, 20, 3), toolbox, 0.8, 0.2) for _ in range(400)], np.float32
     )
     flat, peer_flat = ours.reshape(-1, 6), peer.reshape(-1, 6)
     error = 6 * peer_flat.std(0) / np.sqrt(400 * 5)  # offspring of a generation share parents: count a quarter of them
@@ -201,8 +203,8 @@ def update(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
 
 def hall_after(size: int, latents: np.ndarray, cost: np.ndarray) -> Hall:
     hall = empty_hall(size, 2)
-    for people, values in zip(latents, cost, strict=True):
-        hall = update(hall, jnp.asarray(people), jnp.asarray(values))
+    for population, values in zip(latents, cost, strict=True):
+        hall = update(hall, jnp.asarray(population), jnp.asarray(values))
     return hall
 
 
@@ -229,9 +231,9 @@ def test_hall_agrees_with_deaps() -> None:
 
     latents, cost = populations_with_copies()
     peer = tools.HallOfFame(4)
-    for people, values in zip(latents, cost, strict=True):
+    for population, values in zip(latents, cost, strict=True):
         batch = []
-        for genes, value in zip(people, values, strict=True):
+        for genes, value in zip(population, values, strict=True):
             batch.append(Individual(genes.tolist()))
             batch[-1].fitness = Fitness((float(value),))
         peer.update(batch)
