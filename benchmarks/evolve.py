@@ -29,7 +29,9 @@ from deap import algorithms, base, tools
 from benchmarks.table import Row, report
 from benchmarks.torch_peer import DEVICE
 from depthjax.config import Evolve
-from depthjax.evolve.run import Networks, evolve
+from depthjax.evolve.measure import Networks
+from depthjax.evolve.program import make_program
+from depthjax.evolve.run import evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator
 
@@ -141,19 +143,11 @@ def our_run(case: Case) -> Callable[[], int]:
     variables = generator.init(jax.random.key(0), jnp.zeros((1, LATENT)), emotion, train=False)
     # The released fitness reads no discriminator, so none is given.
     networks, settings = Networks(variables, {}), replace(RELEASED, generations=case.generations)
+    program = make_program(settings, generator=generator, discriminator=discriminator, latent_size=LATENT)
 
     def run() -> int:
-        found = evolve(
-            jax.random.key(0),
-            networks,
-            Statistics(jnp.zeros(CLASSES)),
-            generator=generator,
-            discriminator=discriminator,
-            settings=settings,
-            latent_size=LATENT,
-        )
-        jax.block_until_ready(found)
-        return found.evaluations
+        found = evolve(program, jax.random.key(0), networks, Statistics(jnp.zeros(CLASSES)), settings)
+        return int(jax.block_until_ready(found).evaluations.sum())
 
     return run
 

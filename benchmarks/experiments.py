@@ -6,8 +6,8 @@ Needs:   a finished run, whose networks and training faces these are (default: c
 Each experiment is 3 emotions x 10 generations x 20 latents with the `realism` fitness, and a seed and rates of its own.
 For every count of them: seconds of the one program in steady state, and as many times those of a single one.
 The first call, with compilation, stands beside. Then the same latents are decoded in bfloat16 and in float32, and
-judged by the fitness of the run; and the same evolution is run in both. First of all, what it costs that the paper's
-algorithm tells twenty times how far it is: 3 x 100 x 20, told and untold turn by turn.
+evaluated by the fitness of the run; and the same evolution is run in both. First of all, the cost of twenty reports of
+progress for the paper's algorithm: 3 x 100 x 20, with and without reports in turn.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,15 @@ from benchmarks.table import Row, report
 from depthjax import pipeline
 from depthjax.config import Config, Evolve
 from depthjax.config_file import load_config
-from depthjax.evolve.fitness import of_emotion
-from depthjax.evolve.measure import make_measure
-from depthjax.evolve.run import evolve, make_plan
+from depthjax.evolve.fitness import of_emotion, weights_of
+from depthjax.evolve.measure import measure_faces
+from depthjax.evolve.run import evolve
 from depthjax.evolve.sweep import run_together
-from depthjax.evolving import Inputs, evolution_inputs
+from depthjax.evolving import Inputs, evolution_inputs, program_of
 from depthjax.keys import key_for
-from depthjax.train.state import networks
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
-ROUNDS = 21  # of an evolution told and untold; the first is not counted
+ROUNDS = 21  # of an evolution with and without reports; the first is not counted
 LATENTS = 400  # of each emotion, decoded in both precisions
 
 
@@ -50,9 +50,8 @@ def main() -> None:
     flags = parser.parse_args()
     config = load_config(flags.config)
     inputs = evolution_inputs(config, flags.workdir, pipeline.prepared_faces(config, flags.workdir, "train"))
-    told = watching(config, inputs)
-    rows = curve(config, inputs, flags.counts)
-    report([*rows, told], flags.json)
+    reports = progress_cost(config, inputs)
+    report([*curve(config, inputs, flags.counts), reports], flags.json)
     print("\n".join(precisions(config, inputs)))
 
 
@@ -73,17 +72,8 @@ def together(config: Config, inputs: Inputs, count: int) -> Callable[[], Any]:
         config.evolve, algorithm="paper", fitness="realism", population=20, generations=10, hall_of_fame=20, islands=1
     )
     experiments = [replace(settings, seed=i, mutation_sigma=0.05 + 0.01 * i) for i in range(count)]
-    return lambda: run_together(experiments, *inputs, **parts(config))
-
-
-def parts(config: Config) -> dict[str, Any]:
-    """The networks, as `evolve` takes them."""
-    nets = networks(config)
-    return {
-        "generator": nets.generator,
-        "discriminator": nets.discriminator,
-        "latent_size": config.model.latent_size,
-    }
+    program = program_of(config, settings)
+    return lambda: run_together(program, experiments, *inputs)
 
 
 def timed(run: Callable[[], Any]) -> tuple[float, float]:
@@ -96,33 +86,33 @@ def timed(run: Callable[[], Any]) -> tuple[float, float]:
     return seconds[0], min(seconds[1:])
 
 
-def watching(config: Config, inputs: Inputs) -> Row:
-    """A row for an evolution that tells how far it is, beside one that does not; medians."""
+def progress_cost(config: Config, inputs: Inputs) -> Row:
+    """Return a row for an evolution that reports its progress, beside one that does not; medians."""
     settings = replace(config.evolve, algorithm="paper", fitness="released", population=20, generations=100, islands=1)
+    program, key = program_of(config, settings), key_for(0, "evolve")
     seconds: dict[bool, list[float]] = {True: [], False: []}
-    heard: list[int] = []
+    reports: list[int] = []
     for _ in range(ROUNDS):
-        for told in seconds:
+        for reported in seconds:
             start = time.perf_counter()
-            listener = heard.append if told else None
-            found = evolve(key_for(0, "evolve"), *inputs, settings=settings, **parts(config), progress=listener)
+            found = evolve(program, key, *inputs, settings, progress=reports.append if reported else None)
             jax.block_until_ready(found)
-            seconds[told].append(time.perf_counter() - start)
-    ours, plain = (float(np.median(seconds[told][1:])) for told in (True, False))  # the first compiles
+            seconds[reported].append(time.perf_counter() - start)
+    ours, plain = (float(np.median(seconds[reported][1:])) for reported in (True, False))  # the first compiles
     spread = np.percentile(np.array(seconds[True][1:]) / np.array(seconds[False][1:]), [25, 75])
     note = f"costs {100 * (ours / plain - 1):.1f} % (middle half of {ROUNDS - 1} pairs: "
-    note += f"{100 * (spread[0] - 1):.1f} to {100 * (spread[1] - 1):.1f} %); {len(heard) // ROUNDS} calls"
-    return Row("telling how far it is", "telling nothing", ours, plain, note)
+    note += f"{100 * (spread[0] - 1):.1f} to {100 * (spread[1] - 1):.1f} %); {len(reports) // ROUNDS} calls"
+    return Row("reporting progress", "no reports", ours, plain, note)
 
 
 def precisions(config: Config, inputs: Inputs) -> list[str]:
     """Lines of a Markdown table: the fitness of the run in float32 and in bfloat16."""
     whole, half = (replace(config.evolve, dtype=dtype) for dtype in ("float32", "bfloat16"))
-    at_once, (exact, rough) = {}, (judged(config, inputs, settings) for settings in (whole, half))
+    at_once, (exact, rough) = {}, (fitness_of(config, inputs, settings) for settings in (whole, half))
     difference, spread = np.abs(exact - rough), exact.std()
     for settings in (whole, half):
         at_once[settings.dtype] = timed(lambda settings=settings: evolved(config, inputs, settings))[1]
-    best = [judged(config, inputs, whole, winners(config, inputs, s)).mean() for s in (whole, half)]
+    best = [fitness_of(config, inputs, whole, winners(config, inputs, s)).mean() for s in (whole, half)]
     return [
         "",
         "| | float32 | bfloat16 |",
@@ -136,30 +126,27 @@ def precisions(config: Config, inputs: Inputs) -> list[str]:
 
 
 def evolved(config: Config, inputs: Inputs, settings: Evolve) -> Any:
-    """The evolution of the run with these settings."""
-    return evolve(key_for(settings.seed, "evolve"), *inputs, settings=settings, **parts(config))
+    """Return the evolution of the run with these settings."""
+    return evolve(program_of(config, settings), key_for(settings.seed, "evolve"), *inputs, settings)
 
 
 def winners(config: Config, inputs: Inputs, settings: Evolve) -> jax.Array:
-    """Its winners, (classes, k, d)."""
+    """Return its winners, (classes, k, d)."""
     found = evolved(config, inputs, settings).winners
     return jnp.reshape(found, (found.shape[0], -1, found.shape[-1]))
 
 
-def judged(config: Config, inputs: Inputs, settings: Evolve, latents: jax.Array | None = None) -> np.ndarray:
-    """The fitness (classes, k) of latents (classes, k, d), or of random ones."""
-    classes = len(config.data.emotions)
+def fitness_of(config: Config, inputs: Inputs, settings: Evolve, latents: jax.Array | None = None) -> np.ndarray:
+    """Return the fitness (classes, k) of latents (classes, k, d), or of random ones."""
+    classes, d = len(config.data.emotions), config.model.latent_size
     if latents is None:
-        latents = jax.random.normal(key_for(0, "benchmark"), (classes, LATENTS, config.model.latent_size))
-    plan = make_plan(inputs.real, settings=settings, **parts(config))
-    measure = jax.jit(make_measure(*(plan.static[name] for name in ("generator", "discriminator", "images_at_once"))))
-    values = []
-    for label in range(classes):
-        emotion = jnp.full(latents.shape[1], label)
-        faces = measure(plan.with_relief(inputs.networks), latents[label], emotion, jnp.full(latents.shape[1], True))
-        own = of_emotion(plan.weights, jnp.int32(label))
-        values.append(jax.vmap(plan.static["fitness"], in_axes=(0, 0, None))(faces, latents[label], own))
-    return np.asarray(jnp.stack(values))
+        latents = jax.random.normal(key_for(0, "benchmark"), (classes, LATENTS, d))
+    program = replace(program_of(config, settings), mesh=None)
+    networks = inputs.networks._replace(relief=inputs.real.relief)
+    emotion, needed = jnp.arange(classes), jnp.ones(latents.shape[:2], bool)
+    faces = jax.jit(measure_faces, static_argnums=0)(program, networks, latents, emotion[:, None], needed)
+    weights = jax.vmap(partial(of_emotion, weights_of(settings, inputs.real)))(emotion)
+    return np.asarray(jax.vmap(jax.vmap(program.fitness, in_axes=(0, 0, None)))(faces, latents, weights))
 
 
 if __name__ == "__main__":

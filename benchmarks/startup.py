@@ -136,6 +136,7 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     import numpy as np
 
     from depthjax.evolve.measure import Networks
+    from depthjax.evolve.program import make_program
     from depthjax.evolve.statistics import statistics_of
     from depthjax.keys import key_for
 
@@ -144,17 +145,17 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     subject, emotion, _ = (a.ravel() for a in np.mgrid[:people, : len(data.emotions), : data.frames])
     noise = rng.uniform(-1, 1, (len(subject), data.resolution, data.resolution)).astype(np.float32)
     logits = rng.normal(size=len(subject)).astype(np.float32)
-    plan = run.make_plan(
-        statistics_of(noise, emotion, subject, logits, classes=len(data.emotions), reader_steps=1, seed=0),
+    real = statistics_of(noise, emotion, subject, logits, classes=len(data.emotions), classifier_steps=1, seed=0)
+    program = make_program(
+        config.evolve,
         generator=nets.generator,
         discriminator=nets.discriminator,
-        settings=config.evolve,
         latent_size=config.model.latent_size,
     )
-    networks = plan.with_relief(Networks(teachers.generator, teachers.discriminator))
-    program = run.compiled(jax.default_backend())
-    arguments = key_for(config.evolve.seed, "evolve"), networks, plan.params, plan.weights
-    return lambda: program.lower(*arguments, **plan.static)
+    key = key_for(config.evolve.seed, "evolve")
+    networks = Networks(teachers.generator, teachers.discriminator)
+    arguments = run.arguments_of(program, key[None], networks, real, [config.evolve])
+    return lambda: run.compiled(jax.default_backend()).lower(program, *arguments)
 
 
 if __name__ == "__main__":

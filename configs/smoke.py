@@ -35,7 +35,7 @@ def get_config() -> Config:
             gmm_components=(1, 2),
             kde_pca=(8,),
         ),
-        evolve=replace(base.evolve, generations=5, islands=2, population=6, reader_steps=20),
+        evolve=replace(base.evolve, generations=5, islands=2, population=6, classifier_steps=20),
         sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=12),
         evaluate=replace(
             base.evaluate,

@@ -54,7 +54,7 @@ def fit(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path
 def evolve(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path]:
     """Evolve latents of each emotion under the teachers, and keep the winners."""
     quiet = log is no_log
-    inputs = evolution_inputs(config, workdir, faces, readers=reads_emotions(config), quiet=quiet)
+    inputs = evolution_inputs(config, workdir, faces, classifiers=reads_emotions(config), quiet=quiet)
     return evolve_latents(config, inputs, workdir / "evolve", log, quiet=quiet)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -150,80 +151,55 @@ class Evolve:
     """The latent evolution: the paper's genetic algorithm (its equations 2 and 3), or another."""
 
     seed: int = 0
-    algorithm: Literal["paper", "novelty", "simple_ga", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
+    algorithm: Literal["paper", "novelty", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
     fitness: str = "realism"  # or paper, released, natural, or FILE.py:FUNCTION of one's own
     mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
     std_weight: float = 1.0  # beta of equation 2, for fitness = paper
     population: Annotated[int, MultipleOf(2)] = 20
     generations: Annotated[int, AtLeast(1)] = 100
-    islands: Annotated[int, AtLeast(1)] = (
-        5  # independent populations of each emotion; their halls of fame together are the winners
-    )
+    # Independent populations of each emotion; their halls of fame together are the winners.
+    islands: Annotated[int, AtLeast(1)] = 5
     hall_of_fame: Annotated[int, AtLeast(1)] = 20
-    tournament: int = 3
-    crossover_probability: float = 0.8
+    tournament: Annotated[int, AtLeast(1)] = 3
+    crossover_probability: Annotated[float, Between(0, 1)] = 0.8
     blend_alpha: float = 0.5
-    mutation_probability: float = 0.2  # of an individual
-    gene_probability: float = 0.3  # of each gene of a mutating individual
+    mutation_probability: Annotated[float, Between(0, 1)] = 0.2  # of an individual
+    gene_probability: Annotated[float, Between(0, 1)] = 0.3  # of each gene of a mutating individual
     mutation_sigma: float = 0.1
     elite: Annotated[int, AtLeast(0)] = 1
-    # Of training, of each of the four small networks that read emotions.
-    reader_steps: Annotated[int, AtLeast(1)] = 600
-    # What the terms of fitness = natural weigh; each is at most 0, and 0 for a face like the real ones.
-    emotion_weight: float = 60.0  # nearly a condition: an emotion that is not sure makes a face useless
-    realism_weight: float = 1.0
-    logit_weight: float = 0.0  # a trained discriminator prefers what is near its training faces
-    band_weight: float = 0.1
-    shell_weight: float = 0.1
-    copy_weight: float = 100.0  # lost at once by a face nearer to a training face than other people are
+    # Training steps of each of the four small networks that classify emotions.
+    classifier_steps: Annotated[int, AtLeast(1)] = 600
+    # Of fitness = natural. Nearly a condition: a face without a clear emotion is useless.
+    emotion_weight: float = 60.0
     # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
-    descriptor_size: Annotated[int, Between(1, 16)] = (
-        16  # principal components of the shape, at most 16, in which faces are near or far
-    )
-    viable: float = -1.2  # fitness from which on only novelty counts
-    cover: Annotated[float, Between(0, 1)] = (
-        0.25  # of the population, chosen for being near real training faces, near each of them; then novelty
-    )
-    balance: Annotated[float, AtLeast(0)] = (
-        1.0  # how much their mean shape should be that of the real ones, beside distance
-    )
-    # Likewise of what those who read emotions see in them.
-    reading_balance: Annotated[float, AtLeast(0)] = 10.0
+    feasible_fitness: float = -1.2  # from which on only novelty counts
+    # Share of the population that is selected to cover the training faces; the rest for novelty.
+    coverage_share: Annotated[float, Between(0, 1)] = 0.25
+    # How much the mean should be that of the training faces, beside distance: of shapes, and of emotion features.
+    shape_balance: Annotated[float, AtLeast(0)] = 1.0
+    emotion_balance: Annotated[float, AtLeast(0)] = 10.0
     angle: float = 0.5  # radians by which a latent is turned into noise
-    mix_probability: float = 0.5  # of being mixed with another one before
+    mix_probability: Annotated[float, Between(0, 1)] = 0.5  # of being mixed with another latent before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
     # Megabytes that the faces decoded at once may take.
     device_budget: Annotated[int, AtLeast(1)] = 2000
 
 
+# Fields of Evolve that `sweep` may vary besides its real numbers; each value is compiled anew.
+SWEPT_SIZES = ("population", "generations", "islands", "hall_of_fame", "tournament", "elite")
+
+
 @dataclass(frozen=True)
 class Sweep:
-    """A grid of latent evolutions, for the stage `sweep`: values of evolve's fields; none leaves evolve's own."""
+    """A grid of latent evolutions, for the stage `sweep`.
+
+    On the command line every field of the grid is a flag: `--config.sweep.mutation_sigma=0.05,0.1`.
+    """
 
     # Evolve.seed and those that follow, for each point of the grid.
     seeds: Annotated[int, AtLeast(1)] = 3
-    # One program for all of them.
-    crossover_probability: tuple[float, ...] = ()
-    blend_alpha: tuple[float, ...] = ()
-    mutation_probability: tuple[float, ...] = ()
-    gene_probability: tuple[float, ...] = ()
-    mutation_sigma: tuple[float, ...] = ()
-    angle: tuple[float, ...] = ()
-    mix_probability: tuple[float, ...] = ()
-    viable: tuple[float, ...] = ()
-    cover: Annotated[tuple[float, ...], Between(0, 1)] = ()
-    balance: Annotated[tuple[float, ...], AtLeast(0)] = ()
-    reading_balance: Annotated[tuple[float, ...], AtLeast(0)] = ()
-    mean_weight: tuple[float, ...] = ()
-    std_weight: tuple[float, ...] = ()
-    emotion_weight: tuple[float, ...] = ()
-    realism_weight: tuple[float, ...] = ()
-    logit_weight: tuple[float, ...] = ()
-    band_weight: tuple[float, ...] = ()
-    shell_weight: tuple[float, ...] = ()
-    # A program for each: they are shapes.
-    population: Annotated[tuple[int, ...], MultipleOf(2)] = ()
-    generations: Annotated[tuple[int, ...], AtLeast(1)] = ()
+    # Values of real-numbered fields of Evolve (one program for all) or of SWEPT_SIZES, by field.
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -338,4 +314,6 @@ def _plain(value: Any) -> Any:
         return to_dict(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # JSON has no such number: data.invalid_value may be nan
+    if isinstance(value, Mapping):
+        return {name: list(values) for name, values in value.items()}
     return list(value) if isinstance(value, tuple) else value

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from depthjax.config import BASELINE_METHODS, EMOTIONS, FITNESS, Config, Evolve, own_fitness
+from depthjax.config import (
+    BASELINE_METHODS,
+    EMOTIONS,
+    FITNESS,
+    SWEPT_SIZES,
+    Config,
+    Evolve,
+    Sweep,
+    own_fitness,
+)
 from depthjax.config_bounds import Bound, value_problem
 from depthjax.errors import ConfigError
 
@@ -30,10 +40,18 @@ def override(config: Config, assignments: dict[str, str]) -> Config:
 
 def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
     names = [f.name for f in dataclasses.fields(node)]
+    if isinstance(node, Sweep):
+        names = ["seeds", *sweepable()]
     if path[0] not in names:
         close = difflib.get_close_matches(path[0], names, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(names)}"
         raise ConfigError(f"--config.{key}: there is no '{path[0]}'; {hint}")
+    if isinstance(node, Sweep) and path[0] in sweepable():
+        if len(path) > 1:
+            raise ConfigError(f"--config.{key}: '{path[0]}' is a value, it has no field '{path[1]}'")
+        values = _parse_list(text, sweepable()[path[0]], key)
+        grid = {name: own for name, own in node.grid.items() if name != path[0]}
+        return dataclasses.replace(node, grid=grid | ({path[0]: values} if values else {}))
     value = getattr(node, path[0])
     if dataclasses.is_dataclass(value):
         if len(path) == 1:
@@ -46,6 +64,16 @@ def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
     return dataclasses.replace(node, **{path[0]: _parse(text, kind, key)})
 
 
+def sweepable() -> dict[str, Any]:
+    """Return the fields of Evolve that a sweep may vary, with their types and bounds."""
+    kinds = _hints(Evolve)
+    return {
+        name: kind
+        for name, kind in kinds.items()
+        if name in SWEPT_SIZES or kind is float or typing.get_args(kind)[:1] == (float,)
+    }
+
+
 def _parse(text: str, kind: Any, key: str) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Annotated:
@@ -55,7 +83,7 @@ def _parse(text: str, kind: Any, key: str) -> Any:
             raise ConfigError(f"--config.{key}: '{text}' is not one of {', '.join(map(str, arguments))}")
         return text
     if origin is tuple:
-        return tuple(_parse(part.strip(), arguments[0], key) for part in text.strip("()[]").split(",") if part.strip())
+        return _parse_list(text, arguments[0], key)
     if origin in (typing.Union, types.UnionType):
         return None if text.lower() == "none" else _parse(text, arguments[0], key)
     if kind is bool:
@@ -70,6 +98,11 @@ def _parse(text: str, kind: Any, key: str) -> Any:
         ) from None
 
 
+def _parse_list(text: str, kind: Any, key: str) -> tuple[Any, ...]:
+    parts = (part.strip() for part in text.strip("()[]").split(","))
+    return tuple(_parse(part, kind, key) for part in parts if part)
+
+
 def _hints(section: type) -> dict[str, Any]:
     """The types of a section's fields, with their bounds."""
     return typing.get_type_hints(section, include_extras=True)
@@ -81,7 +114,7 @@ def validate(config: Config) -> Config:
     Raises:
         ConfigError: names the field at fault, and says what it may be.
     """
-    for key, problem in (*_bounds_broken(config), *_rules_broken(config)):
+    for key, problem in itertools.chain(_bounds_broken(config), _rules_broken(config)):
         raise ConfigError(f"--config.{key}: {problem}")
     return config
 
@@ -93,11 +126,33 @@ def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
         if dataclasses.is_dataclass(value):
             yield from _bounds_broken(value, f"{key}.")
             continue
+        if isinstance(value, Mapping):
+            yield from _grid_broken(value, section)
+            continue
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         problems = [] if key == "data.invalid_value" else [value_problem(v) for v in values]  # a hole may be nan
         problems += [b.problem_of_all(values) for b in _bounds_of(kind)]
         or_none = ", or none" if type(None) in _alternatives(kind) else ""
         yield from ((key, problem + or_none) for problem in problems if problem)
+
+
+def _grid_broken(grid: Mapping[str, Any], section: str) -> Iterator[tuple[str, str]]:
+    """Yield every field of a sweep's grid that cannot be varied, or has a value outside its own bounds."""
+    kinds = sweepable()
+    for field, values in grid.items():
+        if field not in kinds:
+            close = difflib.get_close_matches(field, kinds, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"those that can: {', '.join(kinds)}"
+            yield section + field, f"cannot be varied; {hint}"
+            continue
+        kind = kinds[field]
+        number = int if field in SWEPT_SIZES else (int, float)
+        if not isinstance(values, (tuple, list)) or not all(isinstance(v, number) for v in values):
+            yield section + field, f"must be a list of numbers, not {values!r}"
+            continue
+        problems = [None if values else "must name at least one value", *map(value_problem, values)]
+        problems += [b.problem_of_all(values) for b in _bounds_of(kind)]
+        yield from ((section + field, problem) for problem in problems if problem)
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
@@ -175,11 +230,12 @@ def _train_rules(c: Config) -> Rules:
 
 
 def _evolve_rules(c: Config) -> Rules:
-    above_elite = all(n > c.evolve.elite for n in c.sweep.population)
+    least = min(c.sweep.grid.get("population", (c.evolve.population,)))
+    elite = max(c.sweep.grid.get("elite", (c.evolve.elite,)))
     return [
         (_is_fitness(c.evolve), "evolve.fitness", _fitness_rule(c.evolve.fitness)),
         (c.evolve.elite < c.evolve.population, "evolve.elite", "must be smaller than the population"),
-        (above_elite, "sweep.population", f"must be above evolve.elite = {c.evolve.elite}"),
+        (least > elite or not c.sweep.grid, "sweep.population", f"must be above the elite = {elite}"),
     ]
 
 

@@ -1,13 +1,14 @@
 import dataclasses
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from depthjax.__main__ import parse, parse_stages
-from depthjax.config import Config, to_dict
+from depthjax.config import Config, Sweep, to_dict
 from depthjax.config_file import load_config
-from depthjax.config_values import override
+from depthjax.config_values import override, validate
 from depthjax.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -64,9 +65,40 @@ def test_settings_that_contradict_each_other_are_refused():
         override(Config(), {"data.extra_test_subjects": "8", "data.split": "image"})
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "says"),
+    [
+        ("mutation_sigm", "0.1", "did you mean 'mutation_sigma'"),
+        ("fitness", "paper,released", "there is no 'fitness'"),
+        ("classifier_steps", "5", "there is no 'classifier_steps'"),
+        ("mutation_sigma.x", "0.1", "is a value"),
+        ("mutation_sigma", "fast", "not a number"),
+        ("mutation_sigma", "0.1,nan", "finite"),
+        ("population", "4,7", "multiple of 2"),
+        ("coverage_share", "0.5,1.5", "between 0 and 1"),
+        ("generations", "0", "at least 1"),
+        ("elite", "1,20", "must be above the elite = 20"),
+    ],
+)
+def test_a_sweep_of_an_unknown_field_or_value_is_refused(field, text, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        override(Config(), {f"sweep.{field}": text})
+    assert str(caught.value).startswith("--config.sweep") and "\n" not in str(caught.value)
+
+
+def test_a_sweep_takes_fields_from_the_command_line():
+    config = override(Config(), {"sweep.angle": "0.1,0.2", "sweep.population": "4,8", "sweep.seeds": "2"})
+    assert config.sweep == Sweep(2, {"angle": (0.1, 0.2), "population": (4, 8)})
+    assert override(config, {"sweep.angle": ""}).sweep.grid == {"population": (4, 8)}
+    assert hash(config) != hash(override(config, {"sweep.seeds": "3"}))  # a static argument of jit
+    for grid in ({"angel": (0.1,)}, {"population": (4.5,)}, {"angle": ()}, {"angle": "0.1"}):
+        with pytest.raises(ConfigError, match=r"--config\.sweep\."):
+            validate(replace(Config(), sweep=Sweep(grid=grid)))
+
+
 def test_a_config_survives_json():
-    plain = to_dict(Config())
-    assert json.loads(json.dumps(plain)) == plain
+    plain = to_dict(override(Config(), {"sweep.angle": "0.1,0.2"}))
+    assert json.loads(json.dumps(plain)) == plain and plain["sweep"]["grid"] == {"angle": [0.1, 0.2]}
     assert plain["data"]["emotions"] == ["neutral", "happiness", "fear"]
 
 

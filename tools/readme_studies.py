@@ -2,7 +2,7 @@
 
     python tools/ablation.py --config configs/ablation.py --workdir runs/ablation
     python tools/readme_studies.py --ablation runs/ablation
-    python tools/evolution_table.py --config configs/quick.py --workdir runs/quick
+    python experiments/evolution_table.py --config configs/quick.py --workdir runs/quick
     python tools/readme_studies.py --evolution runs/quick/evolve/table
 
 Replaces what stands between the marks `results recipes`, `results ingredients` and `results evolution` in README.md,
@@ -144,7 +144,7 @@ def of_evolution(folder: Path) -> str:
     path = folder / "table.csv"
     for needed in (path, folder / "real.json", folder / "faces.png"):
         if not needed.exists():
-            raise UserError(f"{needed} is not there: run tools/evolution_table.py first")
+            raise UserError(f"{needed} is not there: run experiments/evolution_table.py first")
     real = read_json(folder / "real.json")
     with path.open(newline="", encoding="utf-8") as file:
         ways = list(csv.DictReader(file))
@@ -167,7 +167,7 @@ def main() -> None:
     """Write the tables and pictures of what is given, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ablation", type=Path, help="a work folder of tools/ablation.py")
-    parser.add_argument("--evolution", type=Path, help="a folder of tools/evolution_table.py")
+    parser.add_argument("--evolution", type=Path, help="a folder of experiments/evolution_table.py")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     blocks: dict[str, str] = {}

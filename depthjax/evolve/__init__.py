@@ -1,1 +1,1 @@
-"""The latent evolution: fitness terms, operators for one individual, algorithms on evosax, one scan."""
+"""Latent evolution: fitness, algorithms on evosax, and one scan over all populations."""

@@ -1,136 +1,79 @@
-"""Every algorithm by the name it has in the config, behind evosax's init, ask and tell."""
+"""Every algorithm by its name in the config, behind evosax's init, ask and tell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
-from evosax.algorithms import CMA_ES, MR15_GA, SAMR_GA, Sep_CMA_ES, SimpleGA
+from evosax.algorithms import CMA_ES, MR15_GA, SAMR_GA, Sep_CMA_ES
 from evosax.algorithms.base import EvolutionaryAlgorithm
 from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 
 from depthjax import config
 from depthjax.evolve import novelty, paper_ga
 
-Make = Callable[[config.Evolve, int, int], EvolutionaryAlgorithm]
-
-
-def _paper(settings: config.Evolve, latent_size: int, descriptor_size: int) -> EvolutionaryAlgorithm:
-    return paper_ga.PaperGA(
-        settings.population, jnp.zeros(latent_size), tournament_size=settings.tournament, elite=settings.elite
-    )
-
-
-def _novelty(settings: config.Evolve, latent_size: int, descriptor_size: int) -> EvolutionaryAlgorithm:
-    return novelty.DominatedNovelty(
-        settings.population,
-        jnp.zeros(latent_size),
-        descriptor_size=descriptor_size,
-    )
-
-
-def _simple(settings: config.Evolve, latent_size: int, descriptor_size: int) -> EvolutionaryAlgorithm:
-    # Its step is no parameter of the program: a sweep cannot vary it.
-    return SimpleGA(settings.population, jnp.zeros(latent_size), optax.constant_schedule(settings.mutation_sigma))
-
-
-def _theirs(
-    kind: type[EvolutionaryAlgorithm], settings: config.Evolve, latent_size: int, descriptor_size: int
-) -> EvolutionaryAlgorithm:
-    return kind(settings.population, jnp.zeros(latent_size))
-
-
-ALGORITHMS: dict[str, Make] = {
-    "paper": _paper,
-    "novelty": _novelty,
-    "simple_ga": _simple,
-    "mr15_ga": partial(_theirs, MR15_GA),
-    "samr_ga": partial(_theirs, SAMR_GA),
-    "cma_es": partial(_theirs, CMA_ES),
-    "sep_cma_es": partial(_theirs, Sep_CMA_ES),
+EVOSAX: dict[str, type[EvolutionaryAlgorithm]] = {
+    "mr15_ga": MR15_GA,
+    "samr_ga": SAMR_GA,
+    "cma_es": CMA_ES,
+    "sep_cma_es": Sep_CMA_ES,
 }
 
 
 @lru_cache
-def make_algorithm(settings: config.Evolve, latent_size: int, descriptor_size: int = 0) -> EvolutionaryAlgorithm:
-    """The algorithm that a config names: one object for each, for jit tells static arguments apart by identity.
+def make_algorithm(
+    name: str, population: int, latent_size: int, *, tournament: int = 3, elite: int = 1
+) -> EvolutionaryAlgorithm:
+    """Return the algorithm of that name and these sizes.
 
-    Args:
-        settings: of which only what `sizes_of` leaves should differ between two calls, or each call compiles anew.
-        latent_size: d.
-        descriptor_size: k, for algorithms that look at descriptors.
+    One object for each: jit compares static arguments of evosax by identity.
     """
-    return ALGORITHMS[settings.algorithm](settings, latent_size, descriptor_size)
+    latent = jnp.zeros(latent_size)
+    if name == "paper":
+        return paper_ga.PaperGA(population, latent, tournament_size=tournament, elite=elite)
+    if name == "novelty":
+        return novelty.DominatedNovelty(population, latent)
+    return EVOSAX[name](population, latent)
 
 
-def sizes_of(settings: config.Evolve) -> config.Evolve:
-    """The settings with everything at its default that is not fixed when an algorithm is made."""
-    step: dict[str, Any] = {"mutation_sigma": settings.mutation_sigma} if settings.algorithm == "simple_ga" else {}
-    names = ("algorithm", "population", "tournament", "elite")
-    return config.Evolve(**{name: getattr(settings, name) for name in names}, **step)
+def params_of(algorithm: EvolutionaryAlgorithm, settings: config.Evolve) -> Any:
+    """Return the config's rates in the form that the algorithm takes; the others are evosax's defaults.
 
-
-def params_from(settings: config.Evolve, algorithm: EvolutionaryAlgorithm) -> Any:
-    """The config's rates, as the algorithm takes them; what the config does not name stays as evosax has it.
-
-    The strategies that adapt a distribution begin at the prior itself, mean 0 and standard deviation 1; the adaptive
-    genetic algorithms begin with steps of `mutation_sigma`.
+    Strategies that adapt a distribution begin at the prior itself, mean 0 and standard deviation 1;
+    adaptive genetic algorithms begin with steps of `mutation_sigma`.
     """
-    if settings.algorithm == "paper":
-        return paper_ga.params_from(settings)
-    if settings.algorithm == "novelty":
-        return novelty.params_from(settings)
     with jax.numpy_rank_promotion("allow"):
         params = algorithm.default_params
-    if settings.algorithm == "simple_ga":
-        return params.replace(crossover_rate=settings.crossover_probability)
-    if settings.algorithm in ("mr15_ga", "samr_ga"):
+    if isinstance(algorithm, MR15_GA | SAMR_GA):
         return params.replace(std_init=settings.mutation_sigma)
-    return params
+    return with_settings(params, settings)
 
 
-def start(
-    algorithm: EvolutionaryAlgorithm,
-    key: jax.Array,
-    latents: jax.Array,
-    cost: jax.Array,
-    descriptors: jax.Array,
-    params: Any,
-) -> Any:
-    """The state after the first, random latents (n, d) at cost (n,), with these descriptors (n, k)."""
-    with jax.numpy_rank_promotion("allow"):
-        if isinstance(algorithm, DistributionBasedAlgorithm):
-            return algorithm.init(key, jnp.zeros(algorithm.num_dims), params)
-        state = algorithm.init(key, latents, cost, params)
-    return state.replace(descriptors=descriptors) if isinstance(state, novelty.State) else state
+def with_settings(params: Any, settings: config.Evolve) -> Any:
+    """Return an algorithm's params with the config's values in fields of the same name."""
+    names = {field.name for field in fields(params)} & {field.name for field in fields(settings)}
+    return params.replace(**{name: getattr(settings, name) for name in names})
 
 
-def ask(algorithm: EvolutionaryAlgorithm, key: jax.Array, state: Any, params: Any) -> tuple[jax.Array, Any]:
-    """(n, d) latents to be evaluated, and the state to be told of them."""
-    with jax.numpy_rank_promotion("allow"):  # evosax adds a mean (d,) to a population (n, d)
-        return algorithm.ask(key, state, params)
+def vmapped(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of evosax for a leading axis of populations.
+
+    evosax adds a mean (d,) to a population (n, d), so rank promotion is allowed in it.
+    """
+
+    def call(*arguments: Any) -> Any:
+        with jax.numpy_rank_promotion("allow"):
+            return jax.vmap(method)(*arguments)
+
+    return call
 
 
-def tell(
-    algorithm: EvolutionaryAlgorithm,
-    key: jax.Array,
-    latents: jax.Array,
-    cost: jax.Array,
-    descriptors: jax.Array,
-    state: Any,
-    params: Any,
-) -> Any:
-    """The state that knows the cost (n,) and descriptors (n, k) of what was asked for."""
-    if isinstance(state, novelty.State):
-        state = state.replace(offspring_descriptors=descriptors)
-    with jax.numpy_rank_promotion("allow"):
-        return algorithm.tell(key, latents, cost, state, params)[0]
-
-
-def living(state: Any, latents: jax.Array, cost: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The population (n, d) of a state with its cost (n,); what was told last, where a distribution is all it keeps."""
-    return (state.population, state.fitness) if hasattr(state, "population") else (latents, cost)
+def init(algorithm: EvolutionaryAlgorithm, key: jax.Array, latents: jax.Array, cost: jax.Array, params: Any) -> Any:
+    """Return the states (b,) after the first latents (b, n, d) with cost (b, n); a distribution begins at its mean."""
+    if isinstance(algorithm, DistributionBasedAlgorithm):
+        return vmapped(algorithm.init)(key, jnp.zeros_like(latents[:, 0]), params)
+    return vmapped(algorithm.init)(key, latents, cost, params)

@@ -1,166 +1,244 @@
-"""Dominated novelty search behind evosax's interface: a population that spreads as far as faces stay like real ones.
+"""Dominated novelty search behind evosax's interface: a population that spreads over realistic faces.
 
-In dominated novelty search (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully 2025, arXiv
-2502.00593) each of population and offspring is worth its mean distance to the k nearest fitter ones, by descriptors,
-and the best half lives on; there is no grid, so the descriptor may have many dimensions. Here, where the fitness
-saturates and the latents are a generator's:
+In dominated novelty search (Bahlous-Boldi, Faldor, Grillotti, Janmohamed, Coiffard, Spector and Cully
+2025, arXiv 2502.00593) each of population and offspring is worth its mean distance to the k nearest
+fitter ones, by descriptors, and the best half survives. There is no grid, so the descriptor may have
+many dimensions. Here, where the fitness saturates and the latents are a generator's:
 
-- all who are `viable` are equals, and below that only fitness counts: novelty alone keeps what is odd enough, and
-  fitness alone drives to what its networks overlook;
-- of equals, those chosen earlier count as fitter. Some are chosen for standing near real faces, near each of them, the
-  others farthest first, k = 1, without moving the mean from that of real faces (`spread`): of two twins one goes;
-- offspring are distributed as their parents are, standard normal: a generator knows no other latents.
+- all individuals above `feasible_fitness` are equals; below it only fitness counts. Novelty alone keeps
+  odd faces, and fitness alone exploits its networks;
+- of equals, those selected earlier count as fitter. Some are selected to cover training faces, the
+  others farthest first (k = 1) without moving the mean from that of the training faces: `k_centre_greedy`;
+- offspring are standard normal as their parents are: a generator was trained on no other latents.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from evosax.algorithms.population_based import base
 from flax import struct
 
-from depthjax import config
-from depthjax.evolve.spread import Demands, nothing_demanded, spread_first
+from depthjax.config import Evolve
+from depthjax.evolve.paper_ga import blank_state
+from depthjax.evolve.statistics import Relief
+from depthjax.precision import EXACT
 
-# Of the median radius about real faces: nearer ones look like twins, and do not serve a place twice. 1 % of pairs of
-# real faces are nearer than 0.65 of it.
-APART = 0.75
+# Of the median radius of training faces: nearer faces look alike, and do not cover a target twice.
+# 1 % of pairs of training faces are nearer than 0.65 of it.
+MIN_DISTANCE = 0.75
+UNUSABLE, USED = -1e30, -2e30  # in place of a squared distance
 
 
 @struct.dataclass
 class State(base.State):
-    """What a generation hands to the next; `fitness` is minimised."""
+    """A population and its cost, `fitness`, which is minimised."""
 
-    descriptors: jax.Array  # (n, k + r) of the population: shape, and what the readers see
-    offspring_descriptors: jax.Array  # (n, k + r) of those that are about to be told
+    descriptors: jax.Array  # (n, k + r) of the population: shape, then emotion features
+    offspring_descriptors: jax.Array  # (n, k + r) of the latents passed to `tell`
 
 
 @struct.dataclass
-class Places:
-    """Real faces of one emotion: balls of descriptors, in each of which the population is to have some, and a mean."""
+class Targets:
+    """The training faces of one emotion: balls that the population is to cover, and a mean."""
 
     centres: jax.Array  # (m, k)
-    radii: jax.Array  # (m,) NaN: no place
-    mean: jax.Array  # (k + r,) of their shapes, and of what the readers see
+    radii: jax.Array  # (m,) NaN: no target
+    mean: jax.Array  # (k + r,) of shapes and of emotion features
 
 
 @struct.dataclass
 class Params(base.Params):
-    """Arrays to the compiled program, so they can be vmapped."""
+    """Rates of the config: arrays to the compiled program, so that they can be vmapped."""
 
-    mix_probability: float | jax.Array
-    angle: float | jax.Array
-    viable: float | jax.Array
-    cover: float | jax.Array
-    balance: float | jax.Array
-    reading_balance: float | jax.Array
-    places: Places | None = None  # of this emotion; without them nothing is covered
+    mix_probability: float | jax.Array = Evolve.mix_probability
+    angle: float | jax.Array = Evolve.angle
+    feasible_fitness: float | jax.Array = Evolve.feasible_fitness
+    coverage_share: float | jax.Array = Evolve.coverage_share
+    shape_balance: float | jax.Array = Evolve.shape_balance
+    emotion_balance: float | jax.Array = Evolve.emotion_balance
+    targets: Targets | None = None  # of the emotion; None: no coverage, no balance
 
 
 class DominatedNovelty(base.PopulationBasedAlgorithm):
-    """A population of fixed size, whose every member is a result."""
-
-    def __init__(self, population_size: int, solution: jax.Array, *, descriptor_size: int) -> None:
-        """Fix what shapes depend on.
-
-        Args:
-            population_size: n.
-            solution: (d,) any latent; only its shape is read.
-            descriptor_size: how many components of the descriptors say who is far.
-        """
-        super().__init__(population_size, solution)
-        self.descriptor_size = descriptor_size
+    """A population of fixed size, all of which is the result."""
 
     @property
     def _default_params(self) -> Params:
-        return params_from(config.Evolve())
+        return Params()
 
     def _init(self, key: jax.Array, params: Params) -> State:
-        described = self.descriptor_size if params.places is None else len(params.places.mean)
+        described = 0 if params.targets is None else len(params.targets.mean)
         blank = jnp.full((self.population_size, described), jnp.nan)
-        return State(
-            population=jnp.full((self.population_size, self.num_dims), jnp.nan),
-            fitness=jnp.full((self.population_size,), jnp.inf),
-            descriptors=blank,
-            offspring_descriptors=blank,
-            best_solution=jnp.full((self.num_dims,), jnp.nan),
-            best_fitness=jnp.inf,
-            generation_counter=0,
-        )
+        named = blank_state(self.population_size, self.num_dims)
+        return State(**named, descriptors=blank, offspring_descriptors=blank)
 
     def _ask(self, key: jax.Array, state: State, params: Params) -> tuple[jax.Array, State]:
-        pair, vary_key = jax.random.split(key)
-        n = self.population_size
-        order = jax.random.permutation(pair, n)  # every member is a parent, once first and once second
-        keys = jax.random.split(vary_key, n)
-        offspring = jax.vmap(vary, in_axes=(0, 0, 0, None))(
-            keys, state.population, state.population[jnp.roll(order, 1)[jnp.argsort(order)]], params
-        )
-        return offspring, state
+        pair_key, vary_key = jax.random.split(key)
+        # A random cycle: every individual is a first parent once, and a second parent once.
+        order = jax.random.permutation(pair_key, self.population_size)
+        partner = jnp.roll(order, 1)[jnp.argsort(order)]
+        keys = jax.random.split(vary_key, self.population_size)
+        first, second = state.population, state.population[partner]
+        return jax.vmap(vary, in_axes=(0, 0, 0, None))(keys, first, second, params), state
 
     def _tell(self, key: jax.Array, population: jax.Array, fitness: jax.Array, state: State, params: Params) -> State:
         everyone = jnp.concatenate([state.population, population])
         cost = jnp.concatenate([state.fitness, fitness])
         descriptors = jnp.concatenate([state.descriptors, state.offspring_descriptors])
-        kept = survivors(-cost, descriptors, params, count=self.population_size, compared=self.descriptor_size)
+        kept = survivors(-cost, descriptors, params, count=self.population_size)
         return state.replace(population=everyone[kept], fitness=cost[kept], descriptors=descriptors[kept])
 
 
-def params_from(settings: config.Evolve) -> Params:
-    """The config's rates, as the algorithm takes them."""
-    names = ("mix_probability", "angle", "viable", "cover", "balance", "reading_balance")
-    return Params(**{name: getattr(settings, name) for name in names})
+def targets_of(relief: Relief, emotion: jax.Array) -> Targets:
+    """Return the training faces of one emotion, each once, and their mean."""
+    faces, count = relief.faces[emotion], relief.counts[emotion]
+    once = jnp.arange(len(faces)) < count
+    mean = jnp.where(once[:, None], faces, 0).sum(0) / count
+    if relief.emotion_features is not None:
+        mean = jnp.concatenate([mean, relief.emotion_features.means[emotion]])
+    return Targets(faces, jnp.where(once, relief.radii[emotion], jnp.nan), mean)
 
 
 def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) -> jax.Array:
-    """One child of two latents (d,), normal as they are: mixed with `mix_probability`, then turned by `angle`."""
-    whether, share, noise = jax.random.split(key, 3)
+    """Return a child of two latents (d,), mixed with `mix_probability`, then turned by `angle`."""
+    decide, share, noise = jax.random.split(key, 3)
     mixed = mix(first, second, share=jax.random.uniform(share))
-    parent = jnp.where(jax.random.bernoulli(whether, params.mix_probability), mixed, first)
+    parent = jnp.where(jax.random.bernoulli(decide, params.mix_probability), mixed, first)
     return turn(noise, parent, angle=params.angle)
 
 
 def turn(key: jax.Array, latent: jax.Array, *, angle: float | jax.Array) -> jax.Array:
-    """cos(a) z + sin(a) noise: of a standard normal z (d,), another, correlated by cos(a)."""
+    """Return cos(a) z + sin(a) noise: of a standard normal z (d,), another, correlated by cos(a)."""
     return jnp.cos(angle) * latent + jnp.sin(angle) * jax.random.normal(key, latent.shape)
 
 
 def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
-    """sqrt(w) z_i + sqrt(1 - w) z_j: of two independent standard normal latents (d,), a third."""
+    """Return sqrt(w) z_i + sqrt(1 - w) z_j: of two independent standard normal latents (d,), a third."""
     return jnp.sqrt(share) * first + jnp.sqrt(1 - share) * second
 
 
-def survivors(
-    fitness: jax.Array, descriptors: jax.Array, params: Params, *, count: int, compared: int | None = None
-) -> jax.Array:
-    """Who lives on: the fittest; of the viable those who cover places, then farthest first; the others by fitness.
+def survivors(fitness: jax.Array, descriptors: jax.Array, params: Params, *, count: int) -> jax.Array:
+    """Select the fittest, then the feasible by coverage and distance, then the others by fitness.
 
     Args:
         fitness: (n,) larger is better; -inf for none.
-        descriptors: (n, k + r), shape and what the readers see.
-        params: of them `viable`, `cover`, the balances and `places`.
+        descriptors: (n, k + r), shape then emotion features; only shapes are compared by distance.
+        params: of them `feasible_fitness`, `coverage_share`, the balances and `targets`.
         count: at most n.
-        compared: how many components of the descriptors say who is far (default: all); places have all of them.
     Returns:
         (count,) indices, in that order.
     """
-    alive, first = (fitness >= params.viable) & jnp.isfinite(descriptors).all(1), jnp.argmax(fitness)
-    points = descriptors[:, :compared]
-    order, novelty = spread_first(points, alive, first, _demands(descriptors, params, points.shape[1]), count=count)
-    turn_of = jnp.full(len(fitness), count).at[order].set(jnp.where(novelty >= 0, jnp.arange(count), count))
-    worth = jnp.where(alive, 1 - turn_of / count, -1 - jax.nn.relu(params.viable - fitness))
-    return jnp.argsort(-worth.at[first].set(jnp.inf), stable=True)[:count]
+    feasible = (fitness >= params.feasible_fitness) & jnp.isfinite(descriptors).all(1)
+    fittest = jnp.argmax(fitness)
+    points, constraints = _constraints(descriptors, params)
+    order, distance = k_centre_greedy(points, feasible, fittest, constraints, count=count)
+    # The rank in that order; `count` for those not selected.
+    selected = jnp.where(distance >= 0, jnp.arange(count), count)
+    rank = jnp.full(len(fitness), count).at[order].set(selected)
+    worth = jnp.where(feasible, 1 - rank / count, -1 - jax.nn.relu(params.feasible_fitness - fitness))
+    return jnp.argsort(-worth.at[fittest].set(jnp.inf), stable=True)[:count]
 
 
-def _demands(descriptors: jax.Array, params: Params, compared: int) -> Demands:
-    """What the real faces of this emotion ask of those who live on."""
-    if params.places is None:
-        return nothing_demanded(len(descriptors))
-    centres, radii, mean = params.places.centres, params.places.radii, params.places.mean
+def _constraints(descriptors: jax.Array, params: Params) -> tuple[jax.Array, Constraints]:
+    """Return the shapes (n, k), and what the training faces of the emotion ask of the selected ones."""
+    if params.targets is None:
+        return descriptors, no_constraints(len(descriptors))
+    centres, radii, mean = params.targets.centres, params.targets.radii, params.targets.mean
     k = centres.shape[-1]
-    within = ((descriptors[:, None, :k] - centres[None]) ** 2).sum(-1) <= (radii**2)[None]
-    weights = jnp.where(jnp.arange(len(mean)) < k, params.balance, params.reading_balance)
-    # Between fewer components faces are nearer.
-    compared_of_all = centres[:, :compared].var(0).sum() / centres.var(0).sum()  # NaN where all are one point
-    apart = APART * jnp.nanmedian(radii) * jnp.sqrt(jnp.nan_to_num(compared_of_all, nan=1.0))
-    return Demands(within, params.cover, apart, descriptors - mean[None], weights)
+    shapes = descriptors[:, :k]
+    squared = ((shapes[:, None] - centres[None]) ** 2).sum(-1)  # (n, m)
+    return shapes, Constraints(
+        covers=squared <= (radii**2)[None],
+        coverage_share=params.coverage_share,
+        min_distance=MIN_DISTANCE * jnp.nanmedian(radii),
+        offset=descriptors - mean[None],
+        balance=jnp.where(jnp.arange(len(mean)) < k, params.shape_balance, params.emotion_balance),
+    )
+
+
+class Constraints(NamedTuple):
+    """What the selected points are to be, besides far from each other."""
+
+    covers: jax.Array  # (n, m) bool: which of m targets each point covers
+    coverage_share: float | jax.Array  # () share of the points that are selected for coverage
+    min_distance: float | jax.Array  # () from all selected points, of a point selected for coverage
+    offset: jax.Array  # (n, q) features of each point minus their wanted mean
+    balance: jax.Array  # (q,) weight of the mean; 0: none
+
+
+class Selection(NamedTuple):
+    """What is carried from one selected point to the next."""
+
+    squared: jax.Array  # (n,) of the distance to the nearest selected point
+    covered: jax.Array  # (m,) by how many selected points each target is covered
+    offset: jax.Array  # (q,) sum over the selected points
+    latest: jax.Array  # () index
+
+
+def no_constraints(n: int) -> Constraints:
+    """Return constraints of n points that ask for distance alone."""
+    return Constraints(jnp.zeros((n, 0), bool), 0.0, 0.0, jnp.zeros((n, 0)), jnp.zeros(0))
+
+
+def k_centre_greedy(
+    points: jax.Array,
+    usable: jax.Array,
+    first: jax.Array,
+    constraints: Constraints,
+    *,
+    count: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Select points for coverage, then farthest first with a balanced mean.
+
+    The first ones, `coverage_share` of all, are selected for coverage: each is the point that covers most
+    of those targets which the fewest selected points cover, of all that can still be covered (the greedy
+    cover of Johnson 1974, layer upon layer). A point nearer than `min_distance` to a selected one covers
+    nothing. Each of the others maximises d² - y·(b s) / count, with d its distance to the selected points,
+    y its offset, s the sum of offsets of the selected points, b the balance: a far point on the side that
+    outweighs is worth less. The second term is that of kernel herding with a linear kernel (Chen, Welling
+    and Smola 2010). Without constraints this is the farthest-first order of Gonzalez (1985), which lies
+    within twice the best possible k-centre radius.
+
+    Args:
+        points: (n, k).
+        usable: (n,) bool; the others come only when these are used up.
+        first: () index of the point to begin with.
+        constraints: coverage and balance.
+        count: at most n.
+    Returns:
+        (count,) indices and (count,) the distance of each to those before it: infinite for the first, -inf
+        for points that are not usable.
+    """
+    covers = constraints.covers.astype(jnp.float32)
+    points = jnp.where(jnp.isfinite(points), points, 0.0)
+    offsets = jnp.where(jnp.isfinite(constraints.offset), constraints.offset, 0.0)
+
+    def step(carry: Selection, number: jax.Array) -> tuple[Selection, tuple[jax.Array, jax.Array]]:
+        squared, covered, offset, latest = carry
+        reached = squared[latest]
+        squared = jnp.minimum(squared, ((points - points[latest][None]) ** 2).sum(1))
+        squared = jnp.where(jnp.arange(len(points)) == latest, USED, squared)
+        covered, offset = covered + covers[latest], offset + offsets[latest]
+
+        # Coverage: the gain of a point is how many of the least covered targets it covers.
+        allowed = (squared >= constraints.min_distance**2) & (number < constraints.coverage_share * count)
+        reachable = (constraints.covers & allowed[:, None]).any(0)
+        fewest = jnp.where(reachable, covered, jnp.inf).min(initial=jnp.inf)
+        gain = jnp.where(allowed, covers @ (covered <= fewest).astype(jnp.float32), 0)
+
+        imbalance = jnp.matmul(offsets, constraints.balance * offset / count, precision=EXACT)
+        farthest = jnp.argmax(jnp.where(squared >= 0, squared - imbalance, squared))
+        following = jnp.where(gain.max(initial=0) > 0, jnp.argmax(gain), farthest)
+        return Selection(squared, covered, offset, following), (latest, reached)
+
+    begin = Selection(
+        jnp.where(usable, jnp.inf, UNUSABLE),
+        jnp.zeros(covers.shape[1]),
+        jnp.zeros(offsets.shape[1]),
+        first,
+    )
+    order, squared = jax.lax.scan(step, begin, jnp.arange(1, count + 1))[1]
+    return order, jnp.where(squared < 0, -jnp.inf, jnp.sqrt(jnp.maximum(squared, 0)))

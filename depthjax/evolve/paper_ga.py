@@ -1,49 +1,47 @@
 """The paper's genetic algorithm behind evosax's interface: DEAP's `eaSimple` with elites.
 
-A generation: as many tournaments as individuals; consecutive winners are crossed with `crossover_probability`; each is
-then mutated with `mutation_probability` (DEAP's `varAnd`). With `elite=0` that is exactly `eaSimple`.
+In each generation every slot is filled by a tournament. Consecutive winners are crossed with
+`crossover_probability`, then each is mutated with `mutation_probability` (DEAP's `varAnd`). With
+`elite=0` that is exactly `eaSimple`. The operators are written for one individual or one pair, and
+draw from the same distributions as DEAP's `selTournament`, `cxBlend` and `mutGaussian`. Costs are
+minimised, as everywhere in evosax.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from evosax.algorithms.population_based import base
 from flax import struct
 
-from depthjax import config
-from depthjax.evolve.operators import blend, gaussian_mutation, tournament
-
-
-@struct.dataclass
-class State(base.State):
-    """What a generation hands to the next; `fitness` is minimised."""
+from depthjax.config import Evolve
 
 
 @struct.dataclass
 class Params(base.Params):
-    """The rates and sizes of steps: arrays to the compiled program, so they can be vmapped."""
+    """Rates and step sizes of the config: arrays to the compiled program, so that they can be vmapped."""
 
-    crossover_probability: float | jax.Array
-    blend_alpha: float | jax.Array
-    mutation_probability: float | jax.Array
-    gene_probability: float | jax.Array
-    mutation_sigma: float | jax.Array
+    crossover_probability: float | jax.Array = Evolve.crossover_probability
+    blend_alpha: float | jax.Array = Evolve.blend_alpha
+    mutation_probability: float | jax.Array = Evolve.mutation_probability
+    gene_probability: float | jax.Array = Evolve.gene_probability
+    mutation_sigma: float | jax.Array = Evolve.mutation_sigma
 
 
 class PaperGA(base.PopulationBasedAlgorithm):
-    """Tournament selection, blend crossover, gene-wise Gaussian mutation, elites kept."""
+    """Tournament selection, blend crossover, gene-wise Gaussian mutation, elitism."""
 
     def __init__(self, population_size: int, solution: jax.Array, *, tournament_size: int = 3, elite: int = 1) -> None:
         """Fix what shapes depend on.
 
         Args:
-            population_size: even, for crossover takes pairs.
+            population_size: even, since crossover takes pairs.
             solution: (d,) any latent; only its shape is read.
             tournament_size: individuals in a tournament.
-            elite: best parents that outlive the worst offspring.
+            elite: best parents that replace the worst offspring.
         """
         if population_size % 2 or not 0 <= elite < population_size:
             raise ValueError(f"population_size ({population_size}) must be even and above elite ({elite})")
@@ -53,28 +51,26 @@ class PaperGA(base.PopulationBasedAlgorithm):
 
     @property
     def _default_params(self) -> Params:
-        return params_from(config.Evolve())
+        return Params()
 
-    def _init(self, key: jax.Array, params: Params) -> State:
-        return State(
-            population=jnp.full((self.population_size, self.num_dims), jnp.nan),
-            fitness=jnp.full((self.population_size,), jnp.inf),
-            best_solution=jnp.full((self.num_dims,), jnp.nan),
-            best_fitness=jnp.inf,
-            generation_counter=0,
-        )
+    def _init(self, key: jax.Array, params: Params) -> base.State:
+        return base.State(**blank_state(self.population_size, self.num_dims))
 
-    def _ask(self, key: jax.Array, state: State, params: Params) -> tuple[jax.Array, State]:
-        # One split for all keys: each draw from threefry costs a quarter of a second of compilation on a CPU.
-        select, whether_cross, cross, whether_mutate, mutate = jax.random.split(key, (5, self.population_size))
-        chosen = jax.vmap(partial(tournament, size=self.tournament_size), in_axes=(0, None))(select, state.fitness)
+    def _ask(self, key: jax.Array, state: base.State, params: Params) -> tuple[jax.Array, base.State]:
+        # One split for all keys: each threefry draw costs a quarter of a second of compilation on a CPU.
+        keys = jax.random.split(key, (5, self.population_size))
+        select, cross_or_not, cross, mutate_or_not, mutate = keys
+        compete = jax.vmap(partial(tournament, size=self.tournament_size), in_axes=(0, None))
+        chosen = compete(select, state.fitness)
         pairs = state.population[chosen].reshape(-1, 2, self.num_dims)
-        crossed = jax.vmap(_cross, in_axes=(0, 0, 0, None))(whether_cross[::2], cross[::2], pairs, params)
+        crossed = jax.vmap(_cross, in_axes=(0, 0, 0, None))(cross_or_not[::2], cross[::2], pairs, params)
         offspring = crossed.reshape(-1, self.num_dims)
-        return jax.vmap(_mutate, in_axes=(0, 0, 0, None))(whether_mutate, mutate, offspring, params), state
+        return jax.vmap(_mutate, in_axes=(0, 0, 0, None))(mutate_or_not, mutate, offspring, params), state
 
-    def _tell(self, key: jax.Array, population: jax.Array, fitness: jax.Array, state: State, params: Params) -> State:
-        # The elites come in after the offspring were evaluated, so that no evaluation is spent on them.
+    def _tell(
+        self, key: jax.Array, population: jax.Array, fitness: jax.Array, state: base.State, params: Params
+    ) -> base.State:
+        # Elites join after the offspring were evaluated, so that no evaluation is spent on them.
         elite = jnp.argsort(state.fitness)[: self.elite]
         survivors = jnp.argsort(fitness)[: self.population_size - self.elite]
         return state.replace(
@@ -83,22 +79,141 @@ class PaperGA(base.PopulationBasedAlgorithm):
         )
 
 
-def params_from(settings: config.Evolve) -> Params:
-    """The config's rates, as the algorithm takes them."""
-    return Params(
-        crossover_probability=settings.crossover_probability,
-        blend_alpha=settings.blend_alpha,
-        mutation_probability=settings.mutation_probability,
-        gene_probability=settings.gene_probability,
-        mutation_sigma=settings.mutation_sigma,
+def blank_state(population_size: int, num_dims: int) -> dict[str, Any]:
+    """Return the fields of evosax's state before a population is known."""
+    return {
+        "population": jnp.full((population_size, num_dims), jnp.nan),
+        "fitness": jnp.full((population_size,), jnp.inf),
+        "best_solution": jnp.full((num_dims,), jnp.nan),
+        "best_fitness": jnp.inf,
+        "generation_counter": 0,
+    }
+
+
+def _cross(decide: jax.Array, draw: jax.Array, pair: jax.Array, params: Params) -> jax.Array:
+    children = jnp.stack(blend(draw, pair[0], pair[1], alpha=params.blend_alpha))
+    return jnp.where(jax.random.bernoulli(decide, params.crossover_probability), children, pair)
+
+
+def _mutate(decide: jax.Array, draw: jax.Array, individual: jax.Array, params: Params) -> jax.Array:
+    mutated = gaussian_mutation(
+        draw,
+        individual,
+        sigma=params.mutation_sigma,
+        gene_probability=params.gene_probability,
     )
+    return jnp.where(jax.random.bernoulli(decide, params.mutation_probability), mutated, individual)
 
 
-def _cross(whether: jax.Array, how: jax.Array, pair: jax.Array, params: Params) -> jax.Array:
-    children = jnp.stack(blend(how, pair[0], pair[1], alpha=params.blend_alpha))
-    return jnp.where(jax.random.bernoulli(whether, params.crossover_probability), children, pair)
+def tournament(key: jax.Array, cost: jax.Array, *, size: int) -> jax.Array:
+    """Return the winner of one tournament among `size` individuals drawn with replacement.
+
+    With n distinct costs, the individual with r better ones wins with probability
+    ((n-r)/n)^size - ((n-r-1)/n)^size.
+
+    Args:
+        key: of this tournament.
+        cost: (n,) of the population; not NaN.
+        size: how many are drawn.
+    Returns:
+        () int32 index of the winner; of equals, the one drawn first.
+    """
+    # Plain bits compile three times faster than randint; the bias of the remainder is below n / 2^32.
+    drawn = (jax.random.bits(key, (size,), jnp.uint32) % cost.shape[0]).astype(jnp.int32)
+    return drawn[jnp.argmin(cost[drawn])]
 
 
-def _mutate(whether: jax.Array, how: jax.Array, individual: jax.Array, params: Params) -> jax.Array:
-    mutated = gaussian_mutation(how, individual, sigma=params.mutation_sigma, gene_probability=params.gene_probability)
-    return jnp.where(jax.random.bernoulli(whether, params.mutation_probability), mutated, individual)
+def blend(
+    key: jax.Array, first: jax.Array, second: jax.Array, *, alpha: float | jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return both children of a pair by blend crossover (BLX-alpha; Eshelman and Schaffer 1993).
+
+    Each gene is drawn on the line through the parents' genes, up to `alpha` of their distance beyond
+    either: gamma = (1 + 2 alpha) u - alpha, children (1 - gamma) a + gamma b and gamma a + (1 - gamma) b.
+
+    Args:
+        key: of this pair.
+        first: (d,) a.
+        second: (d,) b.
+        alpha: how far beyond the parents, as a fraction of their distance.
+    Returns:
+        Two (d,) children; their sum is the parents' sum.
+    """
+    gamma = (1 + 2 * alpha) * jax.random.uniform(key, first.shape) - alpha
+    # Exactly zero between equal parents, whatever is rounded: their children need no decoding.
+    step = gamma * (second - first)
+    return first + step, second - step
+
+
+def gaussian_mutation(
+    key: jax.Array,
+    individual: jax.Array,
+    *,
+    sigma: float | jax.Array,
+    gene_probability: float | jax.Array,
+) -> jax.Array:
+    """Add N(0, sigma^2) to each gene with probability `gene_probability`.
+
+    Args:
+        key: of this individual.
+        individual: (d,).
+        sigma: standard deviation of the step.
+        gene_probability: of a gene to take one.
+    Returns:
+        (d,), the untouched genes bit for bit.
+    """
+    which, step = jax.random.split(key)
+    mutated = individual + sigma * jax.random.normal(step, individual.shape)
+    return jnp.where(jax.random.bernoulli(which, gene_probability, individual.shape), mutated, individual)
+
+
+class Hall(NamedTuple):
+    """The best distinct individuals so far, best first; empty slots hold NaN latents at infinite cost."""
+
+    latents: jax.Array  # (hall, d)
+    cost: jax.Array  # (hall,)
+
+
+def known_cost(latents: jax.Array, parents: jax.Array, cost: jax.Array) -> jax.Array:
+    """Return the cost of each of (n, d) latents that equals, gene for gene, one of (m, d) parents; else NaN.
+
+    An offspring that was neither crossed nor mutated is a copy: DEAP does not evaluate it again either.
+    """
+    same = (latents[:, None, :] == parents[None, :, :]).all(-1)
+    return jnp.where(same.any(-1), cost[same.argmax(-1)], jnp.nan)
+
+
+def update_hall(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
+    """Return the best of the hall and a population (n, d) with cost (n,), without duplicates, best first.
+
+    As DEAP's `HallOfFame`: of equal individuals one is kept; of equally good ones the older goes first.
+    """
+    everyone = Hall(
+        jnp.concatenate([hall.latents, latents]),
+        jnp.concatenate([hall.cost, cost]),
+    )
+    size, total = hall.cost.shape[0], everyone.cost.shape[0]
+    same = (latents[:, None, :] == everyone.latents[None, :, :]).all(-1)
+    older = jnp.arange(total)[None, :] < jnp.arange(size, total)[:, None]
+    duplicate = jnp.concatenate([jnp.zeros(size, bool), (same & older).any(-1)])
+    cost = jnp.where(duplicate, jnp.inf, everyone.cost)
+    return _ranked(everyone.latents, cost, size)
+
+
+def empty_hall(size: int, latent_size: int) -> Hall:
+    """Return a hall with `size` empty slots."""
+    return Hall(jnp.full((size, latent_size), jnp.nan), jnp.full(size, jnp.inf))
+
+
+def population_hall(latents: jax.Array, cost: jax.Array) -> Hall:
+    """Return a whole population (n, d) as a hall, best first."""
+    return _ranked(latents, cost, len(cost))
+
+
+def _ranked(latents: jax.Array, cost: jax.Array, size: int) -> Hall:
+    best = jnp.argsort(cost, stable=True)[:size]
+    finite = jnp.isfinite(cost[best])
+    return Hall(
+        jnp.where(finite[:, None], latents[best], jnp.nan),
+        jnp.where(finite, cost[best], jnp.inf),
+    )

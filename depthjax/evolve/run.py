@@ -1,66 +1,43 @@
-"""A whole experiment as one compiled program: generations scanned, islands and emotions vmapped, the networks inside.
+"""Whole experiments as one compiled program: one scan over generations, one axis over all populations.
 
-Everything is written for one island. Only the networks know better: whatever axes are vmapped over them, the faces of
-all islands are decoded as one batch (`depthjax.evolve.measure`).
+Experiments, emotions and islands are flattened into one leading axis b. A generation asks under vmap, decodes
+all latents as one batch (`depthjax.evolve.measure`), and tells under vmap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from evosax.algorithms.base import EvolutionaryAlgorithm
-from flax import linen as nn
-from jax.sharding import Mesh
 
 from depthjax import config
 from depthjax.errors import UserError
-from depthjax.evolve import algorithms, watch
-from depthjax.evolve.fitness import (
-    Fitness,
-    Weights,
-    make_fitness,
-    of_emotion,
-    reads_logit,
-    reads_relief,
-    worst_if_not_finite,
-)
-from depthjax.evolve.hall import Hall, induct, recall, whole_population
-from depthjax.evolve.measure import Measure, Networks, everywhere, make_measure
-from depthjax.evolve.novelty import DominatedNovelty, Places
-from depthjax.evolve.paper_ga import PaperGA
-from depthjax.evolve.statistics import Relief, Statistics
-from depthjax.evolve.watch import Progress, listening
+from depthjax.evolve import algorithms
+from depthjax.evolve.fitness import Weights, of_emotion, weights_of, worst_if_not_finite
+from depthjax.evolve.measure import Networks, measure_faces, replicate
+from depthjax.evolve.novelty import DominatedNovelty, targets_of
+from depthjax.evolve.paper_ga import Hall, PaperGA, empty_hall, known_cost, population_hall, update_hall
+from depthjax.evolve.program import Program, compiler_options
+from depthjax.evolve.statistics import Statistics
 
-# Of `evolve_islands`, what is compiled into a program: functions and networks, and sizes.
-FUNCTIONS = ("algorithm", "generator", "discriminator", "fitness")
-SIZES = ("islands", "generations", "hall_of_fame", "images_at_once", "mesh", "watched")
-STATIC = (*FUNCTIONS, *SIZES)
-MOST_AT_ONCE = {"cpu": 10}  # faces: small batches stay in the cache of a CPU; elsewhere:
-MOST_AT_ONCE_ELSEWHERE = 1024
+Progress = Callable[[int], None]  # called with the number of finished generations; must not raise
+MAX_REPORTS = 20  # of progress: a call costs the program a millisecond
 
-
-class Island(NamedTuple):
-    """One population's history; under vmap with leading axes."""
-
-    best: jax.Array  # (generations + 1,) fitness of the population, larger is better
-    mean: jax.Array
-    std: jax.Array
-    winners: jax.Array  # (hall, d), best first
-    winner_fitness: jax.Array  # (hall,)
-    evaluations: jax.Array  # () int32, faces decoded
+_listeners: list[Progress] = []
 
 
 class Evolution(NamedTuple):
-    """A whole experiment.
+    """One experiment; several run together have a leading axis (experiments,).
 
     `best`, `mean` and `std` are the fitness of the population (larger is better) at the start and after each
-    generation, over its individuals with a finite one. A hall that saw fewer distinct individuals with a finite
-    fitness than it has slots ends in slots of fitness -inf and NaN latents.
+    generation, over its individuals with a finite one. A hall of fame with fewer distinct individuals of
+    finite fitness than slots ends in slots of fitness -inf and NaN latents.
     """
 
     best: jax.Array  # (classes, islands, generations + 1)
@@ -68,262 +45,201 @@ class Evolution(NamedTuple):
     std: jax.Array
     winners: jax.Array  # (classes, islands, hall, d), best first
     winner_fitness: jax.Array  # (classes, islands, hall)
-    evaluations: int  # faces decoded, in all
+    evaluations: jax.Array  # (classes, islands) int32, decoded faces
+
+
+class Populations(NamedTuple):
+    """What each of b populations has of its own."""
+
+    key: jax.Array  # (b,)
+    emotion: jax.Array  # (b,) int32
+    params: Any  # of the algorithm
+    weights: Weights  # of the fitness, for its emotion
 
 
 def evolve(
+    program: Program,
     key: jax.Array,
     networks: Networks,
     real: Statistics,
-    *,
-    generator: nn.Module,
-    discriminator: nn.Module,
     settings: config.Evolve,
-    latent_size: int,
-    fitness: Fitness | None = None,
-    images_at_once: int | None = None,
-    mesh: Mesh | None = None,
+    *,
     progress: Progress | None = None,
 ) -> Evolution:
     """Evolve latents of every emotion, in one dispatch.
 
-    The program is compiled once for each set of sizes; rates, weights and variables may change without a recompilation.
+    The program is compiled once; rates, weights and variables may change without a recompilation. On several
+    devices the results are those of one device to 1e-5, except where rounding flips a pixel of
+    `model.validity_mask`.
 
     Args:
+        program: from `make_program(settings, ...)`.
         key: of the experiment; class and island are folded in, so an island does not depend on the others.
         networks: variables of the two networks.
-        real: what the fitness reads of real training faces.
-        generator: `apply(variables, latents (n, d), emotion (n,), train=False)` → (n, h, w) images in [-1, 1].
-        discriminator: `apply(variables, images (n, h, w), emotion (n,), train=False)` → (n,) logits.
-        settings: algorithm, sizes, rates and fitness.
-        latent_size: d.
-        fitness: instead of the one that the settings name; the program is compiled once for each such function.
-        images_at_once: largest batch of the generator; bounds memory. None: as `device_budget` allows, and at most 10
-            on a CPU, 1024 elsewhere.
-        mesh: devices in a row, which share the faces of every generation (`measure.all_devices`). The results are those
-            of one device to 1e-5, but for what a rounding tips: a pixel of `model.validity_mask`, and what follows.
-        progress: told how many generations are done, from 0 to all of them, at most twenty times and at the
-            end, by a thread of the program; needs jax to have a CPU device too. One evolution at a time.
+        real: what the fitness reads of training faces.
+        settings: rates and weights.
+        progress: called with the number of finished generations, at most twenty times and at the end, by a
+            thread of the program; needs jax to have a CPU device too. One evolution at a time.
+    Raises:
+        ValueError: the program reads `real.relief`, and there is none.
     """
-    plan = make_plan(
-        real,
-        generator=generator,
-        discriminator=discriminator,
-        settings=settings,
-        latent_size=latent_size,
-        fitness=fitness,
-        images_at_once=images_at_once,
-        mesh=mesh,
-        watched=progress is not None,
-    )
-    arguments = everywhere((key, plan.with_relief(networks), plan.params, plan.weights), mesh)
-    with listening(progress, settings.generations):
-        islands = compiled(jax.default_backend())(*arguments, **plan.static)
-    return Evolution(
-        best=islands.best,
-        mean=islands.mean,
-        std=islands.std,
-        winners=islands.winners,
-        winner_fitness=islands.winner_fitness,
-        evaluations=int(islands.evaluations.sum()),
-    )
+    found = evolve_together(program, key[None], networks, real, [settings], progress=progress)
+    return jax.tree.map(lambda leaf: leaf[0], found)
 
 
-class Plan(NamedTuple):
-    """One experiment, made ready for `evolve_islands`: `params` and `weights` may be vmapped, `static` is compiled."""
-
-    relief: Relief | None
-    params: Any
-    weights: Weights
-    static: dict[str, Any]
-
-    def with_relief(self, networks: Networks) -> Networks:
-        """The networks, with real faces beside them if something reads these."""
-        return networks._replace(relief=self.relief)
-
-
-def make_plan(
-    real: Statistics,
-    *,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    settings: config.Evolve,
-    latent_size: int,
-    fitness: Fitness | None = None,
-    images_at_once: int | None = None,
-    mesh: Mesh | None = None,
-    watched: bool = False,
-) -> Plan:
-    """What a config asks for; arguments as of `evolve`, and `watched`, whether the program tells how far it is."""
-    fitness, weights = make_fitness(settings, jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), real), fitness)
-    read = reads_relief(fitness) or settings.algorithm == "novelty"
-    relief = real.relief if read else None
-    if read and relief is None:
-        raise ValueError(f"{settings.algorithm} with fitness {settings.fitness} needs Statistics.relief")
-    described = 0 if relief is None else min(settings.descriptor_size, relief.faces.shape[-1])
-    algorithm = algorithms.make_algorithm(algorithms.sizes_of(settings), latent_size, described)
-    if settings.dtype == "bfloat16":
-        generator = generator.clone(dtype=jnp.bfloat16)
-    static = {
-        "algorithm": algorithm,
-        "generator": generator,
-        "discriminator": discriminator,
-        "fitness": fitness,
-        "islands": settings.islands,
-        "generations": settings.generations,
-        "hall_of_fame": settings.hall_of_fame,
-        "images_at_once": images_at_once or faces_within(settings.device_budget, generator),
-        "mesh": mesh,
-        "watched": watched,
-    }
-    return Plan(relief, algorithms.params_from(settings, algorithm), weights, static)
-
-
-def faces_within(megabytes: int, generator: nn.Module) -> int:
-    """How many faces may be decoded and judged at once in that memory, and at most how many are worth it.
-
-    The two widest maps of the generator hold `width` numbers for every 8 and 16 pixels; measured, XLA keeps about four
-    times their float32 bytes at its peak.
-    """
-    most = MOST_AT_ONCE.get(jax.default_backend(), MOST_AT_ONCE_ELSEWHERE)
-    if not (hasattr(generator, "resolution") and hasattr(generator, "width")):
-        return most
-    numbers = generator.resolution**2 * (generator.width / 16 + generator.width / 32)
-    return max(1, min(most, int(megabytes * 1e6 / (4 * 4 * numbers))))
-
-
-def evolve_islands(
-    key: jax.Array,
+def evolve_together(
+    program: Program,
+    keys: jax.Array,
     networks: Networks,
-    params: Any,
-    weights: Weights,
+    real: Statistics,
+    experiments: Sequence[config.Evolve],
     *,
-    algorithm: EvolutionaryAlgorithm,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    fitness: Fitness,
-    islands: int,
-    generations: int,
-    hall_of_fame: int,
-    images_at_once: int,
-    mesh: Mesh | None = None,
-    watched: bool = False,
-) -> Island:
-    """Every emotion's islands: an `Island` whose arrays have leading axes (classes, islands).
+    progress: Progress | None = None,
+) -> Evolution:
+    """Run x experiments of one program in one dispatch; each is what it would be alone.
 
-    Pure: a sweep vmaps it over `key`, `params` and `weights`, and jits the whole.
+    Args:
+        program: of every experiment.
+        keys: (x,).
+        networks, real, progress: as in `evolve`.
+        experiments: x settings, which differ in rates, weights and seeds.
     """
-    island = partial(
-        evolve_island,
-        algorithm=algorithm,
-        measure=make_measure(generator, discriminator if reads_logit(fitness) else None, images_at_once, mesh),
-        fitness=fitness,
-        generations=generations,
-        hall_of_fame=hall_of_fame,
-        watched=watched,
-    )
+    if "relief" in program.reads and real.relief is None:
+        raise ValueError("novelty search, and a fitness that reads training faces, need Statistics.relief")
+    arguments = arguments_of(program, keys, networks, real, experiments)
+    program = replace(program, watched=progress is not None)
+    with listening(progress, program.generations):
+        return compiled(jax.default_backend())(program, *arguments)
 
-    def one(emotion: jax.Array, number: jax.Array) -> Island:
-        own_key = jax.random.fold_in(jax.random.fold_in(key, emotion), number)
-        return island(own_key, networks, emotion, params, of_emotion(weights, emotion))
 
-    emotions = jnp.arange(weights.real_logit_median.shape[-1])
-    return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(emotions, jnp.arange(islands))
+def arguments_of(
+    program: Program,
+    keys: jax.Array,
+    networks: Networks,
+    real: Statistics,
+    experiments: Sequence[config.Evolve],
+) -> tuple[Any, ...]:
+    """Return the arrays that the compiled program takes, on all its devices."""
+    networks = networks._replace(relief=real.relief if "relief" in program.reads else None)
+    real = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), real._replace(relief=None))
+    params = _stacked([algorithms.params_of(program.algorithm, s) for s in experiments])
+    weights = _stacked([weights_of(s, real) for s in experiments])
+    return replicate((keys, networks, params, weights), program.mesh)
+
+
+def _stacked(trees: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *trees)
 
 
 @lru_cache
-def compiled(platform: str) -> Callable[..., Island]:
-    """`evolve_islands` under jit; sizes and functions are static."""
-    return jax.jit(evolve_islands, static_argnames=STATIC, compiler_options=compiler_options(platform))
+def compiled(platform: str) -> Callable[..., Evolution]:
+    """Return `run_experiments` under jit, with a static program."""
+    return jax.jit(run_experiments, static_argnums=0, compiler_options=compiler_options(platform))
 
 
-def compiler_options(platform: str) -> dict[str, Any] | None:
-    """For programs full of random draws."""
-    # On a CPU, level 3 unrolls every random draw: three times the compilation for the same speed.
-    return {"xla_backend_optimization_level": 2} if platform == "cpu" else None
-
-
-def evolve_island(
-    key: jax.Array,
-    networks: Networks,
-    emotion: jax.Array,
-    params: Any,
-    weights: Weights,
-    *,
-    algorithm: EvolutionaryAlgorithm,
-    measure: Measure,
-    fitness: Fitness,
-    generations: int,
-    hall_of_fame: int,
-    watched: bool = False,
-) -> Island:
-    """One population of one emotion, from random latents to its hall of fame.
+def run_experiments(program: Program, keys: jax.Array, networks: Networks, params: Any, weights: Weights) -> Evolution:
+    """Evolve every emotion and island of x experiments; arrays (x, classes, islands, ...).
 
     Args:
-        key: of this island; the generation is folded in, so a longer run begins like a shorter one.
-        networks: variables.
-        emotion: () int32.
-        params: of the algorithm.
-        weights: of the fitness, for this emotion.
-        algorithm: evosax's interface.
-        measure: from `make_measure`.
-        fitness: of one face.
-        generations: how many.
-        hall_of_fame: how many winners to keep; the novelty search keeps its population instead.
-        watched: whether `watch.tell` is called as some generations begin; under vmap once for all islands.
+        program: static.
+        keys: (x,).
+        networks: variables, shared by all.
+        params: of the algorithm, leaves (x, ...).
+        weights: of the fitness, leaves (x, ...); those of training faces (x, classes, ...).
     """
-    spreads = isinstance(algorithm, DominatedNovelty)
-    if isinstance(algorithm, DominatedNovelty) and networks.relief is not None:
-        params = params.replace(places=places_of(networks.relief, emotion))
+    shape = (len(keys), weights.real_logit_median.shape[-1], program.islands)
+    experiment, emotion, island = (index.reshape(-1) for index in jnp.indices(shape))
+    key = jax.vmap(jax.random.fold_in)(jax.vmap(jax.random.fold_in)(keys[experiment], emotion), island)
+    params, weights = jax.tree.map(lambda leaf: leaf[experiment], (params, weights))
+    if isinstance(program.algorithm, DominatedNovelty) and networks.relief is not None:
+        targets = jax.vmap(targets_of, in_axes=(None, 0))(networks.relief, emotion)
+        params = params.replace(targets=targets)
+    own = Populations(key, emotion, params, jax.vmap(of_emotion)(weights, emotion))
+    return jax.tree.map(
+        lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]),
+        evolve_populations(program, networks, own),
+    )
 
-    def evaluate(latents: jax.Array, known: jax.Array) -> tuple[jax.Array, jax.Array]:
-        faces = measure(networks, latents, jnp.full(latents.shape[0], emotion), jnp.isnan(known))
-        values = worst_if_not_finite(jax.vmap(fitness, in_axes=(0, 0, None))(faces, latents, weights))
-        return jnp.where(jnp.isnan(known), -values, known), jnp.concatenate([faces.descriptor, faces.reading], 1)
+
+def evolve_populations(program: Program, networks: Networks, own: Populations) -> Evolution:
+    """Evolve b populations from random latents to their halls of fame; arrays (b, ...).
+
+    The generation is folded into the keys, so a longer run begins like a shorter one.
+    """
+    algorithm, b = program.algorithm, len(own.emotion)
+    size, d = algorithm.population_size, algorithm.num_dims
+    # Novelty search: its population is the result. The paper's algorithm alone leaves copies of parents.
+    keeps_population = isinstance(algorithm, DominatedNovelty)
+    leaves_copies = isinstance(algorithm, PaperGA)
+    unknown = jnp.full((b, size), jnp.nan)
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
-        if watched:
-            now = (number - 1) % watch.every(generations) == 0
-            jax.lax.cond(now, lambda done: jax.debug.callback(watch.tell, done), lambda done: None, number - 1)
-        ask_key, tell_key = jax.random.split(jax.random.fold_in(key, number))
-        latents, asked = algorithms.ask(algorithm, ask_key, state, params)
-        known = nothing  # the other algorithms leave no copies
-        if isinstance(algorithm, PaperGA):
-            known = recall(latents, state.population, state.fitness)
-        cost, descriptors = evaluate(latents, known)
-        state = algorithms.tell(algorithm, tell_key, latents, cost, descriptors, asked, params)
-        hall = hall if spreads else induct(hall, latents, cost)
-        return (state, hall), (algorithms.living(state, latents, cost)[1], jnp.isnan(known).sum())
+        if program.watched:
+            _report(number - 1, program.generations)
+        keys = jax.vmap(jax.random.split)(_fold_in(own.key, number))
+        ask_key, tell_key = keys[:, 0], keys[:, 1]
+        latents, state = algorithms.vmapped(algorithm.ask)(ask_key, state, own.params)
+        known = jax.vmap(known_cost)(latents, state.population, state.fitness) if leaves_copies else unknown
+        cost, descriptors = _evaluate(program, networks, own, latents, known)
+        if keeps_population:
+            state = state.replace(offspring_descriptors=descriptors)
+        state, _ = algorithms.vmapped(algorithm.tell)(tell_key, latents, cost, state, own.params)
+        if not keeps_population:
+            hall = jax.vmap(update_hall)(hall, latents, cost)
+        return (state, hall), (getattr(state, "fitness", cost), jnp.isnan(known).sum(-1))
 
-    size, begin = algorithm.population_size, jax.random.fold_in(key, 0)
-    nothing = jnp.full(size, jnp.nan)
-    latents = jax.random.normal(begin, (size, algorithm.num_dims))
-    cost, descriptors = evaluate(latents, nothing)
-    empty = Hall(jnp.full((hall_of_fame, algorithm.num_dims), jnp.nan), jnp.full(hall_of_fame, jnp.inf))
-    state = algorithms.start(algorithm, begin, latents, cost, descriptors, params)
-    carry = state, empty if spreads else induct(empty, latents, cost)
-    (state, hall), (costs, decoded) = jax.lax.scan(generation, carry, jnp.arange(1, generations + 1))
+    begin = _fold_in(own.key, jnp.int32(0))
+    latents = jax.vmap(lambda key: jax.random.normal(key, (size, d)))(begin)
+    cost, descriptors = _evaluate(program, networks, own, latents, unknown)
+    state = algorithms.init(algorithm, begin, latents, cost, own.params)
+    if keeps_population:
+        state = state.replace(descriptors=descriptors)
+    empty = jax.tree.map(lambda leaf: jnp.stack([leaf] * b), empty_hall(program.hall_of_fame, d))
+    hall = empty if keeps_population else jax.vmap(update_hall)(empty, latents, cost)
+
+    numbers = jnp.arange(1, program.generations + 1)
+    (state, hall), (costs, decoded) = jax.lax.scan(generation, (state, hall), numbers)
+    if keeps_population:
+        hall = jax.vmap(population_hall)(state.population, state.fitness)
     history = _statistics(-jnp.concatenate([cost[None], costs]))
-    hall = whole_population(state) if spreads else hall
-    return Island(*history, hall.latents, -hall.cost, size + decoded.sum())
+    return Evolution(*history, hall.latents, -hall.cost, size + decoded.sum(0))
 
 
-def places_of(relief: Relief, emotion: jax.Array) -> Places:
-    """Where the real faces of an emotion are, each once, and what they are in the mean."""
-    faces, count = relief.faces[emotion], relief.counts[emotion]
-    once = jnp.arange(len(faces)) < count
-    mean = jnp.where(once[:, None], faces, 0).sum(0) / count
-    if relief.readings is not None:
-        mean = jnp.concatenate([mean, relief.readings.means[emotion]])
-    return Places(faces, jnp.where(once, relief.radii[emotion], jnp.nan), mean)
+def _fold_in(keys: jax.Array, number: jax.Array) -> jax.Array:
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
 
 
-def refuse_not_finite(evolution: Evolution, emotions: Sequence[str]) -> None:
+def _evaluate(
+    program: Program,
+    networks: Networks,
+    own: Populations,
+    latents: jax.Array,
+    known: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Return cost (b, n) and descriptors (b, n, k) of latents (b, n, d); those of known cost are not decoded."""
+    faces = measure_faces(program, networks, latents, own.emotion[:, None], jnp.isnan(known))
+    fitness = jax.vmap(jax.vmap(program.fitness, in_axes=(0, 0, None)))
+    values = worst_if_not_finite(fitness(faces, latents, own.weights))
+    descriptors = jnp.concatenate([faces.descriptor, faces.emotion_features], -1)
+    return jnp.where(jnp.isnan(known), -values, known), descriptors
+
+
+def _statistics(fitness: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return best, mean and standard deviation (b, generations) of (generations, b, n), over the finite ones."""
+    finite = jnp.isfinite(fitness)
+    return (
+        fitness.max(-1).T,
+        fitness.mean(-1, where=finite).T,
+        fitness.std(-1, where=finite).T,
+    )
+
+
+def check_finite(evolution: Evolution, emotions: Sequence[str]) -> None:
     """Raise a UserError naming the first island in which a whole generation had no finite fitness.
 
     Args:
-        evolution: of numpy arrays. Single individuals without a finite fitness lose, and are none of its business.
+        evolution: of numpy arrays. Single individuals without a finite fitness lose, and are no error.
         emotions: the names of the classes.
     """
     history = np.stack([evolution.best, evolution.mean, evolution.std])
@@ -336,11 +252,34 @@ def refuse_not_finite(evolution: Evolution, emotions: Sequence[str]) -> None:
         )
 
 
-def _statistics(fitness: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """(generations, n) → best, mean and standard deviation (generations,) over the finite ones."""
-    finite = jnp.isfinite(fitness)
-    return (
-        fitness.max(-1),
-        fitness.mean(-1, where=finite),
-        fitness.std(-1, where=finite),
-    )
+# Progress: the program calls `_notify` as some generations begin. Who listens is decided outside, so the program is
+# the same for every listener. jax's disk cache takes no program with such calls: short evolutions do without.
+
+
+def _report(done: jax.Array, generations: int) -> None:
+    """Report, from inside the program, every few generations how many are done."""
+    every = max(1, -(-generations // MAX_REPORTS))
+    jax.lax.cond(done % every == 0, lambda n: jax.debug.callback(_notify, n), lambda n: None, done)
+
+
+def _notify(done: jax.Array) -> None:
+    for listener in _listeners[-1:]:
+        listener(int(done))
+
+
+@contextmanager
+def listening(progress: Progress | None, generations: int) -> Iterator[None]:
+    """Within the block, pass an evolution's reports on; at its end, report that all generations are done.
+
+    One at a time: a second one in another thread would receive the reports of the first.
+    """
+    if progress is None:
+        yield
+        return
+    _listeners.append(progress)
+    try:
+        yield
+        jax.effects_barrier()  # all reports that the program has sent
+    finally:
+        _listeners.remove(progress)
+    progress(generations)

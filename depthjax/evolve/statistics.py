@@ -1,9 +1,10 @@
-"""What the fitness knows of real faces: computed once from the training split, stored with the run.
+"""What the fitness knows of the training faces: computed once from the training split, stored with the run.
 
-Shapes are near or far in principal components of 32x32 pixels; the emotion is read by networks fitted on real training
-faces (`evolve.reader`), not by the shipped network that judges the run. Whether classifiers learn from the faces, and
-what depthnet reads in them, is asked of other networks and other people. But distances to the real training faces that
-the evaluation reports (coverage, density, KID in relief, the nearest training face) are what evolution looks at, too.
+Shapes are compared in principal components of 32x32 pixels; emotions are classified by networks trained on the
+training faces (`evolve.emotion_classifiers`), not by the shipped network that evaluates the run. Whether
+classifiers learn from the faces, and what depthnet sees in them, is asked of other networks and other subjects.
+But distances to the training faces that the evaluation reports (coverage, density, KID in relief, the nearest
+training face) are what evolution optimises, too.
 """
 
 from __future__ import annotations
@@ -16,86 +17,91 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
-from depthjax.evolve.reader import Variables, fit_readers, read_emotions
+from depthjax.evolve.emotion_classifiers import Variables, classify, fit_classifiers
 from depthjax.precision import EXACT
 
 SIDE = 32  # pixels of the relief
-DESCRIBED = 16  # principal components of the depths, in which faces are near or far
+DESCRIBED = 16  # principal components in which shapes are compared
 NEIGHBOURS = 5
-BAND = (5.0, 95.0)  # percentiles of real faces
-COPY = 5.0  # percentile of the distances from each real face to the nearest one of another person
-EMPTY = 0.98  # from here to 1 a pixel is background or a hole
+BAND = (5.0, 95.0)  # percentiles of training faces
+COPY = 5.0  # percentile of the distances from each training face to the nearest one of another subject
+EMPTY = 0.98  # from here to 1 a pixel is background or invalid
 AT_ONCE = 256
 
 
-class Readings(NamedTuple):
-    """What the readers of emotions see in real faces: principal components of their hidden layers side by side."""
+class EmotionFeatures(NamedTuple):
+    """Principal components of the classifiers' hidden layers side by side, over the training faces."""
 
     offset: jax.Array  # (r,) to be subtracted after the projection
-    projection: jax.Array  # (readers * hidden, r); the unit makes the components' mean variance 1
+    projection: jax.Array  # (networks * hidden, r); scaled so that the components' mean variance is 1
     means: jax.Array  # (classes, r)
 
 
 class Relief(NamedTuple):
-    """Where real faces lie in the space of their shapes; the unit makes their mean variance an axis 1."""
+    """The training faces in the space of shapes, scaled so that the mean variance of an axis is 1."""
 
     offset: jax.Array  # (16,) to be subtracted after the projection
     projection: jax.Array  # (1024, 16)
-    faces: jax.Array  # (classes, m, 16) real training faces, some twice where an emotion has fewer than others
-    radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other people
+    faces: jax.Array  # (classes, m, 16) training faces, some twice where an emotion has fewer than others
+    radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other subjects
     counts: jax.Array  # (classes,) how many faces there are, each once; the rest of the m repeats them
-    readers: Variables | None  # of the networks that read emotions; None: nobody asked, and what they say is NaN
-    readings: Readings | None  # None where nobody reads
+    classifiers: Variables | None  # of the emotion classifiers; None: none were trained
+    emotion_features: EmotionFeatures | None  # None where none were trained
 
 
 class Statistics(NamedTuple):
-    """Real training faces of each emotion, as numbers; without `relief`, only fitnesses that do not read it can run."""
+    """Training faces of each emotion, as numbers; without `relief`, only fitnesses that do not read it can run."""
 
     logit_median: jax.Array  # (classes,) of the teacher discriminator
     logit_low: jax.Array | None = None  # (classes,) 5th percentile
-    log_probability_median: jax.Array | None = None  # (classes,) of their emotion, read on people left out
+    log_probability_median: jax.Array | None = None  # (classes,) of their emotion, classified as unseen subjects
     band_low: jax.Array | None = None  # (classes, 3) 5th percentile of mean, std, empty share
     band_high: jax.Array | None = None  # (classes, 3) 95th
-    copy_distance: jax.Array | None = None  # (classes,) below it a face is nearer to a training face than people are
+    copy_distance: jax.Array | None = None  # (classes,) below it a face is nearer than subjects are to each other
     relief: Relief | None = None
-    read_rightly: jax.Array | None = None  # () share of real faces of people left out whose emotion is read as it is
+    classifier_accuracy: jax.Array | None = None  # () on unseen subjects; NaN: too few to leave any out
 
 
-class Seen(NamedTuple):
-    """Shapes (n, ...) beside the real ones of an emotion."""
+class Comparison(NamedTuple):
+    """Faces (n, ...) beside the training faces of an emotion; see `fitness.Measures`."""
 
-    log_probability: jax.Array  # (n,) of the emotion asked for, at most 0
-    outside: jax.Array  # (n,) distance to a real face over its radius, the least over all
-    nearest: jax.Array  # (n,) distance to the nearest real face
+    log_probability: jax.Array  # (n,) of the emotion asked for, at most 0; NaN without classifiers
+    outside: jax.Array  # (n,) distance to a training face over its radius, the least over all
+    nearest: jax.Array  # (n,) distance to the nearest training face
     descriptor: jax.Array  # (n, 16)
-    reading: jax.Array  # (n, r); r is 0 where nobody reads
+    emotion_features: jax.Array  # (n, r); r is 0 without classifiers
 
 
 def shapes(images: jax.Array) -> jax.Array:
-    """(n, height, width) images to (n, 32, 32), antialiased."""
+    """Return (n, height, width) images as (n, 32, 32), antialiased."""
     return jax.image.resize(images, (len(images), SIDE, SIDE), "linear")
 
 
 def empty_share(images: jax.Array) -> jax.Array:
-    """(n,) share of pixels that are background or holes, of (n, height, width) images in [-1, 1].
+    """Return the share (n,) of background or invalid pixels of (n, height, width) images in [-1, 1].
 
-    Smooth between 0.9 and 1, for a generator's tanh comes near 1 and never there, unless it has a mask.
+    Smooth between 0.9 and 1: without a validity mask, a generator's tanh comes near 1 and never there.
     """
     return jnp.clip((images - (2 * EMPTY - 1 - 0.06)) / 0.06, 0, 1).mean((1, 2))
 
 
-def look(relief: Relief, images: jax.Array, emotion: jax.Array) -> Seen:
-    """(n, height, width) images of (n,) emotions beside real ones."""
-    shape = shapes(images)
-    descriptor = jnp.matmul(shape.reshape(len(shape), -1), relief.projection, precision=EXACT) - relief.offset[None]
-    own, reading = jnp.full(len(shape), jnp.nan), jnp.zeros((len(shape), 0))
-    if relief.readers is not None and relief.readings is not None:
-        read = read_emotions(relief.readers, shape)
-        own = jnp.take_along_axis(read.log_probability, emotion[:, None], 1)[:, 0]
-        reading = jnp.matmul(read.hidden, relief.readings.projection, precision=EXACT) - relief.readings.offset[None]
-    gap = relief.faces[emotion] - descriptor[:, None]
+def compare_faces(relief: Relief, images: jax.Array, emotion: jax.Array) -> Comparison:
+    """Compare (n, height, width) images of (n,) emotions with the training faces of these emotions."""
+    small = shapes(images)
+    descriptor = _components(small.reshape(len(small), -1), relief)
+    log_probability, features = jnp.full(len(small), jnp.nan), jnp.zeros((len(small), 0))
+    if relief.classifiers is not None and relief.emotion_features is not None:
+        found = classify(relief.classifiers, small)
+        log_probability = jnp.take_along_axis(found.log_probability, emotion[:, None], 1)[:, 0]
+        features = _components(found.hidden, relief.emotion_features)
+    gap = relief.faces[emotion] - descriptor[:, None]  # (n, m, 16)
     distance = jnp.sqrt((gap**2).sum(-1))
-    return Seen(own, (distance / relief.radii[emotion]).min(-1), distance.min(-1), descriptor, reading)
+    outside = (distance / relief.radii[emotion]).min(-1)
+    return Comparison(log_probability, outside, distance.min(-1), descriptor, features)
+
+
+def _components(values: jax.Array, axes: Relief | EmotionFeatures) -> jax.Array:
+    return jnp.matmul(values, axes.projection, precision=EXACT) - axes.offset[None]
 
 
 def statistics_of(
@@ -105,60 +111,69 @@ def statistics_of(
     logit: np.ndarray,
     *,
     classes: int,
-    reader_steps: int,
+    classifier_steps: int,
     seed: int,
 ) -> Statistics:
-    """All that a fitness reads of the real training faces.
+    """Compute all that a fitness reads of the training faces.
 
     Args:
         images: (n, height, width) in [-1, 1], some of every emotion.
         emotion: (n,) below `classes`.
-        subject: (n,) who it is: neighbours, radii and folds are of other people, for two frames of one are twins.
+        subject: (n,) identities: neighbours, radii and folds are of other subjects, since two frames of one are
+            nearly equal.
         logit: (n,) of the teacher discriminator.
         classes: emotions.
-        reader_steps, seed: of the training of those who read emotions; no steps: none are trained.
+        classifier_steps, seed: of the training of emotion classifiers; no steps: none are trained.
     """
     parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
     means, stds, empty, small = (np.concatenate(column) for column in zip(*map(_measured, parts), strict=True))
+    members = [np.flatnonzero(emotion == label) for label in range(classes)]
+    bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
+    relief, copy_distance = _relief_of(small, subject, members)
+    found = Statistics(
+        logit_median=_single([np.median(logit[rows]) for rows in members]),
+        logit_low=_single([np.percentile(logit[rows], BAND[0]) for rows in members]),
+        band_low=_single([band[0] for band in bands]),
+        band_high=_single([band[1] for band in bands]),
+        copy_distance=copy_distance,
+        relief=relief,
+    )
+    if not classifier_steps:
+        return found
+    fitted = fit_classifiers(small, emotion, subject, classes=classes, steps=classifier_steps, seed=seed)
+    features = _emotion_features_of(fitted.variables, small, members)
+    return found._replace(
+        log_probability_median=_single([np.median(fitted.log_probability[rows]) for rows in members]),
+        relief=relief._replace(classifiers=fitted.variables, emotion_features=features),
+        classifier_accuracy=_single(fitted.accuracy),
+    )
+
+
+def _relief_of(small: np.ndarray, subject: np.ndarray, members: list[np.ndarray]) -> tuple[Relief, jax.Array]:
+    """Return the relief without classifiers, and the distance (classes,) below which a face is a copy."""
     flat = small.reshape(len(small), -1)
     offset, projection = principal_axes(flat, DESCRIBED)
     where = flat @ projection - offset
-    members = [np.flatnonzero(emotion == label) for label in range(classes)]
-    apart = [_to_others(where[rows], subject[rows]) for rows in members]
+    distances = [_to_others(where[rows], subject[rows]) for rows in members]
     size = max(len(rows) for rows in members)
-    readers, readings, medians, right = None, None, None, None
-    if reader_steps:
-        readers, read, share = fit_readers(small, emotion, subject, classes=classes, steps=reader_steps, seed=seed)
-        medians, right = _single([np.median(read[rows]) for rows in members]), _single(share)
-        readings = _readings_of(readers, small, members)
-    bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
     relief = Relief(
-        _single(offset),
-        _single(projection),
-        _single(np.stack([where[np.resize(rows, size)] for rows in members])),
-        _single(np.stack([np.resize(_radii(distance), size) for distance in apart])),
-        jnp.asarray([len(rows) for rows in members], jnp.int32),
-        readers,
-        readings,
+        offset=_single(offset),
+        projection=_single(projection),
+        faces=_single(np.stack([where[np.resize(rows, size)] for rows in members])),
+        radii=_single(np.stack([np.resize(_radii(distance), size) for distance in distances])),
+        counts=jnp.asarray([len(rows) for rows in members], jnp.int32),
+        classifiers=None,
+        emotion_features=None,
     )
-    return Statistics(
-        _single([np.median(logit[rows]) for rows in members]),
-        _single([np.percentile(logit[rows], BAND[0]) for rows in members]),
-        medians,
-        _single([band[0] for band in bands]),
-        _single([band[1] for band in bands]),
-        _single([np.percentile(distance.min(1), COPY) for distance in apart]),
-        relief,
-        right,
-    )
+    return relief, _single([np.percentile(distance.min(1), COPY) for distance in distances])
 
 
-def _readings_of(readers: Variables, shapes: np.ndarray, members: list[np.ndarray]) -> Readings:
-    parts = [read_emotions(readers, shapes[i : i + AT_ONCE]).hidden for i in range(0, len(shapes), AT_ONCE)]
+def _emotion_features_of(classifiers: Variables, small: np.ndarray, members: list[np.ndarray]) -> EmotionFeatures:
+    parts = [classify(classifiers, small[i : i + AT_ONCE]).hidden for i in range(0, len(small), AT_ONCE)]
     hidden = np.concatenate(parts)
     offset, projection = principal_axes(hidden, DESCRIBED)
     means = [(hidden[rows] @ projection - offset).mean(0) for rows in members]
-    return Readings(_single(offset), _single(projection), _single(means))
+    return EmotionFeatures(_single(offset), _single(projection), _single(means))
 
 
 def _single(values: Any) -> jax.Array:
@@ -171,7 +186,9 @@ def _measured(images: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
-    """The leading principal components of (n, d) values, in one unit: `values @ projection - offset` has mean 0.
+    """Return the leading principal components of (n, d) values, scaled alike.
+
+    `values @ projection - offset` has mean 0, and components whose mean variance is 1.
 
     Returns:
         (k,) offset and (d, k) projection; k is `dimensions`, or fewer where n - 1 or d is smaller.
@@ -191,15 +208,15 @@ def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.
 
 
 def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
-    """(n, n) distances, infinite to faces of the same person; where there is but one person, only to itself."""
-    apart = cdist(values, values)
+    """Return (n, n) distances, infinite to faces of the same subject; of a single subject, only to itself."""
+    distances = cdist(values, values)
     same = subject[:, None] == subject[None]
-    apart[np.eye(len(apart), dtype=bool) if same.all() else same] = np.inf
-    return apart
+    distances[np.eye(len(distances), dtype=bool) if same.all() else same] = np.inf
+    return distances
 
 
-def _radii(apart: np.ndarray) -> np.ndarray:
-    near = np.sort(apart, axis=1)
+def _radii(distances: np.ndarray) -> np.ndarray:
+    near = np.sort(distances, axis=1)
     near = np.where(np.isfinite(near), near, np.nan)[:, :NEIGHBOURS]
-    radii = np.nan_to_num(np.nanmax(near, axis=1)) if near.size else np.zeros(len(apart))
+    radii = np.nan_to_num(np.nanmax(near, axis=1)) if near.size else np.zeros(len(distances))
     return np.maximum(radii, 1e-3)

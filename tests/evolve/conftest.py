@@ -1,4 +1,4 @@
-"""A small generator, discriminator and set of real faces, for whole experiments in a second."""
+"""A small generator, discriminator and set of training faces, and one size of evolution: programs compile once."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from depthjax.evolve.run import Networks
+from depthjax.config import Evolve
+from depthjax.evolve.measure import Networks
+from depthjax.evolve.program import Program, make_program
+from depthjax.evolve.run import Evolution, evolve
 from depthjax.evolve.statistics import Statistics, statistics_of
 
-CLASSES, LATENT, SIDE, PEOPLE, FRAMES = 2, 8, 16, 12, 2
+CLASSES, LATENT, SIDE, SUBJECTS, FRAMES = 2, 8, 16, 12, 2
+SIZES = {"population": 8, "generations": 3, "islands": 2, "hall_of_fame": 5}
+PAPER = Evolve(fitness="paper", **SIZES)
+NOVELTY = Evolve(algorithm="novelty", fitness="natural", **SIZES)
 
 
 class SmallGenerator(nn.Module):
@@ -39,13 +45,29 @@ class SmallDiscriminator(nn.Module):
 
 
 class World(NamedTuple):
-    """What an experiment needs; `faces` are the real ones: images, emotion, subject, logit."""
+    """What an experiment needs; `faces` are the training faces: images, emotion, subject, logit."""
 
     generator: nn.Module
     discriminator: nn.Module
     networks: Networks
     real: Statistics
     faces: tuple[np.ndarray, ...]
+
+    def program(self, settings: Evolve, **options: Any) -> Program:
+        nets = {"generator": self.generator, "discriminator": self.discriminator}
+        return make_program(settings, **nets, latent_size=LATENT, images_at_once=7, **options)
+
+    def evolve(self, settings: Evolve, key: jax.Array | None = None, **options: Any) -> Evolution:
+        key = jax.random.key(0) if key is None else key
+        found = evolve(self.program(settings), key, self.networks, self.real, settings, **options)
+        return jax.tree.map(np.asarray, found)
+
+    def without_values(self, emotion: int) -> "World":
+        """The same, but every face of one emotion is NaN."""
+        generator: Any = self.networks.generator
+        grey = generator["params"]["grey"].at[emotion].set(jnp.nan)
+        broken = {"params": generator["params"] | {"grey": grey}}
+        return self._replace(networks=self.networks._replace(generator=broken))
 
 
 @pytest.fixture(scope="session")
@@ -54,19 +76,19 @@ def world() -> World:
 
 
 def make_world() -> World:
-    """Real faces are what the generator makes of other latents, so that evolution can come near them."""
+    """Training faces are what the generator makes of other latents, so that evolution can come near them."""
     generator, discriminator = SmallGenerator(), SmallDiscriminator()
     none = jnp.zeros(1, jnp.int32)
     variables = Networks(
         jax.jit(partial(generator.init, train=False))(jax.random.key(0), jnp.zeros((1, LATENT)), none),
         jax.jit(partial(discriminator.init, train=False))(jax.random.key(1), jnp.zeros((1, SIDE, SIDE)), none),
     )
-    subject = np.repeat(np.arange(PEOPLE), FRAMES * CLASSES)
-    emotion = np.tile(np.arange(CLASSES), PEOPLE * FRAMES)
+    subject = np.repeat(np.arange(SUBJECTS), FRAMES * CLASSES)
+    emotion = np.tile(np.arange(CLASSES), SUBJECTS * FRAMES)
     rng = np.random.default_rng(0)
-    latents = rng.standard_normal((PEOPLE, LATENT))[subject] + 0.1 * rng.standard_normal((len(subject), LATENT))
+    latents = rng.standard_normal((SUBJECTS, LATENT))[subject] + 0.1 * rng.standard_normal((len(subject), LATENT))
     images = generator.apply(variables.generator, jnp.asarray(latents, jnp.float32), jnp.asarray(emotion), train=False)
     logit = discriminator.apply(variables.discriminator, images, jnp.asarray(emotion), train=False)
     faces = (np.asarray(images), emotion, subject, np.asarray(logit))
-    real = statistics_of(*faces, classes=CLASSES, reader_steps=60, seed=0)
+    real = statistics_of(*faces, classes=CLASSES, classifier_steps=60, seed=0)
     return World(generator, discriminator, variables, real, faces)

@@ -1,29 +1,24 @@
-"""Run in a process of its own, with eight simulated CPU devices: what each number of them makes of one evolution.
+"""Run in a process of its own, with simulated CPU devices: the results of one evolution on each number of them.
 
-Command: XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.evolve.on_devices
-Prints JSON: for each case and number of devices what came of it; and the collectives of the paper's algorithm by kind,
-with the numbers in the largest thing that is sent.
+Command: XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m tests.evolve.on_devices 1,2,4,8
+Prints JSON: for each case and number of devices the results; and the collectives of the paper's algorithm by kind, with
+the numbers in the largest thing that is sent.
 """
 
 import json
 import math
 import re
+import sys
 from dataclasses import replace
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from depthjax.config import Evolve
-from depthjax.evolve.measure import everywhere
-from depthjax.evolve.run import compiled, evolve, make_plan
+from depthjax.evolve import run
 from depthjax.evolve.sweep import run_together
-from tests.evolve.conftest import LATENT, make_world
+from tests.evolve.conftest import NOVELTY, PAPER, make_world
 from tests.train.on_devices import collectives
-
-PAPER = Evolve(fitness="paper", population=10, generations=6, islands=3, hall_of_fame=4)
-NOVELTY = replace(PAPER, algorithm="novelty", fitness="natural", islands=1)
-COUNTS = (1, 2, 4, 8)
 
 
 def plain(outcome):
@@ -38,19 +33,19 @@ def sent(text):
 
 def main():
     world, key, found = make_world(), jax.random.key(3), {}
-    parts = {"generator": world.generator, "discriminator": world.discriminator, "latent_size": LATENT}
-    for count in COUNTS:
+    inputs = world.networks, world.real
+    for count in map(int, sys.argv[1].split(",")):
         mesh = Mesh(np.asarray(jax.devices()[:count]), ("faces",)) if count > 1 else None
-        alone = {"images_at_once": 7, "mesh": mesh, **parts}
         for name, settings in {"paper": PAPER, "novelty": NOVELTY}.items():
-            told: list[int] = []
-            made = evolve(key, world.networks, world.real, settings=settings, **alone, progress=told.append)
-            found[f"{name} {count}"], found[f"told {name} {count}"] = plain(made), told
+            reports: list[int] = []
+            program = world.program(settings, mesh=mesh)
+            made = run.evolve(program, key, *inputs, settings, progress=reports.append)
+            found[f"{name} {count}"], found[f"reports {name} {count}"] = plain(made), reports
         grid = [replace(PAPER, seed=seed, mutation_sigma=sigma) for seed in (0, 1) for sigma in (0.1, 0.4)]
-        found[f"sweep {count}"] = plain(run_together(grid, world.networks, world.real, **alone))
-        plan = make_plan(world.real, settings=PAPER, **alone)
-        arguments = everywhere((key, plan.with_relief(world.networks), plan.params, plan.weights), mesh)
-        text = compiled("cpu").lower(*arguments, **plan.static).compile().as_text()
+        program = world.program(PAPER, mesh=mesh)
+        found[f"sweep {count}"] = plain(run_together(program, grid, *inputs))
+        arguments = run.arguments_of(program, key[None], *inputs, [PAPER])
+        text = run.compiled("cpu").lower(program, *arguments).compile().as_text()
         found[f"collectives {count}"] = collectives(text)
         found[f"largest {count}"] = max(map(math.prod, sent(text)), default=0)
     print(json.dumps(found))

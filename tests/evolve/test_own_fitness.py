@@ -9,7 +9,7 @@ from depthjax.__main__ import main
 from depthjax.config import Config
 from depthjax.config_values import override
 from depthjax.errors import ConfigError
-from depthjax.evolve.fitness import reads_logit, reads_relief
+from depthjax.evolve.fitness import EVERYTHING, reads_of
 from depthjax.evolving import load_fitness
 from tests.conftest import CHEAP, SMOKE
 
@@ -106,4 +106,4 @@ def test_it_reads_every_measure(written):
         "def flat(face, latent, weights):\n    return sum(x.sum() for x in face) + latent.sum() + weights.copy_distance"
     )
     fitness = load_fitness(asked("mine.py:flat"))
-    assert reads_logit(fitness) and reads_relief(fitness)
+    assert reads_of(fitness) == EVERYTHING

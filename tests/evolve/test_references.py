@@ -1,28 +1,21 @@
 """Choices from a pool: closed forms, and the contract that all of them meet."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.novelty import Places, params_from
-from depthjax.evolve.references import (
-    REFERENCES,
-    Pool,
-    best_of,
-    chosen_by_references,
-    k_centre,
-    no_generations,
-    truncation,
-)
-from tests.evolve.conftest import CLASSES, LATENT, World
+from depthjax.evolve.algorithms import with_settings
+from depthjax.evolve.novelty import Params, Targets
+from experiments.references import REFERENCES, Pool, best_of, k_centre, no_generations, select_references, truncation
+from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, World
 
 FITNESS = jnp.asarray([3.0, 9.0, 1.0, 2.0, 8.0, 7.0])
 LINE = jnp.asarray([[0.0], [10.0], [4.0], [9.0], [1.0], [5.2]])
-POOL = Pool(FITNESS, LINE, LINE, params_from(Evolve(viable=2.5, cover=0.5, balance=0.0)))
+POOL = Pool(
+    FITNESS, LINE, LINE, with_settings(Params(), Evolve(feasible_fitness=2.5, coverage_share=0.5, shape_balance=0.0))
+)
 
 
 def test_best_of_takes_one_of_each_group_and_truncation_the_best_of_all() -> None:
@@ -36,25 +29,18 @@ def test_k_centre_is_farthest_first_from_the_fittest() -> None:
     assert 0 not in k_centre(POOL._replace(fitness=unusable), 5).tolist()
 
 
-def test_noveltys_choice_is_of_the_viable_and_covers_first() -> None:
-    assert no_generations(POOL, 4).tolist() == [1, 0, 5, 4]  # 2 and 3 are not viable
-    near_five = Places(jnp.asarray([[5.0]]), jnp.asarray([0.5]), jnp.zeros(1))
-    assert no_generations(POOL._replace(params=POOL.params.replace(places=near_five)), 3).tolist() == [1, 5, 0]
+def test_noveltys_choice_is_of_the_feasible_and_covers_first() -> None:
+    assert no_generations(POOL, 4).tolist() == [1, 0, 5, 4]  # 2 and 3 are not feasible
+    near_five = Targets(jnp.asarray([[5.0]]), jnp.asarray([0.5]), jnp.zeros(1))
+    assert no_generations(POOL._replace(params=POOL.params.replace(targets=near_five)), 3).tolist() == [1, 5, 0]
 
 
 def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> None:
-    choose = partial(
-        chosen_by_references,
-        jax.random.key(0),
-        world.networks,
-        world.real,
-        generator=world.generator,
-        discriminator=world.discriminator,
-        settings=Evolve(fitness="natural"),
-        latent_size=LATENT,
-        count=4,
-    )
-    found = choose(evaluations=20)
+    def select(evaluations: int) -> dict[str, jax.Array]:
+        arguments = world.program(NOVELTY), jax.random.key(0), world.networks, world.real, NOVELTY
+        return select_references(*arguments, count=4, evaluations=evaluations)
+
+    found = select(20)
     assert set(found) == set(REFERENCES)
     pool = {tuple(row) for latents in found.values() for row in np.asarray(latents).reshape(-1, LATENT).tolist()}
     assert len(pool) < len(found) * 4 * CLASSES  # they share some
@@ -62,4 +48,4 @@ def test_every_reference_chooses_distinct_latents_of_one_pool(world: World) -> N
         assert latents.shape == (CLASSES, 4, LATENT)
         assert all(len(np.unique(one, axis=0)) == 4 for one in np.asarray(latents))
     with pytest.raises(ValueError, match="as many evaluations"):
-        choose(evaluations=3)
+        select(3)

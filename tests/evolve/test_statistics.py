@@ -1,4 +1,4 @@
-"""What is measured on real faces, against scikit-learn and plain loops."""
+"""What is measured on training faces, against scikit-learn and plain loops."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,10 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from depthjax.evolve import statistics
-from depthjax.evolve.run import places_of
+from depthjax.evolve.novelty import targets_of
 from tests.evolve.conftest import CLASSES, World
 
-OPTIONS = {"classes": CLASSES, "reader_steps": 2, "seed": 0}
+OPTIONS = {"classes": CLASSES, "classifier_steps": 2, "seed": 0}
 
 
 def test_principal_axes_are_those_of_scikit_learn() -> None:
@@ -22,11 +22,11 @@ def test_principal_axes_are_those_of_scikit_learn() -> None:
     assert np.isclose(found.var(0, ddof=1).mean(), 1)
 
 
-def test_statistics_of_real_faces(world: World) -> None:
+def test_statistics_of_training_faces(world: World) -> None:
     images, emotion, subject, logit = world.faces
     real, relief = world.real, world.real.relief
     assert relief is not None
-    seen = statistics.look(relief, jnp.asarray(images), jnp.asarray(emotion))
+    seen = statistics.compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
     where = np.asarray(seen.descriptor, np.float64)
     for label in range(CLASSES):
         own = emotion == label
@@ -37,24 +37,26 @@ def test_statistics_of_real_faces(world: World) -> None:
         apart[subject[own][:, None] == subject[own][None]] = np.inf
         assert np.isclose(real.copy_distance[label], np.percentile(apart.min(1), 5), rtol=1e-3)
         np.testing.assert_allclose(relief.radii[label], np.sort(apart, 1)[:, 4], rtol=1e-3)
-    assert np.asarray(seen.nearest).max() < 1e-3 and np.asarray(seen.outside).max() < 1e-3  # each is a real face
+    assert np.asarray(seen.nearest).max() < 1e-3 and np.asarray(seen.outside).max() < 1e-3  # each is a training face
     assert (np.exp(np.asarray(seen.log_probability)) > 0.5).mean() > 0.95
 
 
-def test_shapes_beside_real_ones_are_measured_as_loops_would(world: World) -> None:
+def test_shapes_beside_training_faces_are_measured_as_loops_would(world: World) -> None:
     relief = world.real.relief
     images, emotion = np.random.default_rng(2).uniform(-1, 1, (5, 16, 16)).astype(np.float32), np.array([0, 1, 1, 0, 1])
-    seen = statistics.look(relief, jnp.asarray(images), jnp.asarray(emotion))
+    seen = statistics.compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
     for face, label, outside, nearest in zip(seen.descriptor, emotion, seen.outside, seen.nearest, strict=True):
         apart = np.linalg.norm(np.asarray(relief.faces[label]) - np.asarray(face), axis=1)
         assert np.isclose(nearest, apart.min(), rtol=1e-4)
         assert np.isclose(outside, (apart / np.asarray(relief.radii[label])).min(), rtol=1e-4)
 
 
-def test_one_person_alone_does_not_break_it(world: World) -> None:
+def test_one_subject_alone_does_not_break_it(world: World) -> None:
     images, emotion, _, logit = world.faces
-    real = statistics.statistics_of(images, emotion, np.zeros(len(emotion), int), logit, **OPTIONS)
-    assert all(np.isfinite(part).all() for part in jax.tree.leaves(real._replace(read_rightly=None)))
+    real = statistics.statistics_of(
+        images, emotion, np.zeros(len(emotion), int), logit, **{**OPTIONS, "classifier_steps": 0}
+    )
+    assert all(np.isfinite(part).all() for part in jax.tree.leaves(real))
 
 
 def test_empty_share_counts_what_a_tanh_cannot_reach() -> None:
@@ -63,15 +65,15 @@ def test_empty_share_counts_what_a_tanh_cannot_reach() -> None:
     assert np.isclose(statistics.empty_share(jnp.asarray(images))[0], 0.25)
 
 
-def test_places_are_the_real_faces_of_an_emotion_each_once(world: World) -> None:
-    images, emotion, subject, _ = world.faces
-    fewer = (emotion == 0) | (subject < 9)
-    real = statistics.statistics_of(*(x[fewer] for x in world.faces), **OPTIONS)
-    assert real.relief is not None and real.relief.readings is not None
-    seen = statistics.look(real.relief, jnp.asarray(images[fewer]), jnp.asarray(emotion[fewer]))
+def test_targets_are_the_training_faces_of_an_emotion_each_once(world: World) -> None:
+    images, emotion, subject, logit = world.faces
+    emotion = np.where(subject < 9, emotion, 0)  # fewer faces of the other one
+    real = statistics.statistics_of(images, emotion, subject, logit, **OPTIONS)
+    assert real.relief is not None and real.relief.emotion_features is not None
+    seen = statistics.compare_faces(real.relief, jnp.asarray(images), jnp.asarray(emotion))
     for label in range(CLASSES):
-        own = emotion[fewer] == label
-        places = places_of(real.relief, jnp.int32(label))
-        assert np.isfinite(places.radii).sum() == own.sum()
-        whole = np.concatenate([seen.descriptor, seen.reading], 1)[own]
-        np.testing.assert_allclose(places.mean, whole.mean(0), atol=2e-3)
+        own = emotion == label
+        targets = targets_of(real.relief, jnp.int32(label))
+        assert np.isfinite(targets.radii).sum() == own.sum()
+        whole = np.concatenate([seen.descriptor, seen.emotion_features], 1)[own]
+        np.testing.assert_allclose(targets.mean, whole.mean(0), atol=2e-3)

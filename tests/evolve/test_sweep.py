@@ -5,35 +5,45 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from depthjax.config import Evolve, Sweep
-from depthjax.evolve.run import evolve
-from depthjax.evolve.sweep import by_shape, grid, run_together
+from depthjax.config import Sweep
+from depthjax.evolve.sweep import grid, run_together
 from depthjax.keys import key_for
-from tests.evolve.conftest import CLASSES, LATENT, World
-
-SETTINGS = Evolve(algorithm="novelty", fitness="natural", population=6, generations=3, islands=1)
+from tests.evolve.conftest import CLASSES, NOVELTY, World
 
 
-def test_the_grid_has_every_combination_and_is_split_by_shape() -> None:
-    made = grid(replace(SETTINGS, seed=5), Sweep(seeds=2, angle=(0.1, 0.2), population=(4, 6, 8)))
-    assert len(made) == 12 and len(set(made)) == 12
+def test_the_grid_has_every_combination() -> None:
+    sweep = Sweep(seeds=2, grid={"angle": (0.1, 0.2), "population": (4, 6, 8)})
+    made = grid(replace(NOVELTY, seed=5), sweep)
+    assert len(made) == len(set(made)) == 12
     assert {s.seed for s in made} == {5, 6} and {s.angle for s in made} == {0.1, 0.2}
-    groups = list(by_shape(made))
-    assert [len(numbers) for numbers in groups] == [4, 4, 4] and sorted(i for g in groups for i in g) == list(range(12))
-    assert all(len({made[i].population for i in numbers}) == 1 for numbers in groups)
+    assert [s.population for s in made[:4]] == [4, 4, 6, 6]  # the last field varies fastest, but for the seed
+
+
+def test_sizes_take_a_program_each(world: World) -> None:
+    made = grid(NOVELTY, Sweep(seeds=2, grid={"angle": (0.1, 0.2), "population": (4, 6), "islands": (1, 2)}))
+    programs = [world.program(settings) for settings in made]
+    assert len(set(programs)) == 4 and programs[0] == programs[1] == programs[8]
 
 
 def test_experiments_together_are_each_what_it_is_alone(world: World) -> None:
-    parts = {"generator": world.generator, "discriminator": world.discriminator, "latent_size": LATENT}
-    made = grid(SETTINGS, Sweep(seeds=2, cover=(0.0, 0.8), balance=(5.0,), emotion_weight=(0.5,)))
-    found = run_together(made, world.networks, world.real, **parts)
+    sweep = Sweep(seeds=2, grid={"coverage_share": (0.0, 0.8), "shape_balance": (5.0,), "emotion_weight": (0.5,)})
+    made = grid(NOVELTY, sweep)
+    reports: list[int] = []
+    arguments = world.program(NOVELTY), made, world.networks, world.real
+    found = run_together(*arguments, progress=reports.append)
+    assert reports == [0, 1, 2, 3]  # once for all
     assert all(np.isfinite(values).all() and values.shape == (4, CLASSES) for values in found)
     for number, settings in enumerate(made):
-        alone = evolve(key_for(settings.seed, "evolve"), world.networks, world.real, settings=settings, **parts)
-        np.testing.assert_allclose(found.best_fitness[number], alone.best[:, 0, -1], atol=1e-5)
-        np.testing.assert_allclose(found.mean_fitness[number], alone.mean[:, 0, -1], atol=1e-5)
+        alone = world.evolve(settings, key_for(settings.seed, "evolve"))
+        np.testing.assert_allclose(found.best_fitness[number], alone.best[..., -1].max(1), atol=1e-5)
+        np.testing.assert_allclose(found.mean_fitness[number], alone.mean[..., -1].mean(1), atol=1e-5)
         norms = np.linalg.norm(alone.winners, axis=-1).mean((1, 2))
         np.testing.assert_allclose(found.norm[number], norms, atol=1e-5)
-    assert not np.allclose(found.norm[0], found.norm[2])  # of one seed, with cover and without
-    with pytest.raises(ValueError, match="not of one shape"):
-        run_together([SETTINGS, replace(SETTINGS, population=8)], world.networks, world.real, **parts)
+        np.testing.assert_array_equal(found.evaluations[number], alone.evaluations.sum(1))
+    assert not np.allclose(found.norm[0], found.norm[2])  # of one seed, with coverage and without
+
+
+def test_experiments_of_other_sizes_are_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="not of this program"):
+        together = [NOVELTY, replace(NOVELTY, population=10)]
+        run_together(world.program(NOVELTY), together, world.networks, world.real)

@@ -1,4 +1,4 @@
-"""The operators against closed forms, and against DEAP where it is installed."""
+"""The operators against closed forms and against DEAP; the hall of fame and elitism."""
 
 from functools import partial
 
@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.operators import blend, gaussian_mutation, tournament
-from depthjax.evolve.paper_ga import PaperGA, params_from
+from depthjax.evolve.algorithms import with_settings
+from depthjax.evolve.paper_ga import (
+    Hall,
+    PaperGA,
+    Params,
+    blend,
+    empty_hall,
+    gaussian_mutation,
+    known_cost,
+    tournament,
+    update_hall,
+)
 
 DRAWS = 20_000
 FAST = {"xla_backend_optimization_level": 2}  # as the package compiles: a third of the time
@@ -88,9 +98,11 @@ def test_operators_agree_with_deap(selected: np.ndarray, children: np.ndarray, m
         def __init__(self, number: int) -> None:
             self.number, self.fitness = number, -float(COSTS[number])
 
-    people = [Individual(i) for i in range(len(COSTS))]
-    theirs = np.bincount([i.number for i in tools.selTournament(people, draws, 3)], minlength=len(people)) / draws
-    assert np.all(np.abs(theirs - np.bincount(selected, minlength=len(people)) / DRAWS) < error / 2)
+    population = [Individual(i) for i in range(len(COSTS))]
+    theirs = (
+        np.bincount([i.number for i in tools.selTournament(population, draws, 3)], minlength=len(population)) / draws
+    )
+    assert np.all(np.abs(theirs - np.bincount(selected, minlength=len(population)) / DRAWS) < error / 2)
 
     pairs = np.asarray([tools.cxBlend(first.tolist(), second.tolist(), ALPHA) for _ in range(draws)])
     for ours, peer in zip(children, pairs.swapaxes(0, 1), strict=True):
@@ -106,7 +118,7 @@ def test_operators_agree_with_deap(selected: np.ndarray, children: np.ndarray, m
 def offspring_of(settings: Evolve, parents: np.ndarray, cost: np.ndarray, draws: int) -> np.ndarray:
     """(draws, n, d) generations of offspring of the same parents."""
     algorithm = PaperGA(len(parents), jnp.zeros(parents.shape[1]), tournament_size=settings.tournament)
-    params = params_from(settings)
+    params = with_settings(Params(), settings)
     state = algorithm.init(jax.random.key(0), jnp.asarray(parents), jnp.asarray(cost), params)
     keys = jax.random.split(jax.random.key(3), draws)
     return np.asarray(jax.jit(jax.vmap(lambda key: algorithm.ask(key, state, params)[0]), compiler_options=FAST)(keys))
@@ -157,9 +169,9 @@ def test_a_generation_agrees_with_deaps_easimple(generation: tuple[np.ndarray, .
     toolbox.register("clone", copy.deepcopy)
     toolbox.register("mate", tools.cxBlend, alpha=0.5)
     toolbox.register("mutate", tools.mutGaussian, mu=0, sigma=0.1, indpb=0.3)
-    people = [individual(genes, value) for genes, value in zip(parents, cost, strict=True)]
+    population = [individual(genes, value) for genes, value in zip(parents, cost, strict=True)]
     peer = np.asarray(
-        [algorithms.varAnd(tools.selTournament(people, 20, 3), toolbox, 0.8, 0.2) for _ in range(400)], np.float32
+        [algorithms.varAnd(tools.selTournament(population, 20, 3), toolbox, 0.8, 0.2) for _ in range(400)], np.float32
     )
     flat, peer_flat = ours.reshape(-1, 6), peer.reshape(-1, 6)
     error = 6 * peer_flat.std(0) / np.sqrt(400 * 5)  # offspring of a generation share parents: count a quarter of them
@@ -167,3 +179,85 @@ def test_a_generation_agrees_with_deaps_easimple(generation: tuple[np.ndarray, .
     np.testing.assert_allclose(flat.std(0), peer_flat.std(0), rtol=0.06)
     np.testing.assert_allclose(np.cov(flat.T), np.cov(peer_flat.T), atol=0.1)
     assert abs(is_copy(ours, parents).mean() - is_copy(peer, parents).mean()) < 0.03
+
+
+def reference_hall(size: int, latents: np.ndarray, cost: np.ndarray) -> list[tuple[float, tuple[float, ...]]]:
+    """The best distinct individuals, by a sort in Python."""
+    firsts: dict[tuple[float, ...], float] = {}
+    for genes, value in zip(latents.tolist(), cost.tolist(), strict=True):
+        firsts.setdefault(tuple(genes), value)
+    return sorted(((value, genes) for genes, value in firsts.items()), key=lambda item: item[0])[:size]
+
+
+def populations_with_copies(count: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    pool = rng.integers(0, 3, (40, 2)).astype(np.float32)  # nine points: many copies
+    latents = pool[rng.integers(0, 40, (count, 8))]
+    return latents, (latents * np.float32([1.0, 3.1])).sum(-1)
+
+
+@jax.jit
+def update(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
+    return update_hall(hall, latents, cost)
+
+
+def hall_after(size: int, latents: np.ndarray, cost: np.ndarray) -> Hall:
+    hall = empty_hall(size, 2)
+    for population, values in zip(latents, cost, strict=True):
+        hall = update(hall, jnp.asarray(population), jnp.asarray(values))
+    return hall
+
+
+@pytest.mark.parametrize("size", [3, 20])
+def test_hall_holds_the_best_distinct_individuals(size: int) -> None:
+    latents, cost = populations_with_copies()
+    hall = hall_after(size, latents, cost)
+    expected = reference_hall(size, latents.reshape(-1, 2), cost.reshape(-1))
+    filled = len(expected)
+    np.testing.assert_allclose(hall.cost[:filled], [value for value, _ in expected])
+    np.testing.assert_allclose(hall.latents[:filled], [genes for _, genes in expected])
+    assert np.isinf(hall.cost[filled:]).all() and np.isnan(hall.latents[filled:]).all()
+
+
+def test_hall_agrees_with_deaps() -> None:
+    pytest.importorskip("deap")
+    from deap import base, tools
+
+    class Fitness(base.Fitness):
+        weights = (-1.0,)
+
+    class Individual(list):
+        pass
+
+    latents, cost = populations_with_copies()
+    peer = tools.HallOfFame(4)
+    for population, values in zip(latents, cost, strict=True):
+        batch = []
+        for genes, value in zip(population, values, strict=True):
+            batch.append(Individual(genes.tolist()))
+            batch[-1].fitness = Fitness((float(value),))
+        peer.update(batch)
+    hall = hall_after(4, latents, cost)
+    np.testing.assert_array_equal(np.asarray(hall.latents), np.asarray(list(peer)))
+
+
+def test_known_costs_are_those_of_copies_only() -> None:
+    seen, cost = jnp.asarray([[0.0, 1.0], [2.0, 3.0]]), jnp.asarray([5.0, jnp.inf])
+    found = np.asarray(known_cost(jnp.asarray([[2.0, 3.0], [0.0, 1.1], [0.0, 1.0]]), seen, cost))
+    np.testing.assert_array_equal(found, [np.inf, np.nan, 5.0])
+
+
+@pytest.mark.parametrize("elite", [0, 2])
+def test_elites_outlive_the_worst_offspring(elite: int) -> None:
+    algorithm = PaperGA(4, jnp.zeros(1), elite=elite)
+    params = algorithm.default_params
+    parents, offspring = jnp.asarray([[1.0], [2.0], [3.0], [4.0]]), jnp.asarray([[10.0], [20.0], [30.0], [40.0]])
+    state = algorithm.init(jax.random.key(0), parents, jnp.asarray([5.0, 1.0, 9.0, 2.0]), params)
+    state, _ = algorithm.tell(jax.random.key(1), offspring, jnp.asarray([3.0, 8.0, jnp.inf, 4.0]), state, params)
+    kept = sorted(np.asarray(state.population)[:, 0].tolist())
+    assert kept == ([2.0, 4.0, 10.0, 40.0] if elite else [10.0, 20.0, 30.0, 40.0])
+
+
+def test_pairs_need_an_even_population() -> None:
+    with pytest.raises(ValueError, match="even"):
+        PaperGA(5, jnp.zeros(3))

@@ -1,13 +1,13 @@
-"""Does evolution earn its place? Every way to choose faces, at equal numbers of decoded faces, on one finished run.
+"""Is evolution better than a selection? Each way to select faces, at equal numbers of decoded faces, on one run.
 
-    python tools/evolution_table.py --config configs/quick.py --workdir runs/quick
+    python experiments/evolution_table.py --config configs/quick.py --workdir runs/quick
 
-For each seed, N faces an emotion by each row: the first random latents; the best of each group; farthest-first
-(k-centre); truncation; those whom novelty search would choose of random ones; the paper's genetic algorithm with its
-released fitness, and with `realism`; dominated novelty search, and a wider one. Judged by the package's own
-evaluation, on people whom no network has seen.
+For each seed, N faces an emotion by each row: the first random latents; the best of each group; farthest first
+(k-centre); truncation; those that novelty search would select of random ones; the paper's genetic algorithm with its
+released fitness, and with `realism`; dominated novelty search, and a wider one. Evaluated by the package's own
+evaluation, on subjects that no network has seen.
 Writes table.csv, table.md and faces.png, and the latents and numbers of each seed, into runs/quick/evolve/table
-(--out); what is there of the same settings is not done again.
+(--out); what is stored of the same settings is not computed again.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from depthjax.evaluate.halves import draw_halves  # noqa: E402
 from depthjax.evaluate.judged import Judged, measure, seed_of  # noqa: E402
 from depthjax.evaluate.recognition import unseen_people  # noqa: E402
 from depthjax.evaluate.variety import emotions_seen, variety  # noqa: E402
-from depthjax.evolve.references import REFERENCES, chosen_by_references  # noqa: E402
 from depthjax.evolve.run import evolve  # noqa: E402
-from depthjax.evolving import Inputs, evolution_inputs  # noqa: E402
+from depthjax.evolving import Inputs, evolution_inputs, program_of  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.dcgan import decode  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
+from experiments.references import REFERENCES, select_references  # noqa: E402
 
 ISLAND = 20  # population and hall of fame of the paper's algorithm
 SHOWN = 12  # faces a row and emotion of the picture
@@ -82,9 +82,15 @@ def paper_realism(config: Config, count: int, generations: int) -> Evolve:
 
 
 def novelty_wide(config: Config, count: int, generations: int) -> Evolve:
-    """Novelty search for more variety: less must a face be like the real ones, and less the mean like theirs."""
-    wide = {"viable": -2.0, "emotion_weight": 100.0, "mix_probability": 1.0, "balance": 0.5, "reading_balance": 3.0}
-    return replace(novelty(config, count, generations), **wide)
+    """Novelty search for more variety: faces and their mean may differ more from the training faces."""
+    return replace(
+        novelty(config, count, generations),
+        feasible_fitness=-2.0,
+        emotion_weight=100.0,
+        mix_probability=1.0,
+        shape_balance=0.5,
+        emotion_balance=3.0,
+    )
 
 
 EVOLVED: dict[str, Callable[[Config, int, int], Evolve]] = {
@@ -100,26 +106,22 @@ def latents_of(
     rows: list[str], config: Config, inputs: Inputs, seed: int, options: argparse.Namespace
 ) -> dict[str, np.ndarray]:
     """(classes, N, d) latents of each row."""
-    nets, key = networks(config), key_for(seed, "evolution table")
-    parts = {
-        "generator": nets.generator,
-        "discriminator": nets.discriminator,
-        "latent_size": config.model.latent_size,
-    }
+    key = key_for(seed, "evolution table")
     found: dict[str, np.ndarray] = {}
     if set(rows) & set(REFERENCES):
         settings = novelty(config, options.count, options.generations)
         evaluations = options.count * (options.generations + 1)
-        chosen = chosen_by_references(
-            key, *inputs, settings=settings, count=options.count, evaluations=evaluations, **parts
-        )
-        found |= {name: np.asarray(latents) for name, latents in chosen.items()}
+        sizes = {"count": options.count, "evaluations": evaluations}
+        selected = select_references(program_of(config, settings), key, *inputs, settings, **sizes)
+        found |= {name: np.asarray(latents) for name, latents in selected.items()}
     for name in (row for row in rows if row in EVOLVED):
         settings, start = EVOLVED[name](config, options.count, options.generations), time.monotonic()
-        made = evolve(key, *inputs, settings=settings, **parts)
+        made = evolve(program_of(config, settings), key, *inputs, settings)
         winners = np.asarray(made.winners).transpose(0, 2, 1, 3)  # best of every island first
         found[name] = winners.reshape(len(winners), -1, winners.shape[-1])[:, : options.count]
-        print(f"seed {seed}: {name}: {made.evaluations} faces decoded, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"seed {seed}: {name}: {made.evaluations.sum()} faces decoded, {time.monotonic() - start:.0f} s", flush=True
+        )
     return {name: found[name] for name in rows}
 
 
