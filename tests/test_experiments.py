@@ -64,6 +64,7 @@ def test_ablation_plans_by_its_budget(monkeypatch):
     assert ablation.planned(config, 1, 1.0, 960).train.epochs == 1
 
 
+@pytest.mark.nightly
 def test_ablation_trains_evaluates_and_resumes(tmp_path, monkeypatch):
     base = smoke.get_config()
     tiny = replace(
