@@ -35,7 +35,7 @@ from depthjax.data.generate import generate  # noqa: E402
 from depthjax.data.inputs import network_inputs  # noqa: E402
 from depthjax.evaluate import depthnet as shipped  # noqa: E402
 from depthjax.evaluate.distances import frechet_distance, gaussian_of  # noqa: E402
-from depthjax.evaluate.intervals import bootstrap_mean  # noqa: E402
+from depthjax.evaluate.resampling import bootstrap_mean  # noqa: E402
 from depthjax.files import digest, read_arrays, replacing, write_arrays, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.depthnet import CROPS, SIDE, DepthNet  # noqa: E402
@@ -294,7 +294,8 @@ def measured(faces: Rendered, settings: configs.Data) -> Measured:
 
 
 def _by_person(right: np.ndarray, people: np.ndarray) -> dict:
-    return bootstrap_mean(right.astype(np.float64), people, draws=1000, seed=SEED) | {"n": len(right)}
+    found = bootstrap_mean(right.astype(np.float64), people, draws=1000, seed=SEED)
+    return {"value": found.value, "interval": [found.low, found.high], "n": found.n}
 
 
 def nearest_elsewhere(features: np.ndarray, faces: Rendered) -> np.ndarray:

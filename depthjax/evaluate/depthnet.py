@@ -1,7 +1,7 @@
 """The `depthnet` space: features and emotions read by a small network that is fixed, versioned and shipped.
 
-It was trained on rendered people whom no other part of depthjax draws (`tools/train_depthnet.py`; its card is
-`assets/depthnet.md`), and never on the faces of a run: the same yardstick for every run and every method.
+It was trained on rendered subjects that no other part of depthjax draws (`tools/train_depthnet.py`; its card is
+`assets/depthnet.md`), never on the faces of a run: it measures every run and every method alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
-WINDOW = DepthRange(-20.0, 130.0)  # whatever an image's own window is, the network sees millimetres in this one
+WINDOW = DepthWindow(-20.0, 130.0)  # every image is converted from its own window to this one
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 
 
@@ -53,8 +53,8 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
     return Depthnet(traverse_util.unflatten_dict(flat, sep="/"), metadata["version"], digest)
 
 
-def depthnet_features(images: np.ndarray, *, window: DepthRange, crop: str) -> DepthnetOutput:
-    """What the network makes of depth faces of any size.
+def depthnet_features(images: np.ndarray, *, window: DepthWindow, crop: str) -> DepthnetOutput:
+    """Return the features and emotions that the network reads in depth faces of any size.
 
     Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same window
     (-20 to 130 mm about the nose tip; what a narrower window clipped stays clipped) and the same 8 bits. So two sets
@@ -76,16 +76,16 @@ def depthnet_features(images: np.ndarray, *, window: DepthRange, crop: str) -> D
     return DepthnetOutput(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
 
 
-def brought_alike(images: np.ndarray, window: DepthRange) -> np.ndarray:
-    """(n, height, width) in `window` to (n, 64, 64) float32 in WINDOW, of 256 levels: the network's input."""
-    small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # all of the image, whichever crop it is
+def network_inputs(images: np.ndarray, window: DepthWindow) -> np.ndarray:
+    """Return (n, 64, 64) float32 in WINDOW, of 256 levels, of (n, height, width) images in `window`."""
+    small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # the whole image, whatever its crop
     return (quantise(WINDOW.from_relief(window.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
 
 
 def _output_of(images: np.ndarray, window: DepthRange, crop: int) -> DepthnetOutput:
     inputs = np.zeros((CHUNK, SIDE, SIDE), np.float32)
-    inputs[: len(images)] = brought_alike(images, window)
-    with exact_products():  # a yardstick must not depend on the device
+    inputs[: len(images)] = network_inputs(images, window)
+    with exact_products():  # a measure must not depend on the device
         features, log_probabilities = _applied(load_depthnet().variables, inputs, np.int32(crop))
     return DepthnetOutput(np.asarray(features)[: len(images)], np.asarray(log_probabilities)[: len(images)])
 

@@ -1,238 +1,284 @@
-"""What classifiers learn from real and from generated faces: each protocol's scores for every method."""
+"""What classifiers learn from training faces and from generated faces: the scores of each protocol."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.load import added
-from depthjax.evaluate.judged import Judged, Say, classifier_seeds, seed_of
-from depthjax.evaluate.paired import sign_flip_test
+from depthjax.evaluate.bank import FeatureBank, Log, classifier_seeds, seed_of
+from depthjax.evaluate.classification import (
+    MEASURES,
+    ClassifierScores,
+    FitTask,
+    Labelled,
+    Split,
+    fit_predict,
+    published_splits,
+    scores_over_splits,
+    scores_over_subjects,
+    seeds_for,
+    union,
+    unseen_subjects_split,
+)
 from depthjax.evaluate.parallel import in_threads
-from depthjax.evaluate.protocols import Exam, Labelled, Sitting, published_exams, seeds_for, sit, union
-from depthjax.evaluate.protocols import unseen_people_exam as exam_of
-from depthjax.evaluate.scores import published_scores, unseen_people_scores
+from depthjax.evaluate.resampling import sign_flip_test
+from depthjax.scores import Score
 
-Answers = dict[str, list[np.ndarray]]  # of each classifier, (n_test,) a seed
+Masks = dict[float, list[np.ndarray]]  # by share: of the training faces, one mask a draw
+Predictions = dict[str, np.ndarray]  # by classifier, (seeds, n_test)
 
 
-def shared_people(judged: Judged) -> dict[str, str] | None:
-    """A `reason` not to speak of unseen people, if there are none."""
-    shared = np.intersect1d(judged.train.subject, judged.test.subject)
+@dataclass(frozen=True)
+class Recognition:
+    """The scores of one protocol, and `runs`: by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit."""
+
+    rows: list[Score] = field(default_factory=list)
+    runs: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, row: Score, scores: ClassifierScores) -> None:
+        """Add the scores of one classifier under one protocol; `row` holds the columns that they share."""
+        self.rows.extend(replace(row, measure=name, **asdict(e)) for name, e in scores.estimates.items())
+        if row.share is None:
+            where = f"{row.protocol}/{row.method}/{row.classifier}"
+            self.runs.update({f"{where}/{name}": values for name, values in scores.runs.items()})
+
+
+def shared_subjects(bank: FeatureBank) -> str:
+    """Return why nothing can be said about unseen subjects; empty where it can."""
+    shared = np.intersect1d(bank.train.subject, bank.test.subject)
     if not len(shared):
-        return None
-    return {"reason": f"{len(shared)} people are in both train and test: nobody is unseen (data.split = image)"}
+        return ""
+    return f"{len(shared)} subjects are in both train and test, so none is unseen (data.split = image)"
 
 
-def unseen_people(config: Config, judged: Judged) -> tuple[dict[str, dict], dict]:
-    """For each method `trtr` (the same for all), `tstr` and `trts`, by classifier; and the paired tests.
-
-    TRTR: real people to other real people. TSTR: generated faces to these. TRTS: real people to generated faces.
-    """
-    reason = shared_people(judged)
-    if reason:
-        return {name: {"trtr": reason, "tstr": reason, "trts": reason} for name in judged.methods}, reason
-    test = judged.labelled("test")
-    others = [judged.labelled(f"method/{name}") for name in judged.methods]
-    both = exam_of(judged.labelled("train"), _all(test, *others), bins=config.evaluate.bins)
-    taught = {name: judged.labelled(f"method/{name}") for name in judged.methods}
-    exams = {"train": both} | {name: exam_of(a, test, bins=config.evaluate.bins) for name, a in taught.items()}
-    answers = _asked(config, exams)
-    parts = np.split(np.arange(len(both.test)), np.cumsum([len(test), *map(len, others)])[:-1])
-    answered = {"real": _part(answers["train"], parts[0])} | {name: answers[name] for name in judged.methods}
-    real = _scores(config, judged, replace(both, test=both.test[parts[0]]), answered["real"])
-    tables = {}
-    for name, part in zip(judged.methods, parts[1:], strict=True):
-        trts = _scores(config, judged, replace(both, test=both.test[part]), _part(answers["train"], part))
-        tables[name] = {
-            "trtr": real,
-            "tstr": _scores(config, judged, exams[name], answered[name]),
-            "trts": {classifier: _without_people(scores) for classifier, scores in trts.items()},
-        }
-    return tables, _paired(config, test, answered)
+def _missing(config: Config, rows: Iterable[Score], reason: str) -> Recognition:
+    """Return rows without a value for every classifier and measure."""
+    cells = itertools.product(rows, config.evaluate.classifiers, MEASURES)
+    return Recognition([replace(r, classifier=c, measure=m, reason=reason) for r, c, m in cells])
 
 
-def _all(*sets: Labelled) -> Labelled:
-    whole = sets[0]
-    for other in sets[1:]:
-        whole = union(whole, other)
-    return whole
-
-
-def _asked(config: Config, exams: dict[str, Exam]) -> dict[str, Answers]:
-    """The answers of every classifier and seed to every exam."""
-    keys = [
-        (name, classifier, seed)
-        for name in exams
-        for classifier in config.evaluate.classifiers
-        for seed in seeds_for(classifier, classifier_seeds(config))
-    ]
-    answers = sit({key: Sitting(exams[key[0]], *key[1:]) for key in keys})
-    found: dict[str, Answers] = {name: {} for name in exams}
-    for name, classifier, seed in keys:
-        found[name].setdefault(classifier, []).append(answers[name, classifier, seed])
+def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
+    """Return `trtr`, `tstr` and `trts` for each classifier, and the paired tests `paired_tstr`."""
+    if reason := shared_subjects(bank):
+        protocols = [("trtr", ["real"]), ("tstr", bank.methods), ("trts", bank.methods)]
+        return _missing(config, [Score(m, p) for p, methods in protocols for m in methods], reason)
+    bins, test = config.evaluate.bins, bank.labelled("test")
+    generated = {name: bank.labelled(name) for name in bank.methods}
+    # The classifier that was fitted on training faces predicts the test faces (TRTR) and every method's (TRTS) at once.
+    tested = {"real": test, **generated}
+    splits = {"real": unseen_subjects_split(bank.labelled("train"), union(*tested.values()), bins=bins)}
+    splits |= {name: unseen_subjects_split(faces, test, bins=bins) for name, faces in generated.items()}
+    predictions = _predictions(config, splits)
+    parts = _columns(predictions["real"], {name: len(faces) for name, faces in tested.items()})
+    on_test = {"real": parts["real"]} | {name: predictions[name] for name in generated}
+    found = Recognition()
+    _add_unseen(config, bank, found, Score("real", "trtr"), test, on_test["real"])
+    for name in generated:
+        _add_unseen(config, bank, found, Score(name, "tstr"), test, on_test[name])
+    for name, faces in generated.items():
+        _add_unseen(config, bank, found, Score(name, "trts"), faces, parts[name])
+    found.rows.extend(_paired(config, test, on_test))
     return found
 
 
-def _part(answers: Answers, rows: np.ndarray) -> Answers:
-    return {classifier: [given[rows] for given in all_given] for classifier, all_given in answers.items()}
+def _columns(predictions: Predictions, sizes: dict[str, int]) -> dict[str, Predictions]:
+    """Split the predictions of one fit by the set that they are for."""
+    ends = np.cumsum(list(sizes.values()))[:-1]
+    parts = {classifier: np.split(given, ends, axis=1) for classifier, given in predictions.items()}
+    return {name: {c: parts[c][i] for c in parts} for i, name in enumerate(sizes)}
 
 
-def _scores(config: Config, judged: Judged, exam: Exam, answers: Answers) -> dict[str, dict]:
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
-    return {
-        classifier: unseen_people_scores(exam, given, judged.classes, **options)
-        for classifier, given in answers.items()
-    }
-
-
-def _without_people(scores: dict) -> dict:
-    """Generated faces are of nobody: their interval is over images."""
-    return {key: value for key, value in scores.items() if key != "subjects_test"}
-
-
-def _paired(config: Config, test: Labelled, answered: dict[str, Answers]) -> dict[str, list[dict]]:
-    """For each classifier, every pair of training sets: who names more of the same unseen faces rightly?"""
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
-    tests: dict[str, list[dict]] = {}
-    for classifier in config.evaluate.classifiers:
-        right = {name: _right(answers[classifier], test.emotion) for name, answers in answered.items()}
-        tests[classifier] = [
-            {"a": a, "b": b} | sign_flip_test(right[a], right[b], test.subject, **options)
-            for a, b in itertools.combinations(right, 2)
-        ]
-    return tests
-
-
-def scarcity(config: Config, judged: Judged, say: Say) -> tuple[dict, dict[str, dict]]:
-    """Few real people, without and with generated faces, asked about unseen people.
-
-    Real people are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a
-    classifier seed of its own, and scores are means over the draws (XGBoost, the slowest, has the first alone). The
-    generators have learnt from all of the training people: this asks what generated faces add to a classifier, not what
-    a generator learns from few.
-
-    Returns:
-        The part of `evaluation.json` named `scarcity`, and for each method its scores by classifier and share.
-    """
-    reason = shared_people(judged)
-    if reason:
-        return reason, dict.fromkeys(judged.methods, reason)
-    shares, draws = config.evaluate.scarcity, config.evaluate.scarcity_draws
-    people = np.unique(judged.train.subject)
-    rng = np.random.default_rng(seed_of(config, "scarcity"))
-    orders = [rng.permutation(people) for _ in range(draws)]
-    counts = {f"{share:g}": max(1, round(share * len(people))) for share in shares}
-    chosen = {name: [np.isin(judged.train.subject, order[:n]) for order in orders] for name, n in counts.items()}
-    real = _scarce(config, judged, chosen, None)
-    about = {"fractions": list(shares), "people": counts, "draws": draws, "real": _without_right(real)}
-    tables = {}
-    for name in judged.methods:
-        say(f"classifiers: few real people with the faces of {name}")
-        helped = _scarce(config, judged, chosen, judged.labelled(f"method/{name}"))
-        tables[name] = _beside_real(config, judged, real, helped)
-    return about, tables
-
-
-def _scarce(
-    config: Config, judged: Judged, chosen: dict[str, list[np.ndarray]], generated: Labelled | None
-) -> dict[str, dict]:
-    """Scores by classifier and share, with one set of generated faces or none, and `right` as `_right` gives it."""
-    table: dict[str, dict] = {classifier: {} for classifier in config.evaluate.classifiers}
-    lacking = {s for s, masks in chosen.items() if generated is None and not all(_has_all(judged, m) for m in masks)}
-    exams = {s: _exams(config, judged, masks, generated) for s, masks in chosen.items() if s not in lacking}
-    sittings = {
-        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw)
-        for share, of_draws in exams.items()
+def _predictions(config: Config, splits: dict[str, Split]) -> dict[str, Predictions]:
+    """Return the predictions of every classifier and seed for every split."""
+    keys = [
+        (name, classifier, seed)
+        for name in splits
         for classifier in config.evaluate.classifiers
-        for draw, exam in enumerate(of_draws)
+        for seed in seeds_for(classifier, classifier_seeds(config))
+    ]
+    found = fit_predict({key: FitTask(splits[key[0]], *key[1:]) for key in keys})
+    grouped: dict[str, dict[str, list[np.ndarray]]] = {name: {} for name in splits}
+    for name, classifier, seed in keys:
+        grouped[name].setdefault(classifier, []).append(found[name, classifier, seed])
+    return {name: _stacked(of) for name, of in grouped.items()}
+
+
+def _stacked(predictions: dict[str, list[np.ndarray]]) -> Predictions:
+    return {classifier: np.stack(given) for classifier, given in predictions.items()}
+
+
+def _add_unseen(
+    config: Config, bank: FeatureBank, found: Recognition, row: Score, tested: Labelled, predictions: Predictions
+) -> None:
+    """Add the scores of every classifier on faces whose subjects are resampled."""
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
+    for classifier, given in predictions.items():
+        scores = scores_over_subjects(tested.emotion, tested.subject, list(given), bank.classes, **options)
+        found.add(replace(row, classifier=classifier), scores)
+
+
+def _paired(config: Config, test: Labelled, predictions: dict[str, Predictions]) -> list[Score]:
+    """Compare every pair of training sets on the same unseen faces, for each classifier."""
+    pairs = itertools.product(config.evaluate.classifiers, itertools.combinations(predictions, 2))
+    return [
+        _paired_test(config, test, Score(b, "paired_tstr", c, against=a), predictions[a][c], predictions[b][c])
+        for c, (a, b) in pairs
+    ]
+
+
+def _paired_test(config: Config, test: Labelled, row: Score, a: np.ndarray, b: np.ndarray) -> Score:
+    """Return the accuracy of the (seeds, n) predictions b minus that of a, tested subject by subject."""
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
+    before, after = ((given == test.emotion).mean(0) for given in (a, b))
+    found = sign_flip_test(before, after, test.subject, **options)
+    return replace(row, measure="accuracy", **asdict(found))
+
+
+def subjects_per_share(config: Config, bank: FeatureBank) -> dict[float, int]:
+    """Return how many training subjects each share of `evaluate.scarcity` is."""
+    count = len(np.unique(bank.train.subject))
+    return {share: max(1, round(share * count)) for share in config.evaluate.scarcity}
+
+
+def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
+    """Return scores on unseen subjects after training on few subjects, without and with generated faces.
+
+    Subjects are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a classifier
+    seed of its own, and scores are means over the draws (XGBoost, the slowest, has the first alone). The generators
+    were trained on all training subjects: this measures what generated faces add to a classifier, not what a generator
+    learns from few subjects.
+    """
+    shares = config.evaluate.scarcity
+    if reason := shared_subjects(bank):
+        names = ("real", *bank.methods)
+        return _missing(config, [Score(m, "scarcity", share=s) for m in names for s in shares], reason)
+    rng, subjects = np.random.default_rng(seed_of(config, "scarcity")), np.unique(bank.train.subject)
+    orders = [rng.permutation(subjects) for _ in range(config.evaluate.scarcity_draws)]
+    counts = subjects_per_share(config, bank)
+    masks = {share: [np.isin(bank.train.subject, order[:n]) for order in orders] for share, n in counts.items()}
+    complete = {s: of for s, of in masks.items() if all(_has_all_emotions(bank, mask) for mask in of)}
+    without = _scarce_predictions(config, bank, complete, None)
+    found = _scarce_scores(config, bank, "real", without)
+    for name in bank.methods:
+        log(f"classifiers: few subjects with the faces of {name}")
+        helped = _scarce_predictions(config, bank, masks, bank.labelled(name))
+        added_rows = _scarce_scores(config, bank, name, helped)
+        found.rows.extend([*added_rows.rows, *_paired_scarcity(config, bank, name, without, helped)])
+    return found
+
+
+def _has_all_emotions(bank: FeatureBank, mask: np.ndarray) -> bool:
+    return len(np.unique(bank.train.emotion[mask])) == bank.classes
+
+
+def _scarce_predictions(
+    config: Config, bank: FeatureBank, masks: Masks, generated: Labelled | None
+) -> dict[float, Predictions]:
+    """Return predictions for the test faces by share, one a draw, with one set of generated faces or none."""
+    tasks = {
+        (share, classifier, draw): FitTask(split, classifier, config.evaluate.seed + draw)
+        for share, of_draws in masks.items()
+        for draw, split in enumerate(_scarce_splits(config, bank, of_draws, generated))
+        for classifier in config.evaluate.classifiers
         if draw in seeds_for(classifier, range(len(of_draws)))
     }
-    answers = sit(sittings)
-    for share in chosen:
-        if share in lacking:
-            alone = {c: {"reason": "so few real people do not show every emotion"} for c in table}
-        else:
-            given = {c: [answers[key] for key in sittings if key[:2] == (share, c)] for c in table}
-            scores = _scores(config, judged, exams[share][0], given)
-            alone = {c: scores[c] | {"right": _right(given[c], judged.test.emotion)} for c in table}
-        for classifier, found in alone.items():
-            table[classifier][share] = found
-    return table
+    found = fit_predict(tasks)
+    grouped: dict[float, dict[str, list[np.ndarray]]] = {share: {} for share in masks}
+    for share, classifier, draw in tasks:
+        grouped[share].setdefault(classifier, []).append(found[share, classifier, draw])
+    return {share: _stacked(of) for share, of in grouped.items()}
 
 
-def _exams(config: Config, judged: Judged, masks: Sequence[np.ndarray], generated: Labelled | None) -> list[Exam]:
-    """One a draw of people; where all of them are drawn, one for all draws."""
-    train, test = judged.labelled("train"), judged.labelled("test")
+def _scarce_splits(
+    config: Config, bank: FeatureBank, masks: Sequence[np.ndarray], generated: Labelled | None
+) -> list[Split]:
+    """Return one split a draw of subjects; where all subjects are drawn, the same one for all draws."""
+    train, test = bank.labelled("train"), bank.labelled("test")
 
-    def exam(mask: np.ndarray) -> Exam:
-        some = train.take(mask)
-        learnt = some if generated is None else union(some, generated)
-        return exam_of(learnt, test, bins=config.evaluate.bins)
+    def split(mask: np.ndarray) -> Split:
+        few = train.take(mask)
+        fitted_on = few if generated is None else union(few, generated)
+        return unseen_subjects_split(fitted_on, test, bins=config.evaluate.bins)
 
     different = {bytes(mask): mask for mask in masks}
-    made = dict(zip(different, in_threads(exam, different.values()), strict=True))
+    made = dict(zip(different, in_threads(split, different.values()), strict=True))
     return [made[bytes(mask)] for mask in masks]
 
 
-def _has_all(judged: Judged, mask: np.ndarray) -> bool:
-    return len(np.unique(judged.train.emotion[mask])) == judged.classes
+def _scarce_scores(
+    config: Config, bank: FeatureBank, method: str, predictions: dict[float, Predictions]
+) -> Recognition:
+    found = Recognition()
+    for share in config.evaluate.scarcity:
+        row = Score(method, "scarcity", share=share)
+        if share in predictions:
+            _add_unseen(config, bank, found, row, bank.labelled("test"), predictions[share])
+        else:
+            missing = _missing(config, [row], "so few training subjects do not show every emotion")
+            found.rows.extend(missing.rows)
+    return found
 
 
-def _right(given: list[np.ndarray], emotion: np.ndarray) -> np.ndarray:
-    """(n,) the share of answers that named each face rightly."""
-    return np.mean([answer == emotion for answer in given], axis=0)
+def _paired_scarcity(
+    config: Config,
+    bank: FeatureBank,
+    method: str,
+    without: dict[float, Predictions],
+    helped: dict[float, Predictions],
+) -> list[Score]:
+    """Compare training with and without generated faces, on the same subjects."""
+    test = bank.labelled("test")
+    return [
+        _paired_test(
+            config,
+            test,
+            Score(method, "paired_scarcity", classifier, share=share, against="real"),
+            without[share][classifier],
+            helped[share][classifier],
+        )
+        for share in without
+        for classifier in config.evaluate.classifiers
+    ]
 
 
-def _without_right(table: dict[str, dict]) -> dict[str, dict]:
-    return {
-        classifier: {share: {k: v for k, v in scores.items() if k != "right"} for share, scores in shares.items()}
-        for classifier, shares in table.items()
-    }
+def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
+    """Return `published_real`, and for each method `published_synthetic` and `published_synthetic_real`.
 
-
-def _beside_real(config: Config, judged: Judged, real: dict[str, dict], helped: dict[str, dict]) -> dict[str, dict]:
-    """The scores with generated faces, each with a `paired` test against the same real people alone."""
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
-    table = _without_right(helped)
-    for classifier, shares in helped.items():
-        for share, scores in shares.items():
-            alone = real[classifier][share]
-            if "right" in alone:
-                test = sign_flip_test(alone["right"], scores["right"], judged.test.subject, **options)
-                table[classifier][share]["paired"] = test
-    return table
-
-
-def published(config: Config, judged: Judged, say: Say) -> dict[str, dict]:
-    """For each method: `real` (the same for all), `synthetic` and `synthetic_real`, by classifier.
-
-    Real faces are those of train and test together, without people who were added to be tested on.
+    Real faces are those of train and test together, without the subjects of `data.more_test_people`.
     """
-    real = union(judged.labelled("train"), judged.labelled("test").take(~added(judged.test.subject, config.data)))
-    shared = _published_scores(config, judged, {"real": real})
-    tables = {}
-    for name in judged.methods:
-        say(f"classifiers: the published protocol on {name}")
-        synthetic = judged.labelled(f"method/{name}")
-        sets = {"synthetic": synthetic, "synthetic_real": union(synthetic, real)}
-        tables[name] = shared | _published_scores(config, judged, sets)
-    return tables
+    own = ~added(bank.test.subject, config.data)
+    real = union(bank.labelled("train"), bank.labelled("test").take(own))
+    found = _published(config, bank, {("real", "published_real"): real})
+    for name in bank.methods:
+        log(f"classifiers: the published protocol on {name}")
+        synthetic = bank.labelled(name)
+        both = union(synthetic, real)
+        sets = {(name, "published_synthetic"): synthetic, (name, "published_synthetic_real"): both}
+        more = _published(config, bank, sets)
+        found.rows.extend(more.rows)
+        found.runs.update(more.runs)
+    return found
 
 
-def _published_scores(config: Config, judged: Judged, sets: dict[str, Labelled]) -> dict[str, dict]:
-    """Scores by set and classifier; the sets together keep all cores busy."""
-    seeds = classifier_seeds(config)
-    exams = {name: published_exams(faces, seeds, bins=config.evaluate.bins) for name, faces in sets.items()}
-    keys = [(name, c, s) for name in sets for c in config.evaluate.classifiers for s in seeds_for(c, seeds)]
-    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2]) for key in keys})
-    table: dict[str, dict] = {name: {} for name in sets}
-    for name, classifier in dict.fromkeys(key[:2] for key in keys):
-        mine = [key for key in keys if key[:2] == (name, classifier)]
-        given = [answers[key] for key in mine]
-        table[name][classifier] = published_scores([exams[name][key[2]] for key in mine], given, judged.classes)
-    return table
+def _published(config: Config, bank: FeatureBank, sets: dict[tuple[str, str], Labelled]) -> Recognition:
+    """Return the scores of every set of faces, by (method, protocol); the sets together keep all cores busy."""
+    seeds, found = classifier_seeds(config), Recognition()
+    splits = {key: published_splits(faces, seeds, bins=config.evaluate.bins) for key, faces in sets.items()}
+    cells = list(itertools.product(sets, config.evaluate.classifiers))
+    tasks = {
+        (key, classifier, seed): FitTask(splits[key][seed], classifier, seed)
+        for key, classifier in cells
+        for seed in seeds_for(classifier, seeds)
+    }
+    predicted = fit_predict(tasks)
+    for key, classifier in cells:
+        run = seeds_for(classifier, seeds)
+        given = [predicted[key, classifier, seed] for seed in run]
+        scores = scores_over_splits([splits[key][seed] for seed in run], given, bank.classes)
+        found.add(Score(*key, classifier), scores)
+    return found
