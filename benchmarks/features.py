@@ -19,8 +19,8 @@ from skimage.filters import sobel
 from threadpoolctl import threadpool_limits
 
 from benchmarks.table import Row, report
-from depthjax.data.depth_range import quantise
-from depthjax.evaluate.features import feature_groups, fused_features
+from depthjax.data.window import quantise
+from depthjax.evaluate.handcrafted import feature_groups, fused_features
 
 
 def bumps(count: int, size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The yardstick as shipped: its file and card, what it is blind to by design, and what it must see."""
+"""The shipped depthnet: its file and card, what it must ignore, and what it must see."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.generate import generate
 from depthjax.data.inputs import network_inputs
 from depthjax.errors import UserError
-from depthjax.evaluate.depthnet import CHUNK, WEIGHTS, WINDOW, brought_alike, depthnet_features, load_depthnet
+from depthjax.evaluate.depthnet import CHUNK, WEIGHTS, WINDOW, depthnet_features, load_depthnet, network_inputs
 
 QUICK = DepthRange(-10.0, 80.0)
 PEOPLE, SHOWN = 6, ("neutral", "happiness", "fear")
@@ -53,19 +53,19 @@ def test_the_file_is_small_and_the_one_that_its_card_describes():
 
 def test_every_image_comes_to_one_resolution_window_and_quantisation():
     mm = relief(np.random.default_rng(0))
-    wide = brought_alike(WINDOW.from_relief(mm), WINDOW)
+    wide = network_inputs(WINDOW.from_relief(mm), WINDOW)
     assert wide.shape == (3, 64, 64) and wide.dtype == np.float32
     np.testing.assert_array_equal(quantise(wide) / np.float32(127.5) - 1, wide)
-    narrow = brought_alike(QUICK.from_relief(mm), QUICK)
+    narrow = network_inputs(QUICK.from_relief(mm), QUICK)
     assert np.abs(quantise(wide).astype(int) - quantise(narrow)).max() <= 1  # a value may lie between two levels
-    shrunk = brought_alike(WINDOW.from_relief(to_square(mm, 48, crop="full")), WINDOW)
+    shrunk = network_inputs(WINDOW.from_relief(to_square(mm, 48, crop="full")), WINDOW)
     assert np.abs(shrunk - wide).max() < 0.1
     stripes = np.tile(np.array([-1, 1], np.float32), (1, 128, 64))  # at the finest: aliasing would keep them
-    assert np.abs(brought_alike(stripes, WINDOW)).max() < 0.01
+    assert np.abs(network_inputs(stripes, WINDOW)).max() < 0.01
 
 
 def test_what_a_window_clipped_stays_clipped():
-    far = brought_alike(np.ones((1, 64, 64), np.float32), QUICK)
+    far = network_inputs(np.ones((1, 64, 64), np.float32), QUICK)
     np.testing.assert_allclose(WINDOW.to_mm(far), 80, atol=0.3)
 
 

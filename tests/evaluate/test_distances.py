@@ -1,14 +1,21 @@
+"""Distances between sets of features, against their definitions and other libraries."""
+
 import numpy as np
 import pytest
 import scipy.linalg
+from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import polynomial_kernel as sklearn_kernel
+from sklearn.neighbors import NearestNeighbors
 
+from depthjax.evaluate import distances
 from depthjax.evaluate.distances import (
     Gaussian,
+    balls_of,
     frechet_distance,
     frechet_of_draws,
     gaussian_of,
     kid_of_draws,
+    neighbours_of_draws,
     polynomial_kernel,
     squared_mmd,
 )
@@ -85,3 +92,72 @@ def test_frechet_of_draws_is_the_distance_of_each_subset(sets):
     i, j = np.arange(40).reshape(2, 20), np.arange(30).reshape(2, 15)
     expected = [frechet_distance(gaussian_of(x[a]), gaussian_of(y[b])) for a, b in zip(i, j, strict=True)]
     np.testing.assert_allclose(frechet_of_draws(x, y, i, j), expected, rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 3)), rng.normal(0.4, 0.8, size=(30, 3))
+
+
+def _balls(x, y):
+    return balls_of(cdist(x, y), cdist(x, x), cdist(y, y))
+
+
+def test_radii_are_scikit_learns(clouds):
+    theirs = NearestNeighbors(n_neighbors=6).fit(clouds[0]).kneighbors(clouds[0])[0][:, 5]
+    np.testing.assert_allclose(distances.radii(cdist(clouds[0], clouds[0])), theirs)
+
+
+def test_the_four_measures_are_their_definitions(clouds):
+    x, y = clouds
+    own = [sorted(np.linalg.norm(p - q) for q in x)[5] for p in x]
+    theirs = [sorted(np.linalg.norm(p - q) for q in y)[5] for p in y]
+    inside = np.array([[np.linalg.norm(p - q) <= r for q in y] for p, r in zip(x, own, strict=True)])
+    in_other = np.array([[np.linalg.norm(p - q) <= r for q, r in zip(y, theirs, strict=True)] for p in x])
+    given = _balls(x, y)
+    assert distances.precision(given) == inside.any(0).mean()
+    assert distances.recall(given) == in_other.any(1).mean()
+    np.testing.assert_allclose(distances.density(given), inside.sum() / (5 * len(y)))
+    assert distances.coverage(given) == inside.any(1).mean()
+
+
+def test_a_set_covers_itself_and_one_far_away_nothing(clouds):
+    x = clouds[0]
+    same, far = _balls(x, x), _balls(x, x + 100)
+    assert distances.precision(same) == distances.recall(same) == distances.coverage(same) == 1
+    assert distances.precision(far) == distances.recall(far) == distances.coverage(far) == 0
+
+
+def test_collapse_costs_coverage_and_recall_but_not_precision(clouds):
+    x = clouds[0]
+    collapsed = _balls(x, np.repeat(x[:1], 30, axis=0))
+    assert distances.precision(collapsed) == 1
+    assert distances.coverage(collapsed) < 0.5 and distances.recall(collapsed) < 0.1
+
+
+def test_draws_take_subsets(clouds):
+    x, y = clouds
+    i, j = np.arange(3, 20), np.arange(2, 15)
+    drawn = neighbours_of_draws(x, y, i[None], j[None])
+    for name, measure in distances.NEIGHBOUR_MEASURES.items():
+        np.testing.assert_allclose(drawn[name], [measure(_balls(x[i], y[j]))])
+
+
+def test_neighbours_are_other_subjects(clouds):
+    x, y = clouds
+    frames = np.concatenate([x, x + 1e-3, x + 2e-3])  # three of each subject
+    subjects, draw = np.tile(np.arange(len(x)), 3), np.arange(len(frames))[None]
+    own = [sorted(np.linalg.norm(p - q) for q, who in zip(frames, subjects, strict=True) if who != me)[4]
+           for p, me in zip(frames, subjects, strict=True)]  # fmt: skip
+    apart = distances.between_subjects(cdist(frames, frames), subjects)
+    np.testing.assert_allclose(distances.radii(apart), own)
+    drawn = neighbours_of_draws(frames, y, draw, np.arange(len(y))[None], x_subjects=subjects)
+    assert drawn["coverage"][0] == (cdist(frames, y).min(1) <= own).mean()
+    assert drawn["coverage"][0] > neighbours_of_draws(frames, y, draw, np.arange(len(y))[None])["coverage"][0]
+
+
+def test_with_few_other_subjects_the_farthest_counts():
+    apart = distances.between_subjects(np.abs(np.subtract.outer([0.0, 1, 3], [0.0, 1, 3])), np.array([7, 7, 8]))
+    np.testing.assert_array_equal(distances.radii(apart), [3, 2, 3])
+    np.testing.assert_array_equal(distances.radii(np.zeros((1, 1))), [0])
