@@ -45,7 +45,6 @@ from depthjax.evolving import Inputs, evolution_inputs, program_of  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.dcgan import decode  # noqa: E402
-from depthjax.sampling import read_noise, with_noise_of_real  # noqa: E402
 from depthjax.scores import Score, Scores, read_scores  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
 from experiments.references import REFERENCES, select_references  # noqa: E402

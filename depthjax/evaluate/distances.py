@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
+from scipy.stats import betabinom
 
 NEIGHBOURS = 5
 
@@ -142,17 +144,19 @@ class Balls:
         within: (n, n) distances between real points, infinite between two of one subject.
         real: (n,) radii.
         other: (m,) radii.
+        k: which neighbour the radii reach to.
     """
 
     between: np.ndarray
     within: np.ndarray
     real: np.ndarray
     other: np.ndarray
+    k: int
 
 
-def balls_of(between: np.ndarray, within: np.ndarray, within_other: np.ndarray) -> Balls:
+def balls_of(between: np.ndarray, within: np.ndarray, within_other: np.ndarray, k: int = NEIGHBOURS) -> Balls:
     """Return the balls of two sets from their distances to each other and to themselves."""
-    return Balls(between, within, radii(within), radii(within_other))
+    return Balls(between, within, radii(within, k), radii(within_other, k), k)
 
 
 def precision(balls: Balls) -> float:
@@ -167,12 +171,60 @@ def recall(balls: Balls) -> float:
 
 def density(balls: Balls) -> float:
     """How many real radii an other point lies within, over k (Naeem 2020, arXiv 2002.09797); it may pass 1."""
-    return float((balls.between <= balls.real[:, None]).sum(axis=0).mean() / NEIGHBOURS)
+    return float((balls.between <= balls.real[:, None]).sum(axis=0).mean() / balls.k)
 
 
 def coverage(balls: Balls) -> float:
     """The share of real points that have an other point within their radius (Naeem 2020, arXiv 2002.09797)."""
     return float((balls.between.min(axis=1) <= balls.real).mean())
+
+
+def clipped_density(balls: Balls) -> float:
+    """Density without outliers, relative to that of real points (Salvy et al. 2025, arXiv 2507.01761); at most 1.
+
+    Radii are clipped at their median, so that real outliers have no large balls; how many balls a point lies within is
+    clipped at k, so that none counts for more than one. NaN where no real point has a neighbour.
+    """
+    reach = np.minimum(balls.real, np.median(balls.real))[:, None]
+
+    def fidelity(inside: np.ndarray) -> float:
+        return float(np.minimum(inside.sum(axis=0) / balls.k, 1).mean())
+
+    of_real = fidelity((balls.within <= reach) & ~np.eye(len(reach), dtype=bool))
+    return min(fidelity(balls.between <= reach) / of_real, 1.0) if of_real > 0 else float("nan")
+
+
+def clipped_coverage(balls: Balls) -> float:
+    """How many other points, as a share, would cover as much if all were real (Salvy et al. 2025, arXiv 2507.01761).
+
+    How many other points lie in a real point's ball is clipped at k, averaged, and calibrated: the share s is returned
+    whose s·m points of the real distribution are expected to reach that average. This expectation is for independent
+    points; frames of one subject are not, so compare with the reference. NaN where a real point has no neighbour.
+    """
+    neighbours = np.isfinite(balls.within).sum(axis=1) - 1
+    k = np.minimum(balls.k, neighbours)
+    if not k.all():
+        return float("nan")
+    inside = (balls.between <= balls.real[:, None]).sum(axis=1)
+    covered = (np.minimum(inside, k) / k).mean()
+    m = balls.between.shape[1]
+    sizes, counts = np.unique(neighbours, return_counts=True)
+    curves = [_expected_coverage(min(balls.k, int(size)), int(size), m) for size in sizes]
+    expected = np.average(curves, axis=0, weights=counts)
+    return float(np.interp(covered, expected, np.arange(m + 1) / m))
+
+
+@lru_cache(256)
+def _expected_coverage(k: int, neighbours: int, m: int) -> np.ndarray:
+    """Return the (m + 1,) expected share of k that 0 to m points of the real distribution reach in a ball.
+
+    Whatever the distribution, the mass of a ball to the k-th of n neighbours is Beta(k, n - k + 1), so that the number
+    of points in it is beta-binomial.
+    """
+    few = np.arange(k)[:, None]
+    shares = betabinom.pmf(few, np.arange(m + 1)[None], k, neighbours - k + 1)
+    expected: np.ndarray = 1 - ((k - few) / k * shares).sum(axis=0)
+    return expected
 
 
 # The measures over nearest neighbours: one function and one row each.
@@ -181,6 +233,8 @@ NEIGHBOUR_MEASURES: dict[str, Callable[[Balls], float]] = {
     "recall": recall,
     "density": density,
     "coverage": coverage,
+    "clipped_density": clipped_density,
+    "clipped_coverage": clipped_coverage,
 }
 
 

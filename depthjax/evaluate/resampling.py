@@ -47,6 +47,8 @@ def percentile_interval(values: np.ndarray) -> tuple[float, float]:
 
 def over_draws(values: np.ndarray, n: int) -> Estimate:
     """Return the mean of (draws,) values and the middle 95 % of them; each rests on n faces."""
+    if not np.isfinite(values).all():
+        return Estimate(reason="in some draw, a face has no neighbour of another subject: use more subjects")
     return Estimate(float(values.mean()), *percentile_interval(values), n=n)
 
 

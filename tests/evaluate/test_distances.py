@@ -11,6 +11,9 @@ from depthjax.evaluate import distances
 from depthjax.evaluate.distances import (
     Gaussian,
     balls_of,
+    between_subjects,
+    clipped_coverage,
+    clipped_density,
     frechet_distance,
     frechet_of_draws,
     gaussian_of,
@@ -161,3 +164,62 @@ def test_with_few_other_subjects_the_farthest_counts():
     apart = distances.between_subjects(np.abs(np.subtract.outer([0.0, 1, 3], [0.0, 1, 3])), np.array([7, 7, 8]))
     np.testing.assert_array_equal(distances.radii(apart), [3, 2, 3])
     np.testing.assert_array_equal(distances.radii(np.zeros((1, 1))), [0])
+
+
+def on_a_line(real, other, *, k=1, subjects=None):
+    """The balls of points on a line."""
+    x, y = (np.array(points, float)[:, None] for points in (real, other))
+    return balls_of(cdist(x, y), between_subjects(cdist(x, x), subjects), cdist(y, y), k)
+
+
+def test_clipped_density_by_hand():
+    # Radii 1, 1, 2, 4 are clipped at their median, 1.5; two of the four real points lie within another's ball.
+    real = [0, 1, 3, 7]
+    assert clipped_density(on_a_line(real, [0.5, 100, 100, 100])) == 0.5  # in two balls, and counted once
+    assert clipped_density(on_a_line(real, [0.5, 3.2, 6, 100])) == 1  # 0.75 / 0.5, clipped
+    assert clipped_density(on_a_line(real, [5, 10, -3, 100])) == 0  # in unclipped balls only
+    # k = 2: radii 3, 2, 3, 6, median 3; counts of real points 2, 2, 2, 0, of others 3, 1.
+    assert clipped_density(on_a_line(real, [1.5, 9], k=2)) == pytest.approx((1 + 0.5) / 2 / 0.75)
+
+
+def test_clipped_coverage_by_hand():
+    # A ball to the nearest of three neighbours holds none of m real points with probability 3 / (3 + m).
+    real = [0, 1, 3, 7]
+    assert clipped_coverage(on_a_line(real, [10, 50, 50])) == pytest.approx(1 / 3)  # 1/4, as one of three reaches
+    assert clipped_coverage(on_a_line(real, [0.5, 50, 50])) == pytest.approx(1)  # 2/4, as all three reach
+    assert clipped_coverage(on_a_line(real, [0.5, 3, 7])) == 1
+    assert clipped_coverage(on_a_line(real, [50, 60, 70])) == 0
+    between = clipped_coverage(on_a_line(real, [10] + 5 * [50]))  # 1/4 lies at one of six
+    assert between == pytest.approx(1 / 6)
+
+
+def test_clipped_measures_leave_out_pairs_of_one_subject():
+    subjects = np.array([0, 0, 1, 1])
+    given = on_a_line([0, 0.1, 3, 3.1], [1, 50], subjects=subjects)
+    assert given.real == pytest.approx([3, 2.9, 2.9, 3])
+    # Within the clipped radius, 2.95, of another subject's point: 0.1 and 3; of the others, 1 is in all four balls.
+    assert clipped_density(given) == pytest.approx(0.5 / 0.5)
+    # Two neighbours: none of m with probability 2 / (2 + m); all four balls hold the point at 1.
+    assert clipped_coverage(given) == 1
+    assert clipped_coverage(on_a_line([0, 0.1, 3, 3.1], [-2, 50], subjects=subjects)) == pytest.approx(1)
+    alone = on_a_line([0, 1], [0.5], subjects=np.zeros(2))
+    assert np.isnan(clipped_density(alone)) and np.isnan(clipped_coverage(alone))
+
+
+def test_expected_coverage_is_that_of_uniform_points():
+    rng, k, neighbours, m = np.random.default_rng(0), 3, 9, 7
+    radius = np.sort(rng.uniform(size=(20000, neighbours)), axis=1)[:, k - 1]
+    inside = rng.uniform(size=(20000, m)) <= radius[:, None]
+    expected = [np.minimum(inside[:, :count].sum(1), k).mean() / k for count in range(m + 1)]
+    np.testing.assert_allclose(distances._expected_coverage(k, neighbours, m), expected, atol=0.01)
+
+
+def test_clipped_measures_fall_with_the_share_of_bad_points_whatever_the_outliers():
+    rng = np.random.default_rng(1)
+    real, good, bad = rng.normal(size=(300, 4)), rng.normal(size=(300, 4)), 50 + rng.normal(size=(300, 4))
+    real[:6] = 30 * rng.normal(size=(6, 4))
+    for share in (0.25, 0.5, 1.0):
+        mixed = np.where(np.arange(300)[:, None] < 300 * share, good, bad)
+        given = _balls(real, mixed)
+        assert clipped_density(given) == pytest.approx(share, abs=0.1)
+        assert clipped_coverage(given) == pytest.approx(share, abs=0.1)
