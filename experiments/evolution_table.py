@@ -141,7 +141,7 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.n
 
 def judge(config: Config, folder: Path, methods: dict[str, DepthFaces], workdir: Path) -> dict[str, Numbers]:
     """Every row's numbers, by the functions of the evaluation."""
-    train, test = (pipeline.real_faces(config, workdir, part) for part in ("train", "test"))
+    train, test = (pipeline.prepared_faces(config, workdir, part) for part in ("train", "test"))
     bank = build_bank(config, train, test, methods, folder / "features", lambda line: print(line, flush=True))
     draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
     protocols = ("distance", "diversity", "memorisation", "emotion")

@@ -63,6 +63,10 @@ def test_faces_from_anywhere_are_judged_as_the_run_judged_its_own(finished, conf
     faces = {name: depthjax.sample_faces(config, finished, method=name) for name in METHODS}
     found = depthjax.evaluate_faces(config, finished, faces, log=quiet)
     assert found.to_json() == read_json(finished / "evaluation.json")
+    train, _ = depthjax.load_faces(config, finished, log=quiet)
+    small = replace(train, images=train.images[:, ::2, ::2])
+    with pytest.raises(UserError, match="images of method mine"):
+        depthjax.evaluate_faces(config, finished, {"mine": small}, log=quiet)
 
 
 def test_nothing_heavy_is_imported_for_the_name_alone():

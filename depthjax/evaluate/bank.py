@@ -12,8 +12,8 @@ import numpy as np
 from scipy.special import softmax
 
 from depthjax.config import Config
+from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import quantise
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import Labelled
@@ -123,12 +123,16 @@ def _projected(project: Callable[[np.ndarray], np.ndarray], values: Features) ->
 
 
 def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:
-    window, crop = faces.window, config.data.crop
-    made_with = {"weights": depthnet.load_depthnet().sha256, "window": [window.near_mm, window.far_mm], "crop": crop}
+    depth_range, crop = faces.depth_range, config.data.crop
+    made_with = {
+        "weights": depthnet.load_depthnet().sha256,
+        "window": [depth_range.near_mm, depth_range.far_mm],
+        "crop": crop,
+    }
     name = digest(quantise(faces.images), made_with)
 
     def make() -> dict[str, np.ndarray]:
-        return depthnet.depthnet_features(faces.images, window=window, crop=crop)._asdict()
+        return depthnet.depthnet_features(faces.images, depth_range=depth_range, crop=crop)._asdict()
 
     return cached_arrays(cache / f"depthnet-{name[:32]}.npz", make)
 

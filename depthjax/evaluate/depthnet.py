@@ -25,7 +25,7 @@ from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
-WINDOW = DepthWindow(-20.0, 130.0)  # every image is converted from its own window to this one
+DEPTH_RANGE = DepthRange(-20.0, 130.0)  # every image is converted from its own depth range to this one
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 
 
@@ -53,16 +53,16 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
     return Depthnet(traverse_util.unflatten_dict(flat, sep="/"), metadata["version"], digest)
 
 
-def depthnet_features(images: np.ndarray, *, window: DepthWindow, crop: str) -> DepthnetOutput:
+def depthnet_features(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> DepthnetOutput:
     """Return the features and emotions that the network reads in depth faces of any size.
 
-    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same window
-    (-20 to 130 mm about the nose tip; what a narrower window clipped stays clipped) and the same 8 bits. So two sets
-    may be compared if their own windows and crops are the same.
+    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same depth range
+    (-20 to 130 mm about the nose tip; what a narrower one clipped stays clipped) and the same 8 bits. So two sets
+    may be compared if their own depth ranges and crops are the same.
 
     Args:
         images: (n, height, width) in [-1, 1].
-        window: what these values mean in millimetres.
+        depth_range: what these values mean in millimetres.
         crop: how the images were cut, "face" or "full" (`data.crop`).
     Raises:
         UserError: another crop, or values that are not finite.
@@ -72,19 +72,19 @@ def depthnet_features(images: np.ndarray, *, window: DepthWindow, crop: str) -> 
     if not np.isfinite(images).all():
         raise UserError("depthnet: an image holds values that are not finite: look at the faces that were sampled")
     starts = range(0, max(len(images), 1), CHUNK)
-    outputs = [_output_of(images[start : start + CHUNK], window, CROPS.index(crop)) for start in starts]
+    outputs = [_output_of(images[start : start + CHUNK], depth_range, CROPS.index(crop)) for start in starts]
     return DepthnetOutput(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
 
 
-def network_inputs(images: np.ndarray, window: DepthWindow) -> np.ndarray:
-    """Return (n, 64, 64) float32 in WINDOW, of 256 levels, of (n, height, width) images in `window`."""
+def depthnet_inputs(images: np.ndarray, depth_range: DepthRange) -> np.ndarray:
+    """Return (n, 64, 64) float32 in DEPTH_RANGE, of 256 levels, of (n, height, width) images in `depth_range`."""
     small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # the whole image, whatever its crop
-    return (quantise(WINDOW.from_relief(window.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
+    return (quantise(DEPTH_RANGE.from_relief(depth_range.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
 
 
-def _output_of(images: np.ndarray, window: DepthRange, crop: int) -> DepthnetOutput:
+def _output_of(images: np.ndarray, depth_range: DepthRange, crop: int) -> DepthnetOutput:
     inputs = np.zeros((CHUNK, SIDE, SIDE), np.float32)
-    inputs[: len(images)] = network_inputs(images, window)
+    inputs[: len(images)] = depthnet_inputs(images, depth_range)
     with exact_products():  # a measure must not depend on the device
         features, log_probabilities = _applied(load_depthnet().variables, inputs, np.int32(crop))
     return DepthnetOutput(np.asarray(features)[: len(images)], np.asarray(log_probabilities)[: len(images)])

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skimage.filters import sobel
 from skimage.transform import resize
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.evaluate.parallel import in_processes
 from depthjax.files import cached_arrays, digest
 

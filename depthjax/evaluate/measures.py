@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from depthjax.config import OWN_METHODS, Config
+from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.data.load import added
-from depthjax.data.window import quantise
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid_of_draws, neighbours_of_draws
@@ -263,7 +263,7 @@ def _real(task: Task) -> np.ndarray:
 def released_distance(task: Task) -> Estimates:
     """The released formulas for Fréchet distance and Inception Score.
 
-    Real faces are those of train and test together, without the subjects of `data.more_test_people`.
+    Real faces are those of train and test together, without the subjects of `data.extra_test_subjects`.
     """
     sets, own = task.bank.spaces[task.space], _real(task)
     real = np.concatenate([sets["train"], sets["test"][own]])
@@ -284,7 +284,7 @@ def released_similarity(task: Task) -> Estimates:
 def _joined(a: DepthFaces, b: DepthFaces) -> DepthFaces:
     names = ("images", "emotion", "subject", "frame")
     joined = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in names}
-    return DepthFaces(**joined, emotions=a.emotions, window=a.window)
+    return DepthFaces(**joined, emotions=a.emotions, depth_range=a.depth_range)
 
 
 def every_space(bank: FeatureBank) -> Sequence[str]:

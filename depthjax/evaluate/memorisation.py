@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from skimage.metrics import structural_similarity
 
+from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.data.window import quantise
 from depthjax.evaluate.distances import radii
 from depthjax.evaluate.resampling import Estimate, percentile_interval
 

@@ -167,8 +167,8 @@ def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     for name in bank.methods:
         log(f"classifiers: few subjects with the faces of {name}")
         helped = _scarce_predictions(config, bank, masks, bank.labelled(name))
-        added_rows = _scarce_scores(config, bank, name, helped)
-        found.rows.extend([*added_rows.rows, *_paired_scarcity(config, bank, name, without, helped)])
+        helped_scores = _scarce_scores(config, bank, name, helped)
+        found.rows.extend([*helped_scores.rows, *_paired_scarcity(config, bank, name, without, helped)])
     return found
 
 
@@ -249,7 +249,7 @@ def _paired_scarcity(
 def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     """Return `published_real`, and for each method `published_synthetic` and `published_synthetic_real`.
 
-    Real faces are those of train and test together, without the subjects of `data.more_test_people`.
+    Real faces are those of train and test together, without the subjects of `data.extra_test_subjects`.
     """
     own = ~added(bank.test.subject, config.data)
     real = union(bank.labelled("train"), bank.labelled("test").take(own))

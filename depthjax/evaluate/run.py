@@ -180,7 +180,7 @@ def _evaluated(config: Config, bank: FeatureBank, available: dict[str, int]) -> 
         train=_size(train),
         test=_size(test),
         drawn_from=available,
-        window_mm=[float(train.window.near_mm), float(train.window.far_mm)],
+        window_mm=[float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
         generated={name: len(faces) for name, faces in bank.methods.items()},
     )
 

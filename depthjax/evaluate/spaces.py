@@ -16,8 +16,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from depthjax.data.depth_range import quantise
 from depthjax.data.noise import BACKGROUND
-from depthjax.data.window import quantise
 from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_interval, weighted_means
 
 SIDE = 32  # boxes a side, of the relief space

@@ -235,7 +235,7 @@ def test_the_released_formulas_say_so(scores, pair):
 def test_added_test_subjects_have_no_part_in_what_was_published(sets, cache):
     train, test, methods = sets
     one = {"cdcgan_kd": methods["cdcgan_kd"]}
-    config = override(TREE, {"evaluate.seeds": "1", "data.subjects": "101", "data.more_test_people": "2"})
+    config = override(TREE, {"evaluate.seeds": "1", "data.subjects": "101", "data.extra_test_subjects": "2"})
     more = build_bank(config, train, test, one, cache, quiet)
     own = build_bank(TREE, train, test.take(test.subject == 100), one, cache, quiet)
     released = [m for m in MEASURES if m.protocol == "as_published"]

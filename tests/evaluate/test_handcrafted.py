@@ -6,7 +6,7 @@ import pytest
 from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.evaluate import handcrafted
 from depthjax.evaluate.handcrafted import (
     cached_features,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.evaluate.memorisation import (
     CHUNK,
     authentic,
