@@ -123,16 +123,13 @@ def _projected(project: Callable[[np.ndarray], np.ndarray], values: Features) ->
 
 
 def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:
-    depth_range, crop = faces.depth_range, config.data.crop
-    made_with = {
-        "weights": depthnet.load_depthnet().sha256,
-        "window": [depth_range.near_mm, depth_range.far_mm],
-        "crop": crop,
-    }
+    near_far, crop = faces.depth_range, config.data.crop
+    weights = depthnet.load_depthnet().sha256
+    made_with = {"weights": weights, "window": [near_far.near_mm, near_far.far_mm], "crop": crop}
     name = digest(quantise(faces.images), made_with)
 
     def make() -> dict[str, np.ndarray]:
-        return depthnet.depthnet_features(faces.images, depth_range=depth_range, crop=crop)._asdict()
+        return depthnet.depthnet_features(faces.images, depth_range=near_far, crop=crop)._asdict()
 
     return cached_arrays(cache / f"depthnet-{name[:32]}.npz", make)
 

@@ -56,9 +56,9 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
 def depthnet_features(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> DepthnetOutput:
     """Return the features and emotions that the network reads in depth faces of any size.
 
-    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same depth range
-    (-20 to 130 mm about the nose tip; what a narrower one clipped stays clipped) and the same 8 bits. So two sets
-    may be compared if their own depth ranges and crops are the same.
+    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same
+    depth range (-20 to 130 mm about the nose tip; what a narrower one clipped stays clipped) and the same 8 bits. So
+    two sets may be compared if their own depth ranges and crops are the same.
 
     Args:
         images: (n, height, width) in [-1, 1].

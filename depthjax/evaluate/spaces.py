@@ -33,7 +33,7 @@ class PrincipalSpace:
         mean: (d,) of the training values.
         components: (k, d) orthonormal rows.
         unit: one number; after division by it the training faces have a variance of 1 an axis on average. So distances
-            do not depend on the depth window, and the kernel's x·y/k is about 1 for a training face with itself.
+            do not depend on the depth range, and the kernel's x·y/k is about 1 for a training face with itself.
     """
 
     mean: np.ndarray
