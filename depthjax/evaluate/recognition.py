@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,8 +30,8 @@ from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import sign_flip_test
 from depthjax.scores import Score
 
-Masks = dict[float, list[np.ndarray]]  # by share: of the training faces, one mask a draw
-Predictions = dict[str, np.ndarray]  # by classifier, (seeds, n_test)
+Key = TypeVar("Key", bound=Hashable)
+Predictions = dict[str, np.ndarray]  # by classifier, (runs, n_test) emotions
 
 
 @dataclass(frozen=True)
@@ -41,75 +42,37 @@ class Recognition:
     runs: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(self, row: Score, scores: ClassifierScores) -> None:
-        """Add the scores of one classifier under one protocol; `row` holds the columns that they share."""
+        """Add the scores of one classifier; `row` holds the columns that they share."""
         self.rows.extend(replace(row, measure=name, **asdict(e)) for name, e in scores.estimates.items())
         if row.share is None:
             where = f"{row.protocol}/{row.method}/{row.classifier}"
             self.runs.update({f"{where}/{name}": values for name, values in scores.runs.items()})
 
+    def add_missing(self, config: Config, rows: Iterable[Score], reason: str) -> None:
+        """Add rows without a value, for every classifier and measure."""
+        cells = itertools.product(rows, config.evaluate.classifiers, MEASURES)
+        self.rows.extend(replace(row, classifier=c, measure=m, reason=reason) for row, c, m in cells)
+
 
 def shared_subjects(bank: FeatureBank) -> str:
     """Return why nothing can be said about unseen subjects; empty where it can."""
-    shared = np.intersect1d(bank.train.subject, bank.test.subject)
-    if not len(shared):
-        return ""
-    return f"{len(shared)} subjects are in both train and test, so none is unseen (data.split = image)"
+    shared = len(np.intersect1d(bank.train.subject, bank.test.subject))
+    return f"{shared} subjects are in both train and test, so none is unseen (data.split = image)" if shared else ""
 
 
-def _missing(config: Config, rows: Iterable[Score], reason: str) -> Recognition:
-    """Return rows without a value for every classifier and measure."""
-    cells = itertools.product(rows, config.evaluate.classifiers, MEASURES)
-    return Recognition([replace(r, classifier=c, measure=m, reason=reason) for r, c, m in cells])
-
-
-def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
-    """Return `trtr`, `tstr` and `trts` for each classifier, and the paired tests `paired_tstr`."""
-    if reason := shared_subjects(bank):
-        protocols = [("trtr", ["real"]), ("tstr", bank.methods), ("trts", bank.methods)]
-        return _missing(config, [Score(m, p) for p, methods in protocols for m in methods], reason)
-    bins, test = config.evaluate.bins, bank.labelled("test")
-    generated = {name: bank.labelled(name) for name in bank.methods}
-    # The classifier that was fitted on training faces predicts the test faces (TRTR) and every method's (TRTS) at once.
-    tested = {"real": test, **generated}
-    splits = {"real": unseen_subjects_split(bank.labelled("train"), union(*tested.values()), bins=bins)}
-    splits |= {name: unseen_subjects_split(faces, test, bins=bins) for name, faces in generated.items()}
-    predictions = _predictions(config, splits)
-    parts = _columns(predictions["real"], {name: len(faces) for name, faces in tested.items()})
-    on_test = {"real": parts["real"]} | {name: predictions[name] for name in generated}
-    found = Recognition()
-    _add_unseen(config, bank, found, Score("real", "trtr"), test, on_test["real"])
-    for name in generated:
-        _add_unseen(config, bank, found, Score(name, "tstr"), test, on_test[name])
-    for name, faces in generated.items():
-        _add_unseen(config, bank, found, Score(name, "trts"), faces, parts[name])
-    found.rows.extend(_paired(config, test, on_test))
-    return found
-
-
-def _columns(predictions: Predictions, sizes: dict[str, int]) -> dict[str, Predictions]:
-    """Split the predictions of one fit by the set that they are for."""
-    ends = np.cumsum(list(sizes.values()))[:-1]
-    parts = {classifier: np.split(given, ends, axis=1) for classifier, given in predictions.items()}
-    return {name: {c: parts[c][i] for c in parts} for i, name in enumerate(sizes)}
-
-
-def _predictions(config: Config, splits: dict[str, Split]) -> dict[str, Predictions]:
-    """Return the predictions of every classifier and seed for every split."""
-    keys = [
-        (name, classifier, seed)
-        for name in splits
+def _predictions(config: Config, splits: Mapping[Key, Sequence[Split]]) -> dict[Key, Predictions]:
+    """Fit every classifier on each of the splits, one a run; run i has the i-th seed."""
+    tasks = {
+        (key, classifier, run): FitTask(of_runs[run], classifier, config.evaluate.seed + run)
+        for key, of_runs in splits.items()
         for classifier in config.evaluate.classifiers
-        for seed in seeds_for(classifier, classifier_seeds(config))
-    ]
-    found = fit_predict({key: FitTask(splits[key[0]], *key[1:]) for key in keys})
-    grouped: dict[str, dict[str, list[np.ndarray]]] = {name: {} for name in splits}
-    for name, classifier, seed in keys:
-        grouped[name].setdefault(classifier, []).append(found[name, classifier, seed])
-    return {name: _stacked(of) for name, of in grouped.items()}
-
-
-def _stacked(predictions: dict[str, list[np.ndarray]]) -> Predictions:
-    return {classifier: np.stack(given) for classifier, given in predictions.items()}
+        for run in seeds_for(classifier, range(len(of_runs)))
+    }
+    found = fit_predict(tasks)
+    grouped: dict[Key, dict[str, list[np.ndarray]]] = {key: {} for key in splits}
+    for key, classifier, run in tasks:
+        grouped[key].setdefault(classifier, []).append(found[key, classifier, run])
+    return {key: {c: np.stack(given) for c, given in of.items()} for key, of in grouped.items()}
 
 
 def _add_unseen(
@@ -122,21 +85,45 @@ def _add_unseen(
         found.add(replace(row, classifier=classifier), scores)
 
 
-def _paired(config: Config, test: Labelled, predictions: dict[str, Predictions]) -> list[Score]:
-    """Compare every pair of training sets on the same unseen faces, for each classifier."""
-    pairs = itertools.product(config.evaluate.classifiers, itertools.combinations(predictions, 2))
-    return [
-        _paired_test(config, test, Score(b, "paired_tstr", c, against=a), predictions[a][c], predictions[b][c])
-        for c, (a, b) in pairs
-    ]
-
-
-def _paired_test(config: Config, test: Labelled, row: Score, a: np.ndarray, b: np.ndarray) -> Score:
-    """Return the accuracy of the (seeds, n) predictions b minus that of a, tested subject by subject."""
+def _paired_tests(config: Config, test: Labelled, row: Score, a: Predictions, b: Predictions) -> list[Score]:
+    """Return the accuracy of b minus that of a on the same faces, tested subject by subject, for each classifier."""
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
-    before, after = ((given == test.emotion).mean(0) for given in (a, b))
-    found = sign_flip_test(before, after, test.subject, **options)
-    return replace(row, measure="accuracy", **asdict(found))
+    tests = []
+    for classifier in b:
+        before, after = ((of[classifier] == test.emotion).mean(0) for of in (a, b))
+        found = sign_flip_test(before, after, test.subject, **options)
+        tests.append(replace(row, classifier=classifier, measure="accuracy", **asdict(found)))
+    return tests
+
+
+def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
+    """Return `trtr`, `tstr` and `trts` for each classifier, and the paired tests `paired_tstr`."""
+    found = Recognition()
+    if reason := shared_subjects(bank):
+        protocols = [("trtr", ["real"]), ("tstr", bank.methods), ("trts", bank.methods)]
+        found.add_missing(config, [Score(m, p) for p, methods in protocols for m in methods], reason)
+        return found
+    bins, test = config.evaluate.bins, bank.labelled("test")
+    generated = {name: bank.labelled(name) for name in bank.methods}
+    # Classifiers that were fitted on training faces predict the test faces (TRTR) and each method's (TRTS) at once.
+    tested = {"real": test, **generated}
+    splits = {"real": unseen_subjects_split(bank.labelled("train"), union(*tested.values()), bins=bins)}
+    splits |= {name: unseen_subjects_split(faces, test, bins=bins) for name, faces in generated.items()}
+    predictions = _predictions(config, {name: [split] * config.evaluate.seeds for name, split in splits.items()})
+    ends = np.cumsum([len(faces) for faces in tested.values()])
+    of_real = {
+        name: {c: given[:, end - len(faces) : end] for c, given in predictions["real"].items()}
+        for (name, faces), end in zip(tested.items(), ends, strict=True)
+    }
+    on_test = predictions | {"real": of_real["real"]}
+    for name in on_test:
+        protocol = "trtr" if name == "real" else "tstr"
+        _add_unseen(config, bank, found, Score(name, protocol), test, on_test[name])
+    for name, faces in generated.items():
+        _add_unseen(config, bank, found, Score(name, "trts"), faces, of_real[name])
+    for a, b in itertools.combinations(on_test, 2):
+        found.rows.extend(_paired_tests(config, test, Score(b, "paired_tstr", against=a), on_test[a], on_test[b]))
+    return found
 
 
 def subjects_per_share(config: Config, bank: FeatureBank) -> dict[float, int]:
@@ -153,97 +140,56 @@ def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     were trained on all training subjects: this measures what generated faces add to a classifier, not what a generator
     learns from few subjects.
     """
-    shares = config.evaluate.scarcity
+    found, counts = Recognition(), subjects_per_share(config, bank)
     if reason := shared_subjects(bank):
         names = ("real", *bank.methods)
-        return _missing(config, [Score(m, "scarcity", share=s) for m in names for s in shares], reason)
-    rng, subjects = np.random.default_rng(seed_of(config, "scarcity")), np.unique(bank.train.subject)
-    orders = [rng.permutation(subjects) for _ in range(config.evaluate.scarcity_draws)]
-    counts = subjects_per_share(config, bank)
-    masks = {share: [np.isin(bank.train.subject, order[:n]) for order in orders] for share, n in counts.items()}
-    complete = {s: of for s, of in masks.items() if all(_has_all_emotions(bank, mask) for mask in of)}
-    without = _scarce_predictions(config, bank, complete, None)
-    found = _scarce_scores(config, bank, "real", without)
-    for name in bank.methods:
-        log(f"classifiers: few subjects with the faces of {name}")
-        helped = _scarce_predictions(config, bank, masks, bank.labelled(name))
-        helped_scores = _scarce_scores(config, bank, name, helped)
-        found.rows.extend([*helped_scores.rows, *_paired_scarcity(config, bank, name, without, helped)])
+        found.add_missing(config, [Score(m, "scarcity", share=s) for m in names for s in counts], reason)
+        return found
+    subject, test = bank.train.subject, bank.labelled("test")
+    rng = np.random.default_rng(seed_of(config, "scarcity"))
+    orders = [rng.permutation(np.unique(subject)) for _ in range(config.evaluate.scarcity_draws)]
+    masks = {share: [np.isin(subject, order[:n]) for order in orders] for share, n in counts.items()}
+    alone: dict[float, Predictions] = {}
+    for name in ("real", *bank.methods):
+        if name != "real":
+            log(f"classifiers: few subjects with the faces of {name}")
+        helped = _predictions(config, _scarce_splits(config, bank, masks, name))
+        for share in counts:
+            if share not in helped:
+                reason = "so few training subjects do not show every emotion"
+                found.add_missing(config, [Score(name, "scarcity", share=share)], reason)
+                continue
+            _add_unseen(config, bank, found, Score(name, "scarcity", share=share), test, helped[share])
+            if share in alone:
+                row = Score(name, "paired_scarcity", share=share, against="real")
+                found.rows.extend(_paired_tests(config, test, row, alone[share], helped[share]))
+        if name == "real":
+            alone = helped
     return found
 
 
-def _has_all_emotions(bank: FeatureBank, mask: np.ndarray) -> bool:
-    return len(np.unique(bank.train.emotion[mask])) == bank.classes
-
-
-def _scarce_predictions(
-    config: Config, bank: FeatureBank, masks: Masks, generated: Labelled | None
-) -> dict[float, Predictions]:
-    """Return predictions for the test faces by share, one a draw, with one set of generated faces or none."""
-    tasks = {
-        (share, classifier, draw): FitTask(split, classifier, config.evaluate.seed + draw)
-        for share, of_draws in masks.items()
-        for draw, split in enumerate(_scarce_splits(config, bank, of_draws, generated))
-        for classifier in config.evaluate.classifiers
-        if draw in seeds_for(classifier, range(len(of_draws)))
-    }
-    found = fit_predict(tasks)
-    grouped: dict[float, dict[str, list[np.ndarray]]] = {share: {} for share in masks}
-    for share, classifier, draw in tasks:
-        grouped[share].setdefault(classifier, []).append(found[share, classifier, draw])
-    return {share: _stacked(of) for share, of in grouped.items()}
-
-
 def _scarce_splits(
-    config: Config, bank: FeatureBank, masks: Sequence[np.ndarray], generated: Labelled | None
-) -> list[Split]:
-    """Return one split a draw of subjects; where all subjects are drawn, the same one for all draws."""
+    config: Config, bank: FeatureBank, masks: dict[float, list[np.ndarray]], name: str
+) -> dict[float, list[Split]]:
+    """Return by share one split a draw of training faces, with a method's faces or (`real`) none.
+
+    Without them, a share is left out in which some draw lacks an emotion.
+    """
     train, test = bank.labelled("train"), bank.labelled("test")
 
     def split(mask: np.ndarray) -> Split:
         few = train.take(mask)
-        fitted_on = few if generated is None else union(few, generated)
+        fitted_on = few if name == "real" else union(few, bank.labelled(name))
         return unseen_subjects_split(fitted_on, test, bins=config.evaluate.bins)
 
-    different = {bytes(mask): mask for mask in masks}
+    def usable(of_draws: list[np.ndarray]) -> bool:
+        return name != "real" or all(len(np.unique(train.emotion[mask])) == bank.classes for mask in of_draws)
+
+    kept = {share: of_draws for share, of_draws in masks.items() if usable(of_draws)}
+    # Where all subjects are drawn, one split serves all draws.
+    different = {bytes(mask): mask for of_draws in kept.values() for mask in of_draws}
     made = dict(zip(different, in_threads(split, different.values()), strict=True))
-    return [made[bytes(mask)] for mask in masks]
-
-
-def _scarce_scores(
-    config: Config, bank: FeatureBank, method: str, predictions: dict[float, Predictions]
-) -> Recognition:
-    found = Recognition()
-    for share in config.evaluate.scarcity:
-        row = Score(method, "scarcity", share=share)
-        if share in predictions:
-            _add_unseen(config, bank, found, row, bank.labelled("test"), predictions[share])
-        else:
-            missing = _missing(config, [row], "so few training subjects do not show every emotion")
-            found.rows.extend(missing.rows)
-    return found
-
-
-def _paired_scarcity(
-    config: Config,
-    bank: FeatureBank,
-    method: str,
-    without: dict[float, Predictions],
-    helped: dict[float, Predictions],
-) -> list[Score]:
-    """Compare training with and without generated faces, on the same subjects."""
-    test = bank.labelled("test")
-    return [
-        _paired_test(
-            config,
-            test,
-            Score(method, "paired_scarcity", classifier, share=share, against="real"),
-            without[share][classifier],
-            helped[share][classifier],
-        )
-        for share in without
-        for classifier in config.evaluate.classifiers
-    ]
+    return {share: [made[bytes(mask)] for mask in of_draws] for share, of_draws in kept.items()}
 
 
 def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
@@ -253,32 +199,22 @@ def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     """
     own = ~added(bank.test.subject, config.data)
     real = union(bank.labelled("train"), bank.labelled("test").take(own))
-    found = _published(config, bank, {("real", "published_real"): real})
+    found = Recognition()
+    _add_published(config, bank, found, {Score("real", "published_real"): real})
     for name in bank.methods:
         log(f"classifiers: the published protocol on {name}")
         synthetic = bank.labelled(name)
         both = union(synthetic, real)
-        sets = {(name, "published_synthetic"): synthetic, (name, "published_synthetic_real"): both}
-        more = _published(config, bank, sets)
-        found.rows.extend(more.rows)
-        found.runs.update(more.runs)
+        sets = {Score(name, "published_synthetic"): synthetic, Score(name, "published_synthetic_real"): both}
+        _add_published(config, bank, found, sets)
     return found
 
 
-def _published(config: Config, bank: FeatureBank, sets: dict[tuple[str, str], Labelled]) -> Recognition:
-    """Return the scores of every set of faces, by (method, protocol); the sets together keep all cores busy."""
-    seeds, found = classifier_seeds(config), Recognition()
-    splits = {key: published_splits(faces, seeds, bins=config.evaluate.bins) for key, faces in sets.items()}
-    cells = list(itertools.product(sets, config.evaluate.classifiers))
-    tasks = {
-        (key, classifier, seed): FitTask(splits[key][seed], classifier, seed)
-        for key, classifier in cells
-        for seed in seeds_for(classifier, seeds)
-    }
-    predicted = fit_predict(tasks)
-    for key, classifier in cells:
-        run = seeds_for(classifier, seeds)
-        given = [predicted[key, classifier, seed] for seed in run]
-        scores = scores_over_splits([splits[key][seed] for seed in run], given, bank.classes)
-        found.add(Score(*key, classifier), scores)
-    return found
+def _add_published(config: Config, bank: FeatureBank, found: Recognition, sets: dict[Score, Labelled]) -> None:
+    """Add the scores of every set of faces; the sets together keep all cores busy."""
+    seeds, bins = classifier_seeds(config), config.evaluate.bins
+    splits = {row: list(published_splits(faces, seeds, bins=bins).values()) for row, faces in sets.items()}
+    for row, predictions in _predictions(config, splits).items():
+        for classifier, given in predictions.items():
+            scores = scores_over_splits(splits[row][: len(given)], list(given), bank.classes)
+            found.add(replace(row, classifier=classifier), scores)

@@ -26,56 +26,32 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The faces that were evaluated.
+    """The faces that were evaluated: `data` of `evaluation.json`."""
 
-    Attributes:
-        source: `data.source`.
-        emotions: in label order.
-        resolution: pixels a side.
-        train: `images` and `subjects`, how many.
-        test: likewise, of the held-out faces.
-        drawn_from: how many training and test images there were before `evaluate.most_real`.
-        window_mm: nearest and farthest depth of the images.
-        generated: images of each method.
-    """
-
-    source: str
-    emotions: list[str]
-    resolution: int
-    train: dict[str, int]
-    test: dict[str, int]
-    drawn_from: dict[str, int]
-    window_mm: list[float]
-    generated: dict[str, int]
+    source: str  # data.source
+    emotions: list[str]  # in label order
+    resolution: int  # pixels a side
+    train: dict[str, int]  # how many `images` and `subjects`
+    test: dict[str, int]  # likewise, of the held-out faces
+    drawn_from: dict[str, int]  # images of `train` and `test` before evaluate.max_faces
+    window_mm: list[float]  # nearest and farthest depth
+    generated: dict[str, int]  # images of each method
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the scores depend on besides the faces.
+    """What the scores depend on besides the faces: `settings` of `evaluation.json`."""
 
-    Attributes:
-        feature_size: pixels that the handcrafted features are taken at.
-        seeds: of the classifiers.
-        bins: quantiles that features are rounded to.
-        bootstrap: draws of an interval.
-        kid_subsets: draws of halves.
-        kid_subset_size: faces in each.
-        scarcity: `shares`, by share the training subjects, and `draws` of them.
-        spaces: feature spaces.
-        xgboost_device: None if XGBoost was not used.
-        depthnet: `version` and `sha256`.
-    """
-
-    feature_size: int
-    seeds: list[int]
-    bins: int | None
-    bootstrap: int
-    kid_subsets: int
-    kid_subset_size: int
-    scarcity: dict[str, Any]
+    feature_size: int  # pixels that the handcrafted features are taken at
+    seeds: list[int]  # of the classifiers
+    bins: int | None  # quantiles that features are rounded to
+    bootstrap: int  # draws of an interval
+    kid_subsets: int  # draws of halves
+    kid_subset_size: int  # faces in each
+    scarcity: dict[str, Any]  # `shares`: training subjects by share; `draws` of them
     spaces: list[str]
-    xgboost_device: str | None
-    depthnet: dict[str, str]
+    xgboost_device: str | None  # None where XGBoost was not used
+    depthnet: dict[str, str]  # `version` and `sha256`
 
 
 @dataclass(frozen=True)
@@ -159,11 +135,11 @@ def evaluate(
 
 
 def _drawn(config: Config, count: int, part: str) -> np.ndarray:
-    """Draw at most `evaluate.most_real` faces: features of a hundred thousand would take hours."""
-    if count <= config.evaluate.most_real:
+    """Draw at most `evaluate.max_faces` faces: features of a hundred thousand would take hours."""
+    if count <= config.evaluate.max_faces:
         return np.arange(count)
     chosen = np.random.default_rng(seed_of(config, f"draw {part}")).permutation(count)
-    return np.sort(chosen[: config.evaluate.most_real])
+    return np.sort(chosen[: config.evaluate.max_faces])
 
 
 def _with_seconds(log: Log) -> Log:
