@@ -41,7 +41,7 @@ def published_pairs(real: DepthFaces, other: DepthFaces) -> dict[str, float]:
 
     Both sets are taken in the order in which they are stored, emotion by emotion; the longer one's rest is left out.
     """
-    pairs = []
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for label in range(len(real.emotions)):
         ours, theirs = (quantise(faces.images[faces.emotion == label]) for faces in (real, other))
         pairs += zip(ours, theirs, strict=False)

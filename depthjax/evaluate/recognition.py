@@ -60,19 +60,33 @@ def shared_subjects(bank: FeatureBank) -> str:
     return f"{shared} subjects are in both train and test, so none is unseen (data.split = image)" if shared else ""
 
 
-def _predictions(config: Config, splits: Mapping[Key, Sequence[Split]]) -> dict[Key, Predictions]:
-    """Fit every classifier on each of the splits, one a run; run i has the i-th seed."""
+def _predictions(
+    config: Config, splits: Mapping[Key, Sequence[Split]], *, every_split: bool = False
+) -> dict[Key, Predictions]:
+    """Fit every classifier on the splits, one a run; run i has the i-th seed.
+
+    Args:
+        every_split: fit also classifiers that draw little at random on every split that differs from the others.
+    """
     tasks = {
         (key, classifier, run): FitTask(of_runs[run], classifier, config.evaluate.seed + run)
         for key, of_runs in splits.items()
         for classifier in config.evaluate.classifiers
-        for run in seeds_for(classifier, range(len(of_runs)))
+        for run in (_distinct_runs(classifier, of_runs) if every_split else seeds_for(classifier, range(len(of_runs))))
     }
     found = fit_predict(tasks)
     grouped: dict[Key, dict[str, list[np.ndarray]]] = {key: {} for key in splits}
     for key, classifier, run in tasks:
         grouped[key].setdefault(classifier, []).append(found[key, classifier, run])
     return {key: {c: np.stack(given) for c, given in of.items()} for key, of in grouped.items()}
+
+
+def _distinct_runs(classifier: str, splits: Sequence[Split]) -> list[int]:
+    """Return the runs worth fitting: of those that share a split, as many as `seeds_for` gives."""
+    by_split: dict[int, list[int]] = {}
+    for run, split in enumerate(splits):
+        by_split.setdefault(id(split), []).append(run)
+    return sorted(run for runs in by_split.values() for run in seeds_for(classifier, runs))
 
 
 def _add_unseen(
@@ -136,9 +150,8 @@ def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     """Return scores on unseen subjects after training on few subjects, without and with generated faces.
 
     Subjects are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a classifier
-    seed of its own, and scores are means over the draws (XGBoost, the slowest, has the first alone). The generators
-    were trained on all training subjects: this measures what generated faces add to a classifier, not what a generator
-    learns from few subjects.
+    seed of its own, and scores are means over the draws. The generators were trained on all training subjects: this
+    measures what generated faces add to a classifier, not what a generator learns from few subjects.
     """
     found, counts = Recognition(), subjects_per_share(config, bank)
     if reason := shared_subjects(bank):
@@ -153,7 +166,7 @@ def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     for name in ("real", *bank.methods):
         if name != "real":
             log(f"classifiers: few subjects with the faces of {name}")
-        helped = _predictions(config, _scarce_splits(config, bank, masks, name))
+        helped = _predictions(config, _scarce_splits(config, bank, masks, name), every_split=True)
         for share in counts:
             if share not in helped:
                 reason = "so few training subjects do not show every emotion"

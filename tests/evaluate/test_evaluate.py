@@ -206,6 +206,20 @@ def test_few_subjects_without_and_with_generated_faces(scores):
     assert gain.value == pytest.approx(value("cdcgan_kd_ga", 0.5) - value("real", 0.5)) and gain.n == 3
 
 
+def test_every_classifier_is_fitted_on_every_draw_of_few_subjects(sets, cache, monkeypatch):
+    train, test, methods = sets
+    bank, fitted = build_bank(CONFIG, train, test, methods, cache, quiet), Counter()
+
+    def counted(tasks):
+        fitted.update((task.classifier, len(task.split.train)) for task in tasks.values())
+        return {key: task.split.actual for key, task in tasks.items()}
+
+    monkeypatch.setattr(recognition, "fit_predict", counted)
+    recognition.scarcity(override(CONFIG, {"evaluate.scarcity": "0.5,1"}), bank, quiet)
+    assert fitted["xgboost", 36] == fitted["random_forest", 36] == 2  # two draws of four subjects
+    assert fitted["xgboost", 72] == 1 and fitted["random_forest", 72] == 2  # the draws of all subjects are one
+
+
 def test_training_sets_are_compared_on_the_same_subjects(scores):
     for classifier in CLASSIFIERS:
         tests = scores.where(protocol="paired_tstr", classifier=classifier)
