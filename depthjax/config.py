@@ -242,30 +242,21 @@ class Sample:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """How the faces are judged."""
+    """How the faces are evaluated."""
 
     seed: int = 0
-    seeds: Annotated[int, AtLeast(1)] = (
-        3  # of the random forest; a tree runs three of them at most, and XGBoost one: it draws nothing
-    )
+    # Seeds of the random forest; a tree runs three of them at most, and XGBoost, which draws nothing, one.
+    seeds: Annotated[int, AtLeast(1)] = 3
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
     # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, AtLeast(2)] = None
-    feature_size: Annotated[int, AtLeast(32)] = (
-        256  # pixels, of the square image that handcrafted features are taken from
-    )
-    most_real: Annotated[int, AtLeast(100)] = (
-        4000  # real faces judged with, of train and of test: more are drawn from by chance
-    )
+    feature_size: Annotated[int, AtLeast(32)] = 256  # pixels of the image that handcrafted features are taken from
+    max_faces: Annotated[int, AtLeast(100)] = 4000  # of train and of test: more are sampled at random
     kid_subsets: int = 100
     bootstrap: int = 1000  # draws of a bootstrap interval
-    scarcity: Annotated[tuple[float, ...], AboveUpTo(0, 1), Required()] = (
-        0.1,
-        0.25,
-        0.5,
-        1.0,
-    )  # shares of the real people, without and with generated faces
-    scarcity_draws: Annotated[int, AtLeast(1)] = 3  # of these people
+    # Shares of the training subjects, without and with generated faces.
+    scarcity: Annotated[tuple[float, ...], AboveUpTo(0, 1), Required()] = (0.1, 0.25, 0.5, 1.0)
+    scarcity_draws: Annotated[int, AtLeast(1)] = 3  # of these subjects
     inception: str = ""  # file of the 2015-12-05 Inception weights, for FID and the Inception Score
 
 

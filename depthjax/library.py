@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from depthjax import config_file, pipeline, stages
 from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
@@ -13,6 +13,9 @@ from depthjax.config_values import override, validate
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.progress import Log, no_log
+
+if TYPE_CHECKING:
+    from depthjax.evaluate.run import Evaluation
 
 Folder = str | Path
 
@@ -110,26 +113,21 @@ def sample_faces(
 
 def evaluate_faces(
     config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, log: Log | None = print
-) -> dict[str, Any]:
+) -> Evaluation:
     """Evaluate any generated faces, ours or not, against the training and held-out faces of a run.
 
     Args:
-        methods: the faces of each, at the run's resolution and in its window.
+        methods: the faces of each method, at the run's resolution and in its depth range.
     Returns:
-        The content of `evaluation.json`; nothing is written but features that are slow to take.
+        The scores as a table (`scores`), and what they rest on; nothing is written but features that are slow to
+        compute.
     Raises:
         UserError: the run is not prepared, or faces that cannot be compared with its own.
     """
     from depthjax.evaluate.run import evaluate
 
-    training, test = load_faces(config, workdir, log=log)
-    for name, faces in methods.items():
-        if faces.images.shape[1:] != training.images.shape[1:] or faces.emotions != training.emotions:
-            raise UserError(
-                f"{name}: faces of {faces.images.shape[1:]} pixels showing {', '.join(faces.emotions)} cannot be "
-                f"compared with training faces of {training.images.shape[1:]} showing {', '.join(training.emotions)}"
-            )
-    return evaluate(config, training, test, methods, Path(workdir) / "features", progress=log or no_log).result
+    train, test = load_faces(config, workdir, log=log)
+    return evaluate(config, train, test, methods, Path(workdir) / "features", log=log or no_log)
 
 
 def write_report(config: Config, workdir: Folder, *, log: Log | None = print) -> Path:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from depthjax import compile_cache, stages
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.errors import UserError
-from depthjax.files import remove_half_written, write_arrays, write_json
+from depthjax.files import remove_half_written, write_arrays, write_json, write_text
 from depthjax.lock import only_one
 from depthjax.progress import Log, no_log, with_prefix
 from depthjax.stages import Stage
@@ -233,11 +233,14 @@ def evaluate(config: Config, workdir: Path, log: Log) -> list[Path]:
 
     methods = {method: read_samples(workdir / "samples" / method, config) for method in config.sample.methods}
     train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
-    found = evaluate_faces(config, train_faces, test_faces, methods, workdir / "features", progress=log)
-    write_arrays(workdir / "evaluation" / "nearest.npz", **found.nearest)
-    write_arrays(workdir / "evaluation" / "embedding.npz", **found.embedding)
-    write_json(workdir / "evaluation.json", found.result)
-    return [workdir / "evaluation", workdir / "evaluation.json"]
+    found = evaluate_faces(config, train_faces, test_faces, methods, workdir / "features", log=log)
+    folder, table = workdir / "evaluation", workdir / "evaluation.json"
+    write_arrays(folder / "nearest.npz", **found.nearest)
+    write_arrays(folder / "embedding.npz", **found.embedding)
+    write_arrays(folder / "runs.npz", **found.runs)
+    write_text(table.with_suffix(".csv"), found.scores.to_csv())
+    write_json(table, found.to_json())
+    return [folder, table, table.with_suffix(".csv")]
 
 
 def report(config: Config, workdir: Path, log: Log) -> list[Path]:

@@ -36,17 +36,16 @@ from depthjax.config_values import override  # noqa: E402
 from depthjax.data.depth_range import DepthRange  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
-from depthjax.evaluate.copies import copies  # noqa: E402
-from depthjax.evaluate.distance_tables import distance_tables  # noqa: E402
-from depthjax.evaluate.halves import draw_halves  # noqa: E402
-from depthjax.evaluate.judged import Judged, measure, seed_of  # noqa: E402
-from depthjax.evaluate.recognition import unseen_people  # noqa: E402
-from depthjax.evaluate.variety import emotions_seen, variety  # noqa: E402
+from depthjax.evaluate.bank import FeatureBank, build_bank, seed_of  # noqa: E402
+from depthjax.evaluate.measures import MEASURES, measure_faces  # noqa: E402
+from depthjax.evaluate.recognition import unseen_subjects  # noqa: E402
+from depthjax.evaluate.resampling import draw_halves  # noqa: E402
 from depthjax.evolve.run import evolve  # noqa: E402
 from depthjax.evolving import Inputs, evolution_inputs, program_of  # noqa: E402
 from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.dcgan import decode  # noqa: E402
+from depthjax.scores import Score, Scores, read_scores  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
 from experiments.references import REFERENCES, select_references  # noqa: E402
 
@@ -143,21 +142,27 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.n
 def judge(config: Config, folder: Path, methods: dict[str, DepthFaces], workdir: Path) -> dict[str, Numbers]:
     """Every row's numbers, by the functions of the evaluation."""
     train, test = (pipeline.prepared_faces(config, workdir, part) for part in ("train", "test"))
-    judged = measure(config, train, test, methods, folder / "features", lambda line: print(line, flush=True))
+    bank = build_bank(config, train, test, methods, folder / "features", lambda line: print(line, flush=True))
     draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
-    parts = [distance_tables(judged, draws), variety(config, judged, draws), emotions_seen(config, judged)]
+    protocols = ("distance", "diversity", "memorisation", "emotion")
+    rows = measure_faces(config, bank, draws, [m for m in MEASURES if m.protocol in protocols])
     print("classifiers", flush=True)
-    parts += [copies(config, judged), unseen_people(config, judged)[0]]
-    apart = {name: {"distinct": distinct(judged, name)} for name in methods}
-    return {name: {k: v for part in (apart, *parts) for k, v in part[name].items()} for name in methods}
+    rows += unseen_subjects(config, bank).rows
+    return {
+        name: {
+            "distinct": distinct(bank, name),
+            "scores": Scores(row for row in rows if row.method in (name, "real")).to_records(),
+        }
+        for name in methods
+    }
 
 
-def distinct(judged: Judged, name: str) -> float:
+def distinct(bank: FeatureBank, name: str) -> float:
     """The share of faces farther from every other one before it than 1 % of pairs of real faces are, by the relief."""
     shares = []
-    for label in range(judged.classes):
-        real = judged.spaces["relief"]["train"][judged.train.emotion == label]
-        ours = judged.spaces["relief"][f"method/{name}"][judged.methods[name].emotion == label]
+    for label in range(bank.classes):
+        real = bank.spaces["relief"]["train"][bank.train.emotion == label]
+        ours = bank.spaces["relief"][name][bank.methods[name].emotion == label]
         least = np.percentile(pdist(real), 1)
         near, kept = cdist(ours, ours) <= least, np.zeros(len(ours), bool)
         for i in range(len(ours)):
@@ -169,32 +174,37 @@ def distinct(judged: Judged, name: str) -> float:
 Cell = Callable[[Numbers], tuple[float, list[float] | None]]
 
 
-def _of(*path: str) -> Cell:
+def score(numbers: Numbers, protocol: str, measure: str, *, real: bool = False, space: str = "", by: str = "") -> Score:
+    """Return the score of the row's own faces, or of real ones; `by` names a classifier."""
+    rows = read_scores(numbers["scores"], "the stored row")
+    found = rows.where(protocol=protocol, measure=measure, space=space, classifier=by, emotion="")
+    return next(row for row in found if (row.method == "real") == real)
+
+
+def _of(protocol: str, measure: str, space: str = "", by: str = "") -> Cell:
     def cell(numbers: Numbers) -> tuple[float, list[float] | None]:
-        found = numbers
-        for step in path:
-            found = found[step]
-        return found["value"], found.get("interval")
+        found = score(numbers, protocol, measure, space=space, by=by)
+        return found.value, None if found.low is None else [found.low, found.high]
 
     return cell
 
 
 COLUMNS: dict[str, Cell] = {
     "distinct": lambda numbers: (numbers["distinct"], None),
-    "Vendi, depthnet": _of("vendi", "depthnet"),
-    "Vendi, relief": _of("vendi", "relief"),
-    "coverage, depthnet": _of("coverage", "depthnet"),
-    "coverage, relief": _of("coverage", "relief"),
-    "density, depthnet": _of("density", "depthnet"),
-    "density, relief": _of("density", "relief"),
-    "KID, depthnet": _of("kid", "depthnet"),
-    "KID, relief": _of("kid", "relief"),
-    "read as intended": _of("emotion_agreement"),
-    "nearest train, depthnet": _of("nearest_ratio", "depthnet"),
-    "nearest train, relief": _of("nearest_ratio", "relief"),
+    "Vendi, depthnet": _of("diversity", "vendi", "depthnet"),
+    "Vendi, relief": _of("diversity", "vendi", "relief"),
+    "coverage, depthnet": _of("distance", "coverage", "depthnet"),
+    "coverage, relief": _of("distance", "coverage", "relief"),
+    "density, depthnet": _of("distance", "density", "depthnet"),
+    "density, relief": _of("distance", "density", "relief"),
+    "KID, depthnet": _of("distance", "kid", "depthnet"),
+    "KID, relief": _of("distance", "kid", "relief"),
+    "read as intended": _of("emotion", "agreement", "depthnet"),
+    "nearest train, depthnet": _of("memorisation", "nearest_ratio", "depthnet"),
+    "nearest train, relief": _of("memorisation", "nearest_ratio", "relief"),
     "latent norm": lambda numbers: (numbers["norm"]["mean"], [numbers["norm"]["least"], numbers["norm"]["most"]]),
-    "TSTR, random forest": _of("tstr", "random_forest", "accuracy"),
-    "TSTR, XGBoost": _of("tstr", "xgboost", "accuracy"),
+    "TSTR, random forest": _of("tstr", "accuracy", by="random_forest"),
+    "TSTR, XGBoost": _of("tstr", "accuracy", by="xgboost"),
 }
 
 
@@ -213,12 +223,17 @@ def table(found: list[dict[str, Numbers]], rows: list[str]) -> list[list[str]]:
 
 
 def of_real(numbers: Numbers) -> dict[str, float]:
-    """What real people have, by the columns of the table: the floors of distances, and what their own faces teach."""
-    found = {f"KID, {space}": numbers["kid"][space]["floor"]["value"] for space in ("relief", "depthnet")}
-    found |= {f"Vendi, {space}": numbers["vendi"][space]["real"]["value"] for space in ("relief", "depthnet")}
-    found["read as intended"] = numbers["emotion_agreement"]["real"]["value"]
+    """Return the same of real faces, by the columns of the table: the references of distances, and TRTR."""
+
+    def value(protocol: str, measure: str, **columns: str) -> float:
+        return score(numbers, protocol, measure, real=True, **columns).value
+
+    spaces = ("relief", "depthnet")
+    found = {f"KID, {space}": value("distance", "kid", space=space) for space in spaces}
+    found |= {f"Vendi, {space}": value("diversity", "vendi", space=space) for space in spaces}
+    found["read as intended"] = value("emotion", "agreement", space="depthnet")
     named = {"random forest": "random_forest", "XGBoost": "xgboost"}
-    return found | {f"TSTR, {name}": numbers["trtr"][key]["accuracy"]["value"] for name, key in named.items()}
+    return found | {f"TSTR, {name}": value("trtr", "accuracy", by=key) for name, key in named.items()}
 
 
 def write_tables(out: Path, lines: list[list[str]], caption: str) -> None:
@@ -322,14 +337,14 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"error: {error}")
     evaluations = options.count * (options.generations + 1)
-    write_json(options.out / "real.json", of_real(found[0][options.rows[0]]))
+    real = of_real(found[0][options.rows[0]])
+    write_json(options.out / "real.json", real)
     caption = (
         f"{options.count} faces an emotion, {evaluations} decoded for each row at most; means over seeds "
         f"{', '.join(map(str, options.seeds))}, in brackets the mean 95 % interval (KID, coverage, density: half-sets; "
         f"TSTR: people; latent norm: range). Real to real people: KID depthnet "
-        f"{found[0][options.rows[0]]['kid']['depthnet']['floor']['value']:.3f}, relief "
-        f"{found[0][options.rows[0]]['kid']['relief']['floor']['value']:.3f}; random forest "
-        f"{found[0][options.rows[0]]['trtr']['random_forest']['accuracy']['value']:.3f}."
+        f"{real['KID, depthnet']:.3f}, relief {real['KID, relief']:.3f}; random forest "
+        f"{real['TSTR, random forest']:.3f}."
     )
     write_tables(options.out, table(found, options.rows), caption)
     print((options.out / "table.md").read_text())

@@ -61,10 +61,11 @@ def test_a_finished_run_is_not_done_again(finished, config):
 
 def test_faces_from_anywhere_are_judged_as_the_run_judged_its_own(finished, config):
     faces = {name: depthjax.sample_faces(config, finished, method=name) for name in METHODS}
-    assert depthjax.evaluate_faces(config, finished, faces, log=quiet) == read_json(finished / "evaluation.json")
+    found = depthjax.evaluate_faces(config, finished, faces, log=quiet)
+    assert found.to_json() == read_json(finished / "evaluation.json")
     train, _ = depthjax.load_faces(config, finished, log=quiet)
     small = replace(train, images=train.images[:, ::2, ::2])
-    with pytest.raises(UserError, match="mine: faces of"):
+    with pytest.raises(UserError, match="images of method mine"):
         depthjax.evaluate_faces(config, finished, {"mine": small}, log=quiet)
 
 

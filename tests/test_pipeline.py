@@ -10,6 +10,7 @@ from PIL import Image
 from depthjax.__main__ import main
 from depthjax.files import read_arrays
 from depthjax.lock import NAME as LOCK
+from depthjax.scores import read_scores
 from tests.conftest import CHEAP, METHODS, SMOKE
 
 
@@ -101,19 +102,22 @@ def test_evolution_never_loses_its_best(finished):
     assert best.shape == (3, 2, 6) and (np.diff(best, axis=-1) >= 0).all()
 
 
-def test_evaluation_names_its_floors_and_intervals(finished):
-    evaluation = json.loads((finished / "evaluation.json").read_text())
-    assert set(evaluation["methods"]) == set(METHODS)
-    for method in evaluation["methods"].values():
-        for kind in ("kid", "frechet"):
+def test_evaluation_is_one_table_in_two_formats(finished):
+    stored = json.loads((finished / "evaluation.json").read_text())
+    assert set(stored) == {"data", "settings", "scores"} and list(stored["data"]["generated"]) == list(METHODS)
+    scores = read_scores(stored["scores"], "evaluation.json")
+    assert scores.to_csv() == (finished / "evaluation.csv").read_text()
+    for method in ("real", *METHODS):
+        for measure in ("kid", "frechet"):
             for space in ("relief", "fused"):
-                entry = method[kind][space]
-                low, high = entry["interval"]
-                assert low <= entry["value"] <= high and entry["dimensions"] > 0 and "floor" in entry
+                found = scores.find(method=method, protocol="distance", measure=measure, space=space)
+                assert found.low <= found.value <= found.high
         for classifier in ("random_forest", "decision_tree", "xgboost"):
-            for protocol in ("trtr", "tstr"):
-                score = method[protocol][classifier]["accuracy"]
-                assert 0 <= score["interval"][0] <= score["value"] <= score["interval"][1] <= 1
+            columns = {"classifier": classifier, "measure": "accuracy"}
+            found = scores.find(method=method, protocol="trtr" if method == "real" else "tstr", **columns)
+            assert 0 <= found.low <= found.value <= found.high <= 1
+    runs = read_arrays(finished / "evaluation" / "runs.npz")
+    assert runs["tstr/kde/random_forest/accuracy"].shape == (1,)
 
 
 def test_other_training_settings_are_refused_before_anything_is_touched(copy, capsys):

@@ -1,8 +1,8 @@
-"""How hard the embedded faces are: accuracy on unseen people, over several splits of the default 40.
+"""How hard the rendered faces are: accuracy on unseen subjects, over several splits of the default 40.
 
     python tools/difficulty.py
 
-Trains random forest and XGBoost on the fused features of 32 people and tests them on the 8 others, three emotions,
+Fits random forest and XGBoost on the fused features of 32 subjects and tests them on the 8 others, three emotions,
 as `configs/quick.py` sets the faces. Meant to lie between 75 and 92 %: hard but possible.
 """
 
@@ -20,9 +20,8 @@ sys.path.insert(0, str(ROOT))
 from configs import quick  # noqa: E402
 from depthjax.data import load  # noqa: E402
 from depthjax.data.faces import DepthFaces, held_out_people  # noqa: E402
-from depthjax.evaluate.classifiers import build  # noqa: E402
-from depthjax.evaluate.features import fused_features  # noqa: E402
-from depthjax.evaluate.protocols import Labelled, unseen_people_exam  # noqa: E402
+from depthjax.evaluate.classification import FitTask, Labelled, unseen_subjects_split  # noqa: E402
+from depthjax.evaluate.handcrafted import fused_features  # noqa: E402
 
 SPLITS = 5
 
@@ -39,15 +38,12 @@ def main() -> None:
 
 
 def accuracies(faces: DepthFaces, features: np.ndarray, split: int) -> list[float]:
-    """Of random forest and XGBoost, on the people that seed `split` holds out."""
+    """Return the accuracies of random forest and XGBoost on the subjects that seed `split` holds out."""
     test = held_out_people(faces.subject, 0.2, split)
-    learnt, asked = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in (~test, test))
-    exam = unseen_people_exam(learnt, asked)
-    scores = []
-    for name in ("random_forest", "xgboost"):
-        model = build(name, 0).fit(exam.faces.features[exam.train], exam.faces.emotion[exam.train])
-        answers = model.predict(exam.faces.features[exam.test])
-        scores.append(float((answers == exam.faces.emotion[exam.test]).mean()))
+    sides = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in (~test, test))
+    split = unseen_subjects_split(*sides)
+    tasks = (FitTask(split, name, 0) for name in ("random_forest", "xgboost"))
+    scores = [float((task.predict() == split.actual).mean()) for task in tasks]
     print(f"split {split}: random forest {100 * scores[0]:.1f} %, XGBoost {100 * scores[1]:.1f} %", flush=True)
     return scores
 

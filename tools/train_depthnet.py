@@ -35,7 +35,7 @@ from depthjax.data.generate import generate  # noqa: E402
 from depthjax.data.inputs import network_inputs  # noqa: E402
 from depthjax.evaluate import depthnet as shipped  # noqa: E402
 from depthjax.evaluate.distances import frechet_distance, gaussian_of  # noqa: E402
-from depthjax.evaluate.intervals import bootstrap_mean  # noqa: E402
+from depthjax.evaluate.resampling import bootstrap_mean  # noqa: E402
 from depthjax.files import digest, read_arrays, replacing, write_arrays, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.depthnet import CROPS, SIDE, DepthNet  # noqa: E402
@@ -149,7 +149,7 @@ def augmented(key: jax.Array, depth: jax.Array, nose: jax.Array, ways: Resampler
     noise = NOISE_MM * jax.random.uniform(keys[4], (n,)) * jax.random.bernoulli(keys[5], shape=(n,))
     small += noise[:, None, None] * jax.random.normal(keys[6], small.shape)
     small = jnp.where(jax.random.bernoulli(keys[7], shape=(n,))[:, None, None], small[:, :, ::-1], small)
-    low, high = shipped.WINDOW.near_mm, shipped.WINDOW.far_mm
+    low, high = shipped.DEPTH_RANGE.near_mm, shipped.DEPTH_RANGE.far_mm
     small = jnp.clip(small, near[:, None, None], far[:, None, None]).clip(low, high)
     return jnp.round((small - low) * (255 / (high - low))) / 127.5 - 1, crop
 
@@ -274,7 +274,7 @@ def measured(faces: Rendered, settings: configs.Data) -> Measured:
     window, images = DepthRange.of(settings), network_inputs(faces.depth, settings)
 
     def features_of(what: np.ndarray) -> shipped.DepthnetOutput:
-        return shipped.depthnet_features(what, window=window, crop=settings.crop)
+        return shipped.depthnet_features(what, depth_range=window, crop=settings.crop)
 
     output = features_of(images)
     labels = [EMOTIONS.index(emotion) for emotion in THREE]
@@ -294,7 +294,8 @@ def measured(faces: Rendered, settings: configs.Data) -> Measured:
 
 
 def _by_person(right: np.ndarray, people: np.ndarray) -> dict:
-    return bootstrap_mean(right.astype(np.float64), people, draws=1000, seed=SEED) | {"n": len(right)}
+    found = bootstrap_mean(right.astype(np.float64), people, draws=1000, seed=SEED)
+    return {"value": found.value, "interval": [found.low, found.high], "n": found.n}
 
 
 def nearest_elsewhere(features: np.ndarray, faces: Rendered) -> np.ndarray:
@@ -347,7 +348,7 @@ def card(rows: list[Measured], learner: Learner, hits: np.ndarray) -> str:
         layers=f"four 4x4 convolutions of stride 2 to {', '.join(str(k.shape[-1]) for k in kernels)} channels, batch "
         "normalisation by fixed statistics and ReLU each, then a linear layer and batch normalisation",
         size=SIZE, emotions=", ".join(EMOTIONS), people=PEOPLE, last=PEOPLE - 1, end=PEOPLE + OTHERS - 1, others=OTHERS,
-        near=shipped.WINDOW.near_mm, far=shipped.WINDOW.far_mm, seed=SEED, each=FRAMES,
+        near=shipped.DEPTH_RANGE.near_mm, far=shipped.DEPTH_RANGE.far_mm, seed=SEED, each=FRAMES,
         frames=PEOPLE * FRAMES * len(EMOTIONS), near_low=-NEAR_MM[1], near_high=-NEAR_MM[0], far_low=FAR_MM[0],
         far_high=FAR_MM[1], zoom=ZOOM, offset=OFFSET_MM, noise=NOISE_MM, epochs=EPOCHS, batch=BATCH, rate=PEAK_RATE,
         weight=IDENTITY_WEIGHT, smoothing=SMOOTHING, hits=hits, sha256=shipped.load_depthnet().sha256,

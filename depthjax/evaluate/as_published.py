@@ -1,7 +1,8 @@
-"""The released scripts' formulas, flaws and all, to set beside the paper's tables; none of them is what it is called.
+"""The released scripts' formulas with their flaws, for comparison with the paper's tables only.
 
 The trace term of the distance subtracts four roots instead of two, the score has 0.7 added to it, the signal-to-noise
-ratio is 30 log10 instead of 20, and faces are paired by their order, though no generated face belongs to a real one.
+ratio is 30 log10 instead of 20, and faces are paired by their order within an emotion, though no generated face
+matches a real one.
 """
 
 from __future__ import annotations
@@ -18,32 +19,32 @@ SCORE_OFFSET, SCORE_SPLITS = 0.7, 2
 
 
 def published_frechet(real: np.ndarray, other: np.ndarray) -> float:
-    """|m1 - m2|² + tr(S1 + S2 - 4 (S1 S2)^½) of (n, d) features: a 4 where a 2 should stand. May be negative."""
+    """Return |m1 - m2|² + tr(S1 + S2 - 4 (S1 S2)^½) of (n, d) features: a 4 where a 2 should stand. May be negative."""
     a, b = gaussian_of(real), gaussian_of(other)
     gap = a.mean - b.mean
     return float(gap @ gap + np.trace(a.covariance) + np.trace(b.covariance) - 4 * trace_of_root(real, other))
 
 
 def published_score(probabilities: np.ndarray) -> float:
-    """The mean of the score over two halves, in the order given, plus 0.7 as released."""
+    """Return the mean of the score over two halves, in the order given, plus 0.7 as released."""
     return float(np.mean([score(part) for part in np.array_split(probabilities, SCORE_SPLITS)])) + SCORE_OFFSET
 
 
 def published_psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """30 log10(255 / rmse) of two 8-bit images, as released; identical ones count as one level apart."""
+    """Return 30 log10(255 / rmse) of two 8-bit images, as released; identical ones count as one level apart."""
     error = np.sqrt(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
     return float(30 * np.log10(255 / max(error, 1.0)))
 
 
 def published_pairs(real: DepthFaces, other: DepthFaces) -> dict[str, float]:
-    """Mean `ssim` (scikit-image's defaults) and `psnr` (30 log10) of the n-th real and the n-th generated face.
+    """Return mean `ssim` (scikit-image's defaults) and `psnr` (30 log10) of n-th real and n-th generated faces.
 
-    Both sets are ordered by emotion, by its name, then as stored; the longer one's rest is left out.
+    Both sets are taken in the order in which they are stored, emotion by emotion; the longer one's rest is left out.
     """
-    order = [np.argsort([faces.emotions[e] for e in faces.emotion], kind="stable") for faces in (real, other)]
-    count = min(len(real), len(other))
-    ours, theirs = (quantise(faces.images[rows[:count]]) for faces, rows in zip((real, other), order, strict=True))
-    pairs = list(zip(ours, theirs, strict=True))
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    for label in range(len(real.emotions)):
+        ours, theirs = (quantise(faces.images[faces.emotion == label]) for faces in (real, other))
+        pairs += zip(ours, theirs, strict=False)
     return {
         "ssim": float(np.mean([structural_similarity(a, b, data_range=255) for a, b in pairs])),
         "psnr": float(np.mean([published_psnr(a, b) for a, b in pairs])),

@@ -1,7 +1,7 @@
 """The `depthnet` space: features and emotions read by a small network that is fixed, versioned and shipped.
 
-It was trained on rendered people whom no other part of depthjax draws (`tools/train_depthnet.py`; its card is
-`assets/depthnet.md`), and never on the faces of a run: the same yardstick for every run and every method.
+It was trained on rendered subjects that no other part of depthjax draws (`tools/train_depthnet.py`; its card is
+`assets/depthnet.md`), never on the faces of a run: it measures every run and every method alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
-WINDOW = DepthRange(-20.0, 130.0)  # whatever an image's own window is, the network sees millimetres in this one
+DEPTH_RANGE = DepthRange(-20.0, 130.0)  # every image is converted from its own depth range to this one
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 
 
@@ -53,16 +53,16 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
     return Depthnet(traverse_util.unflatten_dict(flat, sep="/"), metadata["version"], digest)
 
 
-def depthnet_features(images: np.ndarray, *, window: DepthRange, crop: str) -> DepthnetOutput:
-    """What the network makes of depth faces of any size.
+def depthnet_features(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> DepthnetOutput:
+    """Return the features and emotions that the network reads in depth faces of any size.
 
-    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same window
-    (-20 to 130 mm about the nose tip; what a narrower window clipped stays clipped) and the same 8 bits. So two sets
-    may be compared if their own windows and crops are the same.
+    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same
+    depth range (-20 to 130 mm about the nose tip; what a narrower one clipped stays clipped) and the same 8 bits. So
+    two sets may be compared if their own depth ranges and crops are the same.
 
     Args:
         images: (n, height, width) in [-1, 1].
-        window: what these values mean in millimetres.
+        depth_range: what these values mean in millimetres.
         crop: how the images were cut, "face" or "full" (`data.crop`).
     Raises:
         UserError: another crop, or values that are not finite.
@@ -72,20 +72,20 @@ def depthnet_features(images: np.ndarray, *, window: DepthRange, crop: str) -> D
     if not np.isfinite(images).all():
         raise UserError("depthnet: an image holds values that are not finite: look at the faces that were sampled")
     starts = range(0, max(len(images), 1), CHUNK)
-    outputs = [_output_of(images[start : start + CHUNK], window, CROPS.index(crop)) for start in starts]
+    outputs = [_output_of(images[start : start + CHUNK], depth_range, CROPS.index(crop)) for start in starts]
     return DepthnetOutput(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
 
 
-def brought_alike(images: np.ndarray, window: DepthRange) -> np.ndarray:
-    """(n, height, width) in `window` to (n, 64, 64) float32 in WINDOW, of 256 levels: the network's input."""
-    small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # all of the image, whichever crop it is
-    return (quantise(WINDOW.from_relief(window.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
+def depthnet_inputs(images: np.ndarray, depth_range: DepthRange) -> np.ndarray:
+    """Return (n, 64, 64) float32 in DEPTH_RANGE, of 256 levels, of (n, height, width) images in `depth_range`."""
+    small = to_square(np.asarray(images, np.float32), SIDE, crop="full")  # the whole image, whatever its crop
+    return (quantise(DEPTH_RANGE.from_relief(depth_range.to_mm(small))) / np.float32(127.5) - 1).astype(np.float32)
 
 
-def _output_of(images: np.ndarray, window: DepthRange, crop: int) -> DepthnetOutput:
+def _output_of(images: np.ndarray, depth_range: DepthRange, crop: int) -> DepthnetOutput:
     inputs = np.zeros((CHUNK, SIDE, SIDE), np.float32)
-    inputs[: len(images)] = brought_alike(images, window)
-    with exact_products():  # a yardstick must not depend on the device
+    inputs[: len(images)] = depthnet_inputs(images, depth_range)
+    with exact_products():  # a measure must not depend on the device
         features, log_probabilities = _applied(load_depthnet().variables, inputs, np.int32(crop))
     return DepthnetOutput(np.asarray(features)[: len(images)], np.asarray(log_probabilities)[: len(images)])
 

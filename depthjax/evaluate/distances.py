@@ -1,21 +1,26 @@
-"""Distances between sets of features: features → statistics → number, in float64."""
+"""Distances between sets of features, in float64: KID, Fréchet, and measures over the k nearest neighbours."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import betabinom
 
-from depthjax.evaluate.parallel import in_threads
+NEIGHBOURS = 5
 
 
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(n, m) matrix of (x·y / d + 1)³, the kernel of KID (Bińkowski et al. 2018, arXiv 1801.01401, section 4)."""
+    """Return the (n, m) matrix of (x·y / d + 1)³, KID's kernel (Bińkowski et al. 2018, arXiv 1801.01401, section 4)."""
     return (x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1) ** 3
 
 
 def squared_mmd(within_x: np.ndarray, within_y: np.ndarray, between: np.ndarray) -> float:
-    """The unbiased squared maximum mean discrepancy (Gretton et al. 2012, equation 3).
+    """Return the unbiased squared maximum mean discrepancy (Gretton et al. 2012, equation 3).
 
     A negative value is legitimate: the estimate scatters about zero for sets of one distribution.
 
@@ -33,7 +38,7 @@ def _mean_off_diagonal(kernel: np.ndarray) -> float:
 
 
 def kid_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """KID between subsets of two sets, a number a draw.
+    """Return KID between subsets of two sets, a number a draw.
 
     Args:
         x: (n, d) features.
@@ -56,13 +61,15 @@ class Gaussian(NamedTuple):
 
 
 def gaussian_of(features: np.ndarray) -> Gaussian:
-    """Mean and unbiased covariance of (n, d) features, n at least 2; the covariance has a rank of n - 1 at most."""
+    """Return the mean and unbiased covariance, of rank n - 1 at most, of (n, d) features, n at least 2."""
     features = features.astype(np.float64)
     return Gaussian(features.mean(0), np.atleast_2d(np.cov(features, rowvar=False)))
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """|m1 - m2|² + tr(S1) + tr(S2) - 2 tr((S1 S2)^½) (Dowson and Landau 1982; Heusel et al. 2017, arXiv 1706.08500).
+    """Return |m1 - m2|² + tr(S1) + tr(S2) - 2 tr((S1 S2)^½).
+
+    Dowson and Landau 1982; Heusel et al. 2017, arXiv 1706.08500.
 
     The trace of the root is the sum of the roots of the eigenvalues of S1 S2, which are real and not negative but for
     rounding. This is a FID only on Inception features.
@@ -73,7 +80,7 @@ def frechet_distance(a: Gaussian, b: Gaussian) -> float:
 
 
 def trace_of_root(x: np.ndarray, y: np.ndarray) -> float:
-    """tr((S1 S2)^½) for the covariances of (n, d) x and (m, d) y, without forming any (d, d) matrix.
+    """Return tr((S1 S2)^½) for the covariances of (n, d) x and (m, d) y, without forming any (d, d) matrix.
 
     With centred X and Y, S1 = X'X / (n - 1) and S2 = Y'Y / (m - 1), so that the roots of the eigenvalues of S1 S2 are
     the singular values of X Y' / sqrt((n - 1)(m - 1)): quick where there are fewer faces than dimensions.
@@ -84,7 +91,7 @@ def trace_of_root(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def frechet_of_features(x: np.ndarray, y: np.ndarray) -> float:
-    """`frechet_distance` between the Gaussians of (n, d) x and (m, d) y, by the quicker way to the trace."""
+    """Return `frechet_distance` between the Gaussians of (n, d) x and (m, d) y, by the quicker way to the trace."""
     if x.shape[1] <= max(len(x), len(y)):
         return frechet_distance(gaussian_of(x), gaussian_of(y))
     x, y = x.astype(np.float64), y.astype(np.float64)
@@ -93,12 +100,169 @@ def frechet_of_features(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Fréchet distance between subsets of two sets, a number a draw; arguments as for `kid_of_draws`.
+    """Return the Fréchet distance between subsets of two sets, a number a draw; arguments as for `kid_of_draws`.
 
     It is biased upwards by little data: compare it only with a distance taken at the same n.
     """
+    pairs = zip(x_draws, y_draws, strict=True)
+    return np.array([frechet_of_features(x[i], y[j]) for i, j in pairs])
 
-    def distance(pair: tuple[np.ndarray, np.ndarray]) -> float:
-        return frechet_of_features(x[pair[0]], y[pair[1]])
 
-    return np.array(in_threads(distance, zip(x_draws, y_draws, strict=True)))
+def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
+    """Return the (n,) distance from each point to its k-th nearest other point.
+
+    Args:
+        distances: (n, n) of a set to itself; infinite ones do not count. k is cut to the points that there are.
+    """
+    nearest = np.sort(np.partition(distances, min(k, len(distances) - 1), axis=1)[:, : k + 1], axis=1)
+    last = np.isfinite(nearest).sum(1) - 1
+    found: np.ndarray = nearest[np.arange(len(nearest)), last]
+    return found
+
+
+def between_subjects(distances: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
+    """Return (n, n) distances of a set to itself, made infinite between two faces of one subject.
+
+    Frames of one subject are nearly alike: counted as neighbours, they would make each ball as small as its subject.
+
+    Args:
+        distances: (n, n).
+        subjects: (n,), or None where every face is a subject of its own.
+    """
+    if subjects is None:
+        return distances
+    alike = (subjects[:, None] == subjects[None]) & ~np.eye(len(subjects), dtype=bool)
+    return np.where(alike, np.inf, distances)
+
+
+@dataclass(frozen=True)
+class Balls:
+    """Two sets of points, each with a ball about it that reaches to its k-th nearest neighbour in its own set.
+
+    Attributes:
+        between: (n, m) distances from real to other points.
+        within: (n, n) distances between real points, infinite between two of one subject.
+        real: (n,) radii.
+        other: (m,) radii.
+        k: which neighbour the radii reach to.
+    """
+
+    between: np.ndarray
+    within: np.ndarray
+    real: np.ndarray
+    other: np.ndarray
+    k: int
+
+
+def balls_of(between: np.ndarray, within: np.ndarray, within_other: np.ndarray, k: int = NEIGHBOURS) -> Balls:
+    """Return the balls of two sets from their distances to each other and to themselves."""
+    return Balls(between, within, radii(within, k), radii(within_other, k), k)
+
+
+def precision(balls: Balls) -> float:
+    """The share of the other points that lie within some real point's radius (Kynkäänniemi 2019, arXiv 1904.06991)."""
+    return float((balls.between <= balls.real[:, None]).any(axis=0).mean())
+
+
+def recall(balls: Balls) -> float:
+    """The share of real points that lie within some other point's radius (Kynkäänniemi 2019, arXiv 1904.06991)."""
+    return float((balls.between <= balls.other[None, :]).any(axis=1).mean())
+
+
+def density(balls: Balls) -> float:
+    """How many real radii an other point lies within, over k (Naeem 2020, arXiv 2002.09797); it may pass 1."""
+    return float((balls.between <= balls.real[:, None]).sum(axis=0).mean() / balls.k)
+
+
+def coverage(balls: Balls) -> float:
+    """The share of real points that have an other point within their radius (Naeem 2020, arXiv 2002.09797)."""
+    return float((balls.between.min(axis=1) <= balls.real).mean())
+
+
+def clipped_density(balls: Balls) -> float:
+    """Density without outliers, relative to that of real points (Salvy et al. 2025, arXiv 2507.01761); at most 1.
+
+    Radii are clipped at their median, so that real outliers have no large balls; how many balls a point lies within is
+    clipped at k, so that none counts for more than one. NaN where no real point has a neighbour.
+    """
+    reach = np.minimum(balls.real, np.median(balls.real))[:, None]
+
+    def fidelity(inside: np.ndarray) -> float:
+        return float(np.minimum(inside.sum(axis=0) / balls.k, 1).mean())
+
+    of_real = fidelity((balls.within <= reach) & ~np.eye(len(reach), dtype=bool))
+    return min(fidelity(balls.between <= reach) / of_real, 1.0) if of_real > 0 else float("nan")
+
+
+def clipped_coverage(balls: Balls) -> float:
+    """How many other points, as a share, would cover as much if all were real (Salvy et al. 2025, arXiv 2507.01761).
+
+    How many other points lie in a real point's ball is clipped at k, averaged, and calibrated: the share s is returned
+    whose s·m points of the real distribution are expected to reach that average. This expectation is for independent
+    points; frames of one subject are not, so compare with the reference. NaN where a real point has no neighbour.
+    """
+    neighbours = np.isfinite(balls.within).sum(axis=1) - 1
+    k = np.minimum(balls.k, neighbours)
+    if not k.all():
+        return float("nan")
+    inside = (balls.between <= balls.real[:, None]).sum(axis=1)
+    covered = (np.minimum(inside, k) / k).mean()
+    m = balls.between.shape[1]
+    sizes, counts = np.unique(neighbours, return_counts=True)
+    curves = [_expected_coverage(min(balls.k, int(size)), int(size), m) for size in sizes]
+    expected = np.average(curves, axis=0, weights=counts)
+    return float(np.interp(covered, expected, np.arange(m + 1) / m))
+
+
+@lru_cache(256)
+def _expected_coverage(k: int, neighbours: int, m: int) -> np.ndarray:
+    """Return the (m + 1,) expected share of k that 0 to m points of the real distribution reach in a ball.
+
+    Whatever the distribution, the mass of a ball to the k-th of n neighbours is Beta(k, n - k + 1), so that the number
+    of points in it is beta-binomial.
+    """
+    few = np.arange(k)[:, None]
+    shares = betabinom.pmf(few, np.arange(m + 1)[None], k, neighbours - k + 1)
+    expected: np.ndarray = 1 - ((k - few) / k * shares).sum(axis=0)
+    return expected
+
+
+# The measures over nearest neighbours: one function and one row each.
+NEIGHBOUR_MEASURES: dict[str, Callable[[Balls], float]] = {
+    "precision": precision,
+    "recall": recall,
+    "density": density,
+    "coverage": coverage,
+    "clipped_density": clipped_density,
+    "clipped_coverage": clipped_coverage,
+}
+
+
+def neighbours_of_draws(
+    x: np.ndarray,
+    y: np.ndarray,
+    x_draws: np.ndarray,
+    y_draws: np.ndarray,
+    *,
+    x_subjects: np.ndarray | None = None,
+    y_subjects: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """Return each neighbour measure between subsets of two sets, (draws,); neighbours are faces of other subjects.
+
+    Args:
+        x: (n, d) real features.
+        y: (m, d) features.
+        x_draws: (draws, k) indices into x, without repetition in a row.
+        y_draws: (draws, l) indices into y.
+        x_subjects: (n,) subjects; None: every face is a subject of its own, as generated ones are.
+        y_subjects: (m,) likewise.
+    """
+    xx = between_subjects(cdist(x, x), x_subjects)
+    yy = between_subjects(cdist(y, y), y_subjects)
+    xy = cdist(x, y)
+    found: dict[str, list[float]] = {name: [] for name in NEIGHBOUR_MEASURES}
+    for i, j in zip(x_draws, y_draws, strict=True):
+        balls = balls_of(xy[np.ix_(i, j)], xx[np.ix_(i, i)], yy[np.ix_(j, j)])
+        for name, measure in NEIGHBOUR_MEASURES.items():
+            found[name].append(measure(balls))
+    return {name: np.array(values) for name, values in found.items()}

@@ -12,7 +12,7 @@ K1, K2 = 0.01, 0.03
 
 
 def vendi_score(features: np.ndarray, bandwidth: float) -> float:
-    """The effective number of different faces: exp of the entropy of the kernel's eigenvalues (arXiv 2210.02410).
+    """Return the effective number of different faces: exp of the entropy of kernel eigenvalues (arXiv 2210.02410).
 
     Args:
         features: (n, d).
@@ -27,19 +27,19 @@ def vendi_score(features: np.ndarray, bandwidth: float) -> float:
 
 
 def median_distance(features: np.ndarray) -> float:
-    """The median distance between two different points of (n, d), 1 where all are one: a kernel's bandwidth."""
+    """Return the median distance between two different points of (n, d), 1 where all are one: a kernel's bandwidth."""
     apart = cdist(features, features)[np.triu_indices(len(features), 1)]
     median = float(np.median(apart)) if len(apart) else 0.0
     return median if median > 0 else 1.0
 
 
 def scales_for(side: int) -> int:
-    """How many of the five scales an image has whose shorter side is `side` pixels: each must hold the window."""
+    """Return how many of the five scales an image of `side` pixels has: each scale must hold the window."""
     return max(1, min(len(MS_SSIM_WEIGHTS), int(np.log2(side / WINDOW)) + 1))
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(n,) multi-scale structural similarity of image pairs (Wang, Simoncelli and Bovik 2003), 1 if identical.
+    """Return (n,) multi-scale structural similarity of image pairs (Wang, Simoncelli and Bovik 2003), 1 if identical.
 
     A small image has fewer scales than five (`scales_for`); their weights are then divided by their sum. Negative
     contrast-structure counts as 0.
@@ -61,7 +61,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _ssim_parts(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Luminance and contrast-structure maps, where the whole window lies inside."""
+    """Return luminance and contrast-structure maps, where the whole window lies inside."""
     mean_a, mean_b = _blurred(a), _blurred(b)
     var_a, var_b = _blurred(a * a) - mean_a**2, _blurred(b * b) - mean_b**2
     shared = _blurred(a * b) - mean_a * mean_b

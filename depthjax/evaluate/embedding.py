@@ -11,10 +11,10 @@ from sklearn.manifold import TSNE
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from depthjax.evaluate.features import feature_groups
+from depthjax.evaluate.handcrafted import feature_groups
 from depthjax.evaluate.spaces import CLIP, fit_fused_space
 
-LDA_DIMENSIONS = 32  # principal components before LDA: with thousands, any labels could be told apart
+LDA_DIMENSIONS = 32  # principal components before LDA: with thousands, any labels could be separated
 TSNE_DIMENSIONS = 50
 PERPLEXITY = 30.0
 DRAWN = 1200  # points of the t-SNE in all: its time grows faster than they do
@@ -28,7 +28,7 @@ def embed(
     seed: int,
     per_emotion: int = 200,
 ) -> dict[str, np.ndarray]:
-    """What figures 9 to 11 show of each set.
+    """Return what figures 9 to 11 show of each set.
 
     Args:
         features: (n, d) fused features of `train`, `test` and each method.
@@ -66,7 +66,7 @@ def _some(emotion: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def discriminant_axis(features: np.ndarray, emotion: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The first linear discriminant of the emotions of real training faces, of unit variance within an emotion.
+    """Fit the first linear discriminant of the emotions of the training faces, of unit variance within an emotion.
 
     Args:
         features: (n, d) fused features.
@@ -81,25 +81,25 @@ def discriminant_axis(features: np.ndarray, emotion: np.ndarray) -> Callable[[np
 
 
 def tsne(features: Mapping[str, np.ndarray], *, seed: int) -> dict[str, np.ndarray]:
-    """All sets in one t-SNE (van der Maaten and Hinton 2008), (m, 2) float32 each.
+    """Return all sets in one t-SNE (van der Maaten and Hinton 2008), (m, 2) float32 each.
 
     Features are standardised on `train`, clipped at ±4 and reduced to 50 principal components of all sets together.
-    Distances between far points mean nothing in it, nor does the density of a cluster.
+    Distances between far points carry no meaning in it, nor does the density of a cluster.
     """
     values = np.concatenate(list(_standardised(features).values()))
     count = min(TSNE_DIMENSIONS, len(values) - 1, values.shape[1])
     reduced = PCA(count, svd_solver="randomized", random_state=seed).fit_transform(values)
     perplexity = min(PERPLEXITY, (len(values) - 1) / 4)
-    placed = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    points = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
     ends = np.cumsum([len(v) for v in features.values()])[:-1]
-    return {name: part.astype(np.float32) for name, part in zip(features, np.split(placed, ends), strict=True)}
+    return {name: part.astype(np.float32) for name, part in zip(features, np.split(points, ends), strict=True)}
 
 
 def group_scores(features: Mapping[str, np.ndarray], *, size: int) -> dict[str, np.ndarray]:
-    """Each face's coordinate on the first principal component of each group of features, (n, 4) a set.
+    """Return each face's coordinate on the first principal component of each group of features, (n, 4) a set.
 
-    The components are those of the standardised real training faces, signed so that most loadings are positive. The
-    paper does not say what its correlations between groups are taken of; this is the one number that says most of one.
+    The components are those of the standardised training faces, signed so that most loadings are positive. The paper
+    does not say which values of a group its correlations are taken of; this is the one that explains most of it.
     """
     scaled = _standardised(features)
     columns: dict[str, list[np.ndarray]] = {name: [] for name in features}
@@ -112,13 +112,13 @@ def group_scores(features: Mapping[str, np.ndarray], *, size: int) -> dict[str, 
 
 
 def _standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every set on the scale of `train`, clipped as the fused space is."""
+    """Return every set on the scale of `train`, clipped as the fused space is."""
     scaler = StandardScaler().fit(features["train"])
     return {name: np.clip(scaler.transform(v), -CLIP, CLIP) for name, v in features.items()}
 
 
 def correlations(scores: np.ndarray) -> np.ndarray:
-    """(k, k) float32 Pearson correlations of the columns of (n, k); 0 where a column does not vary."""
+    """Return (k, k) float32 Pearson correlations of the columns of (n, k); 0 where a column does not vary."""
     centred = scores - scores.mean(axis=0)
     spread = np.sqrt((centred**2).sum(axis=0))
     unit = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)

@@ -1,4 +1,4 @@
-"""What an emotion network makes of generated faces: is the intended emotion seen, and are all of them?"""
+"""What an emotion network reads in generated faces: the intended emotion, and all emotions?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from depthjax.config import EMOTIONS
 
 
 def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.ndarray | None:
-    """Probabilities of the run's own emotions, (n, classes) that sum to 1; None if the network lacks one of them.
+    """Return probabilities of the run's own emotions, (n, classes) that sum to 1; None if one is unknown.
 
     Args:
         log_probabilities: (n, 7) over `depthjax.config.EMOTIONS`.
@@ -23,12 +23,12 @@ def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.n
 
 
 def agreement(probabilities: np.ndarray, emotion: np.ndarray) -> np.ndarray:
-    """(n,) 1 where the likeliest of (n, classes) is the intended emotion, else 0."""
+    """Return (n,) 1 where the likeliest of (n, classes) is the intended emotion, else 0."""
     return (probabilities.argmax(axis=1) == emotion).astype(np.float64)
 
 
 def score(probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """exp of the mean divergence of p(y|x) from p(y): the Inception Score's formula (Salimans et al. 2016).
+    """Return exp of the mean divergence of p(y|x) from p(y): the Inception Score's formula (Salimans et al. 2016).
 
     Only with the Inception network may it be called so. Between 1 and the number of classes.
 

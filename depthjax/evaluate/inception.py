@@ -1,7 +1,7 @@
 """FID's and the Inception Score's network on depth faces, with weights that the user gives.
 
-They are the public PyTorch port of the 2015-12-05 graph, turned into safetensors by
-`tools/convert_inception_weights.py`. Nothing but that file is taken: a number from other weights would not be a FID.
+The weights are the public PyTorch port of the 2015-12-05 graph, converted to safetensors by
+`tools/convert_inception_weights.py`. No other file is accepted: a number from other weights would not be a FID.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def write_converted(target: Path, flat: Mapping[str, np.ndarray], source_sha256:
 
 
 def tensors_sha256(flat: Mapping[str, np.ndarray]) -> str:
-    """One digest of all names, shapes and values, whatever their order."""
+    """Return one digest of all names, shapes and values, whatever their order."""
     state = hashlib.sha256()
     for name in sorted(flat):
         state.update(f"{name} {flat[name].shape} ".encode() + np.ascontiguousarray(flat[name], "<f4").tobytes())
@@ -50,11 +50,11 @@ def tensors_sha256(flat: Mapping[str, np.ndarray]) -> str:
 
 
 def load_inception(path: Path) -> Variables:
-    """The variables of the converted file.
+    """Return the variables of the converted file.
 
-    The sha256 that is pinned is the public file's; that of its conversion is not, for it was never made here. So the
-    metadata must name the pinned one as source, the tensors must have the digest that the converter noted of them, and
-    every name, shape and type must be the network's: damage and other weights are refused, a forger is not.
+    The pinned sha256 is the public file's. The metadata must name it as source, the tensors must have the digest that
+    the converter stored, and every name, shape and type must be the network's: damage and other weights are refused,
+    a forgery is not.
 
     Raises:
         UserError: it is no such file.
@@ -81,7 +81,7 @@ def _described(array: Any, absent: str) -> str:
 
 
 def inception_features(images: np.ndarray, variables: Variables) -> InceptionFeatures:
-    """What the network makes of depth faces.
+    """Return pool features and logits of depth faces.
 
     8-bit levels, repeated to three channels, resized to 299x299 (bilinear about pixel centres; antialiased where it
     shrinks, as PIL does and the first scripts do not: Parmar et al. 2022, arXiv 2104.11222), scaled to [-1, 1].
@@ -111,6 +111,6 @@ def _compiled() -> Any:
 
 
 def network_input(levels: jax.Array) -> jax.Array:
-    """(n, height, width) 8-bit levels to (n, 299, 299, 3) in [-1, 1]."""
+    """Return (n, 299, 299, 3) in [-1, 1] of (n, height, width) 8-bit levels."""
     large = jax.image.resize(levels.astype(jnp.float32), (len(levels), SIDE, SIDE), "bilinear", antialias=True)
     return jnp.repeat((large / 127.5 - 1)[..., None], 3, axis=-1)

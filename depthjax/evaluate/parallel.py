@@ -25,9 +25,10 @@ Result = TypeVar("Result")
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`[function(item) for item in items]`, on as many threads as this process may use cores; the order is kept.
+    """Return `[function(item) for item in items]`, on as many threads as this process may use cores.
 
-    Meanwhile BLAS keeps to one thread a call: teams of threads that wait for each other cost more than they bring.
+    The order is kept. Meanwhile BLAS keeps to one thread a call: threads that wait for each other cost more than they
+    save.
     """
     pool = ThreadPoolExecutor(joblib.cpu_count())
     try:
@@ -41,7 +42,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
 
 
 def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
-    """`function(array)` for a function that treats rows alone, a few chunks of rows a core; the order is kept.
+    """Return `function(array)` for a function that treats rows independently, a few chunks a core; the order is kept.
 
     Args:
         function: from a module that is cheap to import (or a `partial` of it); keeps the first axis.
@@ -53,12 +54,12 @@ def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
 
 
 def end_processes() -> None:
-    """End the processes of `in_processes`, which wait for more, and clear away what a killed parent would leave."""
+    """End the processes of `in_processes`, which wait for more, and remove what a killed parent would leave."""
     if multiprocessing.active_children():
         _executor().shutdown(wait=True)
         gc.collect()  # their semaphores go with the objects
 
 
 def _executor() -> Any:
-    """The one that is there; loky starts another where its settings differ."""
+    """Return the running executor; loky starts another where its settings differ."""
     return get_reusable_executor(max_workers=joblib.cpu_count(), timeout=WAIT, env=ONE_THREAD)

@@ -1,238 +1,233 @@
-"""What classifiers learn from real and from generated faces: each protocol's scores for every method."""
+"""What classifiers learn from training faces and from generated faces: the scores of each protocol."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.load import added
-from depthjax.evaluate.judged import Judged, Say, classifier_seeds, seed_of
-from depthjax.evaluate.paired import sign_flip_test
+from depthjax.evaluate.bank import FeatureBank, Log, classifier_seeds, seed_of
+from depthjax.evaluate.classification import (
+    MEASURES,
+    ClassifierScores,
+    FitTask,
+    Labelled,
+    Split,
+    fit_predict,
+    published_splits,
+    scores_over_splits,
+    scores_over_subjects,
+    seeds_for,
+    union,
+    unseen_subjects_split,
+)
 from depthjax.evaluate.parallel import in_threads
-from depthjax.evaluate.protocols import Exam, Labelled, Sitting, published_exams, seeds_for, sit, union
-from depthjax.evaluate.protocols import unseen_people_exam as exam_of
-from depthjax.evaluate.scores import published_scores, unseen_people_scores
+from depthjax.evaluate.resampling import sign_flip_test
+from depthjax.scores import Score
 
-Answers = dict[str, list[np.ndarray]]  # of each classifier, (n_test,) a seed
-
-
-def shared_people(judged: Judged) -> dict[str, str] | None:
-    """A `reason` not to speak of unseen people, if there are none."""
-    shared = np.intersect1d(judged.train.subject, judged.test.subject)
-    if not len(shared):
-        return None
-    return {"reason": f"{len(shared)} people are in both train and test: nobody is unseen (data.split = image)"}
+Key = TypeVar("Key", bound=Hashable)
+Predictions = dict[str, np.ndarray]  # by classifier, (runs, n_test) emotions
 
 
-def unseen_people(config: Config, judged: Judged) -> tuple[dict[str, dict], dict]:
-    """For each method `trtr` (the same for all), `tstr` and `trts`, by classifier; and the paired tests.
+@dataclass(frozen=True)
+class Recognition:
+    """The scores of one protocol, and `runs`: by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit."""
 
-    TRTR: real people to other real people. TSTR: generated faces to these. TRTS: real people to generated faces.
+    rows: list[Score] = field(default_factory=list)
+    runs: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def add(self, row: Score, scores: ClassifierScores) -> None:
+        """Add the scores of one classifier; `row` holds the columns that they share."""
+        self.rows.extend(replace(row, measure=name, **asdict(e)) for name, e in scores.estimates.items())
+        if row.share is None:
+            where = f"{row.protocol}/{row.method}/{row.classifier}"
+            self.runs.update({f"{where}/{name}": values for name, values in scores.runs.items()})
+
+    def add_missing(self, config: Config, rows: Iterable[Score], reason: str) -> None:
+        """Add rows without a value, for every classifier and measure."""
+        cells = itertools.product(rows, config.evaluate.classifiers, MEASURES)
+        self.rows.extend(replace(row, classifier=c, measure=m, reason=reason) for row, c, m in cells)
+
+
+def shared_subjects(bank: FeatureBank) -> str:
+    """Return why nothing can be said about unseen subjects; empty where it can."""
+    shared = len(np.intersect1d(bank.train.subject, bank.test.subject))
+    return f"{shared} subjects are in both train and test, so none is unseen (data.split = image)" if shared else ""
+
+
+def _predictions(
+    config: Config, splits: Mapping[Key, Sequence[Split]], *, every_split: bool = False
+) -> dict[Key, Predictions]:
+    """Fit every classifier on the splits, one a run; run i has the i-th seed.
+
+    Args:
+        every_split: fit also classifiers that draw little at random on every split that differs from the others.
     """
-    reason = shared_people(judged)
-    if reason:
-        return {name: {"trtr": reason, "tstr": reason, "trts": reason} for name in judged.methods}, reason
-    test = judged.labelled("test")
-    others = [judged.labelled(f"method/{name}") for name in judged.methods]
-    both = exam_of(judged.labelled("train"), _all(test, *others), bins=config.evaluate.bins)
-    taught = {name: judged.labelled(f"method/{name}") for name in judged.methods}
-    exams = {"train": both} | {name: exam_of(a, test, bins=config.evaluate.bins) for name, a in taught.items()}
-    answers = _asked(config, exams)
-    parts = np.split(np.arange(len(both.test)), np.cumsum([len(test), *map(len, others)])[:-1])
-    answered = {"real": _part(answers["train"], parts[0])} | {name: answers[name] for name in judged.methods}
-    real = _scores(config, judged, replace(both, test=both.test[parts[0]]), answered["real"])
-    tables = {}
-    for name, part in zip(judged.methods, parts[1:], strict=True):
-        trts = _scores(config, judged, replace(both, test=both.test[part]), _part(answers["train"], part))
-        tables[name] = {
-            "trtr": real,
-            "tstr": _scores(config, judged, exams[name], answered[name]),
-            "trts": {classifier: _without_people(scores) for classifier, scores in trts.items()},
-        }
-    return tables, _paired(config, test, answered)
-
-
-def _all(*sets: Labelled) -> Labelled:
-    whole = sets[0]
-    for other in sets[1:]:
-        whole = union(whole, other)
-    return whole
-
-
-def _asked(config: Config, exams: dict[str, Exam]) -> dict[str, Answers]:
-    """The answers of every classifier and seed to every exam."""
-    keys = [
-        (name, classifier, seed)
-        for name in exams
+    tasks = {
+        (key, classifier, run): FitTask(of_runs[run], classifier, config.evaluate.seed + run)
+        for key, of_runs in splits.items()
         for classifier in config.evaluate.classifiers
-        for seed in seeds_for(classifier, classifier_seeds(config))
-    ]
-    answers = sit({key: Sitting(exams[key[0]], *key[1:]) for key in keys})
-    found: dict[str, Answers] = {name: {} for name in exams}
-    for name, classifier, seed in keys:
-        found[name].setdefault(classifier, []).append(answers[name, classifier, seed])
-    return found
-
-
-def _part(answers: Answers, rows: np.ndarray) -> Answers:
-    return {classifier: [given[rows] for given in all_given] for classifier, all_given in answers.items()}
-
-
-def _scores(config: Config, judged: Judged, exam: Exam, answers: Answers) -> dict[str, dict]:
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
-    return {
-        classifier: unseen_people_scores(exam, given, judged.classes, **options)
-        for classifier, given in answers.items()
+        for run in (_distinct_runs(classifier, of_runs) if every_split else seeds_for(classifier, range(len(of_runs))))
     }
+    found = fit_predict(tasks)
+    grouped: dict[Key, dict[str, list[np.ndarray]]] = {key: {} for key in splits}
+    for key, classifier, run in tasks:
+        grouped[key].setdefault(classifier, []).append(found[key, classifier, run])
+    return {key: {c: np.stack(given) for c, given in of.items()} for key, of in grouped.items()}
 
 
-def _without_people(scores: dict) -> dict:
-    """Generated faces are of nobody: their interval is over images."""
-    return {key: value for key, value in scores.items() if key != "subjects_test"}
+def _distinct_runs(classifier: str, splits: Sequence[Split]) -> list[int]:
+    """Return the runs worth fitting: of those that share a split, as many as `seeds_for` gives."""
+    by_split: dict[int, list[int]] = {}
+    for run, split in enumerate(splits):
+        by_split.setdefault(id(split), []).append(run)
+    return sorted(run for runs in by_split.values() for run in seeds_for(classifier, runs))
 
 
-def _paired(config: Config, test: Labelled, answered: dict[str, Answers]) -> dict[str, list[dict]]:
-    """For each classifier, every pair of training sets: who names more of the same unseen faces rightly?"""
+def _add_unseen(
+    config: Config, bank: FeatureBank, found: Recognition, row: Score, tested: Labelled, predictions: Predictions
+) -> None:
+    """Add the scores of every classifier on faces whose subjects are resampled."""
+    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
+    for classifier, given in predictions.items():
+        scores = scores_over_subjects(tested.emotion, tested.subject, list(given), bank.classes, **options)
+        found.add(replace(row, classifier=classifier), scores)
+
+
+def _paired_tests(config: Config, test: Labelled, row: Score, a: Predictions, b: Predictions) -> list[Score]:
+    """Return the accuracy of b minus that of a on the same faces, tested subject by subject, for each classifier."""
     options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
-    tests: dict[str, list[dict]] = {}
-    for classifier in config.evaluate.classifiers:
-        right = {name: _right(answers[classifier], test.emotion) for name, answers in answered.items()}
-        tests[classifier] = [
-            {"a": a, "b": b} | sign_flip_test(right[a], right[b], test.subject, **options)
-            for a, b in itertools.combinations(right, 2)
-        ]
+    tests = []
+    for classifier in b:
+        before, after = ((of[classifier] == test.emotion).mean(0) for of in (a, b))
+        found = sign_flip_test(before, after, test.subject, **options)
+        tests.append(replace(row, classifier=classifier, measure="accuracy", **asdict(found)))
     return tests
 
 
-def scarcity(config: Config, judged: Judged, say: Say) -> tuple[dict, dict[str, dict]]:
-    """Few real people, without and with generated faces, asked about unseen people.
+def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
+    """Return `trtr`, `tstr` and `trts` for each classifier, and the paired tests `paired_tstr`."""
+    found = Recognition()
+    if reason := shared_subjects(bank):
+        protocols = [("trtr", ["real"]), ("tstr", bank.methods), ("trts", bank.methods)]
+        found.add_missing(config, [Score(m, p) for p, methods in protocols for m in methods], reason)
+        return found
+    bins, test = config.evaluate.bins, bank.labelled("test")
+    generated = {name: bank.labelled(name) for name in bank.methods}
+    # Classifiers that were fitted on training faces predict the test faces (TRTR) and each method's (TRTS) at once.
+    tested = {"real": test, **generated}
+    splits = {"real": unseen_subjects_split(bank.labelled("train"), union(*tested.values()), bins=bins)}
+    splits |= {name: unseen_subjects_split(faces, test, bins=bins) for name, faces in generated.items()}
+    predictions = _predictions(config, {name: [split] * config.evaluate.seeds for name, split in splits.items()})
+    ends = np.cumsum([len(faces) for faces in tested.values()])
+    of_real = {
+        name: {c: given[:, end - len(faces) : end] for c, given in predictions["real"].items()}
+        for (name, faces), end in zip(tested.items(), ends, strict=True)
+    }
+    on_test = predictions | {"real": of_real["real"]}
+    for name in on_test:
+        protocol = "trtr" if name == "real" else "tstr"
+        _add_unseen(config, bank, found, Score(name, protocol), test, on_test[name])
+    for name, faces in generated.items():
+        _add_unseen(config, bank, found, Score(name, "trts"), faces, of_real[name])
+    for a, b in itertools.combinations(on_test, 2):
+        found.rows.extend(_paired_tests(config, test, Score(b, "paired_tstr", against=a), on_test[a], on_test[b]))
+    return found
 
-    Real people are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a
-    classifier seed of its own, and scores are means over the draws (XGBoost, the slowest, has the first alone). The
-    generators have learnt from all of the training people: this asks what generated faces add to a classifier, not what
-    a generator learns from few.
 
-    Returns:
-        The part of `evaluation.json` named `scarcity`, and for each method its scores by classifier and share.
+def subjects_per_share(config: Config, bank: FeatureBank) -> dict[float, int]:
+    """Return how many training subjects each share of `evaluate.scarcity` is."""
+    count = len(np.unique(bank.train.subject))
+    return {share: max(1, round(share * count)) for share in config.evaluate.scarcity}
+
+
+def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
+    """Return scores on unseen subjects after training on few subjects, without and with generated faces.
+
+    Subjects are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a classifier
+    seed of its own, and scores are means over the draws. The generators were trained on all training subjects: this
+    measures what generated faces add to a classifier, not what a generator learns from few subjects.
     """
-    reason = shared_people(judged)
-    if reason:
-        return reason, dict.fromkeys(judged.methods, reason)
-    shares, draws = config.evaluate.scarcity, config.evaluate.scarcity_draws
-    people = np.unique(judged.train.subject)
+    found, counts = Recognition(), subjects_per_share(config, bank)
+    if reason := shared_subjects(bank):
+        names = ("real", *bank.methods)
+        found.add_missing(config, [Score(m, "scarcity", share=s) for m in names for s in counts], reason)
+        return found
+    subject, test = bank.train.subject, bank.labelled("test")
     rng = np.random.default_rng(seed_of(config, "scarcity"))
-    orders = [rng.permutation(people) for _ in range(draws)]
-    counts = {f"{share:g}": max(1, round(share * len(people))) for share in shares}
-    chosen = {name: [np.isin(judged.train.subject, order[:n]) for order in orders] for name, n in counts.items()}
-    real = _scarce(config, judged, chosen, None)
-    about = {"fractions": list(shares), "people": counts, "draws": draws, "real": _without_right(real)}
-    tables = {}
-    for name in judged.methods:
-        say(f"classifiers: few real people with the faces of {name}")
-        helped = _scarce(config, judged, chosen, judged.labelled(f"method/{name}"))
-        tables[name] = _beside_real(config, judged, real, helped)
-    return about, tables
+    orders = [rng.permutation(np.unique(subject)) for _ in range(config.evaluate.scarcity_draws)]
+    masks = {share: [np.isin(subject, order[:n]) for order in orders] for share, n in counts.items()}
+    alone: dict[float, Predictions] = {}
+    for name in ("real", *bank.methods):
+        if name != "real":
+            log(f"classifiers: few subjects with the faces of {name}")
+        helped = _predictions(config, _scarce_splits(config, bank, masks, name), every_split=True)
+        for share in counts:
+            if share not in helped:
+                reason = "so few training subjects do not show every emotion"
+                found.add_missing(config, [Score(name, "scarcity", share=share)], reason)
+                continue
+            _add_unseen(config, bank, found, Score(name, "scarcity", share=share), test, helped[share])
+            if share in alone:
+                row = Score(name, "paired_scarcity", share=share, against="real")
+                found.rows.extend(_paired_tests(config, test, row, alone[share], helped[share]))
+        if name == "real":
+            alone = helped
+    return found
 
 
-def _scarce(
-    config: Config, judged: Judged, chosen: dict[str, list[np.ndarray]], generated: Labelled | None
-) -> dict[str, dict]:
-    """Scores by classifier and share, with one set of generated faces or none, and `right` as `_right` gives it."""
-    table: dict[str, dict] = {classifier: {} for classifier in config.evaluate.classifiers}
-    lacking = {s for s, masks in chosen.items() if generated is None and not all(_has_all(judged, m) for m in masks)}
-    exams = {s: _exams(config, judged, masks, generated) for s, masks in chosen.items() if s not in lacking}
-    sittings = {
-        (share, classifier, draw): Sitting(exam, classifier, config.evaluate.seed + draw)
-        for share, of_draws in exams.items()
-        for classifier in config.evaluate.classifiers
-        for draw, exam in enumerate(of_draws)
-        if draw in seeds_for(classifier, range(len(of_draws)))
-    }
-    answers = sit(sittings)
-    for share in chosen:
-        if share in lacking:
-            alone = {c: {"reason": "so few real people do not show every emotion"} for c in table}
-        else:
-            given = {c: [answers[key] for key in sittings if key[:2] == (share, c)] for c in table}
-            scores = _scores(config, judged, exams[share][0], given)
-            alone = {c: scores[c] | {"right": _right(given[c], judged.test.emotion)} for c in table}
-        for classifier, found in alone.items():
-            table[classifier][share] = found
-    return table
+def _scarce_splits(
+    config: Config, bank: FeatureBank, masks: dict[float, list[np.ndarray]], name: str
+) -> dict[float, list[Split]]:
+    """Return by share one split a draw of training faces, with a method's faces or (`real`) none.
 
-
-def _exams(config: Config, judged: Judged, masks: Sequence[np.ndarray], generated: Labelled | None) -> list[Exam]:
-    """One a draw of people; where all of them are drawn, one for all draws."""
-    train, test = judged.labelled("train"), judged.labelled("test")
-
-    def exam(mask: np.ndarray) -> Exam:
-        some = train.take(mask)
-        learnt = some if generated is None else union(some, generated)
-        return exam_of(learnt, test, bins=config.evaluate.bins)
-
-    different = {bytes(mask): mask for mask in masks}
-    made = dict(zip(different, in_threads(exam, different.values()), strict=True))
-    return [made[bytes(mask)] for mask in masks]
-
-
-def _has_all(judged: Judged, mask: np.ndarray) -> bool:
-    return len(np.unique(judged.train.emotion[mask])) == judged.classes
-
-
-def _right(given: list[np.ndarray], emotion: np.ndarray) -> np.ndarray:
-    """(n,) the share of answers that named each face rightly."""
-    return np.mean([answer == emotion for answer in given], axis=0)
-
-
-def _without_right(table: dict[str, dict]) -> dict[str, dict]:
-    return {
-        classifier: {share: {k: v for k, v in scores.items() if k != "right"} for share, scores in shares.items()}
-        for classifier, shares in table.items()
-    }
-
-
-def _beside_real(config: Config, judged: Judged, real: dict[str, dict], helped: dict[str, dict]) -> dict[str, dict]:
-    """The scores with generated faces, each with a `paired` test against the same real people alone."""
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
-    table = _without_right(helped)
-    for classifier, shares in helped.items():
-        for share, scores in shares.items():
-            alone = real[classifier][share]
-            if "right" in alone:
-                test = sign_flip_test(alone["right"], scores["right"], judged.test.subject, **options)
-                table[classifier][share]["paired"] = test
-    return table
-
-
-def published(config: Config, judged: Judged, say: Say) -> dict[str, dict]:
-    """For each method: `real` (the same for all), `synthetic` and `synthetic_real`, by classifier.
-
-    Real faces are those of train and test together, without people who were added to be tested on.
+    Without them, a share is left out in which some draw lacks an emotion.
     """
-    real = union(judged.labelled("train"), judged.labelled("test").take(~added(judged.test.subject, config.data)))
-    shared = _published_scores(config, judged, {"real": real})
-    tables = {}
-    for name in judged.methods:
-        say(f"classifiers: the published protocol on {name}")
-        synthetic = judged.labelled(f"method/{name}")
-        sets = {"synthetic": synthetic, "synthetic_real": union(synthetic, real)}
-        tables[name] = shared | _published_scores(config, judged, sets)
-    return tables
+    train, test = bank.labelled("train"), bank.labelled("test")
+
+    def split(mask: np.ndarray) -> Split:
+        few = train.take(mask)
+        fitted_on = few if name == "real" else union(few, bank.labelled(name))
+        return unseen_subjects_split(fitted_on, test, bins=config.evaluate.bins)
+
+    def usable(of_draws: list[np.ndarray]) -> bool:
+        return name != "real" or all(len(np.unique(train.emotion[mask])) == bank.classes for mask in of_draws)
+
+    kept = {share: of_draws for share, of_draws in masks.items() if usable(of_draws)}
+    # Where all subjects are drawn, one split serves all draws.
+    different = {bytes(mask): mask for of_draws in kept.values() for mask in of_draws}
+    made = dict(zip(different, in_threads(split, different.values()), strict=True))
+    return {share: [made[bytes(mask)] for mask in of_draws] for share, of_draws in kept.items()}
 
 
-def _published_scores(config: Config, judged: Judged, sets: dict[str, Labelled]) -> dict[str, dict]:
-    """Scores by set and classifier; the sets together keep all cores busy."""
-    seeds = classifier_seeds(config)
-    exams = {name: published_exams(faces, seeds, bins=config.evaluate.bins) for name, faces in sets.items()}
-    keys = [(name, c, s) for name in sets for c in config.evaluate.classifiers for s in seeds_for(c, seeds)]
-    answers = sit({key: Sitting(exams[key[0]][key[2]], key[1], key[2]) for key in keys})
-    table: dict[str, dict] = {name: {} for name in sets}
-    for name, classifier in dict.fromkeys(key[:2] for key in keys):
-        mine = [key for key in keys if key[:2] == (name, classifier)]
-        given = [answers[key] for key in mine]
-        table[name][classifier] = published_scores([exams[name][key[2]] for key in mine], given, judged.classes)
-    return table
+def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
+    """Return `published_real`, and for each method `published_synthetic` and `published_synthetic_real`.
+
+    Real faces are those of train and test together, without the subjects of `data.extra_test_subjects`.
+    """
+    own = ~added(bank.test.subject, config.data)
+    real = union(bank.labelled("train"), bank.labelled("test").take(own))
+    found = Recognition()
+    _add_published(config, bank, found, {Score("real", "published_real"): real})
+    for name in bank.methods:
+        log(f"classifiers: the published protocol on {name}")
+        synthetic = bank.labelled(name)
+        both = union(synthetic, real)
+        sets = {Score(name, "published_synthetic"): synthetic, Score(name, "published_synthetic_real"): both}
+        _add_published(config, bank, found, sets)
+    return found
+
+
+def _add_published(config: Config, bank: FeatureBank, found: Recognition, sets: dict[Score, Labelled]) -> None:
+    """Add the scores of every set of faces; the sets together keep all cores busy."""
+    seeds, bins = classifier_seeds(config), config.evaluate.bins
+    splits = {row: list(published_splits(faces, seeds, bins=bins).values()) for row, faces in sets.items()}
+    for row, predictions in _predictions(config, splits).items():
+        for classifier, given in predictions.items():
+            scores = scores_over_splits(splits[row][: len(given)], list(given), bank.classes)
+            found.add(replace(row, classifier=classifier), scores)

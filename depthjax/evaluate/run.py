@@ -1,41 +1,83 @@
-"""From faces to `evaluation.json`: every number with its n, interval and floor."""
+"""From faces to one table of scores, with the sizes and settings that it rests on and the arrays of the figures."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate import variety
-from depthjax.evaluate.classifiers import check_classifiers, xgboost_device
-from depthjax.evaluate.copies import copies, likeness, nearest_arrays
+from depthjax.evaluate.bank import FeatureBank, Log, build_bank, check_sets, classifier_seeds, seed_of
+from depthjax.evaluate.classification import check_classifiers, xgboost_device
 from depthjax.evaluate.depthnet import load_depthnet
-from depthjax.evaluate.distance_tables import distance_tables
 from depthjax.evaluate.embedding import embed
-from depthjax.evaluate.halves import HalfDraws, draw_halves
-from depthjax.evaluate.judged import NO_INCEPTION, Judged, check, classifier_seeds, measure, seed_of
-from depthjax.evaluate.recognition import published, scarcity, unseen_people
+from depthjax.evaluate.measures import measure_faces
+from depthjax.evaluate.recognition import published, scarcity, subjects_per_share, unseen_subjects
+from depthjax.evaluate.resampling import draw_halves
+from depthjax.scores import Scores
 
-SCHEMA = 2
+Arrays = dict[str, np.ndarray]
 
 
-class Evaluation(NamedTuple):
+@dataclass(frozen=True)
+class Evaluated:
+    """The faces that were evaluated: `data` of `evaluation.json`."""
+
+    source: str  # data.source
+    emotions: list[str]  # in label order
+    resolution: int  # pixels a side
+    train: dict[str, int]  # how many `images` and `subjects`
+    test: dict[str, int]  # likewise, of the held-out faces
+    drawn_from: dict[str, int]  # images of `train` and `test` before evaluate.max_faces
+    window_mm: list[float]  # nearest and farthest depth
+    generated: dict[str, int]  # images of each method
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the scores depend on besides the faces: `settings` of `evaluation.json`."""
+
+    feature_size: int  # pixels that the handcrafted features are taken at
+    seeds: list[int]  # of the classifiers
+    bins: int | None  # quantiles that features are rounded to
+    bootstrap: int  # draws of an interval
+    kid_subsets: int  # draws of halves
+    kid_subset_size: int  # faces in each
+    scarcity: dict[str, Any]  # `shares`: training subjects by share; `draws` of them
+    spaces: list[str]
+    xgboost_device: str | None  # None where XGBoost was not used
+    depthnet: dict[str, str]  # `version` and `sha256`
+
+
+@dataclass(frozen=True)
+class Evaluation:
     """What `evaluate` found.
 
     Attributes:
-        result: the content of `evaluation.json`.
-        nearest: the arrays of `evaluation/nearest.npz`; its rows are those of the training faces given.
-        embedding: the arrays of `evaluation/embedding.npz`.
+        scores: the table.
+        data: the faces.
+        settings: of the evaluation.
+        nearest: `index/METHOD` (n,) row of the nearest training face of the same emotion in the relief space,
+            `distance/METHOD` (n,), `held_out` (m,) distances of the held-out faces, and `reference`, their median.
+        embedding: as `embedding.embed` returns them.
+        runs: by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit.
     """
 
-    result: dict
-    nearest: dict[str, np.ndarray]
-    embedding: dict[str, np.ndarray]
+    scores: Scores
+    data: Evaluated
+    settings: Settings
+    nearest: Arrays
+    embedding: Arrays
+    runs: Arrays
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of `evaluation.json`: `data`, `settings` and `scores`."""
+        return {"data": asdict(self.data), "settings": asdict(self.settings), "scores": self.scores.to_records()}
 
 
 def evaluate(
@@ -45,129 +87,112 @@ def evaluate(
     methods: Mapping[str, DepthFaces],
     cache: Path,
     *,
-    progress: Callable[[str], None],
+    log: Log,
 ) -> Evaluation:
-    """Judge generated faces against real ones.
+    """Evaluate generated faces against training and held-out faces.
 
     Args:
-        config: its `evaluate` section sets seeds, classifiers, feature size and draws; `data` is named in the result.
-        train: the real faces that the generators learnt from; everything is fitted on these.
-        test: real faces, of other people.
+        config: its `evaluate` section sets seeds, classifiers, feature size and draws.
+        train: the faces that the generators were trained on; everything is fitted on these.
+        test: faces of other subjects.
         methods: the generated faces of each method, in the order in which they are reported.
         cache: folder for features, named by content.
-        progress: called with a line before each part.
+        log: called with a line before each part.
     Returns:
-        The content of `evaluation.json`, plain JSON types without NaN, and what the figures need besides. What cannot
-        be computed is left out, with a `reason` in its place. The same arguments give the same numbers.
+        One row a number; what cannot be computed has a `reason` instead of a value. The same arguments give the same
+        numbers.
     Raises:
-        UserError: an emotion with fewer than two faces, other image sizes or emotions than the real faces', values that
-            are not finite, an unknown classifier, or Inception weights that are not the 2015-12-05 graph's.
+        UserError: an emotion with fewer than two faces, image sizes or emotions that differ from the training faces',
+            values that are not finite, an unknown classifier, or Inception weights that are not the 2015-12-05 graph's.
     """
     check_classifiers(config.evaluate.classifiers)
-    drawn_from = {"train": len(train), "test": len(test)}
+    available = {"train": len(train), "test": len(test)}
     rows = _drawn(config, len(train), "train")
     train, test = train.take(rows), test.take(_drawn(config, len(test), "test"))
-    check(train, test, methods)
-    say = _with_seconds(progress)
-    judged = measure(config, train, test, methods, cache, say)
+    check_sets(train, test, methods)
+    log = _with_seconds(log)
+    bank = build_bank(config, train, test, methods, cache, log)
     draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
-    shared, of_methods = _numbers(config, judged, draws, say)
-    say("embeddings for the figures")
-    result = {
-        "schema": SCHEMA,
-        "data": _data(config, train, test) | {"drawn_from": drawn_from},
-        "settings": _settings(config, draws),
-        "spaces": list(judged.spaces),
-        **({} if config.evaluate.inception else {"inception": {"reason": NO_INCEPTION}}),
-        **shared,
-        "methods": of_methods,
-    }
-    found = Evaluation(result, _of_all_rows(nearest_arrays(judged), rows), _embedding(config, judged))
-    say("evaluated")
+    log("distances, similarity, diversity, memorisation, emotions")
+    measured = measure_faces(config, bank, draws)
+    log("classifiers: training and generated faces, unseen subjects")
+    parts = [unseen_subjects(config, bank)]
+    log("classifiers: few training subjects")
+    parts.append(scarcity(config, bank, log))
+    log("classifiers: the published protocol on real faces")
+    parts.append(published(config, bank, log))
+    log("embeddings for the figures")
+    found = Evaluation(
+        scores=Scores([row for part in parts for row in part.rows] + measured),
+        data=_evaluated(config, bank, available),
+        settings=_settings(config, bank, draws.n),
+        nearest=_nearest(bank, rows),
+        embedding=_embedding(config, bank),
+        runs={name: values for part in parts for name, values in part.runs.items()},
+    )
+    log("evaluated")
     return found
 
 
-def _numbers(
-    config: Config, judged: Judged, draws: HalfDraws, say: Callable[[str], None]
-) -> tuple[dict, dict[str, dict]]:
-    """What is said once, and what is said of each method."""
-    say("distances and their floor")
-    distances = distance_tables(judged, draws)
-    floor = distances.pop("floor")
-    say("likeness to training faces, variety, emotions seen")
-    parts = [
-        distances,
-        likeness(config, judged),
-        copies(config, judged),
-        variety.variety(config, judged, draws),
-        variety.emotions_seen(config, judged),
-        _named("as_published", variety.as_published(config, judged)),
-    ]
-    say("classifiers: real and generated faces to unseen people")
-    unseen, paired = unseen_people(config, judged)
-    say("classifiers: few real people")
-    few, with_generated = scarcity(config, judged, say)
-    say("classifiers: the published protocol on real faces")
-    parts = [unseen, _named("published", published(config, judged, say)), _named("scarcity", with_generated), *parts]
-    sizes = {
-        name: {"n": len(faces), "n_per_emotion": int(np.bincount(faces.emotion).min())}
-        for name, faces in judged.methods.items()
-    }
-    merged = {name: dict(sizes[name]) for name in judged.methods}
-    for name, part in ((name, part) for part in parts for name in merged):
-        merged[name] |= part[name]
-    return {"floor": floor, "scarcity": few, "paired": paired}, merged
-
-
-def _named(key: str, tables: dict[str, dict]) -> dict[str, dict]:
-    return {name: {key: table} for name, table in tables.items()}
-
-
-def _embedding(config: Config, judged: Judged) -> dict[str, np.ndarray]:
-    names = {name: name.removeprefix("method/") for name in judged.sets}
-    features = {short: judged.fused[name] for name, short in names.items()}
-    emotion = {short: judged.sets[name].emotion for name, short in names.items()}
-    return embed(features, emotion, size=config.evaluate.feature_size, seed=seed_of(config, "embedding") % 2**31)
-
-
-def _of_all_rows(nearest: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Rows of the training faces that were drawn to rows of all of them."""
-    return {name: rows[values] if name.startswith("index/") else values for name, values in nearest.items()}
-
-
 def _drawn(config: Config, count: int, part: str) -> np.ndarray:
-    """At most `evaluate.most_real` of the real faces, by chance: features of a hundred thousand would take hours."""
-    if count <= config.evaluate.most_real:
+    """Draw at most `evaluate.max_faces` faces: features of a hundred thousand would take hours."""
+    if count <= config.evaluate.max_faces:
         return np.arange(count)
     chosen = np.random.default_rng(seed_of(config, f"draw {part}")).permutation(count)
-    return np.sort(chosen[: config.evaluate.most_real])
+    return np.sort(chosen[: config.evaluate.max_faces])
 
 
-def _with_seconds(progress: Callable[[str], None]) -> Callable[[str], None]:
+def _with_seconds(log: Log) -> Log:
     start = time.monotonic()
-    return lambda text: progress(f"evaluate {time.monotonic() - start:6.1f} s  {text}")
+    return lambda text: log(f"evaluate {time.monotonic() - start:6.1f} s  {text}")
 
 
-def _data(config: Config, train: DepthFaces, test: DepthFaces) -> dict:
-    return {
-        "source": config.data.source,
-        "emotions": list(train.emotions),
-        "resolution": int(train.images.shape[-1]),
-        "train": {"images": len(train), "subjects": len(np.unique(train.subject))},
-        "test": {"images": len(test), "subjects": len(np.unique(test.subject))},
-        "window_mm": [float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
-    }
+def _evaluated(config: Config, bank: FeatureBank, available: dict[str, int]) -> Evaluated:
+    train, test = bank.train, bank.test
+    return Evaluated(
+        source=config.data.source,
+        emotions=list(train.emotions),
+        resolution=int(train.images.shape[-1]),
+        train=_size(train),
+        test=_size(test),
+        drawn_from=available,
+        window_mm=[float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
+        generated={name: len(faces) for name, faces in bank.methods.items()},
+    )
 
 
-def _settings(config: Config, draws: HalfDraws) -> dict:
-    network = load_depthnet()
-    return {
-        "feature_size": config.evaluate.feature_size,
-        "seeds": classifier_seeds(config),
-        "bins": config.evaluate.bins,
-        **({"xgboost_device": xgboost_device()} if "xgboost" in config.evaluate.classifiers else {}),
-        "bootstrap": config.evaluate.bootstrap,
-        "kid_subsets": config.evaluate.kid_subsets,
-        "kid_subset_size": draws.n,
-        "depthnet": {"version": network.version, "sha256": network.sha256},
-    }
+def _size(faces: DepthFaces) -> dict[str, int]:
+    return {"images": len(faces), "subjects": len(np.unique(faces.subject))}
+
+
+def _settings(config: Config, bank: FeatureBank, half: int) -> Settings:
+    network, settings = load_depthnet(), config.evaluate
+    shares = {f"{share:g}": count for share, count in subjects_per_share(config, bank).items()}
+    return Settings(
+        feature_size=settings.feature_size,
+        seeds=classifier_seeds(config),
+        bins=settings.bins,
+        bootstrap=settings.bootstrap,
+        kid_subsets=settings.kid_subsets,
+        kid_subset_size=half,
+        scarcity={"shares": shares, "draws": settings.scarcity_draws},
+        spaces=list(bank.spaces),
+        xgboost_device=xgboost_device() if "xgboost" in settings.classifiers else None,
+        depthnet={"version": network.version, "sha256": network.sha256},
+    )
+
+
+def _nearest(bank: FeatureBank, rows: np.ndarray) -> Arrays:
+    """Return the arrays of `evaluation/nearest.npz`; indices count `rows`, those training faces that were drawn."""
+    held_out = bank.nearest_train("relief", "test")[1]
+    arrays = {"held_out": held_out.astype(np.float32), "reference": np.array(np.median(held_out), np.float32)}
+    for name in bank.methods:
+        index, distance = bank.nearest_train("relief", name)
+        arrays |= {f"index/{name}": rows[index], f"distance/{name}": distance.astype(np.float32)}
+    return arrays
+
+
+def _embedding(config: Config, bank: FeatureBank) -> Arrays:
+    emotion = {name: faces.emotion for name, faces in bank.sets.items()}
+    seed = seed_of(config, "embedding") % 2**31
+    return embed(bank.fused, emotion, size=config.evaluate.feature_size, seed=seed)

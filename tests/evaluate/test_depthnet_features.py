@@ -1,4 +1,4 @@
-"""The yardstick as shipped: its file and card, what it is blind to by design, and what it must see."""
+"""The shipped depthnet: its file and card, what it must ignore, and what it must see."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.generate import generate
 from depthjax.data.inputs import network_inputs
 from depthjax.errors import UserError
-from depthjax.evaluate.depthnet import CHUNK, WEIGHTS, WINDOW, brought_alike, depthnet_features, load_depthnet
+from depthjax.evaluate.depthnet import CHUNK, DEPTH_RANGE, WEIGHTS, depthnet_features, depthnet_inputs, load_depthnet
 
 QUICK = DepthRange(-10.0, 80.0)
 PEOPLE, SHOWN = 6, ("neutral", "happiness", "fear")
@@ -32,7 +32,7 @@ def seen(request, people):
     """The images of one crop, and what the network makes of them."""
     settings = Data(resolution=64, crop=request.param, near_mm=QUICK.near_mm, far_mm=QUICK.far_mm)
     images = network_inputs(people[0], settings)
-    return images, depthnet_features(images, window=QUICK, crop=request.param), request.param
+    return images, depthnet_features(images, depth_range=QUICK, crop=request.param), request.param
 
 
 def relief(rng, n=3, size=96):
@@ -51,22 +51,22 @@ def test_the_file_is_small_and_the_one_that_its_card_describes():
     assert "identity" not in loaded.variables["params"]
 
 
-def test_every_image_comes_to_one_resolution_window_and_quantisation():
+def test_every_image_comes_to_one_resolution_range_and_quantisation():
     mm = relief(np.random.default_rng(0))
-    wide = brought_alike(WINDOW.from_relief(mm), WINDOW)
+    wide = depthnet_inputs(DEPTH_RANGE.from_relief(mm), DEPTH_RANGE)
     assert wide.shape == (3, 64, 64) and wide.dtype == np.float32
     np.testing.assert_array_equal(quantise(wide) / np.float32(127.5) - 1, wide)
-    narrow = brought_alike(QUICK.from_relief(mm), QUICK)
+    narrow = depthnet_inputs(QUICK.from_relief(mm), QUICK)
     assert np.abs(quantise(wide).astype(int) - quantise(narrow)).max() <= 1  # a value may lie between two levels
-    shrunk = brought_alike(WINDOW.from_relief(to_square(mm, 48, crop="full")), WINDOW)
+    shrunk = depthnet_inputs(DEPTH_RANGE.from_relief(to_square(mm, 48, crop="full")), DEPTH_RANGE)
     assert np.abs(shrunk - wide).max() < 0.1
     stripes = np.tile(np.array([-1, 1], np.float32), (1, 128, 64))  # at the finest: aliasing would keep them
-    assert np.abs(brought_alike(stripes, WINDOW)).max() < 0.01
+    assert np.abs(depthnet_inputs(stripes, DEPTH_RANGE)).max() < 0.01
 
 
-def test_what_a_window_clipped_stays_clipped():
-    far = brought_alike(np.ones((1, 64, 64), np.float32), QUICK)
-    np.testing.assert_allclose(WINDOW.to_mm(far), 80, atol=0.3)
+def test_what_a_range_clipped_stays_clipped():
+    far = depthnet_inputs(np.ones((1, 64, 64), np.float32), QUICK)
+    np.testing.assert_allclose(DEPTH_RANGE.to_mm(far), 80, atol=0.3)
 
 
 def test_outputs(seen):
@@ -74,14 +74,14 @@ def test_outputs(seen):
     assert output.features.dtype == output.log_probabilities.dtype == np.float32
     assert output.features.shape[1] <= 128 and output.log_probabilities.shape == (len(images), len(EMOTIONS))
     np.testing.assert_allclose(np.exp(output.log_probabilities).sum(1), 1, rtol=1e-4)
-    none = depthnet_features(images[:0], window=QUICK, crop=crop)
+    none = depthnet_features(images[:0], depth_range=QUICK, crop=crop)
     assert none.features.shape == (0, output.features.shape[1]) and none.log_probabilities.shape == (0, len(EMOTIONS))
 
 
 def test_chunks_do_not_show(seen):
     images, output, crop = seen
     many = np.concatenate([images] * (CHUNK // len(images) + 1))
-    again = depthnet_features(many, window=QUICK, crop=crop)
+    again = depthnet_features(many, depth_range=QUICK, crop=crop)
     assert len(many) > CHUNK and len(again.features) == len(many)
     np.testing.assert_allclose(again.features[-len(images) :], output.features, rtol=1e-4, atol=1e-4)
 
@@ -106,7 +106,7 @@ def test_noise_is_further_from_faces_than_other_people_are(people, seen):
     images, output, crop = seen
     subject = people[2]
     noise = np.random.default_rng(0).uniform(-1, 1, images.shape).astype(np.float32)
-    strange = depthnet_features(noise, window=QUICK, crop=crop).features
+    strange = depthnet_features(noise, depth_range=QUICK, crop=crop).features
     features = output.features
     apart = np.linalg.norm(features[:, None] - features[None], axis=2)
     to_others = np.where(subject[:, None] == subject[None], np.inf, apart).min(1)
@@ -120,6 +120,6 @@ def test_noise_is_further_from_faces_than_other_people_are(people, seen):
 def test_wrong_arguments_are_refused():
     images = np.zeros((1, 64, 64), np.float32)
     with pytest.raises(UserError, match="not one of face, full"):
-        depthnet_features(images, window=QUICK, crop="half")
+        depthnet_features(images, depth_range=QUICK, crop="half")
     with pytest.raises(UserError, match="not finite"):
-        depthnet_features(images * np.nan, window=QUICK, crop="face")
+        depthnet_features(images * np.nan, depth_range=QUICK, crop="face")

@@ -1,14 +1,24 @@
+"""Distances between sets of features, against their definitions and other libraries."""
+
 import numpy as np
 import pytest
 import scipy.linalg
+from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import polynomial_kernel as sklearn_kernel
+from sklearn.neighbors import NearestNeighbors
 
+from depthjax.evaluate import distances
 from depthjax.evaluate.distances import (
     Gaussian,
+    balls_of,
+    between_subjects,
+    clipped_coverage,
+    clipped_density,
     frechet_distance,
     frechet_of_draws,
     gaussian_of,
     kid_of_draws,
+    neighbours_of_draws,
     polynomial_kernel,
     squared_mmd,
 )
@@ -85,3 +95,131 @@ def test_frechet_of_draws_is_the_distance_of_each_subset(sets):
     i, j = np.arange(40).reshape(2, 20), np.arange(30).reshape(2, 15)
     expected = [frechet_distance(gaussian_of(x[a]), gaussian_of(y[b])) for a, b in zip(i, j, strict=True)]
     np.testing.assert_allclose(frechet_of_draws(x, y, i, j), expected, rtol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def clouds():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 3)), rng.normal(0.4, 0.8, size=(30, 3))
+
+
+def _balls(x, y):
+    return balls_of(cdist(x, y), cdist(x, x), cdist(y, y))
+
+
+def test_radii_are_scikit_learns(clouds):
+    theirs = NearestNeighbors(n_neighbors=6).fit(clouds[0]).kneighbors(clouds[0])[0][:, 5]
+    np.testing.assert_allclose(distances.radii(cdist(clouds[0], clouds[0])), theirs)
+
+
+def test_the_four_measures_are_their_definitions(clouds):
+    x, y = clouds
+    own = [sorted(np.linalg.norm(p - q) for q in x)[5] for p in x]
+    theirs = [sorted(np.linalg.norm(p - q) for q in y)[5] for p in y]
+    inside = np.array([[np.linalg.norm(p - q) <= r for q in y] for p, r in zip(x, own, strict=True)])
+    in_other = np.array([[np.linalg.norm(p - q) <= r for q, r in zip(y, theirs, strict=True)] for p in x])
+    given = _balls(x, y)
+    assert distances.precision(given) == inside.any(0).mean()
+    assert distances.recall(given) == in_other.any(1).mean()
+    np.testing.assert_allclose(distances.density(given), inside.sum() / (5 * len(y)))
+    assert distances.coverage(given) == inside.any(1).mean()
+
+
+def test_a_set_covers_itself_and_one_far_away_nothing(clouds):
+    x = clouds[0]
+    same, far = _balls(x, x), _balls(x, x + 100)
+    assert distances.precision(same) == distances.recall(same) == distances.coverage(same) == 1
+    assert distances.precision(far) == distances.recall(far) == distances.coverage(far) == 0
+
+
+def test_collapse_costs_coverage_and_recall_but_not_precision(clouds):
+    x = clouds[0]
+    collapsed = _balls(x, np.repeat(x[:1], 30, axis=0))
+    assert distances.precision(collapsed) == 1
+    assert distances.coverage(collapsed) < 0.5 and distances.recall(collapsed) < 0.1
+
+
+def test_draws_take_subsets(clouds):
+    x, y = clouds
+    i, j = np.arange(3, 20), np.arange(2, 15)
+    drawn = neighbours_of_draws(x, y, i[None], j[None])
+    for name, measure in distances.NEIGHBOUR_MEASURES.items():
+        np.testing.assert_allclose(drawn[name], [measure(_balls(x[i], y[j]))])
+
+
+def test_neighbours_are_other_subjects(clouds):
+    x, y = clouds
+    frames = np.concatenate([x, x + 1e-3, x + 2e-3])  # three of each subject
+    subjects, draw = np.tile(np.arange(len(x)), 3), np.arange(len(frames))[None]
+    own = [sorted(np.linalg.norm(p - q) for q, who in zip(frames, subjects, strict=True) if who != me)[4]
+           for p, me in zip(frames, subjects, strict=True)]  # fmt: skip
+    apart = distances.between_subjects(cdist(frames, frames), subjects)
+    np.testing.assert_allclose(distances.radii(apart), own)
+    drawn = neighbours_of_draws(frames, y, draw, np.arange(len(y))[None], x_subjects=subjects)
+    assert drawn["coverage"][0] == (cdist(frames, y).min(1) <= own).mean()
+    assert drawn["coverage"][0] > neighbours_of_draws(frames, y, draw, np.arange(len(y))[None])["coverage"][0]
+
+
+def test_with_few_other_subjects_the_farthest_counts():
+    apart = distances.between_subjects(np.abs(np.subtract.outer([0.0, 1, 3], [0.0, 1, 3])), np.array([7, 7, 8]))
+    np.testing.assert_array_equal(distances.radii(apart), [3, 2, 3])
+    np.testing.assert_array_equal(distances.radii(np.zeros((1, 1))), [0])
+
+
+def on_a_line(real, other, *, k=1, subjects=None):
+    """The balls of points on a line."""
+    x, y = (np.array(points, float)[:, None] for points in (real, other))
+    return balls_of(cdist(x, y), between_subjects(cdist(x, x), subjects), cdist(y, y), k)
+
+
+def test_clipped_density_by_hand():
+    # Radii 1, 1, 2, 4 are clipped at their median, 1.5; two of the four real points lie within another's ball.
+    real = [0, 1, 3, 7]
+    assert clipped_density(on_a_line(real, [0.5, 100, 100, 100])) == 0.5  # in two balls, and counted once
+    assert clipped_density(on_a_line(real, [0.5, 3.2, 6, 100])) == 1  # 0.75 / 0.5, clipped
+    assert clipped_density(on_a_line(real, [5, 10, -3, 100])) == 0  # in unclipped balls only
+    # k = 2: radii 3, 2, 3, 6, median 3; counts of real points 2, 2, 2, 0, of others 3, 1.
+    assert clipped_density(on_a_line(real, [1.5, 9], k=2)) == pytest.approx((1 + 0.5) / 2 / 0.75)
+
+
+def test_clipped_coverage_by_hand():
+    # A ball to the nearest of three neighbours holds none of m real points with probability 3 / (3 + m).
+    real = [0, 1, 3, 7]
+    assert clipped_coverage(on_a_line(real, [10, 50, 50])) == pytest.approx(1 / 3)  # 1/4, as one of three reaches
+    assert clipped_coverage(on_a_line(real, [0.5, 50, 50])) == pytest.approx(1)  # 2/4, as all three reach
+    assert clipped_coverage(on_a_line(real, [0.5, 3, 7])) == 1
+    assert clipped_coverage(on_a_line(real, [50, 60, 70])) == 0
+    between = clipped_coverage(on_a_line(real, [10] + 5 * [50]))  # 1/4 lies at one of six
+    assert between == pytest.approx(1 / 6)
+
+
+def test_clipped_measures_leave_out_pairs_of_one_subject():
+    subjects = np.array([0, 0, 1, 1])
+    given = on_a_line([0, 0.1, 3, 3.1], [1, 50], subjects=subjects)
+    assert given.real == pytest.approx([3, 2.9, 2.9, 3])
+    # Within the clipped radius, 2.95, of another subject's point: 0.1 and 3; of the others, 1 is in all four balls.
+    assert clipped_density(given) == pytest.approx(0.5 / 0.5)
+    # Two neighbours: none of m with probability 2 / (2 + m); all four balls hold the point at 1.
+    assert clipped_coverage(given) == 1
+    assert clipped_coverage(on_a_line([0, 0.1, 3, 3.1], [-2, 50], subjects=subjects)) == pytest.approx(1)
+    alone = on_a_line([0, 1], [0.5], subjects=np.zeros(2))
+    assert np.isnan(clipped_density(alone)) and np.isnan(clipped_coverage(alone))
+
+
+def test_expected_coverage_is_that_of_uniform_points():
+    rng, k, neighbours, m = np.random.default_rng(0), 3, 9, 7
+    radius = np.sort(rng.uniform(size=(20000, neighbours)), axis=1)[:, k - 1]
+    inside = rng.uniform(size=(20000, m)) <= radius[:, None]
+    expected = [np.minimum(inside[:, :count].sum(1), k).mean() / k for count in range(m + 1)]
+    np.testing.assert_allclose(distances._expected_coverage(k, neighbours, m), expected, atol=0.01)
+
+
+def test_clipped_measures_fall_with_the_share_of_bad_points_whatever_the_outliers():
+    rng = np.random.default_rng(1)
+    real, good, bad = rng.normal(size=(300, 4)), rng.normal(size=(300, 4)), 50 + rng.normal(size=(300, 4))
+    real[:6] = 30 * rng.normal(size=(6, 4))
+    for share in (0.25, 0.5, 1.0):
+        mixed = np.where(np.arange(300)[:, None] < 300 * share, good, bad)
+        given = _balls(real, mixed)
+        assert clipped_density(given) == pytest.approx(share, abs=0.1)
+        assert clipped_coverage(given) == pytest.approx(share, abs=0.1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from depthjax.evaluate.embedding import correlations, discriminant_axis, embed
-from depthjax.evaluate.features import fused_features
+from depthjax.evaluate.handcrafted import fused_features
 
 
 @pytest.fixture(scope="module")

@@ -1,20 +1,48 @@
+"""The evaluation as a whole: which rows it gives, what they must show, and what it refuses."""
+
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 
 from configs import smoke
 from depthjax.config_values import override
 from depthjax.errors import UserError
-from depthjax.evaluate import recognition, variety
-from depthjax.evaluate.judged import measure
+from depthjax.evaluate import classification, recognition
+from depthjax.evaluate.bank import build_bank
+from depthjax.evaluate.distances import NEIGHBOUR_MEASURES
+from depthjax.evaluate.measures import MEASURES, measure_faces
 from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
+from depthjax.scores import read_scores
 
-SETTINGS = {"evaluate.feature_size": "64", "evaluate.kid_subsets": "20", "evaluate.bootstrap": "100"}
-FEW = {"evaluate.scarcity": "0.1,0.25,0.5,1", "evaluate.scarcity_draws": "3"}
+SETTINGS = {"evaluate.feature_size": "32", "evaluate.kid_subsets": "10", "evaluate.bootstrap": "50"}
+FEW = {"evaluate.scarcity": "0.1,0.5,1", "evaluate.scarcity_draws": "2"}
 CONFIG = override(smoke.get_config(), SETTINGS | FEW | {"evaluate.seeds": "2"})
+TREE = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
+CLASSIFIERS = ("random_forest", "decision_tree", "xgboost")
+SPACES = ["relief", "fused", "depthnet"]
+DISTANCES = ("kid", "frechet", *NEIGHBOUR_MEASURES)
+
+
+def quiet(line):
+    del line
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    """Forests of 20 trees: what is asked of them here needs no more."""
+    patch = pytest.MonkeyPatch()
+
+    def small_forest(seed):
+        return RandomForestClassifier(20, random_state=seed)
+
+    patch.setitem(classification.CLASSIFIERS, "random_forest", small_forest)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="module")
@@ -29,149 +57,210 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def said():
+def lines():
     return []
 
 
 @pytest.fixture(scope="module")
-def found(sets, cache, said):
-    return evaluate(CONFIG, *sets, cache, progress=said.append)
+def found(sets, cache, lines):
+    return evaluate(CONFIG, *sets, cache, log=lines.append)
 
 
 @pytest.fixture(scope="module")
-def evaluation(found):
-    return found.result
+def scores(found):
+    return found.scores
 
 
-def test_it_is_plain_json_and_says_what_it_does(evaluation, said, tmp_path):
-    write_json(tmp_path / "evaluation.json", evaluation)
-    assert json.loads((tmp_path / "evaluation.json").read_text()) == evaluation
-    assert any("features of method/cdcgan_kd " in line for line in said) and said[-1].endswith("evaluated")
+@pytest.fixture
+def pair(scores):
+    """A function that finds the values of the noisy and the clean set."""
+
+    def values(**columns):
+        return [scores.find(method=name, **columns) for name in ("cdcgan_kd", "cdcgan_kd_ga")]
+
+    return values
 
 
-def test_data_and_settings_are_stated(evaluation):
-    assert evaluation["schema"] == 2
-    assert evaluation["spaces"] == ["relief", "fused", "depthnet"]
-    assert "no Inception weights" in evaluation["inception"]["reason"]
-    assert len(evaluation["settings"].pop("depthnet")["sha256"]) == 64
-    assert evaluation["data"] == {
+def test_it_is_plain_json_and_logs_its_parts(found, lines, tmp_path):
+    write_json(tmp_path / "evaluation.json", found.to_json())
+    stored = json.loads((tmp_path / "evaluation.json").read_text())
+    assert stored == found.to_json()
+    assert list(read_scores(stored["scores"], "here")) == list(found.scores)
+    assert any("features of cdcgan_kd " in line for line in lines) and lines[-1].endswith("evaluated")
+
+
+def test_data_and_settings_are_stated(found):
+    stated = found.to_json()
+    assert stated["data"] == {
         "source": "depth_heads", "emotions": ["neutral", "happiness", "fear"], "resolution": 32,
         "train": {"images": 72, "subjects": 8}, "test": {"images": 27, "subjects": 3}, "window_mm": [-10.0, 80.0],
-        "drawn_from": {"train": 72, "test": 27},
+        "drawn_from": {"train": 72, "test": 27}, "generated": {"cdcgan_kd": 72, "cdcgan_kd_ga": 72},
     }  # fmt: skip
-    assert evaluation["settings"] == {
-        "feature_size": 64, "seeds": [0, 1], "bootstrap": 100, "kid_subsets": 20, "kid_subset_size": 36,
-        "xgboost_device": "cpu", "bins": 64,
+    assert len(stated["settings"].pop("depthnet")["sha256"]) == 64
+    assert stated["settings"] == {
+        "feature_size": 32, "seeds": [0, 1], "bootstrap": 50, "kid_subsets": 10, "kid_subset_size": 36,
+        "xgboost_device": "cpu", "bins": 64, "spaces": SPACES,
+        "scarcity": {"shares": {"0.1": 1, "0.5": 4, "1": 8}, "draws": 2},
     }  # fmt: skip
 
 
-def test_every_method_has_every_score_with_an_interval(evaluation):
-    assert list(evaluation["methods"]) == ["cdcgan_kd", "cdcgan_kd_ga"]
-    for method in evaluation["methods"].values():
-        assert method["n"] == 72 and method["n_per_emotion"] == 24
-        tables = [method["trtr"], method["tstr"], *method["published"].values()]
-        assert list(method["published"]) == ["real", "synthetic", "synthetic_real"]
-        for table in tables:
-            assert list(table) == ["random_forest", "decision_tree", "xgboost"]
-            for name, scores in table.items():
-                assert scores["seeds"] == (1 if name == "xgboost" else 2)
-                for score in ("accuracy", "precision", "recall", "f1"):
-                    assert 0 <= scores[score]["value"] <= 1
-                    low, high = scores[score].get("interval", (0, 1))
-                    assert low <= scores[score]["value"] <= high or table in tables[:2]
-        assert method["tstr"]["random_forest"]["n_test"] == 27
-        assert method["published"]["synthetic_real"]["random_forest"]["n_train"] == 138
+def test_every_row_is_there_once_and_whole(scores):
+    keys = Counter(replace(row, value=None, low=None, high=None, n=None, p=None, reason="") for row in scores)
+    assert max(keys.values()) == 1
+    for row in scores:
+        assert (row.value is None) <= bool(row.reason)
+        assert row.low is None or row.low <= row.high
+    counts = Counter(row.protocol for row in scores)
+    four = len(CLASSIFIERS) * 4
+    assert counts == {
+        "trtr": four,
+        "tstr": 2 * four,
+        "trts": 2 * four,
+        "paired_tstr": 3 * len(CLASSIFIERS),
+        "scarcity": 3 * 3 * four,
+        "paired_scarcity": 2 * 3 * len(CLASSIFIERS),
+        "published_real": four,
+        "published_synthetic": 2 * four,
+        "published_synthetic_real": 2 * four,
+        # Three sets; coverage also for each emotion; the residual of the two methods.
+        "distance": 3 * len(SPACES) * (len(DISTANCES) + 3) + 2,
+        "nearest": 3 * 3,
+        "diversity": 3 * (len(SPACES) + 1),
+        "memorisation": 3 * len(SPACES) + 2 * len(SPACES),
+        "emotion": 3 * 3,
+        "as_published": 2 * 4,
+    }
+    assert "no Inception weights" in scores.find(method="real", measure="inception_score", space="inception").reason
 
 
-def test_distances_stand_beside_their_floor_and_rank_noise_last(evaluation):
-    noisy, clean = evaluation["methods"].values()
-    for kind in ("kid", "frechet", "precision", "recall", "density", "coverage"):
-        for space in ("relief", "fused", "depthnet"):
-            floor = evaluation["floor"][kind][space]
-            for distance in (noisy[kind][space], clean[kind][space], floor):
-                assert distance["n_real"] == distance["n_other"] == 36
-                assert distance["interval"][0] <= distance["value"] <= distance["interval"][1]
-            assert clean[kind][space]["floor"] == {key: floor[key] for key in ("value", "interval")}
-            assert len(floor.get("by_emotion", ())) == (3 if kind == "coverage" else 0)
-        worse = 1 if kind in ("kid", "frechet") else -1
-        assert worse * noisy[kind]["fused"]["value"] > worse * clean[kind]["fused"]["value"]
-    assert noisy["kid"]["fused"]["value"] > noisy["kid"]["fused"]["floor"]["interval"][1]
-    assert noisy["relief_residual"]["interval"][0] > 1.5 > clean["relief_residual"]["ratio"]
+def test_classifiers_have_intervals_and_the_runs_of_their_seeds(found, scores):
+    for row in scores:
+        if row.classifier and row.value is not None and not row.protocol.startswith("paired"):
+            assert 0 <= row.value <= 1 and (row.low is not None or "one seed" in row.reason)
+    tstr = scores.find(method="cdcgan_kd", protocol="tstr", classifier="random_forest", measure="accuracy")
+    both = {"protocol": "published_synthetic_real", "classifier": "random_forest", "measure": "accuracy"}
+    assert tstr.n == 27 and scores.find(method="cdcgan_kd", **both).n == 33
+    runs = found.runs["tstr/cdcgan_kd/random_forest/accuracy"]
+    assert len(runs) == 2 and runs.mean() == pytest.approx(tstr.value)
+    assert len(found.runs["published_real/real/xgboost/f1"]) == 1
 
 
-def test_likeness_stands_beside_held_out_people(evaluation):
-    for method in evaluation["methods"].values():
-        for kind in ("ssim", "psnr"):
-            assert method[kind]["n"] == 72 and method[kind]["real"]["n"] == 27
-            assert method[kind]["interval"][0] < method[kind]["value"] < method[kind]["interval"][1]
-    noisy, clean = evaluation["methods"].values()
-    assert noisy["ssim"]["value"] < clean["ssim"]["value"]
+def test_distances_stand_beside_a_reference_and_rank_noise_last(scores, pair):
+    for measure in DISTANCES:
+        for space in SPACES:
+            for row in scores.where(protocol="distance", measure=measure, space=space, emotion=""):
+                assert row.n == 36 and row.low <= row.value <= row.high
+        noisy, clean = pair(protocol="distance", measure=measure, space="fused")
+        worse = 1 if measure in ("kid", "frechet") else -1
+        assert worse * noisy.value > worse * clean.value
+    columns = {"protocol": "distance", "measure": "kid", "space": "fused"}
+    assert pair(**columns)[0].value > scores.find(method="real", **columns).high
+    noisy, clean = pair(protocol="distance", measure="residual_ratio", space="relief")
+    assert noisy.low > 1.5 > clean.value
+    emotions = scores.where(method="real", measure="coverage", space="relief").values("emotion")
+    assert emotions == ["", "neutral", "happiness", "fear"]
 
 
-def test_faces_of_the_training_people_are_near_to_them_and_varied(evaluation):
-    for method in evaluation["methods"].values():
-        for space in evaluation["spaces"]:
-            assert 0 <= method["auth_pct"][space]["value"] <= 1 and method["auth_pct"][space]["real"]["n"] == 27
-            assert method["nearest_ratio"][space]["interval"][0] <= method["nearest_ratio"][space]["value"]
-            assert 1 <= method["vendi"][space]["value"] <= method["vendi"][space]["n"]
-            assert method["vendi"][space]["real"]["value"] >= 1
-        assert 0 < method["ms_ssim"]["value"] < method["ms_ssim"]["real"]["value"] + 0.1
-        assert 0 <= method["emotion_agreement"]["value"] <= 1 <= method["emotion_score"]["value"] <= 3
-    _, clean = evaluation["methods"].values()
-    assert clean["nearest_ratio"]["relief"]["value"] < 0.9  # the same people as in train, with other noise
+def test_similarity_stands_beside_held_out_faces(scores, pair):
+    for measure in ("ssim", "psnr"):
+        rows = scores.where(protocol="nearest", measure=measure)
+        assert [row.n for row in rows] == [27, 72, 72]
+        assert all(row.low < row.value < row.high for row in rows)
+    noisy, clean = pair(protocol="nearest", measure="ssim", space="pixels")
+    assert noisy.value < clean.value
+    assert "fresh noise" in pair(protocol="nearest", measure="identical", space="pixels")[0].reason
 
 
-def test_few_real_people_without_and_with_generated_faces(evaluation):
-    few = evaluation["scarcity"]
-    assert few["people"] == {"0.1": 1, "0.25": 2, "0.5": 4, "1": 8} and few["draws"] == 3
-    clean = evaluation["methods"]["cdcgan_kd_ga"]["scarcity"]["random_forest"]
-    real = few["real"]["random_forest"]
-    for share, people in few["people"].items():
-        assert real[share]["n_train"] == 9 * people and clean[share]["n_train"] == 9 * people + 72
-        assert len(real[share]["runs"]["f1"]) == 3 and len(few["real"]["xgboost"][share]["runs"]["f1"]) == 1
-    assert clean["0.1"]["accuracy"]["value"] > real["0.1"]["accuracy"]["value"]
-    assert real["1"]["accuracy"]["value"] >= real["0.1"]["accuracy"]["value"]
-    gain = clean["0.5"]["accuracy"]["value"] - real["0.5"]["accuracy"]["value"]
-    assert clean["0.5"]["paired"]["difference"] == pytest.approx(gain) and "right" not in real["0.5"]
+def test_copies_are_counted_without_fresh_noise(sets, cache):
+    train, test, _ = sets
+    bank = build_bank(CONFIG, train, test, {"copies": train}, cache, quiet)
+    similar = [m for m in MEASURES if m.protocol == "nearest"]
+    rows = {(r.method, r.measure): r.value for r in measure_faces(CONFIG, bank, None, similar)}
+    assert rows["copies", "identical"] == 1 and rows["real", "identical"] == 0
 
 
-def test_pairs_of_training_sets_are_compared_on_the_same_people(evaluation):
-    for tests in evaluation["paired"].values():
-        assert [(t["a"], t["b"]) for t in tests] == [
+def test_faces_of_the_training_subjects_are_near_to_them_and_varied(scores, pair):
+    for space in SPACES:
+        for row in scores.where(measure="vendi", space=space):
+            assert 1 <= row.value <= row.n
+        for row in scores.where(measure="auth_pct", space=space):
+            assert 0 <= row.value <= 1 and row.n == (27 if row.method == "real" else 72)
+        assert all(row.low <= row.value for row in scores.where(measure="nearest_ratio", space=space))
+    real = scores.find(method="real", measure="ms_ssim", space="pixels").value
+    assert all(0 < row.value < real + 0.1 for row in pair(measure="ms_ssim", space="pixels"))
+    assert all(0 <= row.value <= 1 for row in scores.where(measure="agreement"))
+    assert all(1 <= row.value <= 3 for row in scores.where(measure="score", protocol="emotion"))
+    clean = pair(measure="nearest_ratio", space="relief")[1]
+    assert clean.value < 0.9  # the same subjects as in train, with other noise
+
+
+def test_few_subjects_without_and_with_generated_faces(scores):
+    def value(method, share):
+        columns = {"protocol": "scarcity", "classifier": "random_forest", "measure": "accuracy"}
+        return scores.find(method=method, share=share, **columns).value
+
+    assert value("cdcgan_kd_ga", 0.1) > value("real", 0.1)
+    assert value("real", 1) >= value("real", 0.1)
+    paired = {"protocol": "paired_scarcity", "classifier": "random_forest", "measure": "accuracy", "against": "real"}
+    gain = scores.find(method="cdcgan_kd_ga", share=0.5, **paired)
+    assert gain.value == pytest.approx(value("cdcgan_kd_ga", 0.5) - value("real", 0.5)) and gain.n == 3
+
+
+def test_every_classifier_is_fitted_on_every_draw_of_few_subjects(sets, cache, monkeypatch):
+    train, test, methods = sets
+    bank, fitted = build_bank(CONFIG, train, test, methods, cache, quiet), Counter()
+
+    def counted(tasks):
+        fitted.update((task.classifier, len(task.split.train)) for task in tasks.values())
+        return {key: task.split.actual for key, task in tasks.items()}
+
+    monkeypatch.setattr(recognition, "fit_predict", counted)
+    recognition.scarcity(override(CONFIG, {"evaluate.scarcity": "0.5,1"}), bank, quiet)
+    assert fitted["xgboost", 36] == fitted["random_forest", 36] == 2  # two draws of four subjects
+    assert fitted["xgboost", 72] == 1 and fitted["random_forest", 72] == 2  # the draws of all subjects are one
+
+
+def test_training_sets_are_compared_on_the_same_subjects(scores):
+    for classifier in CLASSIFIERS:
+        tests = scores.where(protocol="paired_tstr", classifier=classifier)
+        assert [(t.against, t.method) for t in tests] == [
             ("real", "cdcgan_kd"), ("real", "cdcgan_kd_ga"), ("cdcgan_kd", "cdcgan_kd_ga"),
         ]  # fmt: skip
-        assert all(0 < t["p"] <= 1 and t["people"] == 3 for t in tests)
-    trtr, tstr = (evaluation["methods"]["cdcgan_kd"][key]["random_forest"]["accuracy"] for key in ("trtr", "tstr"))
-    assert evaluation["paired"]["random_forest"][0]["difference"] == pytest.approx(tstr["value"] - trtr["value"])
+        assert all(0 < t.p <= 1 and t.n == 3 for t in tests)
+        accuracy = {"classifier": classifier, "measure": "accuracy"}
+        trtr = scores.find(method="real", protocol="trtr", **accuracy)
+        tstr = scores.find(method="cdcgan_kd", protocol="tstr", **accuracy)
+        assert tests[0].value == pytest.approx(tstr.value - trtr.value)
 
 
-def test_real_faces_also_teach_about_generated_ones(evaluation):
-    noisy, clean = (method["trts"]["random_forest"] for method in evaluation["methods"].values())
-    assert clean["n_test"] == 72 and "subjects_test" not in clean
-    assert clean["accuracy"]["value"] > max(0.6, noisy["accuracy"]["value"])
+def test_training_faces_also_teach_about_generated_ones(pair):
+    noisy, clean = pair(protocol="trts", classifier="random_forest", measure="accuracy")
+    assert clean.n == 72 and clean.value > max(0.6, noisy.value)
 
 
-def test_the_released_formulas_say_so(evaluation):
-    for method in evaluation["methods"].values():
-        published = method["as_published"]
-        assert published["frechet"]["features"] == published["score"]["features"] == "depthnet"
-        assert published["frechet"]["value"] < method["frechet"]["depthnet"]["value"]
-        assert published["score"]["value"] >= 1.7 and -1 <= published["ssim"]["value"] <= 1
+def test_the_released_formulas_say_so(scores, pair):
+    for method in ("cdcgan_kd", "cdcgan_kd_ga"):
+        rows = {(row.measure, row.space): row.value for row in scores.where(method=method, protocol="as_published")}
+        right = scores.find(method=method, protocol="distance", measure="frechet", space="depthnet").value
+        assert rows["frechet", "depthnet"] < right
+        assert rows["score", "depthnet"] >= 1.7 and -1 <= rows["ssim", "pixels"] <= 1
 
 
-def test_people_added_to_be_tested_on_have_no_part_in_what_was_published(sets, cache):
+def test_added_test_subjects_have_no_part_in_what_was_published(sets, cache):
     train, test, methods = sets
-    one, say = {"cdcgan_kd": methods["cdcgan_kd"]}, lambda line: None
-    quick = {"evaluate.seeds": "1", "evaluate.classifiers": "random_forest,decision_tree"}
-    config = override(CONFIG, quick | {"data.subjects": "101", "data.extra_test_subjects": "2"})
-    judged = measure(config, train, test, one, cache, say)
-    own = measure(CONFIG, train, test.take(test.subject == 100), one, cache, say)
-    assert recognition.published(config, judged, say) == recognition.published(override(CONFIG, quick), own, say)
-    assert variety.as_published(config, judged) == variety.as_published(CONFIG, own)
-    assert recognition.unseen_people(config, judged)[0]["cdcgan_kd"]["tstr"]["random_forest"]["subjects_test"] == 3
+    one = {"cdcgan_kd": methods["cdcgan_kd"]}
+    config = override(TREE, {"evaluate.seeds": "1", "data.subjects": "101", "data.extra_test_subjects": "2"})
+    more = build_bank(config, train, test, one, cache, quiet)
+    own = build_bank(TREE, train, test.take(test.subject == 100), one, cache, quiet)
+    released = [m for m in MEASURES if m.protocol == "as_published"]
+    values = [[r.value for r in measure_faces(*of, None, released)] for of in ((config, more), (TREE, own))]
+    assert values[0] == pytest.approx(values[1], rel=1e-9)
+    single = override(TREE, {"evaluate.seeds": "1"})
+    assert recognition.published(config, more, quiet).rows == recognition.published(single, own, quiet).rows
+    assert {r.n for r in recognition.unseen_subjects(config, more).rows if r.protocol == "paired_tstr"} == {3}
 
 
-def test_what_the_figures_need_is_stored_for_every_set(found, sets):
+def test_arrays_of_the_figures_hold_every_set(found, sets):
     train, _test, methods = sets
     for name, faces in methods.items():
         index = found.nearest[f"index/{name}"]
@@ -181,28 +270,41 @@ def test_what_the_figures_need_is_stored_for_every_set(found, sets):
         assert found.embedding[f"tsne/{name}"].shape == (len(found.embedding[f"emotion/{name}"]), 2)
 
 
-def test_same_arguments_same_numbers_with_or_without_the_cache(evaluation, sets, tmp_path):
-    small = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
-    again = evaluate(small, *sets, tmp_path, progress=lambda _: None).result
-    for name, method in again["methods"].items():
-        for key in ("kid", "coverage", "vendi", "auth_pct", "ms_ssim", "emotion_score", "psnr", "relief_residual"):
-            assert method[key] == evaluation["methods"][name][key]
-        assert method["tstr"]["decision_tree"] == evaluation["methods"][name]["tstr"]["decision_tree"]
+def test_same_arguments_same_numbers_with_or_without_the_cache(scores, sets, tmp_path):
+    again = evaluate(TREE, *sets, tmp_path, log=quiet).scores
+    assert set(again) <= set(scores)
 
 
-def test_people_on_both_sides_leave_no_score_on_unseen_people(sets, cache):
-    small = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
+def test_subjects_on_both_sides_leave_no_score_on_unseen_subjects(sets, cache):
     train, _, methods = sets
-    result = evaluate(small, train, train, methods, cache, progress=lambda _: None).result
-    assert "8 people are in both" in result["methods"]["cdcgan_kd"]["tstr"]["reason"]
+    scores = evaluate(TREE, train, train, methods, cache, log=quiet).scores
+    for protocol in ("trtr", "tstr", "trts", "scarcity"):
+        rows = scores.where(protocol=protocol)
+        assert len(rows) and all(row.value is None and "8 subjects are in both" in row.reason for row in rows)
+    assert not scores.where(protocol="paired_tstr") and not scores.where(protocol="paired_scarcity")
 
 
-def test_a_large_set_is_judged_by_a_draw_of_it(faces, cache):
+def test_too_few_subjects_for_every_emotion_give_a_reason(sets, cache):
+    train, test, methods = sets
+    one = {"cdcgan_kd_ga": methods["cdcgan_kd_ga"]}
+    lone = train.take((train.emotion != 2) | (train.subject == 0))
+    bank = build_bank(TREE, lone, test, one, cache, quiet)
+    rows = recognition.scarcity(TREE, bank, quiet).rows
+    missing = [row for row in rows if row.value is None]
+    assert {(row.method, row.share) for row in missing} <= {("real", 0.1), ("real", 0.5)} and missing
+    assert all("every emotion" in row.reason for row in missing)
+    assert {row.share for row in rows if row.protocol == "paired_scarcity"} == {1.0} | {
+        share for share in (0.1, 0.5) if ("real", share) not in {(row.method, row.share) for row in missing}
+    }
+
+
+def test_a_large_set_is_evaluated_by_a_draw_of_it(faces, cache):
     large, test = faces(12, 6), faces(3, 3, first=100)
-    small = override(CONFIG, {"evaluate.classifiers": "decision_tree", "evaluate.most_real": "100"})
-    result = evaluate(small, large, test, {"cdcgan_kd": test}, cache, progress=lambda _: None).result
-    assert result["data"]["train"]["images"] == 100 and result["data"]["drawn_from"] == {"train": 216, "test": 27}
-    assert result["methods"]["cdcgan_kd"]["trtr"]["decision_tree"]["n_train"] == 100
+    small = override(TREE, {"evaluate.max_faces": "100"})
+    found = evaluate(small, large, test, {"cdcgan_kd": test}, cache, log=quiet)
+    assert found.data.train["images"] == 100 and found.data.drawn_from == {"train": 216, "test": 27}
+    drawn_rows = found.nearest["index/cdcgan_kd"]
+    assert drawn_rows.max() >= 100 and (large.emotion[drawn_rows] == test.emotion).all()
 
 
 def _broken(sets, change):
@@ -211,24 +313,26 @@ def _broken(sets, change):
     match change:
         case "none":
             return (train, test, {}), "run the sample stage"
+        case "name":
+            return (train, test, {"train": ours}), "no method can be called 'train'"
         case "shape":
             other = replace(ours, images=ours.images[:, :16])
-            return (train, test, {"cdcgan_kd": other}), r"method cdcgan_kd has images of shape \(16, 32\)"
+            return (train, test, {"cdcgan_kd": other}), r"images of method cdcgan_kd have the shape \(16, 32\)"
         case "emotions":
             other = replace(ours, emotions=("neutral", "fear", "happiness"))
-            return (train, test, {"cdcgan_kd": other}), "method cdcgan_kd has the emotions neutral, fear"
+            return (train, test, {"cdcgan_kd": other}), "emotions of method cdcgan_kd are neutral, fear"
         case "finite":
             other = replace(ours, images=np.where(ours.images > 0.9, np.nan, ours.images))
             return (train, test, {"cdcgan_kd": other}), "not finite"
         case "few":
             first = int(np.flatnonzero(test.emotion == 2)[0])
             few = test.take((test.emotion != 2) | (np.arange(len(test)) == first))
-            return (train, few, methods), "the real test faces has 1 faces of 'fear'"
+            return (train, few, methods), "the held-out faces: 1 faces of 'fear'"
 
 
-@pytest.mark.parametrize("change", ["none", "shape", "emotions", "finite", "few"])
+@pytest.mark.parametrize("change", ["none", "name", "shape", "emotions", "finite", "few"])
 def test_bad_input_is_one_line(sets, cache, change):
     broken, message = _broken(sets, change)
     with pytest.raises(UserError, match=message) as caught:
-        evaluate(CONFIG, *broken, cache, progress=lambda _: None)
+        evaluate(CONFIG, *broken, cache, log=quiet)
     assert "\n" not in str(caught.value)

@@ -1,16 +1,17 @@
 import numpy as np
 import pytest
 
-from depthjax.evaluate.relief import (
+from depthjax.evaluate.spaces import (
     alternation,
     box_means,
     checkerboard_ratio,
+    fit_fused_space,
+    fit_principal_space,
     fit_relief_space,
-    holes,
-    holes_ratio,
+    invalid_pixels,
+    invalid_ratio,
     residual_ratio,
 )
-from depthjax.evaluate.spaces import fit_fused_space, fit_principal_space
 
 
 def test_principal_space_is_the_svd_of_train_with_unit_variance_on_average():
@@ -28,7 +29,7 @@ def test_few_faces_give_fewer_dimensions():
     assert fit_principal_space(np.random.default_rng(0).normal(size=(6, 20)), 32).components.shape == (5, 20)
 
 
-def test_a_bin_that_real_faces_hardly_fill_cannot_decide_alone():
+def test_a_bin_that_training_faces_hardly_fill_cannot_decide_alone():
     rng = np.random.default_rng(0)
     train = rng.normal(size=(80, 10))
     train[:, 3] = rng.normal(size=80) * 1e-6
@@ -59,15 +60,16 @@ def test_residual_ratio_is_one_for_more_of_the_same_and_grows_with_noise(faces):
         return residual_ratio(space, box_means(generated), box_means(test.images), test.subject, draws=200, seed=0)
 
     same, noisy = ratio(faces(6, 4, first=80).images), ratio(faces(6, 4, first=80, noise=0.2).images)
-    assert 0.8 < same["ratio"] < 1.25 and same["interval"][0] < same["ratio"] < same["interval"][1]
-    assert noisy["interval"][0] > 1.4 and noisy["n"] == 72
-    assert ratio(test.images)["ratio"] == pytest.approx(1)
+    assert 0.8 < same.value < 1.25 and same.low < same.value < same.high
+    assert noisy.low > 1.4 and noisy.n == 72
+    assert ratio(test.images).value == pytest.approx(1)
 
 
 def test_residual_ratio_without_real_residual_gives_a_reason():
     space = fit_relief_space(box_means(np.random.default_rng(0).uniform(-1, 1, (40, 32, 32))))
     still = np.repeat(space.mean[None], 3, 0)
-    assert "reason" in residual_ratio(space, still + 1, still, np.arange(3), draws=5, seed=0)
+    none = residual_ratio(space, still + 1, still, np.arange(3), draws=5, seed=0)
+    assert none.value is None and "wholly inside" in none.reason
 
 
 def test_alternation_is_the_height_of_a_checkerboard_on_the_face():
@@ -91,22 +93,24 @@ def test_checkerboard_ratio_is_one_for_more_of_the_same_and_sees_a_grid(faces):
         return checkerboard_ratio(images, test.images, test.subject, draws=200, seed=0)
 
     same, gridded = ratio(more.images), ratio(np.where(more.images < 0.9, more.images + board, more.images))
-    assert 0.9 < same["ratio"] < 1.1 and same["interval"][0] < same["ratio"] < same["interval"][1]
-    assert gridded["interval"][0] > 2 and gridded["n"] == 72
-    assert "reason" in checkerboard_ratio(more.images, np.zeros((3, 32, 32)), np.arange(3), draws=5, seed=0)
+    assert 0.9 < same.value < 1.1 and same.low < same.value < same.high
+    assert gridded.low > 2 and gridded.n == 72
+    none = checkerboard_ratio(more.images, np.zeros((3, 32, 32)), np.arange(3), draws=5, seed=0)
+    assert none.value is None and "do not alternate" in none.reason
 
 
-def test_holes_are_pixels_without_a_return_among_those_of_a_face():
+def test_invalid_pixels_are_counted_inside_the_face_only():
     face = np.ones((24, 24))
     face[4:20, 4:20] = 0
     torn = face.copy()
     torn[8, 8] = torn[10, 12:15] = 1  # inside
     torn[4, 11] = 1  # a notch of the outline: fourteen of the 25 around it are face
     torn[4, 4] = 1  # a corner: eight
-    grey = np.where(torn == 1, 0.9, torn)  # blurred, and so no hole
+    grey = np.where(torn == 1, 0.9, torn)  # blurred, and so valid
     lonely = np.ones((24, 24))
     lonely[12, 12] = 0
-    np.testing.assert_array_equal(holes(np.stack([face, torn, grey, lonely])), [0, 5, 0, 0])
-    found = holes_ratio(np.stack([torn, face]), np.stack([torn] * 4), np.arange(4) // 2, draws=20, seed=0)
-    assert found["ratio"] == 0.5 and found["n"] == 2
-    assert "reason" in holes_ratio(torn[None], face[None], np.arange(1), draws=5, seed=0)
+    np.testing.assert_array_equal(invalid_pixels(np.stack([face, torn, grey, lonely])), [0, 5, 0, 0])
+    found = invalid_ratio(np.stack([torn, face]), np.stack([torn] * 4), np.arange(4) // 2, draws=20, seed=0)
+    assert found.value == 0.5 and found.n == 2
+    none = invalid_ratio(torn[None], face[None], np.arange(1), draws=5, seed=0)
+    assert none.value is None and "no invalid pixel" in none.reason

@@ -7,10 +7,14 @@ from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 
 from depthjax.data.depth_range import quantise
-from depthjax.evaluate import features as features_module
-from depthjax.evaluate import lbp
-from depthjax.evaluate.features import cached_features, feature_groups, fused_features
-from depthjax.evaluate.hog import histograms_of_gradients
+from depthjax.evaluate import handcrafted
+from depthjax.evaluate.handcrafted import (
+    cached_features,
+    feature_groups,
+    fused_features,
+    histograms_of_gradients,
+    uniform_patterns,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +34,16 @@ def pattern_counts(images):
     return [np.bincount(local_binary_pattern(i, 24, 3, "uniform").astype(int).ravel(), minlength=26) for i in images]
 
 
-@pytest.mark.parametrize("strip", [2000, lbp.STRIP])
-def test_patterns_are_scikit_images_bit_for_bit_also_where_rounding_decides(strip, hard_images, monkeypatch):
-    monkeypatch.setattr(lbp, "STRIP", strip)
-    lbp._plan.cache_clear()
-    np.testing.assert_array_equal(lbp.uniform_patterns(hard_images), pattern_counts(hard_images))
-    np.testing.assert_array_equal(lbp.uniform_patterns(hard_images[:, :51]), pattern_counts(hard_images[:, :51]))
-    lbp._plan.cache_clear()
+def test_patterns_are_scikit_images_bit_for_bit_also_where_rounding_decides(hard_images):
+    np.testing.assert_array_equal(uniform_patterns(hard_images), pattern_counts(hard_images))
+    np.testing.assert_array_equal(uniform_patterns(hard_images[:, :51]), pattern_counts(hard_images[:, :51]))
 
 
 def test_patterns_of_every_flat_background_are_scikit_images():
     flat = np.broadcast_to(np.arange(0, 256, 5, dtype=np.uint8)[:, None, None], (52, 40, 40))
-    np.testing.assert_array_equal(lbp.uniform_patterns(flat), pattern_counts(flat))
+    np.testing.assert_array_equal(uniform_patterns(flat), pattern_counts(flat))
     big = np.full((1, 270, 40), 201, np.uint8)  # the fraction of a row is rounded otherwise beyond 64, 128 and 256
-    np.testing.assert_array_equal(lbp.uniform_patterns(big), pattern_counts(big))
+    np.testing.assert_array_equal(uniform_patterns(big), pattern_counts(big))
 
 
 def test_gradients_are_scikit_images_also_where_they_are_faint(hard_images):
@@ -53,9 +53,9 @@ def test_gradients_are_scikit_images_also_where_they_are_faint(hard_images):
 
 def test_edges_are_scikit_images_also_on_the_borders_of_bins(hard_images):
     expected = [np.histogram(sobel(image / 255), 32, (0, 1))[0] for image in hard_images]
-    np.testing.assert_array_equal([features_module._sobel_counts(image) for image in hard_images], expected)
-    steps = features_module._sobel_bins()
-    assert np.flatnonzero(steps == features_module.TIED).tolist() == [2 * (255 * k) ** 2 for k in (1, 2, 3, 4)]
+    np.testing.assert_array_equal([handcrafted._sobel_counts(image) for image in hard_images], expected)
+    steps = handcrafted._sobel_bins()
+    assert np.flatnonzero(steps == handcrafted.TIED).tolist() == [2 * (255 * k) ** 2 for k in (1, 2, 3, 4)]
 
 
 def test_the_paper_size_gives_8190_values(faces):
@@ -107,9 +107,9 @@ def test_cache_is_named_by_content_and_spares_the_work(faces, tmp_path, monkeypa
     cached_features(images, size=48, cache=tmp_path)
     cached_features(images[:2], size=32, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
-    monkeypatch.setattr("depthjax.evaluate.features.fused_features", lambda *_, **__: pytest.fail("made again"))
+    monkeypatch.setattr("depthjax.evaluate.handcrafted.fused_features", lambda *_, **__: pytest.fail("made again"))
     np.testing.assert_array_equal(cached_features(images, size=32, cache=tmp_path), first)
-    monkeypatch.setattr("depthjax.evaluate.features.VERSION", -1)
+    monkeypatch.setattr("depthjax.evaluate.handcrafted.VERSION", -1)
     with pytest.raises(pytest.fail.Exception, match="made again"):
         cached_features(images, size=32, cache=tmp_path)
 
@@ -117,10 +117,10 @@ def test_cache_is_named_by_content_and_spares_the_work(faces, tmp_path, monkeypa
 def test_processes_give_what_one_process_gives(faces, monkeypatch):
     images = faces(2, 2).images
     alone = fused_features(images, size=32)
-    monkeypatch.setattr("depthjax.evaluate.features.WORTH_PROCESSES", 0)
+    monkeypatch.setattr("depthjax.evaluate.handcrafted.WORTH_PROCESSES", 0)
     np.testing.assert_array_equal(fused_features(images, size=32), alone)
 
 
 def test_a_worker_does_not_import_jax():
-    code = "import sys, depthjax.evaluate.features; print('jax' in sys.modules)"
+    code = "import sys, depthjax.evaluate.handcrafted; print('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -1,0 +1,188 @@
+"""The faces to be evaluated, and the features of each set in every feature space."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from depthjax.config import Config
+from depthjax.data.depth_range import quantise
+from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+from depthjax.evaluate import depthnet
+from depthjax.evaluate.classification import Labelled
+from depthjax.evaluate.emotion_scores import restricted
+from depthjax.evaluate.handcrafted import cached_features
+from depthjax.evaluate.memorisation import nearest_of_same_emotion
+from depthjax.evaluate.parallel import end_processes
+from depthjax.evaluate.spaces import PrincipalSpace, box_means, fit_fused_space, fit_principal_space, fit_relief_space
+from depthjax.files import cached_arrays, digest
+
+DEPTHNET_DIMENSIONS = 32
+RESERVED = ("train", "test", "real")  # names that no method may have
+
+Log = Callable[[str], None]
+Features = dict[str, np.ndarray]  # by set
+
+
+@dataclass(frozen=True)
+class FeatureBank:
+    """Training faces, held-out faces and each method's faces; sets are named `train`, `test` and by method.
+
+    Attributes:
+        fused: the handcrafted features of each set, as the classifiers see them.
+        means: over 32x32 boxes, of each set.
+        relief: the space of these means, fitted on train.
+        spaces: coordinates of each set, by space and set.
+        probabilities: of each set's faces, by network: `depthnet` (n, emotions) unless it does not know them all,
+            `inception` (n, 1008) where weights were given.
+    """
+
+    train: DepthFaces
+    test: DepthFaces
+    methods: Mapping[str, DepthFaces]
+    fused: Features
+    means: Features
+    relief: PrincipalSpace
+    spaces: dict[str, Features]
+    probabilities: dict[str, Features]
+
+    @property
+    def sets(self) -> dict[str, DepthFaces]:
+        """All faces, by set."""
+        return named_sets(self.train, self.test, self.methods)
+
+    @property
+    def classes(self) -> int:
+        """How many emotions there are."""
+        return len(self.train.emotions)
+
+    def labelled(self, name: str) -> Labelled:
+        """Return the fused features, emotions and subjects of a set."""
+        faces = self.sets[name]
+        return Labelled(self.fused[name], faces.emotion, faces.subject)
+
+    def nearest_train(self, space: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row of the nearest training face of the same emotion, and its distance, for each face of a set."""
+        known, faces = self.spaces[space], self.sets[name]
+        return nearest_of_same_emotion(known[name], faces.emotion, known["train"], self.train.emotion)
+
+
+def named_sets(train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces]) -> dict[str, DepthFaces]:
+    """Return all faces, by set."""
+    return {"train": train, "test": test, **methods}
+
+
+def build_bank(
+    config: Config, train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path, log: Log
+) -> FeatureBank:
+    """Compute the features of every set; each space is fitted on the training faces alone.
+
+    Args:
+        cache: folder in which slow features are kept, named by their content.
+        log: called with a line before each part.
+    Raises:
+        UserError: as `check_sets`; or the Inception weights are not those of the 2015-12-05 graph.
+    """
+    check_sets(train, test, methods)
+    sets, size = named_sets(train, test, methods), config.evaluate.feature_size
+    fused = {}
+    for name, faces in sets.items():
+        log(f"features of {name} ({len(faces)} faces at {size} pixels)")
+        fused[name] = cached_features(faces.images, size=size, cache=cache)
+    end_processes()
+    means = {name: box_means(faces.images) for name, faces in sets.items()}
+    relief = fit_relief_space(means["train"])
+    log("depthnet")
+    outputs = {name: _depthnet(config, faces, cache) for name, faces in sets.items()}
+    features = {name: arrays["features"] for name, arrays in outputs.items()}
+    spaces = {
+        "relief": _projected(relief.project, means),
+        "fused": _projected(fit_fused_space(fused["train"]).project, fused),
+        "depthnet": _projected(fit_principal_space(features["train"], DEPTHNET_DIMENSIONS).project, features),
+    }
+    read = {name: restricted(arrays["log_probabilities"], train.emotions) for name, arrays in outputs.items()}
+    known = {name: shares for name, shares in read.items() if shares is not None}
+    probabilities = {"depthnet": known} if known else {}
+    if config.evaluate.inception:
+        outputs = _inception(config, sets, cache, log)
+        spaces["inception"] = {name: arrays["pool"].astype(np.float64) for name, arrays in outputs.items()}
+        logits = {name: arrays["logits"].astype(np.float64) for name, arrays in outputs.items()}
+        probabilities["inception"] = {name: softmax(values, axis=1) for name, values in logits.items()}
+    return FeatureBank(train, test, methods, fused, means, relief, spaces, probabilities)
+
+
+def _projected(project: Callable[[np.ndarray], np.ndarray], values: Features) -> Features:
+    return {name: project(rows) for name, rows in values.items()}
+
+
+def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:
+    near_far, crop = faces.depth_range, config.data.crop
+    weights = depthnet.load_depthnet().sha256
+    made_with = {"weights": weights, "window": [near_far.near_mm, near_far.far_mm], "crop": crop}
+    name = digest(quantise(faces.images), made_with)
+
+    def make() -> dict[str, np.ndarray]:
+        return depthnet.depthnet_features(faces.images, depth_range=near_far, crop=crop)._asdict()
+
+    return cached_arrays(cache / f"depthnet-{name[:32]}.npz", make)
+
+
+def _inception(
+    config: Config, sets: Mapping[str, DepthFaces], cache: Path, log: Log
+) -> dict[str, dict[str, np.ndarray]]:
+    from depthjax.evaluate.inception import inception_features, load_inception
+
+    variables, found = load_inception(Path(config.evaluate.inception)), {}
+
+    def make(images: np.ndarray) -> dict[str, np.ndarray]:
+        return inception_features(images, variables)._asdict()
+
+    for name, faces in sets.items():
+        log(f"Inception features of {name} ({len(faces)} faces)")
+        path = cache / f"inception-{digest(quantise(faces.images), {'inception': 1})[:32]}.npz"
+        found[name] = cached_arrays(path, partial(make, faces.images))
+    return found
+
+
+def check_sets(train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces]) -> None:
+    """Raise a UserError for sets that cannot be compared: names, shapes, emotions, too few faces, non-finite values."""
+    if not methods:
+        raise UserError("evaluate: there are no generated faces: run the sample stage first")
+    for name in RESERVED:
+        if name in methods:
+            raise UserError(f"evaluate: no method can be called '{name}': give its faces another name")
+    sets = {"the training faces": train, "the held-out faces": test}
+    for name, faces in (sets | {f"method {name}": faces for name, faces in methods.items()}).items():
+        if faces.images.shape[1:] != train.images.shape[1:]:
+            raise UserError(
+                f"evaluate: images of {name} have the shape {faces.images.shape[1:]}, those of the training faces "
+                f"{train.images.shape[1:]}: prepare and sample at one resolution"
+            )
+        if faces.emotions != train.emotions:
+            raise UserError(
+                f"evaluate: emotions of {name} are {', '.join(faces.emotions)}, those of the training faces "
+                f"{', '.join(train.emotions)}: sample again with this config"
+            )
+        if not np.isfinite(faces.images).all():
+            raise UserError(f"evaluate: {name}: values are not finite: train or sample again")
+        for label, emotion in enumerate(train.emotions):
+            count = int((faces.emotion == label).sum())
+            if count < 2:
+                raise UserError(f"evaluate: {name}: {count} faces of '{emotion}', at least 2 are needed: make more")
+
+
+def seed_of(config: Config, purpose: str) -> int:
+    """Return the seed of one purpose of the evaluation."""
+    return zlib.crc32(f"{config.evaluate.seed} {purpose}".encode())
+
+
+def classifier_seeds(config: Config) -> list[int]:
+    """Return the seeds of the classifiers, `evaluate.seeds` of them."""
+    return list(range(config.evaluate.seed, config.evaluate.seed + config.evaluate.seeds))

@@ -1,0 +1,184 @@
+"""Resampled faces and subjects: intervals, paired tests, and halves of the training subjects.
+
+Frames of one subject are much alike. So intervals resample subjects, not frames, and no subject is in two halves.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from depthjax.data.faces import DepthFaces
+
+LEVEL = 0.95
+MAX_EXACT = 12  # subjects: up to 2^12 sign flips are all tried
+FLIPS = 10_000  # else this many at random
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval: these columns of a `depthjax.scores.Score`.
+
+    Attributes:
+        n: how many faces, subjects or draws the value rests on.
+        p: of a paired test, two-sided.
+        reason: why there is no value, or no interval.
+        emotion: of a number of one emotion.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    p: float | None = None
+    reason: str = ""
+    emotion: str = ""
+
+
+def percentile_interval(values: np.ndarray) -> tuple[float, float]:
+    """Return (low, high) that hold the middle 95 % of (n,) values."""
+    tail = (1 - LEVEL) / 2 * 100
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def over_draws(values: np.ndarray, n: int) -> Estimate:
+    """Return the mean of (draws,) values and the middle 95 % of them; each rests on n faces."""
+    if not np.isfinite(values).all():
+        return Estimate(reason="in some draw, a face has no neighbour of another subject: use more subjects")
+    return Estimate(float(values.mean()), *percentile_interval(values), n=n)
+
+
+def bootstrap_counts(groups: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return how often each image appears when whole groups are drawn with replacement.
+
+    Args:
+        groups: (n,) the subject of each image (or `arange(n)`: every image for itself).
+        draws: bootstrap samples.
+        rng: source of the draws.
+    Returns:
+        (draws, n) float64 counts.
+    """
+    names, member = np.unique(groups, return_inverse=True)
+    counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    return counts[:, member].astype(np.float64)
+
+
+def weighted_means(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the (draws,) means of (n,) values that are counted `counts` (draws, n) times."""
+    return counts @ values / counts.sum(1)
+
+
+def bootstrap_mean(values: np.ndarray, groups: np.ndarray, *, draws: int, seed: int) -> Estimate:
+    """Return the mean of (n,) values; its interval resamples groups, and has a reason instead if there is one alone."""
+    mean, n = float(values.mean()), len(values)
+    if len(np.unique(groups)) < 2:
+        return Estimate(mean, n=n, reason="no interval: there is only one subject to resample")
+    counts = bootstrap_counts(groups, draws, np.random.default_rng(seed))
+    return Estimate(mean, *percentile_interval(weighted_means(values, counts)), n=n)
+
+
+def sign_flip_test(a: np.ndarray, b: np.ndarray, subjects: np.ndarray, *, draws: int, seed: int) -> Estimate:
+    """Test whether the mean of b - a differs from zero, subject by subject.
+
+    A permutation test on the differences summed by subject (Fisher's sign-flip test), two-sided and exact for up to 12
+    subjects: n subjects allow no p below 2 / 2^n. Frames of one subject flip together.
+
+    Args:
+        a: (n,) score of each image, such as the share of the classifier's seeds that named it correctly.
+        b: (n,) of the same images.
+        subjects: (n,) of these images; with fewer than two, there is no test.
+        draws: of the bootstrap over subjects that gives the interval.
+        seed: of the draws.
+    Returns:
+        The mean of b - a, its interval and p; n counts subjects.
+    """
+    names, member = np.unique(subjects, return_inverse=True)
+    if len(names) < 2:
+        return Estimate(reason="no test: there is only one subject")
+    sums, rng = np.bincount(member, b - a), np.random.default_rng(seed)
+    observed = abs(sums.sum())
+    reached = np.abs(_signs(len(names), rng) @ sums) >= observed - 1e-9 * max(1.0, observed)
+    counts = bootstrap_counts(subjects, draws, rng)
+    interval = percentile_interval(weighted_means(b - a, counts))
+    return Estimate(float((b - a).mean()), *interval, n=len(names), p=float(reached.mean()))
+
+
+def _signs(subjects: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (flips, subjects) of -1 and 1; the first row flips nothing, so that p is never 0."""
+    if subjects <= MAX_EXACT:
+        return np.array(list(itertools.product([1, -1], repeat=subjects)))
+    flips = rng.choice([-1, 1], (FLIPS - 1, subjects))
+    return np.concatenate([np.ones((1, subjects), int), flips])
+
+
+@dataclass(frozen=True)
+class HalfDraws:
+    """Indices of faces, (draws, n) each; every row has equally many faces of each emotion, emotion after emotion.
+
+    The distance between small sets is never zero, even for sets of one distribution. So the reference is the distance
+    between two halves of the training subjects, and a method is compared with the same half at the same n. The middle
+    95 % of the draws is the interval: a half drawn without replacement varies as a bootstrap sample of the whole does
+    (half-sampling: Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 8). A generator that
+    copies its training faces falls below the reference: a small distance does not rule out copying.
+
+    Attributes:
+        real: training faces, from a half of the subjects.
+        other_real: from the other half: no subject is in both.
+        generated: from a half of each method's faces, by method.
+    """
+
+    real: np.ndarray
+    other_real: np.ndarray
+    generated: dict[str, np.ndarray]
+
+    @property
+    def n(self) -> int:
+        """Faces on each side of one distance."""
+        return self.real.shape[1]
+
+    def others(self, name: str) -> np.ndarray:
+        """Return what `real` is compared with: of the set `train` the other half, else the method's faces."""
+        return self.other_real if name == "train" else self.generated[name]
+
+
+def draw_halves(train: DepthFaces, methods: Mapping[str, DepthFaces], *, draws: int, seed: int) -> HalfDraws:
+    """Draw random halves, as large as the smallest of all sets allows, so that every distance has one n.
+
+    Args:
+        train: faces of at least two subjects.
+        methods: generated faces, with at least two of each emotion.
+        draws: how often.
+        seed: of the draws.
+    Returns:
+        Indices with n = 0 if some half lacks an emotion.
+    """
+    rng, classes = np.random.default_rng(seed), len(train.emotions)
+    first = [_half_of_subjects(train.subject, rng) for _ in range(draws)]
+    smallest = [_smallest_class(train.emotion[side], classes) for half in first for side in (half, ~half)]
+    each = min(*smallest, *(_smallest_class(faces.emotion, classes) // 2 for faces in methods.values()))
+
+    def balanced(emotion: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """Draw `each` indices of every emotion, without replacement, from the faces that the mask allows."""
+        members = [np.flatnonzero(allowed & (emotion == label)) for label in range(classes)]
+        return np.concatenate([rng.permutation(rows)[:each] for rows in members])
+
+    real = np.stack([balanced(train.emotion, half) for half in first])
+    other = np.stack([balanced(train.emotion, ~half) for half in first])
+    generated = {}
+    for name, faces in methods.items():
+        everyone = np.ones(len(faces), bool)
+        generated[name] = np.stack([balanced(faces.emotion, everyone) for _ in range(draws)])
+    return HalfDraws(real, other, generated)
+
+
+def _half_of_subjects(subject: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    shuffled = rng.permutation(np.unique(subject))
+    return np.isin(subject, shuffled[: len(shuffled) // 2])
+
+
+def _smallest_class(emotion: np.ndarray, classes: int) -> int:
+    return int(np.bincount(emotion, minlength=classes).min())

@@ -1,0 +1,110 @@
+"""Intervals over subjects, paired tests, and halves of the training subjects."""
+
+import numpy as np
+import pytest
+from scipy.stats import permutation_test
+
+from depthjax.evaluate.resampling import (
+    bootstrap_counts,
+    bootstrap_mean,
+    draw_halves,
+    percentile_interval,
+    sign_flip_test,
+)
+
+OPTIONS = {"draws": 200, "seed": 0}
+
+
+def test_subjects_are_drawn_whole():
+    subjects = np.array([7, 7, 3, 3, 3, 9])
+    counts = bootstrap_counts(subjects, 500, np.random.default_rng(0))
+    assert counts.shape == (500, 6)
+    assert (counts[:, 0] == counts[:, 1]).all() and (counts[:, 2] == counts[:, 4]).all()
+    assert (counts[:, [0, 2, 5]].sum(1) == 3).all()
+    assert counts[:, 0].mean() == pytest.approx(1, abs=0.15)
+
+
+def test_interval_of_a_mean_matches_its_standard_error():
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    result = bootstrap_mean(values, np.arange(400), draws=4000, seed=0)
+    assert result.value == pytest.approx(values.mean()) and result.n == 400
+    assert result.high - result.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.08)
+
+
+def test_alike_frames_of_few_subjects_widen_the_interval():
+    values = np.repeat(np.random.default_rng(1).normal(size=10), 40)
+    by_image = bootstrap_mean(values, np.arange(400), draws=1000, seed=0)
+    by_subject = bootstrap_mean(values, np.repeat(np.arange(10), 40), draws=1000, seed=0)
+    assert by_subject.high - by_subject.low > 4 * (by_image.high - by_image.low)
+
+
+def test_one_subject_alone_gives_a_reason():
+    result = bootstrap_mean(np.arange(4.0), np.zeros(4), draws=10, seed=0)
+    assert result.value == 1.5 and "one subject" in result.reason and result.low is None
+
+
+def test_percentiles():
+    assert percentile_interval(np.arange(1001.0)) == pytest.approx([25, 975])
+
+
+def test_p_is_scipys_exact_permutation_test_on_sums_by_subject():
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(np.arange(7), [3, 5, 4, 6, 2, 5, 5])
+    a, b = rng.uniform(size=(2, 30))
+    sums = np.bincount(subjects, b - a)
+    theirs = permutation_test(
+        (sums, np.zeros(7)), lambda x, y: (x - y).sum(), permutation_type="samples", n_resamples=np.inf
+    )
+    ours = sign_flip_test(a, b, subjects, **OPTIONS)
+    assert ours.p == pytest.approx(theirs.pvalue)
+    assert ours.value == pytest.approx((b - a).mean())
+    assert ours.low < ours.value < ours.high
+
+
+def test_the_least_p_is_two_over_all_flips_and_the_greatest_one():
+    subjects = np.repeat(np.arange(8), 3)
+    zero, one = np.zeros(24), np.ones(24)
+    assert sign_flip_test(zero, one, subjects, **OPTIONS).p == pytest.approx(2 / 2**8)
+    assert sign_flip_test(one, one, subjects, **OPTIONS).p == 1
+
+
+def test_many_subjects_are_flipped_at_random_and_keep_the_level():
+    rng = np.random.default_rng(1)
+    subjects = np.repeat(np.arange(20), 2)
+    ps = [sign_flip_test(*rng.normal(size=(2, 40)), subjects, draws=10, seed=s).p for s in range(60)]
+    assert np.mean(np.array(ps) < 0.05) < 0.2 and 0.3 < np.mean(ps) < 0.7
+    assert sign_flip_test(np.zeros(40), np.ones(40), subjects, **OPTIONS).p < 0.001
+
+
+def test_one_subject_is_no_test():
+    assert "only one subject" in sign_flip_test(np.zeros(3), np.ones(3), np.zeros(3, int), **OPTIONS).reason
+
+
+def test_halves_share_no_subject_and_balance_the_emotions(faces):
+    real, ours = faces(7, 4), faces(2, 5)
+    draws = draw_halves(real, {"ours": ours}, draws=20, seed=0)
+    assert draws.n == 15 and draws.real.shape == draws.other_real.shape == draws.generated["ours"].shape == (20, 15)
+    for i, j, k in zip(draws.real, draws.other_real, draws.generated["ours"], strict=True):
+        assert not np.intersect1d(real.subject[i], real.subject[j]).size
+        assert all(len(np.unique(row)) == draws.n for row in (i, j, k))
+        assert all(np.bincount(e).tolist() == [5, 5, 5] for e in (real.emotion[i], real.emotion[j], ours.emotion[k]))
+    assert len(np.unique(np.sort(draws.real, axis=1), axis=0)) > 10
+
+
+def test_one_n_for_all_is_what_the_smallest_set_allows(faces):
+    real = faces(5, 2)
+    sizes = [draw_halves(real, {"a": faces(1, n), "b": faces(9, 9)}, draws=3, seed=0).n for n in (2, 5, 40)]
+    assert sizes == [3, 6, 12]  # half of 2, half of 5, and the two people of the smaller real half
+
+
+def test_same_seed_same_draws(faces):
+    real = faces(4, 2)
+    first, again, other = (draw_halves(real, {"a": real}, draws=4, seed=s) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.generated["a"], again.generated["a"])
+    assert not np.array_equal(first.generated["a"], other.generated["a"])
+
+
+def test_a_half_without_an_emotion_gives_no_faces(faces):
+    real = faces(4, 2)
+    lone = real.take((real.emotion != 2) | (real.subject == 0))
+    assert draw_halves(lone, {"a": real}, draws=4, seed=0).n == 0
