@@ -11,6 +11,7 @@ import numpy as np
 from depthjax import files, stages
 from depthjax.data.inputs import read_inputs
 from depthjax.errors import UserError
+from depthjax.scores import Scores, read_scores
 
 METHOD_NAMES = {
     "gan": "GAN",
@@ -25,6 +26,87 @@ METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fa
 
 
 @dataclass(frozen=True)
+class StoredEvaluation:
+    """An evaluation of all generated sets.
+
+    Attributes:
+        data: source, emotions, resolution, window_mm; `train` and `test`, each with images and subjects;
+            `generated`, the number of faces of each method.
+        settings: how the scores were computed, such as seeds, spaces and scarcity.
+        scores: one row for each number.
+        runs: values of every seed, `PROTOCOL/METHOD/CLASSIFIER/MEASURE` to (seeds,) float64; may be empty.
+    """
+
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    scores: Scores
+    runs: dict[str, np.ndarray]
+
+    @property
+    def methods(self) -> list[str]:
+        """The evaluated methods, in the order of the config."""
+        return list(self.data["generated"])
+
+    @property
+    def emotions(self) -> list[str]:
+        """The classes, in label order."""
+        return list(self.data["emotions"])
+
+    @property
+    def classifiers(self) -> list[str]:
+        """The classifiers of any protocol, in the order of the scores."""
+        return [name for name in self.scores.values("classifier") if name]
+
+    @property
+    def spaces(self) -> list[str]:
+        """The feature spaces of the distances, in the order of the settings."""
+        return list(self.settings["spaces"])
+
+
+def read_evaluation(workdir: Path) -> StoredEvaluation | None:
+    """Read evaluation.json and evaluation/runs.npz; None if the run was not evaluated.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    path, runs = workdir / "evaluation.json", workdir / "evaluation" / "runs.npz"
+    if not path.exists():
+        return None
+    stored = _object(path)
+    data, settings = stored.get("data"), stored.get("settings")
+    if not _is_data(data) or not _is_settings(settings):
+        raise UserError(f"{path} lacks the data and settings of its scores: run --stages=evaluate,report")
+    scores = read_scores(stored.get("scores"), str(path))
+    values = _seed_values(runs) if runs.exists() else {}
+    return StoredEvaluation(data, settings, scores, values)
+
+
+def _is_data(data: Any) -> bool:
+    if not isinstance(data, dict) or not isinstance(data.get("source"), str):
+        return False
+    sets = [data.get("train"), data.get("test")]
+    sized = all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
+    generated = data.get("generated")
+    counted = isinstance(generated, dict) and all(isinstance(n, int) for n in generated.values())
+    return sized and counted and _is_names(data.get("emotions"))
+
+
+def _is_settings(settings: Any) -> bool:
+    return isinstance(settings, dict) and _is_names(settings.get("spaces"))
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _seed_values(path: Path) -> dict[str, np.ndarray]:
+    arrays = files.read_arrays(path)
+    if not all(a.ndim == 1 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values()):
+        raise UserError(f"{path} lacks a score for each seed: delete it and run --stages=evaluate,report")
+    return arrays
+
+
+@dataclass(frozen=True)
 class Run:
     """What is stored of a run; None or empty where a stage has not run yet.
 
@@ -36,7 +118,7 @@ class Run:
         train: images (n, h, w), emotion, subject, frame of the real faces that the networks saw.
         samples: the same arrays, less subject and frame, for each method.
         history: best and mean fitness, (classes, islands, generations + 1).
-        evaluation: evaluation.json.
+        evaluation: evaluation.json with evaluation/runs.npz.
         embedding: for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4).
         nearest: for each method `index/METHOD` and `distance/METHOD` (n,), and `held_out` (m,) with their median,
             `reference`.
@@ -50,7 +132,7 @@ class Run:
     train: dict[str, np.ndarray] | None
     samples: dict[str, dict[str, np.ndarray]]
     history: dict[str, np.ndarray] | None
-    evaluation: dict[str, Any] | None
+    evaluation: StoredEvaluation | None
     embedding: dict[str, np.ndarray] | None = None
     nearest: dict[str, np.ndarray] | None = None
     interpolation: dict[str, np.ndarray] | None = None
@@ -85,7 +167,7 @@ def read_run(workdir: Path) -> Run:
         train=read_inputs(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
         samples=_samples(workdir / "samples", _methods(config)),
         history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
-        evaluation=_optional(workdir / "evaluation.json"),
+        evaluation=read_evaluation(workdir),
         embedding=_embedding(workdir / "evaluation" / "embedding.npz", len(config["data"]["emotions"])),
         nearest=_nearest(workdir / "evaluation" / "nearest.npz"),
         interpolation=_interpolation(workdir / "samples" / "cdcgan_kd" / "interpolation.npz"),
