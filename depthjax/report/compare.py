@@ -13,11 +13,10 @@ from PIL import Image
 from depthjax import files
 from depthjax.errors import UserError
 from depthjax.report import html
-from depthjax.report.figure_style import method_colour
-from depthjax.report.figures import Drawn
+from depthjax.report.figure_style import Drawn, method_colour
+from depthjax.report.figures import OVERVIEW
 from depthjax.report.numbers import DISTANCE, PERCENT, SCORE, SHARE, Number, Style, find, number_if_any, reason
 from depthjax.report.page import Picture, flat, picture
-from depthjax.report.sections import words
 from depthjax.report.stored import STAGES, Run, method_name, read_run
 from depthjax.report.verdicts import headline_classifier
 
@@ -129,9 +128,7 @@ def _overview(folder: Path) -> Picture | None:
             size = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run --stages=report") from None
-    return picture(
-        Drawn("overview", content, b"", *size), (words("overview")[0], f"{folder.name}: {words('overview')[1]}")
-    )
+    return picture(Drawn("overview", content, b"", *size, OVERVIEW.caption, f"{folder.name}: {OVERVIEW.alt}"))
 
 
 def _methods(run: Run) -> list[str]:

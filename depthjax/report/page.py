@@ -11,12 +11,13 @@ from typing import Any
 
 from depthjax import files
 from depthjax.report import html, tables
-from depthjax.report.figures import Drawn, draw_figures
-from depthjax.report.figures_sheets import COLUMNS, face_figure_name
+from depthjax.report.figure_style import Drawn
+from depthjax.report.figures import VIEWS, draw_figures
+from depthjax.report.figures_faces import COLUMNS, face_figure_name
 from depthjax.report.gallery import gallery
 from depthjax.report.model_card import card_text
 from depthjax.report.numbers import Number, lookup
-from depthjax.report.sections import FACE_FIGURES, SECTIONS, words
+from depthjax.report.sections import FACE_FIGURES, SECTIONS
 from depthjax.report.stored import Run, method_name, read_run
 from depthjax.report.table_files import write_tables
 from depthjax.report.tables import Table
@@ -236,32 +237,23 @@ def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-SHEETS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfaces lit from the upper left."}
-
-
 def _sheets(run: Run, drawn: dict[str, Drawn]) -> dict[str, Any]:
     """Sheets of faces by emotion: where the page would grow large, first the grey ones are left out, then all."""
-    names = {view: [face_figure_name(run, emotion, view) for emotion in range(len(run.emotions))] for view in SHEETS}
+    names = {view: [face_figure_name(run, emotion, view) for emotion in range(len(run.emotions))] for view in VIEWS}
     total = sum(len(picture(figure).source) for figure in drawn.values())
-    wanted = list(SHEETS)
+    wanted = list(VIEWS)
     while wanted and total > PICTURE_BYTES:
         total -= sum(len(picture(drawn[name]).source) for name in names[wanted.pop(0)] if name in drawn)
     found = []
     for emotion, title in enumerate(run.emotions):
-        alts = {view: f"{title}: a row of real people, then a row for each method. {SHEETS[view]}" for view in wanted}
-        there = [(view, names[view][emotion]) for view in wanted if names[view][emotion] in drawn]
-        found += [(title, [picture(drawn[name], (SHEETS[view], alts[view])) for view, name in there])] if there else []
-    return {"sheets": found, "sheets_left_out": len(SHEETS) - len(wanted)}
+        there = [names[view][emotion] for view in wanted if names[view][emotion] in drawn]
+        found += [(title, [picture(drawn[name]) for name in there])] if there else []
+    return {"sheets": found, "sheets_left_out": len(VIEWS) - len(wanted)}
 
 
-def picture(drawn: Drawn, said: tuple[str, str] | None = None) -> Picture:
-    """A figure as a data URI: charts as vectors, faces (and charts too large) as pixels.
-
-    Args:
-        said: caption and alternative text; left out: those of the figure's name.
-    """
+def picture(drawn: Drawn) -> Picture:
+    """A figure as a data URI: charts as vectors, faces (and charts too large) as pixels."""
     chart = b"<image" not in drawn.svg and 0 < len(drawn.svg) <= INLINE_SVG_BYTES
     kind, content = ("svg+xml", drawn.svg) if chart else ("png", drawn.png)
-    caption, alt = said or words(drawn.name)
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return Picture(source, drawn.width, drawn.height, alt, caption, drawn.name)
+    return Picture(source, drawn.width, drawn.height, drawn.alt, drawn.caption, drawn.name)
