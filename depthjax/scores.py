@@ -59,6 +59,7 @@ class Scores(Sequence[Score]):
 
     def __init__(self, rows: Iterable[Score]) -> None:
         self._rows = tuple(rows)
+        self._by_key = {_key(row): row for row in self._rows}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -84,6 +85,10 @@ class Scores(Sequence[Score]):
             raise UserError(f"the scores have {len(found)} rows of {columns}: run --stages=evaluate,report again")
         return found[0] if found else None
 
+    def at(self, key: Score) -> Score | None:
+        """The row with the columns of `key` that identify a score; None if there is none."""
+        return self._by_key.get(_key(key))
+
     def values(self, column: str) -> list[Any]:
         """The different values of a column, in the order of the rows."""
         return list(dict.fromkeys(getattr(row, column) for row in self))
@@ -99,6 +104,11 @@ class Scores(Sequence[Score]):
         writer.writeheader()
         writer.writerows(asdict(row) for row in self)
         return text.getvalue()
+
+
+def _key(row: Score) -> tuple[Any, ...]:
+    columns = (row.method, row.protocol, row.classifier, row.measure)
+    return (*columns, row.space, row.share, row.against, row.emotion)
 
 
 def _key_defaults() -> dict[str, Any]:
@@ -117,7 +127,10 @@ def read_scores(records: Any, source: str) -> Scores:
     """
     if not isinstance(records, list):
         raise _damaged(source, "the scores are not a list")
-    return Scores(_score(record, f"{source}, score {number}") for number, record in enumerate(records))
+    rows = [_score(record, f"{source}, score {number}") for number, record in enumerate(records)]
+    if len({_key(row) for row in rows}) < len(rows):
+        raise _damaged(source, "two scores have the same method, protocol, measure and other columns")
+    return Scores(rows)
 
 
 def _score(record: Any, where: str) -> Score:

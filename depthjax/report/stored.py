@@ -19,7 +19,7 @@ METHOD_NAMES = {
     "gmm": "GMM",
     "kde": "KDE",
     "cdcgan_kd": "KD-cDCGAN",
-    "cdcgan_kd_ga": "KD-cDCGAN, evolved",
+    "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
 STAGES = ("prepare", "train", "evolve", "sample", "evaluate", "report")
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
