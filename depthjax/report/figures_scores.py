@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from depthjax.report.figure_style import (
     spaced,
     wrapped,
 )
+from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
+from depthjax.report.formats import CLASSIFIER_NAMES, SCORE_NAMES
 from depthjax.report.published import TABLE_1, TABLE_2, published_column
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.table import CLASSIFIER_NAMES, SCORE_NAMES
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.
@@ -33,12 +34,12 @@ CLASSIFIER_LOOKS = {
 }
 OTHER_CLASSIFIER = (GREY, "D", ":")
 MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + training faces"}
-# Measure: title, what it is not, digits after the point.
+# Measure: title, and what it is not.
 PUBLISHED = {
-    "frechet": ("Fréchet, as published ↓", "not the FID", 1),
-    "score": ("Score, as published ↑", "not the IS", 2),
-    "ssim": ("SSIM, paired by order ↑", "pairs by order: no fidelity", 2),
-    "psnr": ("PSNR, as published ↑", "1.5 times the PSNR in dB", 1),
+    "frechet": ("Fréchet, as published ↓", "not the FID"),
+    "score": ("Score, as published ↑", "not the IS"),
+    "ssim": ("SSIM, paired by order ↑", "pairs by order: no fidelity"),
+    "psnr": ("PSNR, as published ↑", "1.5 times the PSNR in dB"),
 }
 # Rows of panels of the violins: protocols of training faces and of generated faces.
 SEED_GROUPS = {
@@ -139,14 +140,14 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
     if not classifiers:
         return None
     figure = Figure(figsize=(11, 6.2), layout=spaced())
-    grid = figure.subplots(len(MIXES), len(SCORE_NAMES), sharex=True, sharey=True)
+    grid = figure.subplots(len(MIXES), len(RECOGNITION), sharex=True, sharey=True)
     for line, mix in zip(grid, MIXES, strict=True):
-        for axes, (measure, name) in zip(line, SCORE_NAMES.items(), strict=True):
+        for axes, (measure, style) in zip(line, RECOGNITION.items(), strict=True):
             for place, classifier in enumerate(classifiers):
                 aside = 0.36 * ((place + 0.5) / len(classifiers) - 0.5)
                 _table_1_line(axes, evaluation, mix, classifier, measure, aside)
             axes.axvline(0.5, color=GREY, linewidth=0.8)
-            axes.set_title(name[:1].upper() + name[1:])
+            axes.set_title(style.name)
         line[0].set_ylabel(f"{MIXES[mix]} (%)")
     ticks = ["training only", *(wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
     for axes in grid[-1]:
@@ -184,12 +185,12 @@ def table_2(evaluation: StoredEvaluation) -> Figure | None:
         return None
     figure = Figure(figsize=(11, 1.6 + 0.36 * len(methods)), layout=spaced())
     panels = figure.subplots(1, len(PUBLISHED), sharey=True)
-    for axes, (measure, (title, words, digits)) in zip(panels, PUBLISHED.items(), strict=True):
+    for axes, (measure, (title, words)) in zip(panels, PUBLISHED.items(), strict=True):
         of_measure = scores.where(measure=measure)
         for row, method in enumerate(methods):
             score = next(iter(of_measure.where(method=method)), None)
             paper = TABLE_2.get((measure, published_column(method) or ""))
-            _bar(axes, row, method, score, paper, digits)
+            _bar(axes, row, score, AS_PUBLISHED[measure].write, paper)
         axes.axvline(0, color=GREY, linewidth=0.8)
         spaces = [space for space in of_measure.values("space") if space not in ("", "pixels")]
         axes.set(title=title, xlabel=words + (f"; on {spaces[0]}" if spaces else ""))
@@ -203,14 +204,13 @@ def table_2(evaluation: StoredEvaluation) -> Figure | None:
     return figure
 
 
-def _bar(axes: Axes, row: int, method: str, score: Score | None, paper: float | None, digits: int) -> None:
+def _bar(axes: Axes, row: int, score: Score | None, write: Callable[[float], str], paper: float | None) -> None:
     if score is None or score.value is None:
         intervals(axes, [None], [("", "")], rows=[row])
     else:
-        axes.barh(row, score.value, 0.62, color=method_colour(method))
-        words = f"{score.value:.{digits}f}".replace("-", "\u2212")
+        axes.barh(row, score.value, 0.62, color=method_colour(score.method))
         place: Any = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "center"}
-        axes.annotate(words, (1.0, row), size=8.5, **place)
+        axes.annotate(write(score.value), (1.0, row), size=8.5, **place)
     if paper is not None:
         axes.plot(paper, row, "D", color=INK, markerfacecolor="white", markersize=5)
 
@@ -232,11 +232,11 @@ def annex_1(evaluation: StoredEvaluation) -> Figure | None:
     """Four scores of every seed of the random forest by the released protocol (paper: annex 1)."""
     panels = {
         group: {
-            name[:1].upper() + name[1:]: {
+            style.name: {
                 m: _seeds(evaluation, protocol, m, ANNEX_CLASSIFIER, measure)
                 for m in (["real"] if protocol == "published_real" else evaluation.methods)
             }
-            for measure, name in SCORE_NAMES.items()
+            for measure, style in RECOGNITION.items()
         }
         for group, protocol in ANNEX_GROUPS.items()
     }

@@ -25,9 +25,11 @@ from depthjax.report.figure_style import (
     spaced,
     wrapped,
 )
+from depthjax.report.formats import FRECHET, KID
+from depthjax.report.formats import DISTANCE_NAMES
 from depthjax.report.stored import Run, StoredEvaluation, method_name
-from depthjax.report.table import DISTANCE_NAMES
 
+DISTANCES = {"kid": KID.name, "frechet": FRECHET.name}
 SET_NAMES = {"train": "Training faces", "test": "Held-out faces"}
 GROUPS = ("HOG", "LBP", "Sobel", "intensity")
 COLUMNS = 4  # of panels side by side
@@ -38,12 +40,12 @@ DOTTED = (0, (1, 1.5))
 
 def distances(evaluation: StoredEvaluation) -> Figure | None:
     """Each distance with its interval, and the reference as a band, a space a column."""
-    methods, spaces = evaluation.methods, _spaces(evaluation, *DISTANCE_NAMES)
+    methods, spaces = evaluation.methods, _spaces(evaluation, *DISTANCES)
     if not spaces:
         return None
     figure = Figure(figsize=(11, 1.2 + 2 * (0.55 + 0.3 * len(methods))), layout=spaced())
-    grid = figure.subplots(len(DISTANCE_NAMES), len(spaces), sharey=True, squeeze=False)
-    for line, (measure, name) in zip(grid, DISTANCE_NAMES.items(), strict=True):
+    grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
+    for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
             _squeeze(axes, _beside_reference(axes, evaluation, measure, space))
             axes.set_title(f"{'FID' if (measure, space) == ('frechet', 'inception') else name}, {space}")
