@@ -95,7 +95,7 @@ RESIDUAL = Format(
     "Relief residual",
     "≈",
     2,
-    meaning="detail outside the relief features, as a ratio: above 1 noisier than the held-out faces, below 1 smoother.",
+    meaning="detail outside the relief features, as a ratio to held-out faces: above 1 noisier, below 1 smoother.",
 )
 SSIM = Format(
     "Nearest SSIM", "≈", 3, meaning="each face against its most similar training face; best is the reference."

@@ -21,7 +21,8 @@ METHOD_NAMES = {
     "cdcgan_kd": "KD-cDCGAN",
     "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
-STAGES = ("prepare", "train", "evolve", "sample", "evaluate", "report")
+# Sources of faces that a sensor recorded.
+SENSOR_SOURCES = ("folder", "ikfdb")
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
 
 
@@ -115,7 +116,7 @@ class Run:
         environment: versions, devices, date, git revision and seeds.
         minutes: of each finished stage, in the order of the stages.
         metrics: a column of (rows,) float64 for each of METRICS.
-        train: images (n, h, w), emotion, subject, frame of the real faces that the networks saw.
+        train: images (n, h, w), emotion, subject, frame of the training faces, as the networks see them.
         samples: the same arrays, less subject and frame, for each method.
         history: best and mean fitness, (classes, islands, generations + 1).
         evaluation: evaluation.json with evaluation/runs.npz.
@@ -158,7 +159,7 @@ def read_run(workdir: Path) -> Run:
         if bad := stages.damaged(stage, workdir, partly=True):
             raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _object(workdir / "config.json")
-    _refuse_unfit(config, workdir / "config.json")
+    _check_config(config, workdir / "config.json")
     return Run(
         config=config,
         environment=_optional(workdir / "environment.json"),
@@ -174,7 +175,7 @@ def read_run(workdir: Path) -> Run:
     )
 
 
-def _refuse_unfit(config: dict[str, Any], path: Path) -> None:
+def _check_config(config: dict[str, Any], path: Path) -> None:
     data = config.get("data")
     for key in ("emotions", "near_mm", "far_mm", "resolution"):
         value = data.get(key) if isinstance(data, dict) else None
@@ -190,8 +191,13 @@ def _methods(config: dict[str, Any]) -> list[str]:
 
 
 def method_name(method: str) -> str:
-    """The name that readers see."""
+    """Return the label of a method."""
     return METHOD_NAMES.get(method, method)
+
+
+def face_kind(source: str) -> str:
+    """Return whether the faces of a source (`data.source`) are real or rendered."""
+    return "real" if source in SENSOR_SOURCES else "rendered"
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -210,8 +216,8 @@ def _minutes(folder: Path) -> dict[str, float]:
     for name, stamp in stamps.items():
         if not isinstance(stamp.get("seconds"), int | float):
             raise UserError(f"{folder / name}.json has no 'seconds': delete it and run --stages={name}")
-    known = [name for name in STAGES if name in stamps]
-    return {name: stamps[name]["seconds"] / 60 for name in (*known, *(n for n in stamps if n not in STAGES))}
+    order = [name for name in stages.KNOWN if name in stamps]
+    return {name: stamps[name]["seconds"] / 60 for name in (*order, *(n for n in stamps if n not in stages.KNOWN))}
 
 
 def _metrics(path: Path) -> dict[str, np.ndarray] | None:

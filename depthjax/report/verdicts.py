@@ -13,7 +13,7 @@ from depthjax.report.formats import ACCURACY, POINTS, Format, Number
 from depthjax.report.stored import StoredEvaluation, method_name
 from depthjax.report.table import Line
 from depthjax.report.tables import MEASURES, classifier_name, shares_of
-from depthjax.scores import Score
+from depthjax.scores import Score, Scores
 
 LEVEL = 0.05
 # A ratio of nearest distances whose interval lies below it suggests copies.
@@ -46,6 +46,7 @@ class Difference:
         return 1 if value > 0 else -1
 
 
+RANDOM_AND_EVOLVED = ("cdcgan_kd", "cdcgan_kd_ga")
 # The fused space ranks nothing: texture and noise dominate it.
 RANKING = tuple(MEASURES[m, s] for m in ("kid", "coverage") for s in ("relief", "depthnet"))
 COPIES = (*(MEASURES["auth_pct", s] for s in ("relief", "depthnet")),
@@ -136,10 +137,10 @@ def _effect(name: str, gains: dict[float, list[str]], losses: dict[float, list[s
     helped, harmed = ([s for s, found in group.items() if found] for group in (gains, losses))
     if not helped and not harmed:
         return f"does not change {name}'s accuracy on held-out subjects significantly"
-    words = [f"raises it with {_percent(helped)}"] if helped else []
-    words += [f"lowers it with {_percent(harmed)}"] if harmed else []
-    about = f"changes {name}'s accuracy on held-out subjects significantly"
-    return f"{about}: {' and '.join(words)} of the training subjects"
+    accuracy = f"{name}'s accuracy on held-out subjects"
+    words = [f"raises {accuracy} significantly with {_percent(helped)}"] if helped else []
+    words += [f"lowers {'it' if helped else accuracy} significantly with {_percent(harmed)}"] if harmed else []
+    return f"{' and '.join(words)} of the training subjects"
 
 
 def _percent(shares: Iterable[float]) -> str:
@@ -238,7 +239,11 @@ def _variety(evaluation: StoredEvaluation) -> list[Part]:
     if not values or real is None or real.interval is None:
         return []
     less = [m for m, x in values.items() if _below(x, real)]
-    parts: list[Part] = [f" Variety ({_title(measure)}): ", *_listed(values), "; held-out faces ", real, "."]
+    parts: list[Part] = [
+        " The effective number of different faces within an emotion (Vendi, relief) is ",
+        *_listed(values),
+    ]
+    parts += ["; of held-out faces ", real, "."]
     return [*parts, f" Significantly less varied: {_names(less, values)}." if less else ""]
 
 
@@ -276,7 +281,18 @@ def _best_accuracy(evaluation: StoredEvaluation, leaders: dict[str, str | None])
     signs = {pair: test.sign for pair, test in tests.items()}
     beaten = [m for m in values if signs.get((best, m), 0) > 0 or signs.get((m, best), 0) < 0]
     by = f"accuracy ({classifier_name(classifier)}, trained on generated faces only)"
-    return [*_rank(by, best, values, beaten, leaders), _corrected(tests)]
+    return [*_rank(by, best, values, beaten, leaders), _corrected(tests), *_evolved(rows)]
+
+
+def _evolved(rows: Scores) -> list[Part]:
+    """The accuracy with evolved latents against random latents of the same generator."""
+    tests = differences(row for row in rows if {row.method, row.against} == set(RANDOM_AND_EVOLVED))
+    for (method, _), test in tests.items():
+        better = test.sign if method == RANDOM_AND_EVOLVED[1] else -test.sign
+        effect = {1: "raise it", -1: "lower it", 0: "do not change it significantly"}[better]
+        order = f"{method_name(method)} minus {method_name(test.number.score.against)}"
+        return [f" Evolved instead of random latents {effect} ({order}: ", test.number, ")."]
+    return []
 
 
 def _rank(by: str, best: str, values: Numbers, beaten: Sequence[str], leaders: dict[str, str | None]) -> list[Part]:
@@ -284,7 +300,7 @@ def _rank(by: str, best: str, values: Numbers, beaten: Sequence[str], leaders: d
     rest = [m for m in values if m != best and m not in beaten]
     leaders[by] = None if rest else best
     reach = f"not significantly better than {_names(rest)}" if rest else "significantly better than all others"
-    return [f" By {by}, {method_name(best)} is first (", values[best], f"), {reach}."]
+    return [f" By {by}, {method_name(best)} is first with ", values[best], f", {reach}."]
 
 
 def _unknown(evaluation: StoredEvaluation, what: str, protocol: str) -> str:
