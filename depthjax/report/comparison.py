@@ -17,7 +17,7 @@ from depthjax.report.figures import OVERVIEW
 from depthjax.report.formats import Format
 from depthjax.report.page import Picture, flat, picture
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run
-from depthjax.report.table import NONE, Column, Line, Table, heads, pivot, reasons
+from depthjax.report.table import NONE, Cell, Column, Line, Table, heads, pivot, reasons
 from depthjax.report.verdicts import headline_classifier
 from depthjax.scores import Score
 
@@ -75,7 +75,8 @@ def render_comparison(runs: dict[str, Run], overviews: dict[str, Picture | None]
 
 def main_table(runs: dict[str, Run]) -> Table:
     """Return the main numbers: a row for each method of each run, whose marks share the scale of their column."""
-    rows, colours = [], []
+    rows: list[tuple[Cell, ...]] = []
+    colours: list[str] = []
     columns: list[Column] = []
     for name, evaluation in _evaluations(runs).items():
         columns = list(_columns(headline_classifier(evaluation)))

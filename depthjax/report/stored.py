@@ -74,7 +74,7 @@ def read_evaluation(workdir: Path) -> StoredEvaluation | None:
     if not path.exists():
         return None
     stored = _object(path)
-    data, settings = stored.get("data"), stored.get("settings")
+    data, settings = stored.get("data", {}), stored.get("settings", {})
     if not _is_data(data) or not _is_settings(settings):
         raise UserError(f"{path} lacks the data and settings of its scores: run --stages=evaluate,report")
     scores = read_scores(stored.get("scores"), str(path))

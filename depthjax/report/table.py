@@ -133,7 +133,7 @@ def reasons(rows: Iterable[Sequence[Cell]]) -> Notes:
     absent: dict[str, None] = {}
     bare: dict[str, None] = {}
     for cell in (cell for row in rows for cell in row):
-        if isinstance(cell, Number) and cell.score.reason:
+        if isinstance(cell, Number) and cell.field == "value" and cell.score.reason:
             (absent if cell.value is None else bare)[cell.score.reason] = None
     notes = ((ABSENT.capitalize(), absent), ("No interval", bare))
     return tuple((term, "; ".join(found) + ".") for term, found in notes if found)

@@ -183,9 +183,9 @@ def _distance(evaluation: StoredEvaluation) -> list[Part]:
         for measure in RANKING
         if (found := _worse_than_reference(evaluation, measure)) is not None
     }
-    for found, by in _grouped(worse).items():
-        if found:
-            parts += [f" Significantly worse than the reference by {_and(by)}: {_names(found, values)}."]
+    for behind, by in _grouped(worse).items():
+        if behind:
+            parts += [f" Significantly worse than the reference by {_and(by)}: {_names(behind, values)}."]
         else:
             parts += [f" No significant difference from the reference by {_and(by)}."]
     return parts
