@@ -17,6 +17,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from depthjax import files
@@ -97,6 +98,10 @@ def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt:
         figure.set_dpi(dpi)
         layout.execute(figure)  # once for both files: it is half the work
         figure.set_layout_engine(None)
+        # The last digits of the layout may differ from run to run: a hundredth of a pixel is enough.
+        for axes in figure.axes:
+            box = axes.get_position(original=True)
+            axes.set_position(Bbox(np.round(box.get_points(), 5)))
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     red, green, blue = (channel.tobytes() for channel in picture.split())

@@ -21,7 +21,6 @@ from depthjax.report.figure_style import (
     wrapped,
 )
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
-from depthjax.report.formats import CLASSIFIER_NAMES, SCORE_NAMES
 from depthjax.report.published import TABLE_1, TABLE_2, published_column
 from depthjax.report.stored import StoredEvaluation, method_name
 from depthjax.scores import Score

@@ -26,7 +26,6 @@ from depthjax.report.figure_style import (
     wrapped,
 )
 from depthjax.report.formats import FRECHET, KID
-from depthjax.report.formats import DISTANCE_NAMES
 from depthjax.report.stored import Run, StoredEvaluation, method_name
 
 DISTANCES = {"kid": KID.name, "frechet": FRECHET.name}
