@@ -134,9 +134,10 @@ def reasons(rows: Iterable[Sequence[Cell]]) -> Notes:
     bare: dict[str, None] = {}
     for cell in (cell for row in rows for cell in row):
         if isinstance(cell, Number) and cell.field == "value" and cell.score.reason:
-            (absent if cell.value is None else bare)[cell.score.reason] = None
+            found = absent if cell.value is None else bare
+            found[cell.score.reason.removeprefix("no interval: ")] = None
     notes = ((ABSENT.capitalize(), absent), ("No interval", bare))
-    return tuple((term, "; ".join(found) + ".") for term, found in notes if found)
+    return tuple((term, "; ".join(words) + ".") for term, words in notes if words)
 
 
 def reference(line: Line) -> Key:

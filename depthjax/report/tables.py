@@ -246,9 +246,12 @@ def table_1_published(evaluation: StoredEvaluation) -> Table:
     """The released protocol, with the paper's Table 1 beside each number."""
     columns: list[Column | Words] = []
     for measure, format in RECOGNITION.items():
-        columns += [Column(format.head, {"measure": measure}, format), _paper(f"Paper's {format.name}, %", measure)]
+        columns += [
+            Column(format.head, {"measure": measure}, format),
+            _paper(f"{format.name} in the paper, %", measure),
+        ]
     columns += [Column("n", {"measure": "accuracy"}, formats.COUNT, "n"),
-                Words("Paper's faces per class", lambda _, key: published.faces_per_class(key))]  # fmt: skip
+                Words("Faces per class in the paper", lambda _, key: published.faces_per_class(key))]  # fmt: skip
     rows = pivot(evaluation.scores, _published_lines(evaluation), columns)
     return Table(
         "table_1_published",
@@ -259,7 +262,7 @@ def table_1_published(evaluation: StoredEvaluation) -> Table:
         (
             ("As published", "80\u202f% to train, 20\u202f% to test, split by image: frames of one subject are on "
              "both sides, the scaler sees the test faces, and generated faces are tested on generated faces."),
-            ("Paper's", f"its Table 1 ({published.PAPER}; IKFDB, 400 and 800 images per class), for orientation and "
+            ("In the paper", f"its Table 1 ({published.PAPER}; IKFDB, 400 and 800 images per class), for orientation and "
              "not for comparison. Both forms of the KD-cDCGAN stand beside its proposed method."),
             ("Interval", "over the classifier's seeds, not over subjects."),
             *reasons(rows),
