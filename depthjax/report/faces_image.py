@@ -19,7 +19,7 @@ FAR_SHARE = 0.05  # of the window: what is nearer to its far end is background
 
 
 def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
-    """The surface lit from the upper left (wrapped Lambert) on white; holes inside the face are dark.
+    """The surface lit from the upper left (wrapped Lambert) on white; invalid depth inside the face is dark.
 
     Relief is exaggerated by EXAGGERATION and smoothed by a Gaussian of SMOOTH_MM inside the face only. All pictures are
     treated alike, so that sources can be compared.
@@ -42,7 +42,7 @@ def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | 
 def normals(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
     """Unit surface normals as colours on white, of the surface smoothed as in `shade` but not exaggerated.
 
-    Arguments as for `shade`; holes inside the face are dark.
+    Arguments as for `shade`; invalid depth inside the face is dark.
 
     Returns:
         (n, h, w, 3) uint8, see `normal_colours`.

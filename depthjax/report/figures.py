@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from depthjax.report import figures_faces, figures_scores, figures_spaces
 from depthjax.report.figure_style import (
@@ -96,7 +96,7 @@ def losses(run: Run) -> Figure | None:
     if run.metrics is None:
         return None
     metrics = run.metrics
-    figure = Figure(figsize=(11, 3.5), layout=spaced())
+    figure = Figure(figsize=(11, 4.1), layout=spaced())
     left, middle, right = figure.subplots(1, 3)
     _line(left, metrics, "g_adv", "generator", BLUE)
     _line(left, metrics, "d_adv_real", "discriminator, training", INK)
@@ -116,7 +116,8 @@ def losses(run: Run) -> Figure | None:
     right.set(title="Discriminator accuracy", ylabel="accuracy (%)", ylim=(-2, 102))
     for axes in (left, middle, right):
         axes.set_xlabel("epoch")
-        axes.legend(loc="best")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16))  # below the panel, where no line passes
     return figure
 
 

@@ -292,7 +292,7 @@ def interpolation(run: Run) -> Figure | None:
         axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
     note = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
     note += ", before new noise" if run.config.get("sample", {}).get("noise") else ""
-    note += "; holes are drawn anew at each step." if run.config.get("model", {}).get("validity_mask") else "."
+    note += "; invalid pixels are drawn anew at each step." if run.config.get("model", {}).get("validity_mask") else "."
     heading(figure, f"{plain(method_name(INTERPOLATED))}: from one latent to another of the same emotion", note)
     return figure
 

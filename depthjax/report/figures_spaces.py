@@ -209,7 +209,8 @@ def correlations(run: Run) -> Figure | None:
         return None
     generated = [name for name in set_names(run) if name not in SET_NAMES]
     pairs = [("train", "test"), *((name, f"both/{name}") for name in generated)]
-    lines, across = -(-len(pairs) // COLUMNS), min(COLUMNS, len(pairs))
+    lines = -(-len(pairs) // COLUMNS)
+    across = -(-len(pairs) // lines)
     figure = Figure(figsize=(1.4 + 2.2 * across, 4.6 * lines), layout=spaced())
     grid = figure.subplots(2 * lines, across, squeeze=False)
     for axes in grid.flat:

@@ -92,7 +92,7 @@ def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None
     assert figure is not None
     shown = words(figure)
     assert {f"{value:.2f}" for value in expected} <= set(shown)
-    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN, evolved"} <= set(shown)
+    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN evolved"} <= set(shown)
 
 
 def test_pairs_of_other_faces_are_refused(run: Run) -> None:
@@ -201,7 +201,7 @@ def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: R
         drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
     drawn_holes = run.config.get("model", {}) | {"validity_mask": True}
     noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}, "model": drawn_holes}))
-    assert noisy is not None and any("before new noise; holes are drawn anew" in text for text in words(noisy))
+    assert noisy is not None and any("before new noise; invalid pixels are drawn anew" in text for text in words(noisy))
 
 
 def test_what_is_absent_is_not_drawn(run: Run) -> None:
