@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ METHOD_NAMES = {
     "cdcgan_kd": "KD-cDCGAN",
     "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
+NUMBER = re.compile(r"\d+(\.\d+)?")
 # Sources of faces that a sensor recorded.
 SENSOR_SOURCES = ("folder", "ikfdb")
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
@@ -89,11 +91,15 @@ def _is_data(data: Any) -> bool:
     sized = all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
     generated = data.get("generated")
     counted = isinstance(generated, dict) and all(isinstance(n, int) for n in generated.values())
-    return sized and counted and _is_names(data.get("emotions"))
+    return sized and counted and _is_names(data.get("emotions")) and bool(data["emotions"])
 
 
 def _is_settings(settings: Any) -> bool:
-    return isinstance(settings, dict) and _is_names(settings.get("spaces"))
+    if not isinstance(settings, dict) or not _is_names(settings.get("spaces")):
+        return False
+    scarcity = settings.get("scarcity", {"shares": {}})
+    shares = scarcity.get("shares") if isinstance(scarcity, dict) else None
+    return isinstance(shares, dict) and all(NUMBER.fullmatch(share) for share in shares)
 
 
 def _is_names(value: Any) -> bool:

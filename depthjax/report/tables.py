@@ -262,8 +262,8 @@ def table_1_published(evaluation: StoredEvaluation) -> Table:
         (
             ("As published", "80\u202f% to train, 20\u202f% to test, split by image: frames of one subject are on "
              "both sides, the scaler sees the test faces, and generated faces are tested on generated faces."),
-            ("In the paper", f"its Table 1 ({published.PAPER}; IKFDB, 400 and 800 images per class), for orientation and "
-             "not for comparison. Both forms of the KD-cDCGAN stand beside its proposed method."),
+            ("In the paper", f"its Table 1 ({published.PAPER}; IKFDB, 400 and 800 images per class), for orientation "
+             "and not for comparison. Both forms of the KD-cDCGAN stand beside its proposed method."),
             ("Interval", "over the classifier's seeds, not over subjects."),
             *reasons(rows),
         ),
