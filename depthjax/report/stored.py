@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ METHOD_NAMES = {
     "cdcgan_kd": "KD-cDCGAN",
     "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
+Arrays = dict[str, np.ndarray]
 NUMBER = re.compile(r"\d+(\.\d+)?")
 # Sources of faces that a sensor recorded.
 SENSOR_SOURCES = ("folder", "ikfdb")
@@ -43,7 +46,7 @@ class StoredEvaluation:
     data: dict[str, Any]
     settings: dict[str, Any]
     scores: Scores
-    runs: dict[str, np.ndarray]
+    runs: Arrays
 
     @property
     def methods(self) -> list[str]:
@@ -80,8 +83,8 @@ def read_evaluation(workdir: Path) -> StoredEvaluation | None:
     if not _is_data(data) or not _is_settings(settings):
         raise UserError(f"{path} lacks the data and settings of its scores: run --stages=evaluate,report")
     scores = read_scores(stored.get("scores"), str(path))
-    values = _seed_values(runs) if runs.exists() else {}
-    return StoredEvaluation(data, settings, scores, values)
+    values = _arrays(runs, _is_seed_values, "a score for each seed", "evaluate")
+    return StoredEvaluation(data, settings, scores, values or {})
 
 
 def _is_data(data: Any) -> bool:
@@ -106,13 +109,6 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
-def _seed_values(path: Path) -> dict[str, np.ndarray]:
-    arrays = files.read_arrays(path)
-    if not all(a.ndim == 1 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values()):
-        raise UserError(f"{path} lacks a score for each seed: delete it and run --stages=evaluate,report")
-    return arrays
-
-
 @dataclass(frozen=True)
 class Run:
     """What is stored of a run; None or empty where a stage has not run yet.
@@ -135,14 +131,14 @@ class Run:
     config: dict[str, Any]
     environment: dict[str, Any] | None
     minutes: dict[str, float]
-    metrics: dict[str, np.ndarray] | None
-    train: dict[str, np.ndarray] | None
-    samples: dict[str, dict[str, np.ndarray]]
-    history: dict[str, np.ndarray] | None
+    metrics: Arrays | None
+    train: Arrays | None
+    samples: dict[str, Arrays]
+    history: Arrays | None
     evaluation: StoredEvaluation | None
-    embedding: dict[str, np.ndarray] | None = None
-    nearest: dict[str, np.ndarray] | None = None
-    interpolation: dict[str, np.ndarray] | None = None
+    embedding: Arrays | None = None
+    nearest: Arrays | None = None
+    interpolation: Arrays | None = None
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -166,6 +162,11 @@ def read_run(workdir: Path) -> Run:
             raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _object(workdir / "config.json")
     _check_config(config, workdir / "config.json")
+    classes = len(config["data"]["emotions"])
+    history = workdir / "evolve" / "history.npz"
+    embedding = workdir / "evaluation" / "embedding.npz"
+    nearest = workdir / "evaluation" / "nearest.npz"
+    interpolation = workdir / "samples" / "cdcgan_kd" / "interpolation.npz"
     return Run(
         config=config,
         environment=_optional(workdir / "environment.json"),
@@ -173,11 +174,11 @@ def read_run(workdir: Path) -> Run:
         metrics=_metrics(workdir / "metrics.jsonl"),
         train=read_inputs(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
         samples=_samples(workdir / "samples", _methods(config)),
-        history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
+        history=_arrays(history, partial(_is_history, classes=classes), "best and mean of each emotion", "evolve"),
         evaluation=read_evaluation(workdir),
-        embedding=_embedding(workdir / "evaluation" / "embedding.npz", len(config["data"]["emotions"])),
-        nearest=_nearest(workdir / "evaluation" / "nearest.npz"),
-        interpolation=_interpolation(workdir / "samples" / "cdcgan_kd" / "interpolation.npz"),
+        embedding=_arrays(embedding, partial(_is_embedding, classes=classes), "points of its sets", "evaluate"),
+        nearest=_arrays(nearest, _is_nearest, "rows and distances of the nearest faces", "evaluate"),
+        interpolation=_arrays(interpolation, _is_interpolation, "images by emotion and step", "sample"),
     )
 
 
@@ -226,7 +227,7 @@ def _minutes(folder: Path) -> dict[str, float]:
     return {name: stamps[name]["seconds"] / 60 for name in (*order, *(n for n in stamps if n not in stages.KNOWN))}
 
 
-def _metrics(path: Path) -> dict[str, np.ndarray] | None:
+def _metrics(path: Path) -> Arrays | None:
     if not path.exists():
         return None
     columns: dict[str, list[float]] = {name: [] for name in METRICS}
@@ -242,46 +243,39 @@ def _metrics(path: Path) -> dict[str, np.ndarray] | None:
     return {name: np.array(values) for name, values in columns.items()} if columns["epoch"] else None
 
 
-def _faces(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+def _arrays(path: Path, is_valid: Callable[[Arrays], bool], contents: str, stage: str) -> Arrays | None:
+    """The arrays of a file, checked; None if it is not there."""
     if not path.exists():
         return None
     arrays = files.read_arrays(path)
-    shapes = [arrays[name].shape for name in names if name in arrays]
-    whole = len(shapes) == len(names) and len(shapes[0]) == 3 and all(s[:1] == shapes[0][:1] for s in shapes)
-    if not whole:
-        raise UserError(f"{path} lacks {', '.join(names)} of one length: delete it and run its stage again")
+    if not is_valid(arrays):
+        raise UserError(f"{path} lacks {contents}: delete it and run --stages={stage},report")
     return arrays
 
 
-def _samples(folder: Path, order: list[str]) -> dict[str, dict[str, np.ndarray]]:
+def _samples(folder: Path, order: list[str]) -> dict[str, Arrays]:
     found = sorted(path.parent.name for path in folder.glob("*/samples.npz"))
     methods = [m for m in order if m in found] + [m for m in found if m not in order]
-    arrays = {method: _faces(folder / method / "samples.npz", ("images", "emotion")) for method in methods}
-    return {method: stored for method, stored in arrays.items() if stored is not None}
+    read = {m: _arrays(folder / m / "samples.npz", _is_faces, "images and emotions", "sample") for m in methods}
+    return {method: arrays for method, arrays in read.items() if arrays is not None}
 
 
-def _history(path: Path, classes: int) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
-    whole = all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
-    if not whole:
-        raise UserError(f"{path} lacks best and mean of {classes} emotions: delete it and run --stages=evolve")
-    return arrays
+def _is_faces(arrays: Arrays) -> bool:
+    images, emotion = arrays.get("images"), arrays.get("emotion")
+    return images is not None and emotion is not None and images.ndim == 3 and images.shape[:1] == emotion.shape[:1]
 
 
-def _embedding(path: Path, classes: int) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
+def _is_history(arrays: Arrays, classes: int) -> bool:
+    return all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
+
+
+def _is_embedding(arrays: Arrays, classes: int) -> bool:
     names = [name.removeprefix("emotion/") for name in arrays if name.startswith("emotion/")]
-    whole = "train" in names and all(np.isfinite(array).all() for array in arrays.values())
-    if not (whole and all(_points_fit(arrays, name, classes) for name in names)):
-        raise UserError(f"{path} lacks points and correlations of its sets: delete it and run --stages=evaluate")
-    return arrays
+    finite = all(np.isfinite(array).all() for array in arrays.values())
+    return "train" in names and finite and all(_has_points(arrays, name, classes) for name in names)
 
 
-def _points_fit(arrays: dict[str, np.ndarray], name: str, classes: int) -> bool:
+def _has_points(arrays: Arrays, name: str, classes: int) -> bool:
     emotion = arrays[f"emotion/{name}"]
     count = (len(emotion),) if emotion.ndim == 1 and emotion.dtype.kind in "iu" else (-1,)
     shapes = {"lda": count, "tsne": (*count, 2), "correlation": (4, 4)}
@@ -290,25 +284,24 @@ def _points_fit(arrays: dict[str, np.ndarray], name: str, classes: int) -> bool:
     return fit and set(np.unique(emotion)) <= set(range(classes))
 
 
-def _nearest(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
-    whole = {"held_out", "reference"} <= set(arrays) and arrays["reference"].shape == ()
-    for name, index in arrays.items():
-        if name.startswith("index/"):
-            distance = arrays.get(f"distance/{name.removeprefix('index/')}")
-            fits = distance is not None and index.ndim == 1 and index.shape == distance.shape
-            whole = whole and fits and index.dtype.kind in "iu" and not (index < 0).any()
-    if not whole:
-        raise UserError(f"{path} lacks rows and distances of the nearest faces: delete it and run --stages=evaluate")
-    return arrays
+def _is_nearest(arrays: Arrays) -> bool:
+    if not {"held_out", "reference"} <= set(arrays) or arrays["reference"].shape != ():
+        return False
+    methods = [name.removeprefix("index/") for name in arrays if name.startswith("index/")]
+    pairs = [(arrays[f"index/{m}"], arrays.get(f"distance/{m}")) for m in methods]
+    return all(
+        distance is not None
+        and index.ndim == 1
+        and index.shape == distance.shape
+        and index.dtype.kind in "iu"
+        and not (index < 0).any()
+        for index, distance in pairs
+    )
 
 
-def _interpolation(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
-    if "images" not in arrays or arrays["images"].ndim != 4 or 0 in arrays["images"].shape:
-        raise UserError(f"{path} lacks images by emotion and step: delete it and run --stages=sample")
-    return arrays
+def _is_interpolation(arrays: Arrays) -> bool:
+    return "images" in arrays and arrays["images"].ndim == 4 and 0 not in arrays["images"].shape
+
+
+def _is_seed_values(arrays: Arrays) -> bool:
+    return all(a.ndim == 1 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values())
