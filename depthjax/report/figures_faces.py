@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -115,41 +115,29 @@ def _directions(run: Run, images: np.ndarray) -> np.ndarray:
 def _blocks(
     run: Run, view: Callable[[np.ndarray], np.ndarray], *, top: int, bottom: int, width: int = 0, count: int = 4
 ) -> Figure | None:
-    labels = range(len(run.emotions))
-    blocks = {one.name: [view(one.shown(label, count)) for label in labels] for one in face_sets(run)}
-    if not blocks:
-        return None
-    return blocks_figure(blocks, run.emotions, count=count, top=top, bottom=bottom, width=width)
-
-
-def blocks_figure(
-    blocks: Mapping[str, Sequence[np.ndarray]],
-    emotions: Sequence[str],
-    *,
-    count: int,
-    top: int,
-    bottom: int,
-    width: int = 0,
-) -> Figure:
     """Sets of faces side by side, at most four in a line, each with a row for every emotion.
 
     Args:
-        blocks: for each set, by its name, an array of pictures for each emotion: (n, h, w) or (n, h, w, 3) uint8.
-        emotions: their names.
-        count: faces a row.
+        view: (n, h, w) faces to pictures, (n, h, w) or (n, h, w, 3) uint8.
         top, bottom, width: pixels, as of `sheet`.
+        count: faces a row.
     """
-    lines = -(-len(blocks) // 4)
-    across = -(-len(blocks) // lines)
+    sets = face_sets(run)
+    if not sets:
+        return None
+    lines = -(-len(sets) // 4)
+    across = -(-len(sets) // lines)
     tile = 96 if across < 4 else 76
-    pictures = [mosaic(rows, count, tile=tile, gap=GAP) for rows in blocks.values()]
+    labels = range(len(run.emotions))
+    rows = [[view(one.shown(label, count)) for label in labels] for one in sets]
+    pictures = [mosaic(row, count, tile=tile, gap=GAP) for row in rows]
     whole, corners = _assembled(pictures, across, right=22, above=36)
     figure, axes = sheet(whole, top=top, bottom=bottom, width=width)
-    for (x, y), name in zip(corners, blocks, strict=True):
-        short = wrapped(name, pictures[0].shape[1] // 15, lines=1)
+    for (x, y), one in zip(corners, sets, strict=True):
+        short = wrapped(one.name, pictures[0].shape[1] // 15, lines=1)
         axes.text(x, y - 7, short, size=9.5, weight="bold", va="bottom")
         if x == 0:
-            _name_rows(axes, emotions, tile, first=y)
+            _name_rows(axes, run.emotions, tile, first=y)
     return figure
 
 
