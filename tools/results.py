@@ -5,7 +5,7 @@
     python tools/results.py --ablation runs/ablation
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
-evolution.md from the files of experiments/evolution_table.py; the third recipes.md from those of the ablation. Each
+evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of experiments/ablation.py. Each
 replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that is not there
 is made. With --print the tables are only printed.
 """
@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +29,7 @@ from depthjax.files import read_json, replacing, write_text  # noqa: E402
 from depthjax.report import published  # noqa: E402
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, Number  # noqa: E402
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run  # noqa: E402
-from depthjax.report.table import NONE, Cell, Column, Line, heads, pivot, reference  # noqa: E402
+from depthjax.report.table import Cell, Column, Line, heads, pivot, reference  # noqa: E402
 from depthjax.report.table_files import cell_text  # noqa: E402
 from depthjax.report.tables import MEASURES, classifier_name, set_sizes  # noqa: E402
 from depthjax.scores import Score  # noqa: E402
@@ -39,20 +38,17 @@ from depthjax.scores import Score  # noqa: E402
 WIDTH = 1400
 # Measures of the short Table 2; the fused space takes room and ranks nothing.
 KEPT = ("kid", "frechet", "coverage", "score", "agreement", "inception_score", "ssim", "psnr")
-Row = dict[str, Any]
 
 
 class Quantity(NamedTuple):
-    """A number of a study.
+    """A number of the comparison of selections.
 
     Attributes:
-        key: where it is stored.
+        key: its column.
         head: its heading.
         decimals: after the point; a number of 10 and more has none.
         percent: whether a stored share is shown in percent.
         interval: whether its interval is shown.
-        field: of the stored object, for an ablation.
-        target: what is wished.
     """
 
     key: str
@@ -60,22 +56,8 @@ class Quantity(NamedTuple):
     decimals: int = 2
     percent: bool = False
     interval: bool = False
-    field: str = "value"
-    target: str = ""
 
 
-ABLATION = (
-    Quantity("kid_relief", "KID, relief, above its reference ↓", field="excess", target="0 or below"),
-    Quantity("kid_depthnet", "KID, depthnet, above its reference ↓", field="excess", target="0 or below"),
-    Quantity("vendi", "Vendi, training faces = 1", target="0.9 to 1.1"),
-    Quantity("tstr_xgboost", "XGBoost on held-out subjects, % ↑", 1, percent=True),
-    Quantity("tstr_random_forest", "Random forest on held-out subjects, % ↑", 1, percent=True),
-    Quantity("agreement", "emotion as requested, % ↑", 1, percent=True),
-    Quantity("nearest_ratio", "nearest ratio, relief ≈ 1", target="0.9 or more"),
-    Quantity("residual", "relief residual ≈ 1", target="1"),
-    Quantity("checkerboard", "checkerboard, training faces = 1", target="1 or less"),
-    Quantity("holes", "invalid depth in the face, training faces = 1", target="1"),
-)
 EVOLUTION = (
     Quantity("distinct", "distinct faces, % ↑", 0, percent=True),
     Quantity("Vendi, relief", "Vendi, relief ↑", 1),
@@ -166,50 +148,6 @@ def _conditions(run: Run, evaluation: StoredEvaluation, environment: dict[str, A
     )
 
 
-def recipes_text(folder: Path) -> str:
-    """Return a column for each reference recipe of an ablation: means over its seeds, minimum and maximum."""
-    groups: dict[str, list[Row]] = {}
-    for row in ablation_rows(folder):
-        if row["kind"] == "reference":
-            groups.setdefault(row["name"], []).append(row)
-    ceiling = read_json(folder / "ceiling.json")["numbers"]
-    lines = [["", *groups, "target"]]
-    lines += [["trainings", *(str(len(runs)) for runs in groups.values()), ""]]
-    lines += [["steps", *(f"{runs[0]['steps']:,}" for runs in groups.values()), ""]]
-    for quantity in ABLATION:
-        real = ceiling.get(quantity.key.replace("tstr", "trtr"), {}).get("value")
-        head = quantity.head + ("" if real is None else f" (training faces: {100 * real:.1f})")
-        lines += [[head, *(_over_seeds(runs, quantity) for runs in groups.values()), quantity.target]]
-    return markdown(lines)
-
-
-def ingredients_text(folder: Path) -> str:
-    """Return a line for each recipe of an ablation, by its first seed."""
-    rows = ablation_rows(folder)
-    seed = min(row["seed"] for row in rows)
-    lines = [[f"seed {seed}", "steps", *(quantity.head for quantity in ABLATION)]]
-    for row in (row for row in rows if row["seed"] == seed):
-        lines += [[row["name"], f"{row['steps']:,}", *(_over_seeds([row], quantity) for quantity in ABLATION)]]
-    return markdown(lines)
-
-
-def ablation_rows(folder: Path) -> list[Row]:
-    """Return the finished trainings of an ablation, references first."""
-    rows = [read_json(path) for path in sorted((folder / "rows").glob("*/row.json"))]
-    if not rows:
-        raise UserError(f"{folder} has no finished row: run the ablation first")
-    return sorted(rows, key=lambda row: (row["kind"] != "reference", row["name"], row["seed"]))
-
-
-def _over_seeds(rows: Sequence[Row], quantity: Quantity) -> str:
-    """`0.5 (0.4 to 0.6)`: mean, minimum and maximum; a dash if it is unknown."""
-    values = [float(row["numbers"].get(quantity.key, {}).get(quantity.field, np.nan)) for row in rows]
-    if np.isnan(values).any():
-        return NONE
-    mean, *ends = (_digits(f(values), quantity) for f in (np.mean, np.min, np.max))
-    return mean if len(values) == 1 else f"{mean} ({ends[0]} to {ends[1]})"
-
-
 def _digits(value: float, quantity: Quantity) -> str:
     value *= 100 if quantity.percent else 1
     decimals = 0 if abs(value) >= 10 and not quantity.percent else quantity.decimals
@@ -237,6 +175,14 @@ def _selection(text: str, quantity: Quantity) -> str:
     """`0.814 [0.78, 0.85]` as `81 (78–85)`."""
     value, *ends = (_digits(float(part.strip("[],")), quantity) for part in text.split())
     return f"{value} ({ends[0]}\u2013{ends[1]})" if quantity.interval else value
+
+
+def ablation_text(folder: Path) -> str:
+    """Return the table that experiments/ablation.py wrote."""
+    path = folder / "ablation.md"
+    if not path.exists():
+        raise UserError(f"{path} is not there: run python -m experiments.ablation --workdir {folder}")
+    return path.read_text("utf-8").strip()
 
 
 def with_block(page: str, name: str, text: str) -> str:
@@ -273,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workdir", type=Path, help="the work folder of a finished run")
     parser.add_argument("--evolution", type=Path, help="a folder of experiments/evolution_table.py")
-    parser.add_argument("--ablation", type=Path, help="a work folder of the ablation")
+    parser.add_argument("--ablation", type=Path, help="a work folder of experiments/ablation.py")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     # Name of the marks: page and text.
@@ -285,8 +231,7 @@ def main() -> None:
         if options.evolution:
             blocks["evolution"] = ("evolution", evolution_text(options.evolution))
         if options.ablation:
-            blocks["recipes"] = ("recipes", recipes_text(options.ablation))
-            blocks["ingredients"] = ("recipes", ingredients_text(options.ablation))
+            blocks["recipes"] = ("recipes", ablation_text(options.ablation))
         if not blocks:
             raise UserError("nothing to do: give --workdir, --evolution or --ablation")
         for mark, (page, text) in blocks.items():

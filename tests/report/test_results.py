@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -19,23 +18,6 @@ from depthjax.files import write_json
 @pytest.fixture(scope="module")
 def tool(load_tool: Callable[[str], ModuleType]) -> ModuleType:
     return load_tool("results")
-
-
-def row(name: str, kind: str, seed: int, value: float) -> dict[str, Any]:
-    keys = {"kid_relief", "kid_depthnet", "vendi", "tstr_xgboost", "tstr_random_forest", "nearest_ratio", "residual"}
-    numbers: dict[str, Any] = {key: {"value": value, "excess": value - 1} for key in keys | {"checkerboard", "holes"}}
-    numbers |= {"agreement": {"reason": "not known"}}
-    return {"name": name, "kind": kind, "seed": seed, "steps": 1200, "seconds": 60 + seed, "numbers": numbers}
-
-
-@pytest.fixture
-def ablation(tmp_path: Path) -> Path:
-    rows = [row("repaired", "reference", seed, 0.5 + seed / 4) for seed in (0, 1)]
-    rows += [row("repaired + LeCam", "plus", 0, 0.25), row("as released", "reference", 0, 76.0)]
-    for one in rows:
-        write_json(tmp_path / "rows" / f"{one['name'].replace(' ', '-')}-{one['seed']}" / "row.json", one)
-    write_json(tmp_path / "ceiling.json", {"numbers": {"trtr_xgboost": {"value": 0.883}}})
-    return tmp_path
 
 
 def test_a_run_has_both_tables_and_how_they_were_made(
@@ -68,23 +50,6 @@ def test_blocks_replace_what_stands_between_their_marks(tool: ModuleType, tmp_pa
     assert "two" in path.read_text() and "one" not in path.read_text()
 
 
-def test_recipes_stand_side_by_side_over_their_seeds(tool: ModuleType, ablation: Path) -> None:
-    lines = tool.recipes_text(ablation).splitlines()
-    assert lines[0] == "|  | as released | repaired | target |"
-    assert "| steps | 1,200 | 1,200 |  |" in lines
-    assert "| trainings | 1 | 2 |  |" in lines
-    assert "| KID, relief, above its reference ↓ | 75 | −0.38 (−0.50 to −0.25) | 0 or below |" in lines
-    assert any(line.startswith("| XGBoost on held-out subjects, % ↑ (training faces: 88.3) |") for line in lines)
-    assert "| emotion as requested, % ↑ | – | – |  |" in lines
-
-
-def test_ingredients_are_those_of_the_first_seed(tool: ModuleType, ablation: Path) -> None:
-    lines = tool.ingredients_text(ablation).splitlines()
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| as released", "| repaired", "| repaired + LeCam"]
-    numbers = "−0.75 | −0.75 | 0.25 | 25.0 | 25.0 | – | 0.25 | 0.25 | 0.25 | 0.25"
-    assert lines[4] == f"| repaired + LeCam | 1,200 | {numbers} |"
-
-
 def test_evolution_has_a_column_for_each_selection(tool: ModuleType, tmp_path: Path) -> None:
     columns = [quantity.key for quantity in tool.EVOLUTION]
     with (tmp_path / "table.csv").open("w", newline="") as file:
@@ -103,8 +68,10 @@ def test_evolution_has_a_column_for_each_selection(tool: ModuleType, tmp_path: P
 
 
 def test_what_is_missing_is_one_line(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="no finished row"):
-        tool.recipes_text(tmp_path)
+    with pytest.raises(UserError, match=r"ablation\.md is not there"):
+        tool.ablation_text(tmp_path)
+    (tmp_path / "ablation.md").write_text("| a |\n")
+    assert tool.ablation_text(tmp_path) == "| a |"
     for flags, words in ([], "nothing to do"), (["--evolution", str(tmp_path)], "evolution_table.py first"):
         monkeypatch.setattr(sys, "argv", ["results", *flags])
         with pytest.raises(SystemExit, match=words):
