@@ -5,9 +5,9 @@
     python tools/results.py --ablation runs/ablation
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
-evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of experiments/ablation.py. Each
-replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that is not there
-is made. With --print the tables are only printed.
+evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
+experiments/ablation.py. Each replaces what stands between the marks `<!-- results NAME -->` and
+`<!-- /results NAME -->`; a page that does not exist is made. With --print the tables are only printed.
 """
 
 from __future__ import annotations
