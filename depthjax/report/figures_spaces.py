@@ -14,6 +14,7 @@ from scipy.stats import gaussian_kde
 
 from depthjax.report.figure_style import (
     BAND,
+    DPI,
     GREY,
     INK,
     emotion_keys,
@@ -211,17 +212,21 @@ def correlations(run: Run) -> Figure | None:
     pairs = [("train", "test"), *((name, f"both/{name}") for name in generated)]
     lines = -(-len(pairs) // COLUMNS)
     across = -(-len(pairs) // lines)
-    figure = Figure(figsize=(1.4 + 2.2 * across, 4.6 * lines), layout=spaced())
-    grid = figure.subplots(2 * lines, across, squeeze=False)
+    # Fixed places, in inches: to lay out so many panels takes seconds.
+    width, height = 1.6 + 2.2 * across, 4.7 * lines + 0.1
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    edges = {"left": 0.62 / width, "right": 1 - 0.98 / width, "top": 1 - 0.46 / height, "bottom": 0.24 / height}
+    grid = figure.subplots(2 * lines, across, squeeze=False, gridspec_kw=edges | {"wspace": 0.06, "hspace": 0.36})
     for axes in grid.flat:
         axes.set_axis_off()
-    for place, pair in enumerate(pairs):
-        line, column = divmod(place, across)
+    for number, pair in enumerate(pairs):
+        line, column = divmod(number, across)
         for below, name in enumerate(pair):
             values = run.embedding.get(f"correlation/{name}")
             if values is not None:
                 _heatmap(grid[2 * line + below, column], values, _set_name(name), first=column == 0)
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), "RdBu_r"), ax=grid, shrink=0.6 / lines, aspect=24, pad=0.02)
+    place = figure.add_axes((1 - 0.86 / width, 0.5 - 1.4 / height, 0.12 / width, 2.8 / height))
+    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), "RdBu_r"), cax=place)
     bar.set_label("correlation between faces' first principal scores")
     bar.ax.grid(False)
     return figure
@@ -229,7 +234,7 @@ def correlations(run: Run) -> Figure | None:
 
 def _heatmap(axes: Axes, values: np.ndarray, name: str, *, first: bool) -> None:
     axes.set_axis_on()
-    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")  # nearly square, and laid out in half the time
+    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for row, column in np.ndindex(*values.shape):
         strength = round(float(values[row, column]), 2) + 0.0  # no minus before zero
         colour = "white" if abs(strength) > 0.6 else INK
