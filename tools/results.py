@@ -164,7 +164,7 @@ def evolution_text(folder: Path) -> str:
     with path.open(newline="", encoding="utf-8") as file:
         ways = list(csv.DictReader(file))
     lines = [["", *(SELECTIONS.get(way["faces by"], way["faces by"]) for way in ways)]]
-    for quantity in EVOLUTION:
+    for quantity in (quantity for quantity in EVOLUTION if quantity.key in ways[0]):
         given = real.get(quantity.key)
         beside = "" if given is None else f" (training faces: {_digits(float(given), quantity)})"
         lines += [[quantity.head + beside, *(_selection(way[quantity.key], quantity) for way in ways)]]
