@@ -158,13 +158,14 @@ def emotion_keys(emotions: Iterable[str], *, points: bool) -> list[Line2D]:
     keys = []
     for label, name in enumerate(emotions):
         colour, marker, dashes = emotion_look(label)
-        key = Line2D([], [], color=colour, label=wrapped(name, 26, lines=1))
-        if points:
-            key.set(marker=marker, linestyle="none", markersize=5)
-        else:
-            key.set(linestyle=dashes)
-        keys.append(key)
+        words = wrapped(name, 26, lines=1)
+        keys.append(key(words, colour, marker, "none") if points else key(words, colour, "", dashes))
     return keys
+
+
+def key(words: str, colour: str, marker: str = "", dashes: Any = "-", **look: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], color=colour, marker=marker, linestyle=dashes, label=words, **{"markersize": 5, **look})
 
 
 def plain(text: str) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from depthjax.report.figure_style import (
     GREY,
     INK,
     intervals,
+    key,
     method_colour,
     method_look,
     name_rows,
@@ -88,9 +88,9 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
         lower.axhline(0, color=INK, linewidth=1.2)
         for place, method in enumerate(["real", *methods]):
             columns = {"method": method, "classifier": classifier, "measure": "accuracy"}
-            keys = [columns | {"share": share} for share in shares]
-            accuracy = [evaluation.scores.find(protocol="scarcity", **key) for key in keys]
-            gains = [evaluation.scores.find(protocol="paired_scarcity", against="real", **key) for key in keys]
+            cells = [columns | {"share": share} for share in shares]
+            accuracy = [evaluation.scores.find(protocol="scarcity", **cell) for cell in cells]
+            gains = [evaluation.scores.find(protocol="paired_scarcity", against="real", **cell) for cell in cells]
             _over_shares(upper, accuracy, method, bars=method == "real")
             # Gains stand side by side, so that their intervals can be read.
             aside = 0.6 * ((place - 0.5) / len(methods) - 0.5)
@@ -101,8 +101,9 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
     grid[0, 0].set_ylabel("accuracy on unseen subjects (%)")
     grid[1, 0].set_ylabel("gain from generated faces\n(percentage points)")
     figure.supxlabel("training subjects seen by the classifier; bars: 95 % intervals over the unseen subjects", size=9)
-    alone = Line2D([], [], color=INK, marker="o", markersize=5, label="training faces alone")
-    figure.legend(handles=[alone, *_method_keys(methods)], loc="outside upper left", ncols=4)
+    keys = [key("training faces alone", *method_look("real"))]
+    keys += [key(wrapped(f"training + {method_name(m)}", 34, lines=1), *method_look(m)) for m in methods]
+    figure.legend(handles=keys, loc="outside upper left", ncols=4)
     return figure
 
 
@@ -151,7 +152,9 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
     ticks = ["training only", *(wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
     for axes in grid[-1]:
         axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", size=8)
-    figure.legend(handles=_classifier_keys(classifiers), loc="outside upper left", ncols=5)
+    keys = [key(classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
+    keys.append(key("the same in the paper (IKFDB)", GREY, "o", ":", markerfacecolor="white"))
+    figure.legend(handles=keys, loc="outside upper left", ncols=5)
     return figure
 
 
@@ -197,9 +200,8 @@ def table_2(evaluation: StoredEvaluation) -> Figure | None:
         axes.set_xlim(low, high + 0.28 * (high - low))  # room for the numbers at the right
         axes.locator_params(axis="x", nbins=5)
     name_rows(panels[0], list(map(method_name, methods)))
-    here = Line2D([], [], color=GREY, linewidth=6, label="here")
-    figure.legend(handles=[here, _hollow(INK, "D", "none", "the paper (IKFDB, other features)")],
-                  loc="outside upper left", ncols=2)  # fmt: skip
+    paper_key = key("the paper (IKFDB, other features)", INK, "D", "none", markerfacecolor="white")
+    figure.legend(handles=[key("here", GREY, linewidth=6), paper_key], loc="outside upper left", ncols=2)
     return figure
 
 
@@ -320,26 +322,3 @@ def _bar_over(axes: Axes, x: float, score: Score | None, colour: str) -> None:
 def classifier_name(name: str) -> str:
     """The name of a classifier for titles; one that is not known is shortened."""
     return CLASSIFIER_NAMES.get(name, wrapped(name, 24, lines=1))
-
-
-def _method_keys(methods: Sequence[str]) -> list[Line2D]:
-    keys = []
-    for method in methods:
-        colour, marker = method_look(method)
-        label = wrapped("training + " + method_name(method), 34, lines=1)
-        keys.append(Line2D([], [], color=colour, marker=marker, markersize=5, label=label))
-    return keys
-
-
-def _classifier_keys(classifiers: Sequence[str]) -> list[Line2D]:
-    keys = []
-    for name in classifiers:
-        colour, marker, dashes = CLASSIFIER_LOOKS.get(name, OTHER_CLASSIFIER)
-        look: dict[str, Any] = {"marker": marker, "linestyle": dashes, "markersize": 5}
-        keys.append(Line2D([], [], color=colour, label=classifier_name(name), **look))
-    return [*keys, _hollow(GREY, "o", ":", "the same in the paper (IKFDB)")]
-
-
-def _hollow(colour: str, marker: str, dashes: Any, label: str) -> Line2D:
-    look: dict[str, Any] = {"marker": marker, "markerfacecolor": "white", "markersize": 5}
-    return Line2D([], [], color=colour, linestyle=dashes, label=label, **look)

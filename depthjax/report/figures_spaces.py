@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from scipy.stats import gaussian_kde
 
 from depthjax.report.figure_style import (
@@ -20,6 +19,7 @@ from depthjax.report.figure_style import (
     emotion_keys,
     emotion_look,
     intervals,
+    key,
     method_look,
     name_rows,
     panel_grid,
@@ -70,10 +70,9 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
             _emotion_marks(axes, evaluation, method, space, row)
         axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
     name_rows(panels[0], list(map(method_name, methods)))
-    keys = [Line2D([], [], color=BAND, linewidth=8, label="one half of the subjects by the other half")]
+    keys = [key("one half of the subjects by the other half", BAND, linewidth=8)]
     if parted:
-        every = Line2D([], [], color=INK, marker="o", markersize=6, alpha=0.7, label="all emotions")
-        keys = [every, *keys, *emotion_keys(emotions, points=True)]
+        keys = [key("all emotions", INK, "o", alpha=0.7), *keys, *emotion_keys(emotions, points=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=min(len(keys), 5))
     return figure
 
@@ -147,7 +146,7 @@ def lda(run: Run) -> Figure | None:
         axes.set_ylabel("density")
     note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
     figure.supxlabel(note + ("; peaks that leave the panel are cut" if highest > top else ""), size=9)
-    dotted = Line2D([], [], color=GREY, linewidth=0.9, linestyle=DOTTED, label="the same emotion in training faces")
+    dotted = key("the same emotion in training faces", GREY, "", DOTTED, linewidth=0.9)
     figure.legend(handles=[*emotion_keys(run.emotions, points=False), dotted], loc="outside upper left", ncols=4)
     return figure
 
@@ -199,7 +198,7 @@ def tsne(run: Run) -> Figure | None:
         axes.set(xticks=[], yticks=[], aspect="equal")
         axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
         axes.spines[:].set(visible=True, color="#cccccc")
-    others = Line2D([], [], color="#c8c8c8", marker="o", linestyle="none", markersize=4, label="all other sets")
+    others = key("all other sets", "#c8c8c8", "o", "none", markersize=4)
     figure.legend(handles=[*emotion_keys(run.emotions, points=True), others], loc="outside upper left", ncols=4)
     return figure
 
