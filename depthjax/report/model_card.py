@@ -8,7 +8,15 @@ from depthjax.report.formats import Number
 from depthjax.report.stored import Run, method_name
 from depthjax.report.verdicts import Verdict
 
-SHOWN = ("batch_size", "epochs", "generator_lr", "discriminator_lr", "ema_decay")
+SHOWN = (
+    "batch_size",
+    "epochs",
+    "generator_lr",
+    "discriminator_lr",
+    "ema_decay",
+    "generator_kd_weight",
+    "discriminator_kd_weight",
+)
 
 
 def card_text(run: Run, facts: list[tuple[str, str]], verdicts: list[Verdict], folder: str) -> str:
