@@ -31,9 +31,6 @@ from depthjax.config_values import override
 from depthjax.data.checks import check
 from depthjax.data.depth_files import read_images
 from depthjax.safetensors_file import read_safetensors, write_safetensors
-from depthjax.scores import Score, Scores
-from depthjax.train import checkpoint
-from depthjax.train.metrics_log import read_metrics, truncate_metrics
 from tests.data.trees import EMOTIONS, face, png_header, tree
 from tests.faults.fuzz import WATCH, Readers, Tally, bytes_like, fuzzed
 from tests.faults.hostile_json import json_readers
@@ -266,116 +263,6 @@ def override_readers() -> Readers:
         assert "/" not in config.name and config.name not in (".", ".."), config.name
 
     return {"overrides of the config": (st.dictionaries(keys, values, min_size=1, max_size=2), read)}
-
-
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
-    max_leaves=8,
-)
-
-
-@st.composite
-def documents(draw: st.DrawFn, good: list[Any]) -> bytes:
-    """Of a good value: one thing within it replaced, or its text changed; or another value; or much nesting."""
-    value = json.loads(json.dumps(draw(st.sampled_from(good))))
-    how = draw(st.sampled_from(("within", "within", "within", "text", "other", "nested")))
-    if how == "nested":
-        return draw(st.sampled_from((b"[", b'{"a":', b'{"step":['))) * 100_000
-    if how == "text":
-        return draw(bytes_like([json.dumps(value).encode()]))
-    if how == "other":
-        return json.dumps(draw(JSON)).encode("utf-8", "surrogatepass")
-    node, path = value, []
-    while isinstance(node, dict | list) and len(node):
-        key = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
-        path.append((node, key))
-        node = node[key]
-        if draw(st.booleans()):
-            break
-    if path and draw(st.integers(0, 3)) == 0:
-        del path[-1][0][path[-1][1]]
-    elif path:
-        path[-1][0][path[-1][1]] = draw(JSON)
-    return json.dumps(value).encode("utf-8", "surrogatepass")
-
-
-def json_readers(folder: Path) -> Readers:
-    """Every JSON file that is read, each with its reader."""
-    config, faces = Config(), {"faces": "0" * 64}
-    stages.mark_done("prepare", config, folder, outputs=[], seconds=1.0, **faces)
-    stamp = json.loads((folder / "stages" / "prepare.json").read_text())
-    held, marks = {"data.resolution": 64, "train.epochs": 3}, {"the faces (their fingerprint)": "0" * 16}
-    fit = {"settings": held, "marks": marks, "chosen": {"pca": 8}, "sha256": {"fit.npz": "0" * 64}}
-    names = "epoch g_loss g_adv g_kd d_loss d_adv_real d_adv_fake d_kd d_acc_real d_acc_fake seconds"
-    metric = dict.fromkeys(names.split(), 0.5) | {"step": 30}
-    meta = {"step": 3, "fingerprint": "0" * 64, "config": to_dict(config)}
-    manifest = {"meta.json": "0" * 64, "state/params.a/0": "1" * 64}
-    unsealed = {name: value for name, value in stamp.items() if name != "seal"}
-
-    def write(data: bytes, path: Path) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        return path
-
-    def read_stamp(data: bytes, at: Path) -> None:
-        write(data, at / "stages" / "prepare.json")
-        stages.is_done("prepare", config, at)
-        stages.faces_state("train", override(config, {"data.source": "folder", "data.path": "x"}), at)
-        stages.damaged("prepare", at)
-
-    def read_fit(data: bytes, at: Path) -> None:
-        write(data, at / record.RECORD)
-        with contextlib.suppress(UserError):
-            record.is_finished(at, held, marks, progress=lambda line: None, longer="train.epochs")
-        record.require(at, held)
-
-    def read_rows(data: bytes, at: Path) -> None:
-        log = write(
-            json.dumps(metric).encode() + b"\n" + data + b"\n" + json.dumps(metric).encode(), at / "metrics.jsonl"
-        )
-        with contextlib.suppress(UserError):
-            read_metrics(log)
-        truncate_metrics(log, 100)
-
-    def read_meta(drawn: tuple[bytes, bytes, bool], at: Path) -> None:
-        step = at / "checkpoints" / "3"
-        write(drawn[0], step / "meta.json")
-        write(drawn[1], step / "manifest.json")
-        if drawn[2]:  # a manifest that fits, as whoever wrote both would see to
-            files.write_sealed(step / "manifest.json", {"meta.json": files.file_digest(step / "meta.json")})
-        checkpoint.refuse_other_settings(at / "checkpoints", config)
-
-    def read_all(drawn: tuple[str, bytes], at: Path) -> None:
-        write(json.dumps(to_dict(config)).encode(), at / "config.json")
-        for name in ("environment.json", "evaluation.json", "metrics.jsonl", "stages/prepare.json"):
-            (at / name).unlink(missing_ok=True)
-        write(drawn[1], at / drawn[0])
-        read_run(at)
-
-    size = {"images": 2, "subjects": 1}
-    data = {"source": "depth_heads", "emotions": ["a"], "train": size, "test": size, "generated": {"gan": 2}}
-    evaluation = {
-        "data": data,
-        "settings": {"spaces": ["relief"]},
-        "scores": Scores([Score("real", "trtr")]).to_records(),
-    }
-    parts = {"config.json": to_dict(config), "environment.json": faces, "evaluation.json": evaluation,
-             "metrics.jsonl": metric, "stages/prepare.json": unsealed}  # fmt: skip
-    any_part = st.one_of(*(st.tuples(st.just(name), documents([good])) for name, good in parts.items()))
-    both = st.tuples(documents([meta]), documents([manifest]), st.booleans())
-    return {
-        "stamps of stages": (documents([stamp, unsealed]), read_stamp),
-        "records of fits": (documents([fit, fit | {"sha256": {}}]), read_fit),
-        "metrics.jsonl": (documents([metric]), read_rows),
-        "meta and manifest of checkpoints": (both, read_meta),
-        "what the report reads": (any_part, read_all),
-    }
-
-
-def fuzzed(readers: Readers, cases: int) -> Checks:
-    """So many cases of each."""
-    return {name: partial(fuzz, f"fuzz: {name}", cases, *reader) for name, reader in readers.items()}
 
 
 def attack_checks(folder: Path) -> Checks:

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
 from depthjax.report import figures_faces as drawn
 from depthjax.report.faces_image import (
