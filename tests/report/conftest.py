@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from evaluation_fake import EMOTIONS, METHODS, fake_evaluation, fake_runs
 
-from depthjax import files
+from depthjax import artifact, files
 from depthjax.config import Baselines, Config, Data, Sample, to_dict
 from depthjax.report.stored import StoredEvaluation
 from depthjax.scores import read_scores
@@ -61,7 +61,7 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
     }
     files.write_json(workdir / "environment.json", environment)
     for stage, seconds in {"prepare": 9.0, "train": 312.0, "evolve": 24.0, "sample": 3.0, "evaluate": 96.0}.items():
-        files.write_json(workdir / "stages" / f"{stage}.json", {"seconds": seconds})
+        artifact.finish(workdir / "stages" / f"{stage}.json", workdir, [], {}, {"seconds": seconds})
     count = len(emotions)
     train = _real(workdir / "faces" / "train", range(people), count, size, rng)
     test = _real(workdir / "faces" / "test", range(people, people + 4), count, size, rng)
