@@ -112,7 +112,7 @@ def _check_stages(flags: argparse.Namespace, assignments: dict[str, str]) -> Non
 
 def compare(flags: argparse.Namespace) -> Path:
     """Write compare.html of several runs, in --workdir or else in runs/, and return its path."""
-    from depthjax.report.compare import write_comparison  # imports matplotlib
+    from depthjax.report.comparison import write_comparison  # imports matplotlib
 
     workdirs = [Path(name.strip()) for name in (flags.workdirs or "").split(",") if name.strip()]
     return write_comparison(workdirs, (flags.workdir or Path("runs")) / "compare.html")

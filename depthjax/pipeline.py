@@ -300,7 +300,7 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
 def sweep(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Evolve with every setting of a grid, and report each outcome; the run's winners stay as they are."""
     from depthjax.evolving import evolution_inputs, sweep_settings
-    from depthjax.report.sweep_figure import draw_sweep
+    from depthjax.report.figures import draw_sweep
 
     folder, quiet = workdir / "evolve", log is no_log
     inputs = evolution_inputs(config, workdir, prepared_faces(config, workdir, "train"), quiet=quiet)

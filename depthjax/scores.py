@@ -17,21 +17,21 @@ class Score:
     """One number of an evaluation. An empty string or None: the column does not apply.
 
     Attributes:
-        method: whose faces: `real`, or a method's key. Rows of `real` beside a distance are the reference
-            (real faces compared with other real faces).
-        protocol: what was done: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
+        method: the source of the faces: a method's key, or `real` for training and held-out faces. Rows of `real`
+            for a distance are the reference: two disjoint groups of subjects compared with each other.
+        protocol: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
             `published_synthetic_real`, `scarcity`, `paired_tstr`, `paired_scarcity`, `distance`, `nearest`,
             `diversity`, `memorisation`, `emotion` or `as_published`.
-        classifier: of the protocols that fit one.
+        classifier: of the protocols that train one.
         measure: such as `accuracy`, `kid` or `vendi`.
         space: the feature space, such as `relief`.
         share: of the training subjects that the classifier saw, in (0, 1].
         value, low, high: the number and its 95 % interval; fractions in [0, 1], not percent.
-        n: how many faces the value rests on.
+        n: number of faces behind the value; of a paired test, of subjects.
         p: of a paired test, two-sided.
         reason: why there is no value, or no interval.
-        against: what a difference is taken to: the other method of a paired test.
-        emotion: of a score of one emotion; empty: of all.
+        against: the other method of a paired test; the value is the difference to it.
+        emotion: of a score of one emotion; empty: of all emotions.
     """
 
     method: str
@@ -59,6 +59,7 @@ class Scores(Sequence[Score]):
 
     def __init__(self, rows: Iterable[Score]) -> None:
         self._rows = tuple(rows)
+        self._by_key = {_key(row): row for row in self._rows}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -70,11 +71,11 @@ class Scores(Sequence[Score]):
         return iter(self._rows)
 
     def where(self, **columns: Any) -> Scores:
-        """The rows whose columns have these values, such as `protocol="tstr", classifier="xgboost"`."""
+        """Return the rows whose columns have these values, such as `protocol="tstr", classifier="xgboost"`."""
         return Scores(row for row in self if all(getattr(row, name) == value for name, value in columns.items()))
 
     def find(self, **columns: Any) -> Score | None:
-        """The only row with these values; columns that are not named must not apply. None if there is none.
+        """Return the only row with these values, or None; columns that are not named must be empty.
 
         Raises:
             UserError: there are several.
@@ -84,16 +85,20 @@ class Scores(Sequence[Score]):
             raise UserError(f"the scores have {len(found)} rows of {columns}: run --stages=evaluate,report again")
         return found[0] if found else None
 
+    def at(self, key: Score) -> Score | None:
+        """Return the row that has the identifying columns of `key`, or None."""
+        return self._by_key.get(_key(key))
+
     def values(self, column: str) -> list[Any]:
-        """The different values of a column, in the order of the rows."""
+        """Return the different values of a column, in the order of the rows."""
         return list(dict.fromkeys(getattr(row, column) for row in self))
 
     def to_records(self) -> list[dict[str, Any]]:
-        """The rows as JSON holds them."""
+        """Return the rows as JSON objects."""
         return [asdict(row) for row in self]
 
     def to_csv(self) -> str:
-        """The table as CSV: a header, then a line a row; None is an empty cell."""
+        """Return the table as CSV: a header, then a line a row; None is an empty cell."""
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -101,13 +106,18 @@ class Scores(Sequence[Score]):
         return text.getvalue()
 
 
+def _key(row: Score) -> tuple[Any, ...]:
+    columns = (row.method, row.protocol, row.classifier, row.measure)
+    return (*columns, row.space, row.share, row.against, row.emotion)
+
+
 def _key_defaults() -> dict[str, Any]:
-    """The columns that tell rows apart, with the values of those that do not apply."""
+    """The columns that identify a row, with the values of those that do not apply."""
     return {"classifier": "", "space": "", "share": None, "against": "", "emotion": ""}
 
 
 def read_scores(records: Any, source: str) -> Scores:
-    """The table of records that `Scores.to_records` gave, checked.
+    """Return the table of records that `Scores.to_records` gave, checked.
 
     Args:
         records: decoded JSON.
@@ -117,7 +127,10 @@ def read_scores(records: Any, source: str) -> Scores:
     """
     if not isinstance(records, list):
         raise _damaged(source, "the scores are not a list")
-    return Scores(_score(record, f"{source}, score {number}") for number, record in enumerate(records))
+    rows = [_score(record, f"{source}, score {number}") for number, record in enumerate(records)]
+    if len({_key(row) for row in rows}) < len(rows):
+        raise _damaged(source, "two scores have the same method, protocol, measure and other columns")
+    return Scores(rows)
 
 
 def _score(record: Any, where: str) -> Score:

@@ -1,10 +1,10 @@
-"""Draw who imports whom in the package, from the imports themselves: docs/architecture.svg.
+"""Draw which package imports which, from the imports themselves: docs/architecture.svg.
 
     python tools/draw_imports.py          # write it
     python tools/draw_imports.py --check  # exit with 1 if it is not what would be written
 
-A row for each room, a mark in the columns of those that it imports. A room stands below all that it imports, so nothing
-is right of the diagonal. Left out are the small files that everything may import.
+A row for each package or module directly below `depthjax`, a mark in the columns of those that it imports. Each stands
+below all that it imports, so no mark is right of the diagonal. The small files that everything may import are left out.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ PURE = {"models", "evolve"}
 
 
 def imported_by(package: Path) -> dict[str, set[str]]:
-    """Room by room, the other rooms that its files import."""
-    rooms = {path.stem if path.is_file() else path.name for path in package.iterdir() if is_room(path)}
-    found: dict[str, set[str]] = {room: set() for room in sorted(rooms - EVERYWHERE)}
+    """The other parts that the files of each part import; a part is a package or a module of its own."""
+    parts = {path.stem if path.is_file() else path.name for path in package.iterdir() if is_part(path)}
+    found: dict[str, set[str]] = {part: set() for part in sorted(parts - EVERYWHERE)}
     for path in sorted(package.rglob("*.py")):
-        room = path.relative_to(package).parts[0].removesuffix(".py")
-        if room in found:
-            found[room] |= {name for name in modules(path) if name in found and name != room}
+        part = path.relative_to(package).parts[0].removesuffix(".py")
+        if part in found:
+            found[part] |= {name for name in modules(path) if name in found and name != part}
     return found
 
 
-def is_room(path: Path) -> bool:
+def is_part(path: Path) -> bool:
     """A module, or a folder of modules."""
     return path.suffix == ".py" or (path / "__init__.py").is_file()
 
@@ -58,33 +58,33 @@ def modules(path: Path) -> Iterator[str]:
 
 
 def in_order(graph: dict[str, set[str]]) -> list[str]:
-    """The rooms, each after all that it imports."""
+    """The parts, each after all that it imports."""
     height: dict[str, int] = {}
 
-    def of(room: str) -> int:
-        if room not in height:
-            height[room] = 1 + max((of(other) for other in graph[room]), default=-1)
-        return height[room]
+    def of(part: str) -> int:
+        if part not in height:
+            height[part] = 1 + max((of(other) for other in graph[part]), default=-1)
+        return height[part]
 
-    return sorted(graph, key=lambda room: (of(room), room))
+    return sorted(graph, key=lambda part: (of(part), part))
 
 
 def drawing(graph: dict[str, set[str]]) -> str:
     """The picture as SVG: a row for each importer, a column for each imported, a mark where they meet."""
-    rooms = in_order(graph)
-    width, height = MARGIN + len(rooms) * CELL + TILTED, TOP + len(rooms) * CELL + 4
+    parts = in_order(graph)
+    width, height = MARGIN + len(parts) * CELL + TILTED, TOP + len(parts) * CELL + 4
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}">',
         f"<style>{STYLE}</style>",
         f'<rect class="page" width="{width}" height="{height}"/>',
     ]
-    for number, room in enumerate(rooms):
+    for number, part in enumerate(parts):
         x, y = MARGIN + number * CELL, TOP + number * CELL
-        lines.append(f'<path d="M{MARGIN} {y + CELL}H{MARGIN + len(rooms) * CELL}M{x + CELL} {TOP}V{height - 4}"/>')
-        lines.append(f'<text x="{MARGIN - 8}" y="{y + 17}" text-anchor="end">{escape(room)}</text>')
-        lines.append(f'<text transform="translate({x + 15} {TOP - 6}) rotate(-50)">{escape(room)}</text>')
-        lines.append(cell(x, y, "pure" if room in PURE else "self"))
-        lines += [cell(MARGIN + rooms.index(other) * CELL, y, "mark") for other in sorted(graph[room])]
+        lines.append(f'<path d="M{MARGIN} {y + CELL}H{MARGIN + len(parts) * CELL}M{x + CELL} {TOP}V{height - 4}"/>')
+        lines.append(f'<text x="{MARGIN - 8}" y="{y + 17}" text-anchor="end">{escape(part)}</text>')
+        lines.append(f'<text transform="translate({x + 15} {TOP - 6}) rotate(-50)">{escape(part)}</text>')
+        lines.append(cell(x, y, "pure" if part in PURE else "self"))
+        lines += [cell(MARGIN + parts.index(other) * CELL, y, "mark") for other in sorted(graph[part])]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

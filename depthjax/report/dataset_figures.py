@@ -23,9 +23,19 @@ from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_alike import DUPLICATE_MM
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
-from depthjax.report.figure_style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, SKY, STYLE, VERMILION
-from depthjax.report.figures import Drawn
-from depthjax.report.figures_sheets import sheet
+from depthjax.report.figure_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    STYLE,
+    VERMILION,
+    Drawn,
+    sheet,
+)
 
 COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, INK)
 DASHES = ("-", "--", "-.", ":")

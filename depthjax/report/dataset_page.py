@@ -16,7 +16,7 @@ from depthjax.report.dataset_figures import EXAMPLES, NAMED_PEOPLE, chosen_peopl
 from depthjax.report.dataset_findings import findings, percent, window
 from depthjax.report.dataset_numbers import FACE_MM, SAMPLE, Numbers, clean, person_name
 from depthjax.report.dataset_source import SOURCES, USES
-from depthjax.report.figures import Drawn
+from depthjax.report.figure_style import Drawn
 from depthjax.report.page import Picture
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")

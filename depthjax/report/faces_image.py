@@ -19,10 +19,10 @@ FAR_SHARE = 0.05  # of the window: what is nearer to its far end is background
 
 
 def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
-    """The surface lit from the upper left (wrapped Lambert) on white; holes inside the face are dark.
+    """The surface lit from the upper left (wrapped Lambert) on white; invalid depth inside the face is dark.
 
-    Relief is exaggerated by EXAGGERATION and smoothed by a Gaussian of SMOOTH_MM inside the face only, alike for every
-    picture, so that pictures of different sources can be compared.
+    Relief is exaggerated by EXAGGERATION and smoothed by a Gaussian of SMOOTH_MM inside the face only. All pictures are
+    treated alike, so that sources can be compared.
 
     Args:
         images: (n, h, w) in [-1, 1].
@@ -42,7 +42,7 @@ def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | 
 def normals(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: float | tuple[float, float]) -> np.ndarray:
     """Unit surface normals as colours on white, of the surface smoothed as in `shade` but not exaggerated.
 
-    Arguments as for `shade`; holes inside the face are dark.
+    Arguments as for `shade`; invalid depth inside the face is dark.
 
     Returns:
         (n, h, w, 3) uint8, see `normal_colours`.
@@ -67,7 +67,7 @@ def normal_colours(directions: np.ndarray) -> np.ndarray:
 def surface(images: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
     """Where there is a face: nearer than the last FAR_SHARE of the window; a boolean of the shape of `images`.
 
-    A generated background only comes near +1, so the far level itself would not tell it from a face.
+    A generated background only comes near +1, so the far level itself does not separate it from a face.
     """
     return DepthRange(*window_mm).to_mm(images) < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
 
@@ -116,22 +116,19 @@ def mosaic(rows: Sequence[np.ndarray], columns: int, *, tile: int = 128, gap: in
     return sheet
 
 
-def real_faces(train: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
-    """The middle frame of each of the first `count` people, in stored order: no one appears twice, nobody is picked.
-
-    Returns:
-        (up to count, h, w).
-    """
+def one_per_subject(train: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
+    """The middle frame of each of the first `count` subjects in stored order: (up to count, h, w); none is picked."""
     members = np.flatnonzero(train["emotion"] == emotion)
-    people = list(dict.fromkeys(train["subject"][members].tolist()))[:count]
-    frames = [members[train["subject"][members] == person] for person in people]
-    return train["images"][[f[np.argsort(train["frame"][f], kind="stable")[len(f) // 2]] for f in frames]]
+    subjects = list(dict.fromkeys(train["subject"][members].tolist()))[:count]
+    frames = [members[train["subject"][members] == subject] for subject in subjects]
+    middle = [f[np.argsort(train["frame"][f], kind="stable")[len(f) // 2]] for f in frames]
+    return train["images"][middle]
 
 
 def spaced_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
     """Generated faces of an emotion at even distances in stored order, the first among them: (up to count, h, w).
 
-    The first ones alone would not stand for all of an evolved set: the most novel or the fittest come first.
+    The first ones alone do not represent an evolved set: the most novel or the fittest come first.
     """
     members = np.flatnonzero(samples["emotion"] == emotion)
     shown = min(count, len(members))

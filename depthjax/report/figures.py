@@ -1,10 +1,9 @@
-"""One function a figure, each drawn from stored files only."""
+"""The list of all figures, how they are written, and those of the training, the evolution and a sweep."""
 
 from __future__ import annotations
 
-import io
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,182 +11,322 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from depthjax import files
-from depthjax.report import figures_faces, figures_scores, figures_sheets, figures_spaces, figures_violins
+from depthjax.report import figures_faces, figures_scores, figures_spaces
 from depthjax.report.figure_style import (
     BLUE,
+    DPI,
     GREY,
     INK,
     STYLE,
     VERMILION,
+    Drawn,
+    panel_grid,
     plain,
+    render,
+    save,
+    spaced,
     wrapped,
 )
-from depthjax.report.figures_sheets import face_figure_name
-from depthjax.report.stored import Run
+from depthjax.report.figures_faces import face_figure_name
+from depthjax.report.stored import Run, StoredEvaluation
 
-DPI = 180  # of a chart; a sheet of faces has as many pixels as its faces
+# Outcomes of a sweep, and their labels.
+OUTCOMES = {
+    "mean_fitness": "mean fitness",
+    "log_probability": "log-probability\nof the emotion",
+    "inside": "share like\ntraining faces",
+    "apart": "distance to the\nnext winner",
+}
+VIEWS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfaces lit from the upper left."}
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A finished figure.
+class FigureSpec:
+    """A figure of the report.
 
     Attributes:
-        name: of its files in figures/, without ending.
-        png: the picture.
-        svg: the same as vectors (faces stay pixels).
-        width, height: of the PNG, in pixels.
+        name: of its files, without ending.
+        caption: what it shows, for the page.
+        alt: what it is, for readers who do not see it.
+        draw: the figure of a run's stored files; None if they do not hold what it shows.
     """
 
     name: str
-    png: bytes
-    svg: bytes
-    width: int
-    height: int
+    caption: str
+    alt: str
+    draw: Callable[[Run], Figure | None]
 
 
-def draw_figures(run: Run, folder: Path) -> dict[str, Drawn]:
+def draw_figures(run: Run, folder: Path, *, dpi: int = DPI) -> dict[str, Drawn]:
     """Draw every figure that the stored files allow, into `folder` as NAME.png and NAME.svg.
 
     Returns:
         the figures by name.
     """
     drawn: dict[str, Drawn] = {}
-    for name, draw in _wanted(run).items():
+    for spec in all_figures(run):
         with matplotlib.rc_context(STYLE):
-            figure = draw()
-            if figure is None:
-                continue
-            drawn[name] = _render(name, figure)
-        for ending, content in (("png", drawn[name].png), ("svg", drawn[name].svg)):
-            with files.replacing(folder / f"{name}.{ending}") as file:
-                file.write(content)
+            figure = spec.draw(run)
+            if figure is not None:
+                drawn[spec.name] = render(spec.name, figure, dpi=dpi, caption=spec.caption, alt=spec.alt)
+                save(drawn[spec.name], folder)
     return drawn
 
 
-def _wanted(run: Run) -> dict[str, Callable[[], Figure | None]]:
-    """What may be drawn of the stored files; a figure that comes out as None has nothing to show."""
-    wanted: dict[str, Callable[[], Figure | None]] = {}
-    if run.train is not None or run.samples:
-        wanted["overview"] = partial(figures_sheets.overview, run)
-        for emotion, view in itertools.product(range(len(run.emotions)), ("depth", "shaded")):
-            wanted[face_figure_name(run, emotion, view)] = partial(figures_sheets.faces, run, emotion, view)
-    for draw in (figures_sheets.normals, figures_faces.difference, figures_faces.interpolation, figures_faces.nearest):
-        wanted[draw.__name__] = partial(draw, run)
-    if run.metrics is not None:
-        wanted["losses"] = partial(losses, run.metrics)
-    if run.history is not None:
-        fitness = str(run.config.get("evolve", {}).get("fitness", "as configured"))
-        wanted["evolution"] = partial(evolution, run.history, run.emotions, fitness)
-    return wanted | _of_embedding(run) | _of_evaluation(run)
+def all_figures(run: Run) -> list[FigureSpec]:
+    """Every figure of a run: those of FIGURES, and two sheets of faces for each emotion."""
+    sheets = []
+    for (label, emotion), (view, caption) in itertools.product(enumerate(run.emotions), VIEWS.items()):
+        alt = f"{emotion}: a row of training faces, then a row for each method. {caption}"
+        draw = partial(figures_faces.faces, emotion=label, view=view)
+        sheets.append(FigureSpec(face_figure_name(run, label, view), caption, alt, draw))
+    return [*FIGURES, *sheets]
 
 
-def _of_embedding(run: Run) -> dict[str, Callable[[], Figure | None]]:
-    if run.embedding is None:
-        return {}
-    methods = list(run.samples)
-    return {
-        "lda": partial(figures_spaces.lda, run.embedding, run.emotions, methods),
-        "tsne": partial(figures_spaces.tsne, run.embedding, run.emotions, methods),
-        "correlations": partial(figures_spaces.correlations, run.embedding, methods),
-    }
+def _evaluated(draw: Callable[[StoredEvaluation], Figure | None]) -> Callable[[Run], Figure | None]:
+    """A figure of the evaluation as one of the run."""
+    return lambda run: None if run.evaluation is None else draw(run.evaluation)
 
 
-def _of_evaluation(run: Run) -> dict[str, Callable[[], Figure | None]]:
-    if run.evaluation is None or not run.evaluation.get("methods"):
-        return {}
-    found, classes = run.evaluation, len(run.emotions)
-    return {
-        "recognition": partial(figures_scores.recognition, found, classes),
-        "scarcity": partial(figures_scores.scarcity, found, classes),
-        "violins": partial(figures_violins.violins, found),
-        "annex_1": partial(figures_violins.annex_1, found),
-        "distances": partial(figures_spaces.distances, found),
-        "coverage": partial(figures_spaces.coverage, found, run.emotions),
-        "table_1": partial(figures_scores.table_1, found),
-        "table_2": partial(figures_scores.table_2, found),
-    }
-
-
-def losses(metrics: dict[str, np.ndarray]) -> Figure:
+def losses(run: Run) -> Figure | None:
     """Adversarial and distillation losses and the discriminator's accuracy over the epochs (paper: figure 12)."""
-    figure = Figure(figsize=(11, 3.5), layout=ConstrainedLayoutEngine(wspace=0.06))
+    if run.metrics is None:
+        return None
+    metrics = run.metrics
+    figure = Figure(figsize=(11, 4.1), layout=spaced())
     left, middle, right = figure.subplots(1, 3)
-    _lines(
-        left,
-        metrics,
-        {
-            "g_adv": ("generator", BLUE, "-"),
-            "d_adv_real": ("discriminator, real", INK, "-"),
-            "d_adv_fake": ("discriminator, generated", GREY, "--"),
-        },
-    )
+    _line(left, metrics, "g_adv", "generator", BLUE)
+    _line(left, metrics, "d_adv_real", "discriminator, training", INK)
+    _line(left, metrics, "d_adv_fake", "discriminator, generated", GREY, "--")
     left.set(title="Adversarial loss", ylabel="binary cross-entropy (nats)")
-    _lines(middle, metrics, {"g_kd": ("generator", BLUE, "-"), "d_kd": ("discriminator", INK, "-")})
+    _line(middle, metrics, "g_kd", "generator", BLUE)
+    _line(middle, metrics, "d_kd", "discriminator", INK)
     middle.set(title="Distillation loss", ylabel="distance to the EMA teacher")
     if min(metrics["g_kd"].min(), metrics["d_kd"].min()) > 0:
         middle.set_yscale("log")  # the two differ by an order of magnitude
         middle.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         middle.yaxis.set_major_formatter("{x:g}")
         middle.yaxis.set_minor_formatter(NullFormatter())
-    shares = {name: 100 * metrics[name] for name in ("d_acc_real", "d_acc_fake")} | {"epoch": metrics["epoch"]}
     right.axhline(50, color=GREY, linewidth=1, linestyle=":")
-    _lines(right, shares, {"d_acc_real": ("on real", INK, "-"), "d_acc_fake": ("on generated", GREY, "--")})
+    _line(right, metrics, "d_acc_real", "on training faces", INK, scale=100)
+    _line(right, metrics, "d_acc_fake", "on generated faces", GREY, "--", scale=100)
     right.set(title="Discriminator accuracy", ylabel="accuracy (%)", ylim=(-2, 102))
+    for axes in (left, middle, right):
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16))  # below the panel, where no line passes
     return figure
 
 
-def evolution(history: dict[str, np.ndarray], emotions: Sequence[str], fitness: str) -> Figure:
+def _line(
+    axes: Axes,
+    metrics: Mapping[str, np.ndarray],
+    name: str,
+    label: str,
+    colour: str,
+    dashes: str = "-",
+    *,
+    scale: float = 1.0,
+) -> None:
+    marker = "o" if len(metrics["epoch"]) == 1 else ""
+    axes.plot(metrics["epoch"], scale * metrics[name], color=colour, linestyle=dashes, label=label, marker=marker)
+
+
+def evolution(run: Run) -> Figure | None:
     """Best and mean fitness over the generations, median and range of the islands (paper: figure 15)."""
-    columns = min(len(emotions), 4)
-    lines = -(-len(emotions) // columns)
+    if run.history is None:
+        return None
+    best, mean = run.history["best"], run.history["mean"]  # (classes, islands, generations + 1)
+    across = min(len(run.emotions), 4)
+    lines = -(-len(run.emotions) // across)
     figure = Figure(figsize=(11, 0.4 + 3.0 * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, emotion, best, mean in zip(grid.flat, emotions, history["best"], history["mean"], strict=False):
-        for values, label, colour, dashes in ((best, "best", VERMILION, "-"), (mean, "mean", INK, "--")):
-            generations = np.arange(values.shape[-1])
-            axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
-            axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=label)
-        axes.set_title(wrapped(emotion, 26, lines=1))
+    panels = panel_grid(figure, len(run.emotions), across)
+    for label, axes in enumerate(panels):
+        _islands(axes, best[label], "best", VERMILION, "-")
+        _islands(axes, mean[label], "mean", INK, "--")
+        axes.set_title(wrapped(run.emotions[label], 26, lines=1))
         axes.set_xlabel("generation")
-    for place in range(len(emotions), lines * columns):
-        grid.flat[place].set_axis_off()
-        grid.flat[place - columns].tick_params(labelbottom=True)  # it has become the lowest of its column
-    for axes in grid[:, 0]:
-        axes.set_ylabel(f"fitness ({plain(fitness)})")
-    handles, labels = grid.flat[0].get_legend_handles_labels()
-    about = f"lines: median of {history['best'].shape[1]} islands; shaded: their range"
-    figure.legend(handles, [*labels[:1], f"{labels[1]} of the population ({about})"], loc="outside upper left", ncols=2)
+    for axes in panels[::across]:
+        axes.set_ylabel(f"fitness ({plain(str(run.config.get('evolve', {}).get('fitness', 'as configured')))})")
+    about = f"lines: median of {best.shape[1]} islands; shaded: their range"
+    handles, _ = panels[0].get_legend_handles_labels()
+    figure.legend(handles, ["best", f"mean of the population ({about})"], loc="outside upper left", ncols=2)
     return figure
 
 
-def _lines(axes: Axes, columns: dict[str, np.ndarray], lines: dict[str, tuple[str, str, str]]) -> None:
-    marker = "o" if len(columns["epoch"]) == 1 else ""
-    for name, (label, colour, dashes) in lines.items():
-        axes.plot(columns["epoch"], columns[name], color=colour, linestyle=dashes, label=label, marker=marker)
-    axes.set_xlabel("epoch")
-    axes.legend(loc="best")
+def _islands(axes: Axes, values: np.ndarray, label: str, colour: str, dashes: str) -> None:
+    """Draw (islands, generations + 1) values as their median and range."""
+    generations = np.arange(values.shape[1])
+    axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
+    axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=label)
 
 
-def _render(name: str, figure: Figure) -> Drawn:
-    canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
-    if layout is not None:
-        figure.set_dpi(DPI)
-        layout.execute(figure)  # once for both files: it is half the work
-        figure.set_layout_engine(None)
-    canvas.draw()
-    colours = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    channels = [channel.tobytes() for channel in colours.split()]
-    # A sheet of faces is grey as a rule: one channel is a third of the bytes.
-    flat = colours.convert("L") if channels[0] == channels[1] == channels[2] else colours
-    svg, png = io.BytesIO(), io.BytesIO()
-    flat.save(png, format="PNG", optimize=True)
-    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, dpi=figure.dpi)
-    return Drawn(name, png.getvalue(), svg.getvalue(), *flat.size)
+def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> list[Path]:
+    """Write `folder/sweep.png` and `.svg`: the mean of each outcome at each value of a varied setting.
+
+    Args:
+        folder: of figures.
+        settings: of each varied field its (experiments,) values.
+        outcomes: (experiments,) of each name in `OUTCOMES`, means over emotions.
+    """
+    with matplotlib.rc_context(STYLE):
+        return save(render("sweep", sweep(settings, outcomes), dpi=150), folder)
+
+
+def sweep(settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> Figure:
+    """A column a setting, a row an outcome: means with 95 % intervals; arguments as of `draw_sweep`."""
+    size = (1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)
+    for row, (name, words) in zip(grid, OUTCOMES.items(), strict=True):
+        row[0].set_ylabel(words)
+        for axes, values in zip(row, settings.values(), strict=True):
+            points = np.unique(values)
+            cells = [mean_with_error(outcomes[name][values == point]) for point in points]
+            axes.errorbar(range(len(points)), *zip(*cells, strict=True), color=BLUE, marker="o", capsize=3)
+            axes.set_xticks(range(len(points)), [f"{point:g}" for point in points])
+            axes.set_xlim(-0.5, len(points) - 0.5)
+            share = 100 * explained(values, outcomes[name])
+            axes.set_title(f"explains {share:.0f} % of the variance", fontsize=8, weight="normal")
+    for axes, field in zip(grid[-1], settings, strict=True):
+        axes.set_xlabel(field)
+    return figure
+
+
+def explained(setting: np.ndarray, outcome: np.ndarray) -> float:
+    """The share of an outcome's variance that lies between the means at a setting's values (eta squared)."""
+    mean, total = outcome.mean(), ((outcome - outcome.mean()) ** 2).sum()
+    groups = [outcome[setting == value] for value in np.unique(setting)]
+    between = sum(len(group) * (group.mean() - mean) ** 2 for group in groups)
+    return float(between / total) if total > 0 else 0.0
+
+
+def mean_with_error(values: np.ndarray) -> tuple[float, float]:
+    """The mean of (n,) values, and 1.96 standard errors of it (0 for one value)."""
+    error = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return float(values.mean()), float(error)
+
+
+OVERVIEW = FigureSpec(
+    "overview",
+    "Every emotion, training faces beside each method, as surfaces lit from the upper left.",
+    "Lit relief of faces: a row for each emotion, a block for each source.",
+    figures_faces.overview,
+)
+FIGURES = (
+    OVERVIEW,
+    FigureSpec(
+        "normals",
+        "The same faces as surface normals: the colour is the way the surface faces. Noise and flattened features "
+        "show that depth alone hides.",
+        "Surface normals of some training faces and of some faces of each method, in colours.",
+        figures_faces.normals,
+    ),
+    FigureSpec(
+        "difference",
+        "What an emotion does to the mean face, in millimetres nearer or farther than in the reference emotion. A "
+        "method that has learnt an emotion changes what the emotion changes in training faces.",
+        "Maps of the mean depth of each emotion less the reference emotion's, a column for each source.",
+        figures_faces.difference,
+    ),
+    FigureSpec(
+        "interpolation",
+        "From one latent to another along the sphere, one emotion a row. Faces should change gradually; a jump means "
+        "that the generator holds separate faces and little between them.",
+        "Rows of generated faces that turn step by step from one into another.",
+        figures_faces.interpolation,
+    ),
+    FigureSpec(
+        "recognition",
+        "Accuracy on unseen subjects with 95\u202f% intervals; higher is better.",
+        "Accuracy on unseen subjects with intervals: the numbers are in the table below.",
+        _evaluated(figures_scores.recognition),
+    ),
+    FigureSpec(
+        "violins",
+        "The same accuracy over the seeds of each classifier: how much is chance.",
+        "Violins of the accuracy of every seed, by classifier and source of the faces.",
+        _evaluated(figures_scores.violins),
+    ),
+    FigureSpec(
+        "scarcity",
+        "With few training subjects: accuracy on unseen subjects without and with generated faces.",
+        "Lines of accuracy against the share of training subjects: the numbers are in the table below.",
+        _evaluated(figures_scores.scarcity),
+    ),
+    FigureSpec(
+        "distances",
+        "Lower is better, down to the grey band: the distance between two halves of the subjects.",
+        "Distances by method, with intervals and references: the table below has the numbers.",
+        _evaluated(figures_spaces.distances),
+    ),
+    FigureSpec(
+        "coverage",
+        "How much of the variety of faces is reached, emotion by emotion; higher is better.",
+        "Coverage by emotion and method.",
+        _evaluated(figures_spaces.coverage),
+    ),
+    FigureSpec(
+        "tsne",
+        "Faces of each source among all others (t-SNE of the features). Nearness means likeness; the size of a gap, "
+        "and distances between clusters, mean nothing.",
+        "Scatter plots of t-SNE coordinates by emotion, a panel for each source.",
+        figures_spaces.tsne,
+    ),
+    FigureSpec(
+        "lda",
+        "Emotions along the direction that best separates them in training faces. Generated faces should fall where "
+        "the training faces of their emotion do.",
+        "Densities along the first linear discriminant, by emotion and source.",
+        figures_spaces.lda,
+    ),
+    FigureSpec(
+        "correlations",
+        "How the groups of handcrafted features move together, in training faces, generated faces and both.",
+        "Correlation matrices of four groups of features, by source.",
+        figures_spaces.correlations,
+    ),
+    FigureSpec(
+        "nearest",
+        "The generated faces closest to any training face, each below it, closest pair first: look for the same "
+        "subject.",
+        "Pairs of a generated face and the training face nearest to it.",
+        figures_faces.nearest,
+    ),
+    FigureSpec(
+        "table_1",
+        "Table 1 of the paper as lines, with the published protocol.",
+        "Lines of accuracy, precision, recall and F1 by method: the numbers are in the table below.",
+        _evaluated(figures_scores.table_1),
+    ),
+    FigureSpec(
+        "annex_1",
+        "All four scores of the random forest's seeds by the released protocol, which tests on subjects it trained on "
+        "(paper: annex 1).",
+        "Violins of accuracy, precision, recall and F1 of every seed, by what the forest was trained on.",
+        _evaluated(figures_scores.annex_1),
+    ),
+    FigureSpec(
+        "table_2",
+        "Table 2 of the paper as bars, with the released formulas.",
+        "Bars of the distances and scores by method: the numbers are in the table below.",
+        _evaluated(figures_scores.table_2),
+    ),
+    FigureSpec(
+        "losses",
+        "At 50\u202f% a discriminator does not separate training from generated faces; at 100\u202f% it separates all "
+        "of them; between, a lower loss is not better. Distillation losses ↓ compare each network with its teacher.",
+        "Three line charts over the epochs: adversarial losses, distillation losses, discriminator accuracy.",
+        losses,
+    ),
+    FigureSpec(
+        "evolution",
+        "Fitness ↑ is what the search maximises; it says nothing by itself about quality. Lines: median of the "
+        "independent islands; shaded: their range.",
+        "Best and mean fitness over the generations, a panel for each emotion.",
+        evolution,
+    ),
+)

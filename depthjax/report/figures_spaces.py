@@ -1,171 +1,176 @@
-"""Figures of where generated faces lie among real ones, in the feature spaces of the evaluation."""
+"""Figures of feature spaces: distances, coverage, the paper's LDA and t-SNE, and correlations of features."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from scipy.stats import gaussian_kde
 
 from depthjax.report.figure_style import (
-    FLOOR,
+    BAND,
+    DPI,
     GREY,
     INK,
-    METHOD_LOOKS,
-    OTHER_METHOD,
     emotion_keys,
     emotion_look,
     intervals,
+    key,
+    method_look,
     name_rows,
+    panel_grid,
     spaced,
     wrapped,
 )
-from depthjax.report.numbers import DISTANCE, SHARE, Number, Style, find, number_if_any
-from depthjax.report.stored import method_name
-from depthjax.report.table import DISTANCE_NAMES, Cells
+from depthjax.report.formats import FRECHET, KID
+from depthjax.report.stored import Run, StoredEvaluation, method_name
 
-Arrays = dict[str, np.ndarray]
-REAL_NAMES = {"train": "Real people", "test": "Other real people"}
+DISTANCES = {"kid": KID.name, "frechet": FRECHET.name}
+SET_NAMES = {"train": "Training faces", "test": "Held-out faces"}
 GROUPS = ("HOG", "LBP", "Sobel", "intensity")
 COLUMNS = 4  # of panels side by side
-FAR_APART = 30.0  # times the median: beyond it, one value would press the others together
-TINY = 1e-3  # of the axis: a set that varies less is a line, not a density
+FAR_APART = 30.0  # times the median: one value beyond it would press the others together
+MIN_SPREAD = 1e-3  # of the axis: a set that varies less is a line, not a density
+DOTTED = (0, (1, 1.5))
 
 
-def distances(evaluation: dict[str, Any]) -> Figure | None:
-    """Each distance to real faces with its interval, and the range between real people as a band; None if not run."""
-    methods, spaces = list(evaluation["methods"]), Cells(evaluation).spaces
+def distances(evaluation: StoredEvaluation) -> Figure | None:
+    """Each distance with its interval, and the reference as a band, a space a column."""
+    methods, spaces = evaluation.methods, _spaces(evaluation, *DISTANCES)
     if not spaces:
         return None
     figure = Figure(figsize=(11, 1.2 + 2 * (0.55 + 0.3 * len(methods))), layout=spaced())
-    grid = figure.subplots(len(DISTANCE_NAMES), len(spaces), sharey=True, squeeze=False)
-    for line, (kind, name) in zip(grid, DISTANCE_NAMES.items(), strict=True):
+    grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
+    for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
-            values = _beside_floor(axes, evaluation, methods, kind, space, DISTANCE)
-            _squeeze(axes, values)
-            axes.set_title(f"{'FID' if (kind, space) == ('frechet', 'inception') else name}, {space}")
-    figure.supxlabel("distance to real faces; grey band: real people against other real people", size=9)
-    name_rows(grid[0, 0], list(map(method_name, methods)))
+            _squeeze(axes, _beside_reference(axes, evaluation, measure, space))
+            axes.set_title(f"{'FID' if (measure, space) == ('frechet', 'inception') else name}, {space}")
+        name_rows(line[0], list(map(method_name, methods)))
+    figure.supxlabel("distance (no unit); grey band: one half of the subjects against the other half", size=9)
     return figure
 
 
-def coverage(evaluation: dict[str, Any], emotions: Sequence[str]) -> Figure | None:
-    """The share of real faces that have a generated one near, by method and emotion, a space a panel; None if not run.
-
-    Emotions are small marks beside the method's own where they are stored (`by_emotion`, a list in label order).
-    """
-    methods = list(evaluation["methods"])
-    spaces = [s for s in Cells(evaluation).spaces if any(find(evaluation, _at(m, s)) for m in methods)]
+def coverage(evaluation: StoredEvaluation) -> Figure | None:
+    """The share of faces that have a generated one near, by method and emotion, a space a panel."""
+    methods, emotions = evaluation.methods, evaluation.emotions
+    spaces = _spaces(evaluation, "coverage")
     if not spaces:
         return None
-    parted = any(find(evaluation, (*_at(m, s), "by_emotion")) for m in methods for s in spaces)
-    each = 0.34 + (0.1 * len(emotions) if parted else 0)
-    figure = Figure(figsize=(11, 1.4 + each * len(methods)), layout=spaced())
+    parted = any(row.emotion for row in evaluation.scores.where(measure="coverage") if row.value is not None)
+    height = 0.34 + (0.1 * len(emotions) if parted else 0)
+    figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout=spaced())
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
-        _beside_floor(axes, evaluation, methods, "coverage", space, SHARE, aside=-0.36 if parted else 0.0)
+        _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
         for row, method in enumerate(methods) if parted else ():
-            _emotion_marks(axes, evaluation, (*_at(method, space), "by_emotion"), row, len(emotions))
-        axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage")
+            _emotion_marks(axes, evaluation, method, space, row)
+        axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
     name_rows(panels[0], list(map(method_name, methods)))
-    keys = [Line2D([], [], color=INK, marker="o", markersize=6, alpha=0.7, label="all emotions")] if parted else []
-    keys += [Line2D([], [], color=FLOOR, linewidth=8, label="real people by other real people"),
-             *(emotion_keys(emotions, points=True) if parted else [])]  # fmt: skip
+    keys = [key("one half of the subjects by the other half", BAND, linewidth=8)]
+    if parted:
+        keys = [key("all emotions", INK, "o", alpha=0.7), *keys, *emotion_keys(emotions, points=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=min(len(keys), 5))
     return figure
 
 
-def _at(method: str, space: str) -> tuple[str, ...]:
-    return ("methods", method, "coverage", space)
-
-
-def _emotion_marks(axes: Axes, evaluation: dict[str, Any], keys: tuple[str, ...], row: int, count: int) -> None:
-    for label in range(count):
-        value = number_if_any(evaluation, (*keys, str(label)), SHARE)
+def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space: str, row: int) -> None:
+    columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
+    for label, emotion in enumerate(evaluation.emotions):
+        score = evaluation.scores.find(emotion=emotion, **columns)
         colour, marker, _ = emotion_look(label)
-        place = row - 0.2 + 0.6 * (label + 0.5) / count
-        if value is not None and value.value is not None:
-            if value.interval is not None:
-                axes.plot(value.interval, [place] * 2, color=colour, linewidth=1.2, alpha=0.5)
-            axes.plot(value.value, place, marker, color=colour, markersize=4)
+        y = row - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
+        if score is not None and score.value is not None:
+            if score.low is not None and score.high is not None:
+                axes.plot([score.low, score.high], [y, y], color=colour, linewidth=1.2, alpha=0.5)
+            axes.plot(score.value, y, marker, color=colour, markersize=4)
 
 
-def _beside_floor(
-    axes: Axes,
-    evaluation: dict[str, Any],
-    methods: Sequence[str],
-    kind: str,
-    space: str,
-    style: Style,
-    aside: float = 0.0,
-) -> list[Number | None]:
-    values = [number_if_any(evaluation, ("methods", m, kind, space), style) for m in methods]
-    floor = number_if_any(evaluation, ("floor", kind, space), style)
-    if floor is not None and floor.interval is not None:
-        axes.axvspan(*floor.interval, color=FLOOR, linewidth=0)
-    if floor is not None and floor.value is not None:
-        axes.axvline(floor.value, color=INK, linewidth=1, linestyle=":")
-    looks = [METHOD_LOOKS.get(m, OTHER_METHOD) for m in methods]
-    intervals(axes, values, looks, rows=[row + aside for row in range(len(methods))])
-    return [*values, floor]
+def _beside_reference(
+    axes: Axes, evaluation: StoredEvaluation, measure: str, space: str, aside: float = 0.0
+) -> list[float]:
+    """Draw each method's score over the band of the reference; returns the values that there are."""
+    columns = {"protocol": "distance", "measure": measure, "space": space}
+    found = [evaluation.scores.find(method=method, **columns) for method in evaluation.methods]
+    reference = evaluation.scores.find(method="real", **columns)
+    if reference is not None and reference.low is not None and reference.high is not None:
+        axes.axvspan(reference.low, reference.high, color=BAND, linewidth=0)
+    if reference is not None and reference.value is not None:
+        axes.axvline(reference.value, color=INK, linewidth=1, linestyle=":")
+    looks = [method_look(method) for method in evaluation.methods]
+    intervals(axes, found, looks, rows=[row + aside for row in range(len(found))])
+    return [score.value for score in (*found, reference) if score is not None and score.value is not None]
 
 
-def _squeeze(axes: Axes, values: Sequence[Number | None]) -> None:
-    """Room beside the ends; where one value lies far beyond the others, a scale that is logarithmic away from zero."""
-    known = [abs(v.value) for v in values if v is not None and v.value]
+def _squeeze(axes: Axes, values: Sequence[float]) -> None:
+    """Make room beside the ends; where one value lies far beyond the others, scale logarithmically away from zero."""
+    sizes = [abs(value) for value in values if value]
     axes.margins(x=0.12)
-    if known and max(known) > FAR_APART * np.median(known):
-        axes.set_xscale("symlog", linthresh=float(np.median(known)))
+    if sizes and max(sizes) > FAR_APART * np.median(sizes):
+        axes.set_xscale("symlog", linthresh=float(np.median(sizes)))
         axes.set_xlabel("(logarithmic)", size=7.5)
     else:
         axes.locator_params(axis="x", nbins=4)
 
 
-def lda(arrays: Arrays, emotions: Sequence[str], methods: Sequence[str]) -> Figure:
-    """Densities of each set on the first linear discriminant of real emotions (paper: figure 9), a set a panel."""
-    names = set_names(arrays, methods)
-    known = [arrays[f"lda/{name}"] for name in names]
-    ends = np.percentile(np.concatenate([np.percentile(v, (1, 99)) for v in known if len(v)]), (0, 100))
-    pad = 0.2 * max(1e-6, float(np.ptp(ends)))
-    x = np.linspace(ends[0] - pad, ends[1] + pad, 121)
-    curves = {name: _densities(arrays, name, x, len(emotions)) for name in names}
-    real = max((c.max() for name in REAL_NAMES if name in names for c in curves[name] if c is not None), default=0.0)
-    highest = max((c.max() for of in curves.values() for c in of if c is not None), default=1.0)
-    top = 1.08 * (min(highest, 2.2 * real) or highest)
-    figure, grid = _panels(len(names), 1.9, 0.9)
-    for axes, name in zip(grid.flat, names, strict=False):
-        for label, density in enumerate(curves[name]):
-            _density(axes, x, density, arrays[f"lda/{name}"][arrays[f"emotion/{name}"] == label], label)
-        for label, density in enumerate(curves["train"] if name != "train" else ()):
-            if density is not None:
-                axes.plot(x, density, color=emotion_look(label)[0], linewidth=0.8, linestyle=(0, (1, 1.5)))
-        axes.set(title=wrapped(_set_name(name), 26, lines=1), xlim=(x[0], x[-1]), ylim=(0, top))
-    for axes in grid[:, 0]:
+def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
+    """The feature spaces in which a method has one of the distances."""
+    rows = [row for row in evaluation.scores.where(protocol="distance") if row.measure in measures]
+    known = {row.space for row in rows if row.method != "real" and row.value is not None}
+    return [space for space in evaluation.spaces if space in known]
+
+
+def lda(run: Run) -> Figure | None:
+    """Densities of each set on the first linear discriminant of the training emotions (paper: figure 9)."""
+    if run.embedding is None:
+        return None
+    points = {name: _by_emotion(run, "lda", name) for name in set_names(run)}
+    x = _common_axis(points.values())
+    curves = {name: [_density(values, x) for values in groups] for name, groups in points.items()}
+    # One scale for all panels, set by training and held-out faces: a generated peak may leave the panel.
+    highest = _highest(curves.values())
+    reference = _highest(curves[name] for name in SET_NAMES if name in curves)
+    top = 1.08 * (min(highest, 2.2 * reference) or highest or 1.0)
+    figure, panels = _panels(run, height=1.9, more=0.9)
+    for axes, (name, groups) in zip(panels, points.items(), strict=True):
+        for label, (values, density) in enumerate(zip(groups, curves[name], strict=True)):
+            _draw_density(axes, x, density, values, label)
+            train = curves["train"][label]
+            if name != "train" and train is not None:
+                axes.plot(x, train, color=emotion_look(label)[0], linewidth=0.8, linestyle=DOTTED)
+        axes.set(xlim=(x[0], x[-1]), ylim=(0, top))
+    for axes in panels[::COLUMNS]:
         axes.set_ylabel("density")
-    note = "first linear discriminant of the emotions of real people (unit: spread within an emotion)"
+    note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
     figure.supxlabel(note + ("; peaks that leave the panel are cut" if highest > top else ""), size=9)
-    dotted = Line2D([], [], color=GREY, linewidth=0.9, linestyle=(0, (1, 1.5)), label="the same emotion in real people")
-    figure.legend(handles=[*emotion_keys(emotions, points=False), dotted], loc="outside upper left", ncols=4)
+    dotted = key("the same emotion in training faces", GREY, "", DOTTED, linewidth=0.9)
+    figure.legend(handles=[*emotion_keys(run.emotions, points=False), dotted], loc="outside upper left", ncols=4)
     return figure
 
 
-def _densities(arrays: Arrays, name: str, x: np.ndarray, classes: int) -> list[np.ndarray | None]:
-    """A density an emotion over x, None where there are no two values that differ."""
-    found: list[np.ndarray | None] = []
-    for label in range(classes):
-        values = arrays[f"lda/{name}"][arrays[f"emotion/{name}"] == label].astype(float)
-        spread = len(values) > 1 and np.std(values) > TINY * (x[-1] - x[0])
-        found += [gaussian_kde(values)(x) if spread else None]
-    return found
+def _common_axis(points: Iterable[Sequence[np.ndarray]]) -> np.ndarray:
+    """(121,) places that hold the middle 98 % of every set, with some room."""
+    sets = [np.concatenate(groups) for groups in points]
+    ends = np.concatenate([np.percentile(values, (1, 99)) for values in sets if len(values)])
+    low, high = ends.min(), ends.max()
+    pad = 0.2 * max(1e-6, high - low)
+    return np.linspace(low - pad, high + pad, 121)
 
 
-def _density(axes: Axes, x: np.ndarray, density: np.ndarray | None, values: np.ndarray, label: int) -> None:
+def _highest(curves: Iterable[Sequence[np.ndarray | None]]) -> float:
+    return max((float(c.max()) for of_set in curves for c in of_set if c is not None), default=0.0)
+
+
+def _density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
+    """The density of some values over x; None where there are no two that differ."""
+    spread = len(values) > 1 and np.std(values) > MIN_SPREAD * (x[-1] - x[0])
+    return gaussian_kde(values)(x) if spread else None
+
+
+def _draw_density(axes: Axes, x: np.ndarray, density: np.ndarray | None, values: np.ndarray, label: int) -> None:
     colour, _, dashes = emotion_look(label)
     if density is not None:
         axes.fill_between(x, density, color=colour, alpha=0.22, linewidth=0)
@@ -174,46 +179,53 @@ def _density(axes: Axes, x: np.ndarray, density: np.ndarray | None, values: np.n
         axes.axvline(float(np.median(values)), color=colour, linestyle=dashes, linewidth=2.4)
 
 
-def tsne(arrays: Arrays, emotions: Sequence[str], methods: Sequence[str]) -> Figure:
+def tsne(run: Run) -> Figure | None:
     """One t-SNE of all sets (paper: figure 10), a set a panel in colour over all others in grey."""
-    names = set_names(arrays, methods)
-    everyone = np.concatenate([arrays[f"tsne/{name}"] for name in names])
-    low, high = everyone.min(axis=0), everyone.max(axis=0)
-    wide, tall = 1.08 * np.maximum(high - low, 1e-6)
-    ratio = float(np.clip(tall / wide, 0.5, 1.2))
-    middle, half = (low + high) / 2, 0.5 * max(wide, tall / ratio) * np.array([1, ratio])
-    figure, grid = _panels(len(names), 0.2 + 2.62 * ratio, 0.45)
-    for axes, name in zip(grid.flat, names, strict=False):
-        axes.scatter(*everyone.T, s=5, color="#dcdcdc", linewidth=0, rasterized=True)
-        for label in range(len(emotions)):
-            points = arrays[f"tsne/{name}"][arrays[f"emotion/{name}"] == label]
+    if run.embedding is None:
+        return None
+    names = set_names(run)
+    every = np.concatenate([run.embedding[f"tsne/{name}"] for name in names])
+    low, high = every.min(axis=0), every.max(axis=0)
+    width, height = 1.08 * np.maximum(high - low, 1e-6)
+    ratio = float(np.clip(height / width, 0.5, 1.2))
+    middle, half = (low + high) / 2, 0.5 * max(width, height / ratio) * np.array([1, ratio])
+    figure, panels = _panels(run, height=0.2 + 2.62 * ratio, more=0.45)
+    for axes, name in zip(panels, names, strict=True):
+        axes.scatter(every[:, 0], every[:, 1], s=5, color="#dcdcdc", linewidth=0, rasterized=True)
+        for label, points in enumerate(_by_emotion(run, "tsne", name)):
             colour, marker, _ = emotion_look(label)
-            axes.scatter(*points.T, s=11, color=colour, marker=marker, linewidth=0, alpha=0.75)
-        axes.set(title=wrapped(_set_name(name), 26, lines=1), xticks=[], yticks=[], aspect="equal")
+            axes.scatter(points[:, 0], points[:, 1], s=11, color=colour, marker=marker, linewidth=0, alpha=0.75)
+        axes.set(xticks=[], yticks=[], aspect="equal")
         axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
         axes.spines[:].set(visible=True, color="#cccccc")
-    every = Line2D([], [], color="#c8c8c8", marker="o", linestyle="none", markersize=4, label="all other sets")
-    figure.legend(handles=[*emotion_keys(emotions, points=True), every], loc="outside upper left", ncols=4)
+    others = key("all other sets", "#c8c8c8", "o", "none", markersize=4)
+    figure.legend(handles=[*emotion_keys(run.emotions, points=True), others], loc="outside upper left", ncols=4)
     return figure
 
 
-def correlations(arrays: Arrays, methods: Sequence[str]) -> Figure:
-    """Correlations of the four groups of features (paper: figure 11): each set, and each with real people beneath."""
-    generated = [name for name in set_names(arrays, methods) if name not in REAL_NAMES]
-    both = [f"both/{name}" for name in generated]
-    pairs = [("train", "test"), *zip(generated, both, strict=True)]
+def correlations(run: Run) -> Figure | None:
+    """Correlations of the four groups of features (paper: figure 11), of each set and of each with training faces."""
+    if run.embedding is None:
+        return None
+    generated = [name for name in set_names(run) if name not in SET_NAMES]
+    pairs = [("train", "test"), *((name, f"both/{name}") for name in generated)]
     lines = -(-len(pairs) // COLUMNS)
-    across = min(COLUMNS, len(pairs))
-    figure = Figure(figsize=(1.4 + 2.2 * across, 4.6 * lines), layout=spaced())
-    grid = figure.subplots(2 * lines, across, squeeze=False)
+    across = -(-len(pairs) // lines)
+    # Fixed places, in inches: to lay out so many panels takes seconds.
+    width, height = 1.6 + 2.2 * across, 4.7 * lines + 0.1
+    figure = Figure(figsize=(width, height), dpi=DPI)
+    edges = {"left": 0.62 / width, "right": 1 - 0.98 / width, "top": 1 - 0.46 / height, "bottom": 0.24 / height}
+    grid = figure.subplots(2 * lines, across, squeeze=False, gridspec_kw=edges | {"wspace": 0.06, "hspace": 0.36})
     for axes in grid.flat:
         axes.set_axis_off()
-    for place, pair in enumerate(pairs):
+    for number, pair in enumerate(pairs):
+        line, column = divmod(number, across)
         for below, name in enumerate(pair):
-            if f"correlation/{name}" in arrays:
-                axes = grid[2 * (place // across) + below, place % across]
-                _heatmap(axes, arrays[f"correlation/{name}"], _set_name(name), first=place % across == 0)
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), "RdBu_r"), ax=grid, shrink=0.6 / lines, aspect=24, pad=0.02)
+            values = run.embedding.get(f"correlation/{name}")
+            if values is not None:
+                _heatmap(grid[2 * line + below, column], values, _set_name(name), first=column == 0)
+    place = figure.add_axes((1 - 0.86 / width, 0.5 - 1.4 / height, 0.12 / width, 2.8 / height))
+    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), "RdBu_r"), cax=place)
     bar.set_label("correlation between faces' first principal scores")
     bar.ax.grid(False)
     return figure
@@ -221,11 +233,12 @@ def correlations(arrays: Arrays, methods: Sequence[str]) -> Figure:
 
 def _heatmap(axes: Axes, values: np.ndarray, name: str, *, first: bool) -> None:
     axes.set_axis_on()
-    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")  # nearly square, and laid out in half the time
+    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for row, column in np.ndindex(*values.shape):
         strength = round(float(values[row, column]), 2) + 0.0  # no minus before zero
-        axes.text(column, row, f"{strength:.2f}".replace("-", "\u2212"), ha="center", va="center", size=8.5,
-                  color="white" if abs(strength) > 0.6 else INK)  # fmt: skip
+        colour = "white" if abs(strength) > 0.6 else INK
+        words = f"{strength:.2f}".replace("-", "\u2212")
+        axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
     axes.set_title(wrapped(name, 26, lines=2), size=9.5)
     axes.set_xticks(range(len(GROUPS)), GROUPS, size=8)
     axes.set_yticks(range(len(GROUPS)), GROUPS if first else [""] * len(GROUPS), size=8)
@@ -234,26 +247,33 @@ def _heatmap(axes: Axes, values: np.ndarray, name: str, *, first: bool) -> None:
     axes.spines[:].set_visible(False)
 
 
-def set_names(arrays: Arrays, methods: Sequence[str]) -> list[str]:
-    """The sets that are stored: real people first, then methods in the order given, then those not named there."""
-    stored = [name.removeprefix("emotion/") for name in arrays if name.startswith("emotion/")]
-    order = [*REAL_NAMES, *methods]
+def set_names(run: Run) -> list[str]:
+    """The sets of the embedding: training and held-out faces, methods in the run's order, then any others."""
+    assert run.embedding is not None
+    stored = [name.removeprefix("emotion/") for name in run.embedding if name.startswith("emotion/")]
+    order = [*SET_NAMES, *run.samples]
     return [n for n in order if n in stored] + [n for n in stored if n not in order]
+
+
+def _by_emotion(run: Run, kind: str, name: str) -> list[np.ndarray]:
+    """The values of a set, an array for each emotion."""
+    assert run.embedding is not None
+    values, emotion = run.embedding[f"{kind}/{name}"].astype(float), run.embedding[f"emotion/{name}"]
+    return [values[emotion == label] for label in range(len(run.emotions))]
 
 
 def _set_name(name: str) -> str:
     if name.startswith("both/"):
-        return f"{method_name(name.removeprefix('both/'))} with real"
-    return REAL_NAMES.get(name) or method_name(name)
+        return f"{method_name(name.removeprefix('both/'))} with training faces"
+    return SET_NAMES.get(name) or method_name(name)
 
 
-def _panels(count: int, height: float, more: float) -> tuple[Figure, np.ndarray]:
-    """A grid of panels on shared axes; those beyond `count` are left blank."""
-    across = min(COLUMNS, count)
-    lines = -(-count // across)
-    figure = Figure(figsize=(2.75 * across, more + height * lines), layout=spaced())
-    grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
-    for place in range(count, lines * across):
-        grid.flat[place].set_axis_off()
-        grid.flat[place - across].tick_params(labelbottom=True)  # it has become the lowest of its column
-    return figure, grid
+def _panels(run: Run, *, height: float, more: float) -> tuple[Figure, list[Axes]]:
+    """A panel for each set of the embedding, on shared axes and with its name."""
+    names = set_names(run)
+    across = min(COLUMNS, len(names))
+    figure = Figure(figsize=(2.75 * across, more + height * -(-len(names) // across)), layout=spaced())
+    panels = panel_grid(figure, len(names), across)
+    for axes, name in zip(panels, names, strict=True):
+        axes.set_title(wrapped(_set_name(name), 26, lines=1))
+    return figure, panels

@@ -1,25 +1,33 @@
-"""`model_card.md`: what a run's generator is, learnt from what, how good, and for what use (Mitchell et al. 2019)."""
+"""`model_card.md`: what a run's generator is, its training faces, its scores and its uses (Mitchell et al. 2019)."""
 
 from __future__ import annotations
 
 from depthjax.report import html
 from depthjax.report.dataset_source import SOURCES, USES
-from depthjax.report.numbers import Number
+from depthjax.report.formats import Number
 from depthjax.report.stored import Run, method_name
 from depthjax.report.verdicts import Verdict
 
-SHOWN = ("loss", "kd", "augment", "batch_size", "epochs", "generator_lr", "discriminator_lr", "ema_decay")
+SHOWN = (
+    "batch_size",
+    "epochs",
+    "generator_lr",
+    "discriminator_lr",
+    "ema_decay",
+    "generator_kd_weight",
+    "discriminator_kd_weight",
+)
 
 
 def card_text(run: Run, facts: list[tuple[str, str]], verdicts: list[Verdict], folder: str) -> str:
-    """The card as Markdown.
+    """Return the card as Markdown.
 
     Args:
         facts: terms and facts of the run, as the page has them.
         verdicts: what the evaluation says.
         folder: the run's work folder, by the name that a user would give.
     """
-    evaluation, config = run.evaluation or {}, run.config
+    config, evaluation = run.config, run.evaluation
     text = html.environment(autoescape=False).get_template("model_card.md.j2").render(
         name=_plain(str(config.get("name", "run"))),
         what=_what(run),
@@ -27,7 +35,7 @@ def card_text(run: Run, facts: list[tuple[str, str]], verdicts: list[Verdict], f
         verdicts=[{"topic": verdict.topic, "text": _plain(_words(verdict))} for verdict in verdicts],
         uses=USES,
         source=SOURCES[config["data"]["source"]],
-        people=evaluation.get("data", {}).get("test", {}).get("subjects", "no"),
+        subjects=evaluation.data["test"]["subjects"] if evaluation else "no",
         folder=_plain(folder),
     )  # fmt: skip
     return text.strip() + "\n"
@@ -36,7 +44,7 @@ def card_text(run: Run, facts: list[tuple[str, str]], verdicts: list[Verdict], f
 def _what(run: Run) -> str:
     methods = ", ".join(method_name(name) for name in run.samples) or "no method yet"
     return (
-        f"A conditional generator of {run.config['data']['resolution']}-pixel depth images of faces that show "
+        f"A conditional generator of {run.config['data']['resolution']}-pixel depth images of faces with the emotions "
         f"{', '.join(map(_plain, run.emotions))}; the run's faces are by {methods}."
     )
 
@@ -44,16 +52,16 @@ def _what(run: Run) -> str:
 def _recipe(config: dict) -> list[tuple[str, str]]:
     """The settings that differ most between recipes."""
     train = config.get("train", {})
-    said = [f"{name} {train[name]}" for name in SHOWN if name in train and train[name] not in ([], ())]
-    return [("Training", " · ".join(said))] if said else []
+    listed = [f"{name} {train[name]}" for name in SHOWN if name in train and train[name] not in ([], ())]
+    return [("Training", " · ".join(listed))] if listed else []
 
 
 def _words(verdict: Verdict) -> str:
     """Its sentences, each number with its interval."""
-    return "".join(_told(part) if isinstance(part, Number) else part for part in verdict.parts)
+    return "".join(_number(part) if isinstance(part, Number) else part for part in verdict.parts)
 
 
-def _told(number: Number) -> str:
+def _number(number: Number) -> str:
     return number.text + (f" ({number.interval_text})" if number.interval else "")
 
 

@@ -1,4 +1,4 @@
-"""`report.html`: one file that opens anywhere, made from a run's stored files only."""
+"""`report.html`: one file that opens anywhere, made from the stored files of a run only."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from depthjax import files
-from depthjax.report import html, tables
-from depthjax.report.figures import Drawn, draw_figures
-from depthjax.report.figures_sheets import COLUMNS, face_figure_name
+from depthjax.report import html
+from depthjax.report.figure_style import Drawn
+from depthjax.report.figures import VIEWS, draw_figures
+from depthjax.report.figures_faces import COLUMNS, face_figure_name
 from depthjax.report.gallery import gallery
 from depthjax.report.model_card import card_text
-from depthjax.report.numbers import Number, lookup
-from depthjax.report.sections import FACE_FIGURES, SECTIONS, words
-from depthjax.report.stored import Run, method_name, read_run
+from depthjax.report.stored import Run, face_kind, method_name, read_run
+from depthjax.report.table import Table
 from depthjax.report.table_files import write_tables
-from depthjax.report.tables import Table
+from depthjax.report.tables import all_tables
 from depthjax.report.verdicts import Verdict, verdicts
 
-INLINE_SVG_BYTES = 400_000  # a chart larger than this goes into the page as pixels
+# A larger chart goes into the page as pixels.
+INLINE_SVG_BYTES = 400_000
+# Of all figures as base64: beyond it the grey sheets are left out, since the gallery shows those faces.
+PICTURE_BYTES = 7_500_000
 ANSWER = re.compile(r"[^.:]+[.:](?=\s|$)")
-PICTURE_BYTES = (
-    7_500_000  # of all figures as base64: beyond it the grey sheets are left out, since the gallery has them
-)
+FACE_FIGURES = ("normals", "difference", "interpolation")
+SETS = {"train": "Training faces", "test": "Held-out faces"}
+NEW_NOISE = "of KD-cDCGAN's faces: random noise like that of the training faces replaces the generator's (sample.noise)"
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as the page shows it: where its bytes are, its size, and words for those who do not see it."""
+    """A figure as the page shows it: its bytes as a URI, size in pixels, alternative text and caption."""
 
     source: str
     width: int
@@ -42,16 +45,76 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A section with what there is to show: ("figure", Picture) and ("table", Table); nothing: what to run."""
+class Section:
+    """A part of the page that shows stored results.
+
+    Attributes:
+        anchor: its id.
+        title: a heading.
+        short: the same in the list of contents.
+        parts: names of figures ("figure NAME") and tables ("table NAME") in the order of the page.
+        missing: what to say where none of them is there.
+        stages: that would make them.
+        intro: a paragraph, shown with results.
+    """
 
     anchor: str
     title: str
     short: str
-    intro: str
-    parts: tuple[tuple[str, Picture | Table], ...]
-    missing: str
-    stages: str
+    parts: tuple[str, ...]
+    missing: str = ""
+    stages: str = "evaluate,report"
+    intro: str = ""
+
+
+SECTIONS = (
+    Section(
+        "recognition",
+        "Do generated faces help a classifier to recognise emotions?",
+        "Recognition",
+        ("figure recognition", "table table_1", "figure violins", "figure scarcity", "table table_4"),
+        "Recognition has not been measured yet.",
+        intro="Classifiers are trained on training faces or on generated faces, and tested on held-out subjects: "
+        "neither the classifier nor the generator saw a frame of them.",
+    ),
+    Section(
+        "distances",
+        "How far are they from held-out faces?",
+        "Distances",
+        ("figure distances", "table table_2", "figure coverage", "figure tsne", "figure lda", "figure correlations"),
+        "Distances have not been measured yet.",
+    ),
+    Section(
+        "copies",
+        "Are they copies, and are they varied?",
+        "Copies and variety",
+        ("figure nearest", "table table_3"),
+        "Copies have not been measured yet.",
+        intro="A generator trained on few subjects can copy them, or repeat one good face. Neither shows in the tables "
+        "above.",
+    ),
+    Section(
+        "published",
+        "The published protocol",
+        "Published protocol",
+        ("figure table_1", "table table_1_published", "figure annex_1", "figure table_2", "table table_2_published"),
+        "The published protocol has not run yet.",
+        intro="As in the paper's released scripts: random splits, so frames of one subject are on both sides, and "
+        "generated faces are tested on generated faces. It measures how consistent faces are among themselves, not "
+        "whether they help to recognise emotions of other subjects.",
+    ),
+    Section(
+        "training", "Training", "Training", ("figure losses",), "There are no training metrics yet.", "train,report"
+    ),
+    Section(
+        "evolution",
+        "Evolution",
+        "Evolution",
+        ("figure evolution",),
+        "No latents have been evolved yet.",
+        "evolve,sample,report",
+    ),
+)
 
 
 def write_report(workdir: Path) -> Path:
@@ -66,37 +129,37 @@ def write_report(workdir: Path) -> Path:
     """
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
-    made = evaluated_tables(run)
-    written = {path.stem for path in write_tables(made, workdir / "tables")}
+    written = {path.stem for path in write_tables(tables_of(run), workdir / "tables")}
     path = workdir / "report.html"
     files.write_text(path, render_page(run, drawn, table_files=written))
-    files.write_text(workdir / "model_card.md", card_text(run, _facts(run), _verdicts(run), workdir.name))
+    files.write_text(workdir / "model_card.md", card_text(run, facts(run), verdicts_of(run), workdir.name))
     return path
 
 
-def evaluated_tables(run: Run) -> dict[str, Table]:
-    """Every table that the evaluation allows, by name."""
-    if run.evaluation is None or not lookup(run.evaluation, ("methods",)):
-        return {}
-    return tables.all_tables(run.evaluation, len(run.emotions))
+def tables_of(run: Run) -> dict[str, Table]:
+    """Return every table that the evaluation allows, by name."""
+    return {} if run.evaluation is None else all_tables(run.evaluation)
+
+
+def verdicts_of(run: Run) -> list[Verdict]:
+    """Return the summary of the evaluation; empty without one."""
+    return [] if run.evaluation is None else verdicts(run.evaluation)
 
 
 def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[str] = ()) -> str:
-    """The page as text. Nothing in it loads from elsewhere, and its policy forbids that it should.
+    """Return the page as text. It loads nothing from elsewhere, and its content policy forbids it.
 
     Args:
         drawn: the figures.
         table_files: names of the tables that stand in tables/ beside the page.
     """
-    environment = html.environment(autoescape=True)
-    environment.tests["number"] = lambda value: isinstance(value, Number)
-    page = environment.get_template("page.html.j2").render(
+    page = html.environment(autoescape=True).get_template("page.html.j2").render(
         name=run.config.get("name", "run"),
-        facts=_facts(run),
+        facts=facts(run),
         minutes=run.minutes,
-        verdicts=[_answer(verdict) for verdict in _verdicts(run)],
+        verdicts=[_answer(verdict) for verdict in verdicts_of(run)],
         overview=picture(drawn["overview"]) if "overview" in drawn else None,
-        sections=shown_sections(drawn, evaluated_tables(run)),
+        sections=_sections(drawn, tables_of(run)),
         face_figures=[picture(drawn[name]) for name in FACE_FIGURES if name in drawn],
         columns=COLUMNS,
         settings=flat(run.config),
@@ -106,42 +169,19 @@ def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[st
         **_sheets(run, drawn),
         **_gallery(run),
         **html.script("surface.js", "gallery.js"),
-    )
+    )  # fmt: skip
     return page.strip() + "\n"
 
 
-def shown_sections(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[Shown]:
-    """Every section with the figures and tables that there are; what no section names comes at the end."""
-    found = []
-    for section in SECTIONS:
-        parts = [_part(part, drawn, made) for part in section.parts]
-        there = tuple(part for part in parts if part is not None)
-        found += [Shown(section.anchor, section.title, section.short, section.intro, there, section.missing,
-                        section.stages)]  # fmt: skip
-    more = _unnamed(drawn, made)
-    if more:
-        found += [Shown("more", "More figures and tables", "More", "", tuple(more), "", "")]
-    return found
-
-
-def _part(part: str, drawn: dict[str, Drawn], made: dict[str, Table]) -> tuple[str, Picture | Table] | None:
-    kind, name = part.split()
-    if kind == "figure":
-        return (kind, picture(drawn[name])) if name in drawn else None
-    return (kind, made[name]) if name in made else None
-
-
-def _unnamed(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[tuple[str, Picture | Table]]:
-    placed = {part for section in SECTIONS for part in section.parts}
-    figures = [name for name in drawn if f"figure {name}" not in placed and name not in ("overview", *FACE_FIGURES)]
-    left = [("figure", picture(drawn[name])) for name in figures if not name.startswith("faces_")]
-    return [*left, *(("table", table) for name, table in made.items() if f"table {name}" not in placed)]
-
-
-def _verdicts(run: Run) -> list[Verdict]:
-    if run.evaluation is None or not lookup(run.evaluation, ("methods",)):
-        return []
-    return verdicts(run.evaluation, len(run.emotions))
+def _sections(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[tuple[Section, list[Picture | Table]]]:
+    """Every section with its figures and tables; those that no section names come at the end."""
+    parts: dict[str, Picture | Table] = {f"figure {name}": picture(figure) for name, figure in drawn.items()}
+    parts |= {f"table {name}": table for name, table in made.items()}
+    found = [(section, [parts[name] for name in section.parts if name in parts]) for section in SECTIONS]
+    placed = {name for section in SECTIONS for name in section.parts}
+    placed |= {f"figure {name}" for name in ("overview", *FACE_FIGURES)}
+    more = [part for name, part in parts.items() if name not in placed and not name.startswith("figure faces_")]
+    return [*found, (Section("more", "More figures and tables", "More", ()), more)] if more else found
 
 
 def _answer(verdict: Verdict) -> dict[str, Any]:
@@ -168,27 +208,25 @@ def _gallery(run: Run) -> dict[str, Any]:
     }
 
 
-NEW_NOISE = "of KD-cDCGAN's faces: random noise as real faces have it, in the place of the generator's (sample.noise)"
-
-
-def _facts(run: Run) -> list[tuple[str, str]]:
-    environment, evaluation = run.environment or {}, run.evaluation or {}
+def facts(run: Run) -> list[tuple[str, str]]:
+    """Return what was run, as terms and facts."""
+    environment = run.environment or {}
     unknown = "not recorded"
     devices = environment.get("devices")
-    data, settings = evaluation.get("data", {}), evaluation.get("settings", {})
-    facts = [
+    data, settings = (run.evaluation.data, run.evaluation.settings) if run.evaluation else ({}, {})
+    source = str(data.get("source", run.config["data"].get("source", unknown)))
+    return [
         ("Config", str(run.config.get("name", unknown))),
         ("Date", str(environment.get("date", unknown))[:16].replace("T", " ")),
         ("Device", ", ".join(map(str, devices)) if devices else unknown),
         ("Revision", str(environment.get("git_revision") or unknown)[:12]),
-        ("Faces", f"{data.get('source', run.config['data'].get('source', unknown))}, {_pixels(run)}"),
+        ("Faces", f"{face_kind(source)} ({source}), {_pixels(run)}"),
         ("Emotions", ", ".join(run.emotions)),
-        *((f"Real, {part}", _people(data[part])) for part in ("train", "test") if part in data),
+        *((term, _count(data[part])) for part, term in SETS.items() if part in data),
         ("Generated", _generated(run)),
         *([("Finest detail", NEW_NOISE)] if run.config.get("sample", {}).get("noise") else []),
         ("Seeds", _seeds(run, environment, settings)),
     ]
-    return facts
 
 
 def _pixels(run: Run) -> str:
@@ -197,8 +235,8 @@ def _pixels(run: Run) -> str:
     return f"{side}\u202f×\u202f{side}, {window}"
 
 
-def _people(part: dict[str, Any]) -> str:
-    return f"{part.get('images', '?')} images of {part.get('subjects', '?')} people"
+def _count(part: dict[str, Any]) -> str:
+    return f"{part.get('images', '?')} images of {part.get('subjects', '?')} subjects"
 
 
 def _generated(run: Run) -> str:
@@ -209,10 +247,10 @@ def _generated(run: Run) -> str:
 
 def _seeds(run: Run, environment: dict[str, Any], settings: dict[str, Any]) -> str:
     seeds = dict(environment.get("seeds") or {})
-    said = [f"{name} {value}" for name, value in seeds.items()]
+    listed = [f"{name} {value}" for name, value in seeds.items()]
     if isinstance(settings.get("seeds"), list):
-        said += [f"classifiers {_listed(settings['seeds'])}"]
-    return " · ".join(said) or "not recorded"
+        listed += [f"classifiers {_listed(settings['seeds'])}"]
+    return " · ".join(listed) or "not recorded"
 
 
 def _listed(seeds: list[Any]) -> str:
@@ -236,32 +274,23 @@ def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return rows
 
 
-SHEETS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfaces lit from the upper left."}
-
-
 def _sheets(run: Run, drawn: dict[str, Drawn]) -> dict[str, Any]:
     """Sheets of faces by emotion: where the page would grow large, first the grey ones are left out, then all."""
-    names = {view: [face_figure_name(run, emotion, view) for emotion in range(len(run.emotions))] for view in SHEETS}
+    names = {view: [face_figure_name(run, emotion, view) for emotion in range(len(run.emotions))] for view in VIEWS}
     total = sum(len(picture(figure).source) for figure in drawn.values())
-    wanted = list(SHEETS)
+    wanted = list(VIEWS)
     while wanted and total > PICTURE_BYTES:
         total -= sum(len(picture(drawn[name]).source) for name in names[wanted.pop(0)] if name in drawn)
     found = []
     for emotion, title in enumerate(run.emotions):
-        alts = {view: f"{title}: a row of real people, then a row for each method. {SHEETS[view]}" for view in wanted}
-        there = [(view, names[view][emotion]) for view in wanted if names[view][emotion] in drawn]
-        found += [(title, [picture(drawn[name], (SHEETS[view], alts[view])) for view, name in there])] if there else []
-    return {"sheets": found, "sheets_left_out": len(SHEETS) - len(wanted)}
+        there = [names[view][emotion] for view in wanted if names[view][emotion] in drawn]
+        found += [(title, [picture(drawn[name]) for name in there])] if there else []
+    return {"sheets": found, "sheets_left_out": len(VIEWS) - len(wanted)}
 
 
-def picture(drawn: Drawn, said: tuple[str, str] | None = None) -> Picture:
-    """A figure as a data URI: charts as vectors, faces (and charts too large) as pixels.
-
-    Args:
-        said: caption and alternative text; left out: those of the figure's name.
-    """
+def picture(drawn: Drawn) -> Picture:
+    """A figure as a data URI: charts as vectors, faces (and charts too large) as pixels."""
     chart = b"<image" not in drawn.svg and 0 < len(drawn.svg) <= INLINE_SVG_BYTES
     kind, content = ("svg+xml", drawn.svg) if chart else ("png", drawn.png)
-    caption, alt = said or words(drawn.name)
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return Picture(source, drawn.width, drawn.height, alt, caption, drawn.name)
+    return Picture(source, drawn.width, drawn.height, drawn.alt, drawn.caption, drawn.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from depthjax.scores import Score
+
 PAPER = "Mousavi and Mirinezhad, 2025"
 METHODS = ("vae", "gan", "gmm", "kde", "proposed")
 SCORES = ("accuracy", "precision", "recall", "f1")
@@ -87,11 +89,36 @@ TABLE_2_SPREAD = {"vae": 0.0811, "gan": 0.2122, "gmm": 0.2720, "kde": 0.1842, "p
 
 
 def published_column(method: str) -> str | None:
-    """The paper's column for a method of ours, or None.
+    """Return the paper's column for a method, or None.
 
     Both forms of the KD-cDCGAN stand beside "proposed": the paper says that its images are evolved, its released
-    scripts decode fresh random latents.
+    scripts decode random latents.
     """
     if method in ("cdcgan_kd", "cdcgan_kd_ga"):
         return "proposed"
-    return method if method in METHODS else None
+    return method if method in (*METHODS, "real") else None
+
+
+def printed(key: Score) -> str:
+    """Return what the paper prints for a score, by method, protocol, classifier and measure; else a dash."""
+    column = published_column(key.method) or ""
+    if key.protocol == "as_published":
+        value = TABLE_2.get((key.measure, column))
+    else:
+        value = TABLE_1.get((key.classifier, key.protocol.removeprefix("published_"), column, key.measure))
+    return "\u2013" if value is None else f"{value:.2f}"
+
+
+def faces_per_class(key: Score) -> str:
+    """Return how many faces of each emotion the paper used; a dash if it has no such method."""
+    if published_column(key.method) is None:
+        return "\u2013"
+    return str(FACES_A_CLASS.get(key.protocol.removeprefix("published_"), 400))
+
+
+def spreads() -> str:
+    """Return the paper's IS of each method with what it prints after its "±"."""
+    names = {"real": "its training faces", "proposed": "its proposed method"}
+    return ", ".join(
+        f"{names.get(name, name.upper())} {TABLE_2['score', name]:.2f} ± {x:.2f}" for name, x in TABLE_2_SPREAD.items()
+    )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 from depthjax import files, stages
 from depthjax.data.inputs import read_inputs
 from depthjax.errors import UserError
+from depthjax.scores import Scores, read_scores
 
 METHOD_NAMES = {
     "gan": "GAN",
@@ -18,10 +22,91 @@ METHOD_NAMES = {
     "gmm": "GMM",
     "kde": "KDE",
     "cdcgan_kd": "KD-cDCGAN",
-    "cdcgan_kd_ga": "KD-cDCGAN, evolved",
+    "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
-STAGES = ("prepare", "train", "evolve", "sample", "evaluate", "report")
+Arrays = dict[str, np.ndarray]
+NUMBER = re.compile(r"\d+(\.\d+)?")
+# Sources of faces that a sensor recorded.
+SENSOR_SOURCES = ("folder", "ikfdb")
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
+
+
+@dataclass(frozen=True)
+class StoredEvaluation:
+    """An evaluation of all generated sets.
+
+    Attributes:
+        data: source, emotions, resolution, window_mm; `train` and `test`, each with images and subjects;
+            `generated`, the number of faces of each method.
+        settings: how the scores were computed, such as seeds, spaces and scarcity.
+        scores: one row for each number.
+        runs: values of every seed, `PROTOCOL/METHOD/CLASSIFIER/MEASURE` to (seeds,) float64; may be empty.
+    """
+
+    data: dict[str, Any]
+    settings: dict[str, Any]
+    scores: Scores
+    runs: Arrays
+
+    @property
+    def methods(self) -> list[str]:
+        """The evaluated methods, in the order of the config."""
+        return list(self.data["generated"])
+
+    @property
+    def emotions(self) -> list[str]:
+        """The classes, in label order."""
+        return list(self.data["emotions"])
+
+    @property
+    def classifiers(self) -> list[str]:
+        """The classifiers of any protocol, in the order of the scores."""
+        return [name for name in self.scores.values("classifier") if name]
+
+    @property
+    def spaces(self) -> list[str]:
+        """The feature spaces of the distances, in the order of the settings."""
+        return list(self.settings["spaces"])
+
+
+def read_evaluation(workdir: Path) -> StoredEvaluation | None:
+    """Read evaluation.json and evaluation/runs.npz; None if the run was not evaluated.
+
+    Raises:
+        UserError: a file is damaged.
+    """
+    path, runs = workdir / "evaluation.json", workdir / "evaluation" / "runs.npz"
+    if not path.exists():
+        return None
+    stored = _object(path)
+    data, settings = stored.get("data", {}), stored.get("settings", {})
+    if not _is_data(data) or not _is_settings(settings):
+        raise UserError(f"{path} lacks the data and settings of its scores: run --stages=evaluate,report")
+    scores = read_scores(stored.get("scores"), str(path))
+    values = _arrays(runs, _is_seed_values, "a score for each seed", "evaluate")
+    return StoredEvaluation(data, settings, scores, values or {})
+
+
+def _is_data(data: Any) -> bool:
+    if not isinstance(data, dict) or not isinstance(data.get("source"), str):
+        return False
+    sets = [data.get("train"), data.get("test")]
+    sized = all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
+    generated = data.get("generated")
+    counted = isinstance(generated, dict) and all(isinstance(n, int) for n in generated.values())
+    return sized and counted and _is_names(data.get("emotions")) and bool(data["emotions"])
+
+
+def _is_settings(settings: Any) -> bool:
+    if not isinstance(settings, dict) or not _is_names(settings.get("spaces")):
+        return False
+    scarcity = settings.get("scarcity", {"shares": {}})
+    shares = scarcity.get("shares") if isinstance(scarcity, dict) else None
+    return isinstance(shares, dict) and all(NUMBER.fullmatch(share) for share in shares)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 @dataclass(frozen=True)
@@ -33,10 +118,10 @@ class Run:
         environment: versions, devices, date, git revision and seeds.
         minutes: of each finished stage, in the order of the stages.
         metrics: a column of (rows,) float64 for each of METRICS.
-        train: images (n, h, w), emotion, subject, frame of the real faces that the networks saw.
+        train: images (n, h, w), emotion, subject, frame of the training faces, as the networks see them.
         samples: the same arrays, less subject and frame, for each method.
         history: best and mean fitness, (classes, islands, generations + 1).
-        evaluation: evaluation.json.
+        evaluation: evaluation.json with evaluation/runs.npz.
         embedding: for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4).
         nearest: for each method `index/METHOD` and `distance/METHOD` (n,), and `held_out` (m,) with their median,
             `reference`.
@@ -46,14 +131,14 @@ class Run:
     config: dict[str, Any]
     environment: dict[str, Any] | None
     minutes: dict[str, float]
-    metrics: dict[str, np.ndarray] | None
-    train: dict[str, np.ndarray] | None
-    samples: dict[str, dict[str, np.ndarray]]
-    history: dict[str, np.ndarray] | None
-    evaluation: dict[str, Any] | None
-    embedding: dict[str, np.ndarray] | None = None
-    nearest: dict[str, np.ndarray] | None = None
-    interpolation: dict[str, np.ndarray] | None = None
+    metrics: Arrays | None
+    train: Arrays | None
+    samples: dict[str, Arrays]
+    history: Arrays | None
+    evaluation: StoredEvaluation | None
+    embedding: Arrays | None = None
+    nearest: Arrays | None = None
+    interpolation: Arrays | None = None
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -76,7 +161,12 @@ def read_run(workdir: Path) -> Run:
         if bad := stages.damaged(stage, workdir, partly=True):
             raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _object(workdir / "config.json")
-    _refuse_unfit(config, workdir / "config.json")
+    _check_config(config, workdir / "config.json")
+    classes = len(config["data"]["emotions"])
+    history = workdir / "evolve" / "history.npz"
+    embedding = workdir / "evaluation" / "embedding.npz"
+    nearest = workdir / "evaluation" / "nearest.npz"
+    interpolation = workdir / "samples" / "cdcgan_kd" / "interpolation.npz"
     return Run(
         config=config,
         environment=_optional(workdir / "environment.json"),
@@ -84,15 +174,15 @@ def read_run(workdir: Path) -> Run:
         metrics=_metrics(workdir / "metrics.jsonl"),
         train=read_inputs(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
         samples=_samples(workdir / "samples", _methods(config)),
-        history=_history(workdir / "evolve" / "history.npz", len(config["data"]["emotions"])),
-        evaluation=_optional(workdir / "evaluation.json"),
-        embedding=_embedding(workdir / "evaluation" / "embedding.npz", len(config["data"]["emotions"])),
-        nearest=_nearest(workdir / "evaluation" / "nearest.npz"),
-        interpolation=_interpolation(workdir / "samples" / "cdcgan_kd" / "interpolation.npz"),
+        history=_arrays(history, partial(_is_history, classes=classes), "best and mean of each emotion", "evolve"),
+        evaluation=read_evaluation(workdir),
+        embedding=_arrays(embedding, partial(_is_embedding, classes=classes), "points of its sets", "evaluate"),
+        nearest=_arrays(nearest, _is_nearest, "rows and distances of the nearest faces", "evaluate"),
+        interpolation=_arrays(interpolation, _is_interpolation, "images by emotion and step", "sample"),
     )
 
 
-def _refuse_unfit(config: dict[str, Any], path: Path) -> None:
+def _check_config(config: dict[str, Any], path: Path) -> None:
     data = config.get("data")
     for key in ("emotions", "near_mm", "far_mm", "resolution"):
         value = data.get(key) if isinstance(data, dict) else None
@@ -108,8 +198,13 @@ def _methods(config: dict[str, Any]) -> list[str]:
 
 
 def method_name(method: str) -> str:
-    """The name that readers see."""
+    """Return the label of a method."""
     return METHOD_NAMES.get(method, method)
+
+
+def face_kind(source: str) -> str:
+    """Return whether the faces of a source (`data.source`) are real or rendered."""
+    return "real" if source in SENSOR_SOURCES else "rendered"
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -128,11 +223,11 @@ def _minutes(folder: Path) -> dict[str, float]:
     for name, stamp in stamps.items():
         if not isinstance(stamp.get("seconds"), int | float):
             raise UserError(f"{folder / name}.json has no 'seconds': delete it and run --stages={name}")
-    known = [name for name in STAGES if name in stamps]
-    return {name: stamps[name]["seconds"] / 60 for name in (*known, *(n for n in stamps if n not in STAGES))}
+    order = [name for name in stages.KNOWN if name in stamps]
+    return {name: stamps[name]["seconds"] / 60 for name in (*order, *(n for n in stamps if n not in stages.KNOWN))}
 
 
-def _metrics(path: Path) -> dict[str, np.ndarray] | None:
+def _metrics(path: Path) -> Arrays | None:
     if not path.exists():
         return None
     columns: dict[str, list[float]] = {name: [] for name in METRICS}
@@ -148,46 +243,39 @@ def _metrics(path: Path) -> dict[str, np.ndarray] | None:
     return {name: np.array(values) for name, values in columns.items()} if columns["epoch"] else None
 
 
-def _faces(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+def _arrays(path: Path, is_valid: Callable[[Arrays], bool], contents: str, stage: str) -> Arrays | None:
+    """The arrays of a file, checked; None if it is not there."""
     if not path.exists():
         return None
     arrays = files.read_arrays(path)
-    shapes = [arrays[name].shape for name in names if name in arrays]
-    whole = len(shapes) == len(names) and len(shapes[0]) == 3 and all(s[:1] == shapes[0][:1] for s in shapes)
-    if not whole:
-        raise UserError(f"{path} lacks {', '.join(names)} of one length: delete it and run its stage again")
+    if not is_valid(arrays):
+        raise UserError(f"{path} lacks {contents}: delete it and run --stages={stage},report")
     return arrays
 
 
-def _samples(folder: Path, order: list[str]) -> dict[str, dict[str, np.ndarray]]:
+def _samples(folder: Path, order: list[str]) -> dict[str, Arrays]:
     found = sorted(path.parent.name for path in folder.glob("*/samples.npz"))
     methods = [m for m in order if m in found] + [m for m in found if m not in order]
-    arrays = {method: _faces(folder / method / "samples.npz", ("images", "emotion")) for method in methods}
-    return {method: stored for method, stored in arrays.items() if stored is not None}
+    read = {m: _arrays(folder / m / "samples.npz", _is_faces, "images and emotions", "sample") for m in methods}
+    return {method: arrays for method, arrays in read.items() if arrays is not None}
 
 
-def _history(path: Path, classes: int) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
-    whole = all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
-    if not whole:
-        raise UserError(f"{path} lacks best and mean of {classes} emotions: delete it and run --stages=evolve")
-    return arrays
+def _is_faces(arrays: Arrays) -> bool:
+    images, emotion = arrays.get("images"), arrays.get("emotion")
+    return images is not None and emotion is not None and images.ndim == 3 and images.shape[:1] == emotion.shape[:1]
 
 
-def _embedding(path: Path, classes: int) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
+def _is_history(arrays: Arrays, classes: int) -> bool:
+    return all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
+
+
+def _is_embedding(arrays: Arrays, classes: int) -> bool:
     names = [name.removeprefix("emotion/") for name in arrays if name.startswith("emotion/")]
-    whole = "train" in names and all(np.isfinite(array).all() for array in arrays.values())
-    if not (whole and all(_points_fit(arrays, name, classes) for name in names)):
-        raise UserError(f"{path} lacks points and correlations of its sets: delete it and run --stages=evaluate")
-    return arrays
+    finite = all(np.isfinite(array).all() for array in arrays.values())
+    return "train" in names and finite and all(_has_points(arrays, name, classes) for name in names)
 
 
-def _points_fit(arrays: dict[str, np.ndarray], name: str, classes: int) -> bool:
+def _has_points(arrays: Arrays, name: str, classes: int) -> bool:
     emotion = arrays[f"emotion/{name}"]
     count = (len(emotion),) if emotion.ndim == 1 and emotion.dtype.kind in "iu" else (-1,)
     shapes = {"lda": count, "tsne": (*count, 2), "correlation": (4, 4)}
@@ -196,25 +284,24 @@ def _points_fit(arrays: dict[str, np.ndarray], name: str, classes: int) -> bool:
     return fit and set(np.unique(emotion)) <= set(range(classes))
 
 
-def _nearest(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
-    whole = {"held_out", "reference"} <= set(arrays) and arrays["reference"].shape == ()
-    for name, index in arrays.items():
-        if name.startswith("index/"):
-            distance = arrays.get(f"distance/{name.removeprefix('index/')}")
-            fits = distance is not None and index.ndim == 1 and index.shape == distance.shape
-            whole = whole and fits and index.dtype.kind in "iu" and not (index < 0).any()
-    if not whole:
-        raise UserError(f"{path} lacks rows and distances of the nearest faces: delete it and run --stages=evaluate")
-    return arrays
+def _is_nearest(arrays: Arrays) -> bool:
+    if not {"held_out", "reference"} <= set(arrays) or arrays["reference"].shape != ():
+        return False
+    methods = [name.removeprefix("index/") for name in arrays if name.startswith("index/")]
+    pairs = [(arrays[f"index/{m}"], arrays.get(f"distance/{m}")) for m in methods]
+    return all(
+        distance is not None
+        and index.ndim == 1
+        and index.shape == distance.shape
+        and index.dtype.kind in "iu"
+        and not (index < 0).any()
+        for index, distance in pairs
+    )
 
 
-def _interpolation(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    arrays = files.read_arrays(path)
-    if "images" not in arrays or arrays["images"].ndim != 4 or 0 in arrays["images"].shape:
-        raise UserError(f"{path} lacks images by emotion and step: delete it and run --stages=sample")
-    return arrays
+def _is_interpolation(arrays: Arrays) -> bool:
+    return "images" in arrays and arrays["images"].ndim == 4 and 0 not in arrays["images"].shape
+
+
+def _is_seed_values(arrays: Arrays) -> bool:
+    return all(a.ndim == 1 and a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values())

@@ -1,42 +1,93 @@
-"""What every table is made of: cells from evaluation.json, and words where there is no number."""
+"""Tables of scores: lines and columns of a specification, and the pivot that fills the cells."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from depthjax.report.numbers import COUNT, Number, Style, find, lookup, number_if_any, reason
-from depthjax.report.stored import method_name
+from depthjax.report.formats import ABSENT, COUNT, Format, Number
+from depthjax.scores import Score, Scores
 
-CLASSIFIER_NAMES = {"random_forest": "Random forest", "decision_tree": "Decision tree", "xgboost": "XGBoost"}
-DISTANCE_NAMES = {"kid": "KID", "frechet": "Fréchet"}
-SCORE_NAMES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1"}
-ABSENT = "not computed"
-NONE = "\u2013"  # there is nothing to be computed here
-
-SPACES_EXPLAINED = {
-    "relief": "32\u202f×\u202f32 box means of depth, then PCA: shape without texture, the first yardstick.",
-    "fused": "the handcrafted features of the classifiers, then PCA: texture and noise weigh heavily here, so never "
-    "rank methods by it alone.",
-    "depthnet": "a small network that names emotions and people of depth faces; it learnt from rendered people who are "
-    "in no default data.",
-    "inception": "the Inception network of 2015-12-05, from the weights that were given; it learnt from photographs.",
-}
-
+# Stands where there is nothing to compute.
+NONE = "\u2013"
 Cell = str | Number
+Key = Score  # whose numbers are not looked at
+Notes = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a specification.
+
+    Attributes:
+        words: its first cells.
+        key: of its scores.
+        format: of its numbers.
+        reference: the protocol of its reference; empty: that of the key.
+        by_definition: the reference where none is measured.
+    """
+
+    words: tuple[str, ...]
+    key: Key
+    format: Format
+    reference: str = ""
+    by_definition: str = NONE
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of scores.
+
+    Attributes:
+        head: its heading.
+        changes: columns of the score's key that differ from the line's.
+        format: None: the line's.
+        field: `value`, `n` or `p` of the score.
+        key: of the line's score, before `changes`; None: there is none.
+        otherwise: what stands where no score is stored.
+    """
+
+    head: str
+    changes: dict[str, Any]
+    format: Format | None = None
+    field: str = "value"
+    key: Callable[[Line], Key | None] = lambda line: line.key
+    otherwise: Callable[[Line], str] = lambda line: NONE
+
+    def cell(self, scores: Scores, line: Line) -> Cell:
+        """Return the number, or words if no such score is stored."""
+        key = self.key(line)
+        row = scores.at(replace(key, **self.changes)) if key else None
+        if row is None or (self.field != "value" and getattr(row, self.field) is None):
+            return self.otherwise(line)
+        return Number(row, self.format or line.format, self.field)
+
+
+@dataclass(frozen=True)
+class Words:
+    """A column of words that follow from the line."""
+
+    head: str
+    of: Callable[[Scores, Key], str]
+
+    def cell(self, scores: Scores, line: Line) -> Cell:
+        """Return the words."""
+        return self.of(scores, line.key)
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page.
+    """A table with its cells.
 
     Attributes:
-        name: an anchor.
+        name: an anchor, and the name of its files.
         caption: one line.
-        columns: heads; a number's head ends in its direction.
+        columns: headings.
         text_columns: how many of the first columns are words.
-        rows: cells in the columns' order.
-        notes: (term, meaning), what each number says.
+        rows: cells in the order of the columns.
+        notes: (term, meaning), shown below the table.
+        colours: one for each row, whose numbers then get a mark on the scale of their column; or none.
     """
 
     name: str
@@ -44,101 +95,65 @@ class Table:
     columns: tuple[str, ...]
     text_columns: int
     rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[tuple[str, str], ...]
+    notes: Notes = ()
+    colours: tuple[str, ...] = ()
+
+    def mark(self, column: int, value: float) -> float:
+        """Return where a value lies on the scale that its column shares, in percent of the width."""
+        cells = [row[column] for row in self.rows]
+        found = [cell for cell in cells if isinstance(cell, Number) and cell.value is not None]
+        ends = [end for x in found for end in (x.value or 0.0, *(x.interval or ()))]
+        low, high = min(ends), max(ends)
+        return 4 + 92 * (value - low) / (high - low) if high > low else 50.0
 
 
-@dataclass
-class Cells:
-    """Reads the cells of one table, and remembers why some of them could not be computed."""
+def pivot(scores: Scores, lines: Iterable[Line], columns: Sequence[Column | Words]) -> tuple[tuple[Cell, ...], ...]:
+    """Return the rows of a table; lines for which no score is stored are left out."""
+    rows = []
+    for line in lines:
+        cells = [column.cell(scores, line) for column in columns]
+        if any(isinstance(cell, Number) for cell in cells):
+            rows.append((*line.words, *cells))
+    return tuple(rows)
 
-    evaluation: dict[str, Any]
-    reasons: dict[str, None] = field(default_factory=dict)
 
-    @property
-    def methods(self) -> list[str]:
-        """The methods, as stored."""
-        return list(lookup(self.evaluation, ("methods",)))
+def heads(text: Sequence[str], columns: Sequence[Column | Words]) -> tuple[str, ...]:
+    """Return the headings of a table."""
+    return (*text, *(column.head for column in columns))
 
-    @property
-    def classifiers(self) -> list[str]:
-        """The classifiers of any protocol, in stored order."""
-        found: dict[str, None] = {}
-        for protocol in ("tstr", "trtr"):
-            found |= dict.fromkeys(classifiers_of(self.evaluation, protocol))
-        for method in self.methods:
-            real = find(self.evaluation, ("methods", method, "published", "real"))
-            found |= {c: None for c, scores in (real or {}).items() if isinstance(scores, dict)}
-        return list(found)
 
-    @property
-    def spaces(self) -> list[str]:
-        """The feature spaces, as stored; before schema 2 those that have a floor."""
-        stored = find(self.evaluation, ("spaces",)) or list(find(self.evaluation, ("floor", "kid")) or ())
-        return [space for space in stored if space in SPACES_EXPLAINED]
+def meanings(lines: Iterable[Line]) -> Notes:
+    """Return what each measure of the lines says, once."""
+    formats = {line.format.name: line.format.meaning for line in lines}
+    return tuple((name, meaning) for name, meaning in formats.items() if meaning)
 
-    def number(self, keys: tuple[str, ...], style: Style, *, value_key: str = "value") -> Cell:
-        """The number stored under `keys`, or words."""
-        words = reason(self.evaluation, keys)
-        if words:
-            self.reasons[words] = None
-        return number_if_any(self.evaluation, keys, style, value_key=value_key) or ABSENT
 
-    def count(self, keys: tuple[str, ...]) -> Cell:
-        """The whole number stored under `keys`, or a dash."""
-        return number_if_any(self.evaluation, keys, COUNT) or NONE
+def reasons(rows: Iterable[Sequence[Cell]]) -> Notes:
+    """Return why cells have no value or no interval, each reason once."""
+    absent: dict[str, None] = {}
+    bare: dict[str, None] = {}
+    for cell in (cell for row in rows for cell in row):
+        if isinstance(cell, Number) and cell.field == "value" and cell.score.reason:
+            found = absent if cell.value is None else bare
+            found[cell.score.reason.removeprefix("no interval: ")] = None
+    notes = ((ABSENT.capitalize(), absent), ("No interval", bare))
+    return tuple((term, "; ".join(words) + ".") for term, words in notes if words)
 
-    def first(self, keys: tuple[str, ...], style: Style) -> Cell:
-        """The number under `keys` of the first method that has it, for what all methods share."""
-        found = (number_if_any(self.evaluation, ("methods", m, *keys), style) for m in self.methods)
-        return next((n for n in found if n is not None), ABSENT)
 
-    def n(self, *keys: str) -> Cell:
-        """The whole number under `keys` of every method: one, or their range in words."""
-        found = [number_if_any(self.evaluation, ("methods", m, *keys), COUNT) for m in self.methods]
-        known = [n for n in found if n is not None and n.value is not None]
-        if not known:
+def reference(line: Line) -> Key:
+    """Return the key of the reference of a line."""
+    return replace(line.key, method="real", protocol=line.reference or line.key.protocol)
+
+
+def sizes(head: str, methods: Sequence[str]) -> Words:
+    """Return a column of the number of faces that the values of these methods rest on: `300`, or `240–300`."""
+
+    def of(scores: Scores, key: Key) -> str:
+        rows = [scores.at(replace(key, method=method)) for method in methods]
+        found = [row.n for row in rows if row is not None and row.n is not None]
+        if not found:
             return NONE
-        least, most = (pick(known, key=lambda n: n.value or 0) for pick in (min, max))
-        return known[0] if least.value == most.value else f"{least.digits}\u2013{most.digits}"
+        low, high = COUNT.write(min(found)), COUNT.write(max(found))
+        return low if low == high else f"{low}\u2013{high}"
 
-    @property
-    def notes(self) -> tuple[tuple[str, str], ...]:
-        """A note of what could not be computed."""
-        older = ["this evaluation.json is an earlier version's: run --stages=evaluate,report for the rest"]
-        words = older * (self.evaluation.get("schema", 1) < 2) + list(self.reasons)
-        return ((ABSENT.capitalize(), "; ".join(words) + "."),) if words else ()
-
-
-def classifiers_of(evaluation: dict[str, Any], protocol: str) -> list[str]:
-    """The classifiers of a protocol, in stored order; none where it could not be run."""
-    methods = lookup(evaluation, ("methods",))
-    for method in methods:
-        found = find(evaluation, ("methods", method, protocol)) or {}
-        names = [name for name, scores in found.items() if isinstance(scores, dict)]
-        if names:
-            return names
-    return []
-
-
-def method_columns(methods: list[str]) -> tuple[str, ...]:
-    """A head a method."""
-    return tuple(map(method_name, methods))
-
-
-def space_notes(spaces: list[str]) -> tuple[tuple[str, str], ...]:
-    """What each feature space is."""
-    return tuple((space, SPACES_EXPLAINED[space]) for space in spaces)
-
-
-def row_beside_real(cells: Cells, name: str, features: str, keys: tuple[str, ...], style: Style) -> tuple[Cell, ...]:
-    """Name, features, what real people score, what each method scores, n real, n generated."""
-    values = [cells.number(("methods", method, *keys), style) for method in cells.methods]
-    real = cells.first((*keys, "real"), style)
-    return (name, features, real, *values, cells.n(*keys, "real", "n"), cells.n(*keys, "n"))
-
-
-def row_beside_floor(cells: Cells, name: str, kind: str, space: str, style: Style) -> tuple[Cell, ...]:
-    """Name, space, the floor between real people and others, each method's value, n real, n generated."""
-    values = [cells.number(("methods", method, kind, space), style) for method in cells.methods]
-    floor = cells.number(("floor", kind, space), style)
-    return (name, space, floor, *values, cells.n(kind, space, "n_real"), cells.n(kind, space, "n_other"))
+    return Words(head, of)

@@ -1,4 +1,4 @@
-"""Tables as files for other programs and other papers: CSV for a program, LaTeX for a paper, Markdown for a reader."""
+"""Render tables as CSV, LaTeX and Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from depthjax import files
-from depthjax.report.numbers import Number
+from depthjax.report.formats import Number
 from depthjax.report.table import Cell, Table
 
 _PLAIN = re.compile(r"-?\d+(\.\d+)?")
@@ -107,7 +107,7 @@ def _plain(cell: Cell, *, spread: bool) -> list[str]:
     """Value and, with `spread`, both ends, as a program reads them."""
     if isinstance(cell, Number):
         values = [cell.value, *(cell.interval or (None, None))]
-        plain = ["" if v is None else f"{v * cell.style.factor:.10g}" for v in values]
+        plain = ["" if v is None else f"{v * cell.format.factor:.10g}" for v in values]
     else:
         plain = [cell if _PLAIN.fullmatch(cell) else "", "", ""]
     return plain if spread else plain[:1]

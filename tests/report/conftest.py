@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_fake import EMOTIONS, METHODS, fake_evaluation, fake_evaluation_1
+from evaluation_fake import EMOTIONS, METHODS, fake_evaluation, fake_runs
 
-from depthjax import files
+from depthjax import artifact, files
 from depthjax.config import Baselines, Config, Data, Sample, to_dict
+from depthjax.report.stored import StoredEvaluation
+from depthjax.scores import read_scores
 
 
 def fake_faces(count: int, size: int, rng: np.random.Generator, *, noise: float = 0.02) -> np.ndarray:
@@ -59,7 +61,7 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
     }
     files.write_json(workdir / "environment.json", environment)
     for stage, seconds in {"prepare": 9.0, "train": 312.0, "evolve": 24.0, "sample": 3.0, "evaluate": 96.0}.items():
-        files.write_json(workdir / "stages" / f"{stage}.json", {"seconds": seconds})
+        artifact.finish(workdir / "stages" / f"{stage}.json", workdir, [], {}, {"seconds": seconds})
     count = len(emotions)
     train = _real(workdir / "faces" / "train", range(people), count, size, rng)
     test = _real(workdir / "faces" / "test", range(people, people + 4), count, size, rng)
@@ -82,6 +84,7 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
     history = {"best": climb, "mean": climb - 1, "std": 0 * climb}
     files.write_arrays(workdir / "evolve" / "history.npz", **{k: v.astype(np.float32) for k, v in history.items()})
     files.write_json(workdir / "evaluation.json", fake_evaluation(emotions))
+    files.write_arrays(workdir / "evaluation" / "runs.npz", **fake_runs())
     return workdir
 
 
@@ -152,15 +155,11 @@ def _fabricate() -> Callable[..., Path]:
 
 
 @pytest.fixture
-def evaluation() -> dict:
-    """What evaluation.json may hold."""
-    return fake_evaluation()
-
-
-@pytest.fixture
-def evaluation_1() -> dict:
-    """What an earlier version's evaluation.json may hold (schema 1)."""
-    return fake_evaluation_1()
+def evaluation() -> StoredEvaluation:
+    """An evaluation of all methods."""
+    stored = fake_evaluation()
+    scores = read_scores(stored["scores"], "evaluation.json")
+    return StoredEvaluation(stored["data"], stored["settings"], scores, fake_runs())
 
 
 @pytest.fixture(scope="session")

@@ -1,189 +1,208 @@
-"""Made-up numbers in the shape of evaluation.json: no one measured them, and the same come every time."""
+"""Invented scores in the shape of evaluation.json: nobody measured them, and every call gives the same."""
+
+from __future__ import annotations
 
 import itertools
 import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from depthjax.report.stored import StoredEvaluation
+from depthjax.scores import Score, Scores
+
 EMOTIONS = ("neutral", "happiness", "fear")
 CLASSIFIERS = ("random_forest", "decision_tree", "xgboost")
-SCORES = ("accuracy", "precision", "recall", "f1")
+MEASURES = ("accuracy", "precision", "recall", "f1")
 METHODS = ("gan", "vae", "gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
 SPACES = ("relief", "fused", "depthnet")
-SHARES = {"0.1": 3, "0.25": 8, "0.5": 16, "1": 32}
-# What each method's accuracy differs by from that of cdcgan_kd; the rest of its numbers follow.
+SHARES = {0.1: 3, 0.25: 8, 0.5: 16, 1.0: 32}
+SEEDS = 3
+# Offset of each method's accuracy from that of cdcgan_kd; its other scores follow.
 SHIFT = {"gan": -0.08, "vae": -0.11, "gmm": -0.14, "kde": 0.03, "cdcgan_kd": 0.0, "cdcgan_kd_ga": 0.021}
-TSTR, TRTR, STEP = 0.6123, 0.8371, 0.05  # of the random forest; STEP lower for each next classifier
+# Accuracy of the random forest; each next classifier is STEP lower.
+TSTR, TRTR, STEP = 0.6123, 0.8371, 0.05
+# Measure: value and spread of cdcgan_kd, value of the reference, sign of SHIFT.
+DISTANCES = {
+    "kid": (0.12345, 0.021, -0.0012, -1),
+    "frechet": (12.3456, 2.1, 3.21, -1),
+    "precision": (0.64, 0.07, 0.81, 1),
+    "recall": (0.41, 0.07, 0.78, 1),
+    "density": (0.7, 0.09, 0.93, 1),
+    "coverage": (0.52, 0.06, 0.84, 1),
+    "clipped_density": (0.61, 0.08, 0.97, 1),
+    "clipped_coverage": (0.5, 0.06, 0.96, 1),
+}
 
 
-def _value(value: float, spread: float = 0.06) -> dict:
-    return {"value": value, "interval": [value - spread, value + spread * 0.9]}
-
-
-def _scores(accuracy: float, *names: str, **extra: object) -> dict:
-    """S, with the accuracy of each seed where `names` (what the numbers are of) are given."""
-    scores = {s: _value(accuracy - 0.0123 * i) for i, s in enumerate(SCORES)}
-    sizes = {"n_train": 300, "n_test": 240, "subjects_test": 8, "seeds": 3}
-    runs = {"runs": _runs(accuracy, *names)} if names else {}
-    return scores | sizes | runs | extra
-
-
-def _runs(accuracy: float, *names: str, seeds: int = 3) -> dict[str, list[float]]:
-    noise = np.random.default_rng(zlib.crc32(" ".join(names).encode())).normal(0, 0.012, seeds)
-    values = [round(float(accuracy + x), 4) for x in noise - noise.mean()]
-    return dict.fromkeys(("accuracy", "precision", "recall", "f1"), values)
-
-
-def _floors(names: tuple[str, ...]) -> dict:
-    """`floor`: as the real people stand to other real people."""
-    sizes = {"n_real": 240, "n_other": 240, "dimensions": 32}
-    kid = {"relief": _value(-0.0012, 0.0031), "fused": _value(0.0456, 0.02), "depthnet": _value(0.0021, 0.004)}
-    floors = {"kid": kid, "frechet": {s: _value(3.21, 0.5) for s in SPACES}}
-    for kind, value in {"precision": 0.81, "recall": 0.78, "density": 0.93, "coverage": 0.84}.items():
-        floors[kind] = {s: _value(value, 0.05) for s in SPACES}
-    return {k: {s: floors[k][s] | sizes for s in SPACES} for k in names}
-
-
-DISTANCES = {"kid": (0.12345, 0.021), "frechet": (12.3456, 2.1)}
-NEIGHBOURS = {"precision": (0.64, 0.07), "recall": (0.41, 0.07), "density": (0.7, 0.09), "coverage": (0.52, 0.06)}
-
-
-def _distances(shift: float, kinds: dict[str, tuple[float, float]]) -> dict:
-    floors = _floors(tuple(kinds))
-    sizes = {"n_real": 240, "n_other": 300, "dimensions": 32}
+def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ...] = METHODS) -> dict[str, Any]:
+    """Return the content of an evaluation.json."""
     return {
-        kind: {
-            space: _value(value + shift, spread)
-            | sizes
-            | {"floor": {k: floors[kind][space][k] for k in ("value", "interval")}}
-            for space in SPACES
-        }
-        for kind, (value, spread) in kinds.items()
-    }
-
-
-def _nearness(value: float, spread: float, real: float) -> dict:
-    """N: a number of the generated faces beside that of real ones."""
-    return _value(value, spread) | {"n": 300, "real": _value(real, spread) | {"n": 240}}
-
-
-def _with_identical(psnr: dict) -> dict:
-    return psnr | {"identical": 0, "real": psnr["real"] | {"identical": 0}}
-
-
-def _published(method: str) -> dict:
-    return {
-        mix: {
-            c: _scores(0.9123 - 0.07 * i, *(mix, c, "" if mix == "real" else method), interval_kind="seeds")
-            | {"n_train": 480 if mix == "synthetic_real" else 240, "n_test": 120 if mix == "synthetic_real" else 60}
-            for i, c in enumerate(CLASSIFIERS)
-        }
-        for mix in ("real", "synthetic", "synthetic_real")
-    }
-
-
-def _scarcity(shift: float | None, classifier: int) -> dict:
-    """S for each share of the people; of a method, with what it adds to the real faces alone (paired by person)."""
-    shares: dict[str, dict] = {}
-    for i, share in enumerate(SHARES):
-        real = 0.55 + 0.08 * i - STEP * classifier
-        gain = 0.0 if shift is None else (0.12 + shift) * (1 - 0.3 * i)
-        shares[share] = _scores(real + gain, n_train=96 * (i + 1))
-        if shift is not None:
-            p = 0.0078125 if gain > 0.07 else 0.31  # eight people allow no less
-            interval = [gain - 0.06, gain + 0.054]
-            shares[share]["paired"] = {"difference": gain, "interval": interval, "p": p, "people": 8}
-    return shares
-
-
-def _method(name: str) -> dict:
-    shift = SHIFT[name]
-    return {
-        "n": 300,
-        "n_per_emotion": 100,
-        "trtr": {c: _scores(TRTR - STEP * i, "trtr", c) for i, c in enumerate(CLASSIFIERS)},
-        "tstr": {c: _scores(TSTR + shift - STEP * i, name, c) for i, c in enumerate(CLASSIFIERS)},
-        "trts": {c: _scores(0.77 + shift - STEP * i, n_train=960, n_test=300) for i, c in enumerate(CLASSIFIERS)},
-        "published": _published(name),
-        **_distances(-shift, DISTANCES),
-        **_distances(shift, NEIGHBOURS),
-        "relief_residual": {"ratio": 1.37 + shift, "interval": [1.31 + shift, 1.46 + shift], "n": 300},
-        "ssim": _nearness(0.71234, 0.012, 0.69),
-        "psnr": _with_identical(_nearness(21.357, 0.4, 20.9)),
-        "vendi": {s: _nearness(14.2 + 20 * shift, 1.1, 21.3) for s in SPACES},
-        "ms_ssim": _nearness(0.66 - shift, 0.02, 0.58),
-        "auth_pct": {s: _nearness(0.71 + shift, 0.05, 0.83) for s in SPACES},
-        "nearest_ratio": {s: _value(0.97 + shift, 0.04) | {"n": 300} for s in SPACES},
-        "emotion_agreement": _nearness(0.83 + shift, 0.04, 0.9),
-        "emotion_score": _nearness(2.31 + shift, 0.08, 2.52),
-        "inception_score": {"reason": "no Inception weights were given"},
-        "scarcity": {c: _scarcity(shift, i) for i, c in enumerate(CLASSIFIERS)},
-        "as_published": {
-            "frechet": {"value": -21.4 - 10 * shift, "features": "depthnet"},
-            "score": {"value": 3.01 + shift, "features": "depthnet"},
-            "ssim": {"value": 0.61 + shift},
-            "psnr": {"value": 19.4 + 10 * shift},
-        },
-    }
-
-
-def _paired(classifier: int) -> list[dict]:
-    accuracy = {"real": TRTR} | {m: TSTR + SHIFT[m] for m in METHODS}
-    rows = []
-    for a, b in itertools.combinations(accuracy, 2):
-        difference = accuracy[b] - accuracy[a]
-        p = 0.0078125 if abs(difference) > 0.1 else 0.4  # eight people allow no less
-        rows.append({"a": a, "b": b, "difference": difference, "people": 8, "p": p,
-                     "interval": [difference - 0.06, difference + 0.06]})  # fmt: skip
-    return rows
-
-
-def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ...] = METHODS) -> dict:
-    """What evaluation.json may hold (schema 2)."""
-    return {
-        "schema": 2,
         "data": {
             "source": "depth_heads",
             "emotions": list(emotions),
             "resolution": 64,
             "train": {"images": 960, "subjects": 32},
             "test": {"images": 240, "subjects": 8},
+            "drawn_from": "training faces",
             "window_mm": [-10.0, 80.0],
+            "generated": dict.fromkeys(methods, 300),
         },
         "settings": {
             "feature_size": 128,
-            "seeds": [0, 1, 2],
+            "seeds": list(range(SEEDS)),
+            "bins": 64,
             "bootstrap": 1000,
             "kid_subsets": 100,
-            "bins": 64,
             "kid_subset_size": 120,
+            "scarcity": {"shares": {str(share): n for share, n in SHARES.items()}, "draws": 3},
+            "spaces": list(SPACES),
+            "xgboost_device": "cpu",
+            "depthnet": {"version": "1", "sha256": "0" * 64},
         },
-        "spaces": list(SPACES),
-        "inception": {"reason": "no Inception weights were given"},
-        "floor": _floors((*DISTANCES, *NEIGHBOURS)),
-        "scarcity": {
-            "fractions": [float(share) for share in SHARES],
-            "people": dict(SHARES),
-            "draws": 3,
-            "real": {c: _scarcity(None, i) for i, c in enumerate(CLASSIFIERS)},
-        },
-        "paired": {c: _paired(i) for i, c in enumerate(CLASSIFIERS)},
-        "methods": {name: _method(name) for name in methods},
+        "scores": Scores(_scores(emotions, methods)).to_records(),
     }
 
 
-def fake_evaluation_1(emotions: tuple[str, ...] = EMOTIONS) -> dict:
-    """The same as an earlier version wrote it (schema 1): two methods, two spaces, the real people's value alone."""
-    evaluation = fake_evaluation(emotions, ("cdcgan_kd", "cdcgan_kd_ga"))
-    old = {k: evaluation[k] for k in ("data", "settings", "floor", "methods")} | {"schema": 1}
-    old["floor"] = {kind: _two_spaces(old["floor"][kind]) for kind in DISTANCES}
-    kept = ("n", "n_per_emotion", "trtr", "tstr", "published", *DISTANCES, "relief_residual", "ssim", "psnr")
-    for name, method in old["methods"].items():
-        old["methods"][name] = {k: _two_spaces(method[k]) if k in DISTANCES else method[k] for k in kept}
-        for kind in ("ssim", "psnr"):
-            old["methods"][name][kind]["real"] = method[kind]["real"]["value"]
-    return old
+def fake_runs(methods: tuple[str, ...] = METHODS) -> dict[str, np.ndarray]:
+    """Return the content of evaluation/runs.npz: each score's value of every seed, (SEEDS,) float64."""
+    names = [("trtr", "real", c, TRTR - STEP * i) for i, c in enumerate(CLASSIFIERS)]
+    for i, c in enumerate(CLASSIFIERS):
+        names += [("published_real", "real", c, 0.9123 - 0.07 * i)]
+        for method in methods:
+            names += [("tstr", method, c, TSTR + SHIFT[method] - STEP * i)]
+            names += [(f"published_{mix}", method, c, 0.9123 - 0.07 * i) for mix in ("synthetic", "synthetic_real")]
+    return {
+        f"{protocol}/{method}/{classifier}/{measure}": _seeds(value, protocol, method, classifier)
+        for protocol, method, classifier, value in names
+        for measure in MEASURES
+    }
 
 
-def _two_spaces(spaces: dict) -> dict:
-    return {name: spaces[name] for name in ("relief", "fused")}
+def changed(evaluation: StoredEvaluation, where: dict[str, Any], **changes: Any) -> StoredEvaluation:
+    """Return the evaluation with these columns of all rows that match `where` replaced."""
+    assert evaluation.scores.where(**where), f"no row has {where}"
+    rows = [replace(row, **changes) if _matches(row, where) else row for row in evaluation.scores]
+    return replace(evaluation, scores=Scores(rows))
+
+
+def without(evaluation: StoredEvaluation, **where: Any) -> StoredEvaluation:
+    """Return the evaluation without the rows that match."""
+    return replace(evaluation, scores=Scores(row for row in evaluation.scores if not _matches(row, where)))
+
+
+def _matches(row: Score, where: dict[str, Any]) -> bool:
+    return all(getattr(row, name) == value for name, value in where.items())
+
+
+def _seeds(value: float, *names: str) -> np.ndarray:
+    rng = np.random.default_rng(zlib.crc32(" ".join(names).encode()))
+    noise = rng.normal(0, 0.012, SEEDS)
+    return np.round(value + noise - noise.mean(), 4)
+
+
+def _scores(emotions: tuple[str, ...], methods: tuple[str, ...]) -> Iterator[Score]:
+    for i, classifier in enumerate(CLASSIFIERS):
+        yield from _recognition(classifier, STEP * i, methods)
+        yield from _scarcity(classifier, STEP * i, methods)
+        yield from _paired(classifier, methods)
+        yield from _published(classifier, 0.07 * i, methods)
+    for method in methods:
+        yield from _distances(method, SHIFT[method], emotions)
+        yield from _qualities(method, SHIFT[method])
+    yield from _distances("real", None, emotions)
+    yield from _qualities("real", None)
+
+
+def _four(value: float, *, n: int, spread: float = 0.06, **columns: Any) -> Iterator[Score]:
+    for i, measure in enumerate(MEASURES):
+        yield _score(value - 0.0123 * i, spread, measure=measure, n=n, **columns)
+
+
+def _score(value: float, spread: float, **columns: Any) -> Score:
+    return Score(value=value, low=value - spread, high=value + 0.9 * spread, **columns)
+
+
+def _recognition(classifier: str, step: float, methods: tuple[str, ...]) -> Iterator[Score]:
+    yield from _four(TRTR - step, n=240, method="real", protocol="trtr", classifier=classifier)
+    for method in methods:
+        columns: dict[str, Any] = {"method": method, "classifier": classifier}
+        yield from _four(TSTR + SHIFT[method] - step, n=240, protocol="tstr", **columns)
+        yield from _four(0.77 + SHIFT[method] - step, n=300, protocol="trts", **columns)
+
+
+def _scarcity(classifier: str, step: float, methods: tuple[str, ...]) -> Iterator[Score]:
+    for i, share in enumerate(SHARES):
+        columns: dict[str, Any] = {"classifier": classifier, "share": share}
+        real = 0.55 + 0.08 * i - step
+        yield from _four(real, n=240, method="real", protocol="scarcity", **columns)
+        for method in methods:
+            gain = (0.12 + SHIFT[method]) * (1 - 0.3 * i)
+            yield from _four(real + gain, n=240, method=method, protocol="scarcity", **columns)
+            yield _test(gain, gain > 0.07, method=method, protocol="paired_scarcity", against="real", **columns)
+
+
+def _paired(classifier: str, methods: tuple[str, ...]) -> Iterator[Score]:
+    accuracy = {"real": TRTR} | {method: TSTR + SHIFT[method] for method in methods}
+    for a, b in itertools.combinations(accuracy, 2):
+        difference = accuracy[b] - accuracy[a]
+        yield _test(
+            difference, abs(difference) > 0.1, method=b, protocol="paired_tstr", against=a, classifier=classifier
+        )
+
+
+def _test(difference: float, significant: bool, **columns: Any) -> Score:
+    # Eight subjects allow no p below 2 / 2**8.
+    p = 0.0078125 if significant else 0.31
+    return _score(difference, 0.06, measure="accuracy", n=8, p=p, **columns)
+
+
+def _published(classifier: str, step: float, methods: tuple[str, ...]) -> Iterator[Score]:
+    columns: dict[str, Any] = {"classifier": classifier, "spread": 0.02}
+    yield from _four(0.9123 - step, n=60, method="real", protocol="published_real", **columns)
+    for method in methods:
+        yield from _four(0.9123 - step, n=60, method=method, protocol="published_synthetic", **columns)
+        yield from _four(0.9123 - step, n=120, method=method, protocol="published_synthetic_real", **columns)
+
+
+def _distances(method: str, shift: float | None, emotions: tuple[str, ...]) -> Iterator[Score]:
+    for measure, (value, spread, reference, sign) in DISTANCES.items():
+        mean = reference if shift is None else value + sign * shift
+        width = 0.0031 if (measure, method) == ("kid", "real") else spread
+        for space in SPACES:
+            yield _score(mean, width, method=method, protocol="distance", measure=measure, space=space, n=240)
+            for i, emotion in enumerate(emotions if measure == "coverage" else ()):
+                yield _score(mean - 0.02 * i, width, method=method, protocol="distance", measure=measure,
+                             space=space, n=80, emotion=emotion)  # fmt: skip
+    if shift is not None:
+        yield _score(1.37 + shift, 0.06, method=method, protocol="distance", measure="residual_ratio",
+                     space="relief", n=300)  # fmt: skip
+
+
+def _qualities(method: str, shift: float | None) -> Iterator[Score]:
+    """Scores of one set by itself or beside the training faces; `shift` is None for the held-out faces."""
+    n = 240 if shift is None else 300
+    s = shift or 0.0
+
+    def score(protocol: str, measure: str, space: str, of: float, real: float, spread: float) -> Score:
+        value = real if shift is None else of
+        return _score(value, spread, method=method, protocol=protocol, measure=measure, space=space, n=n)
+
+    yield score("nearest", "ssim", "pixels", 0.71234 + s, 0.69, 0.012)
+    yield score("nearest", "psnr", "pixels", 21.357 + s, 20.9, 0.4)
+    yield Score(method, "nearest", measure="identical", space="pixels", value=0.0, n=n)
+    yield score("diversity", "ms_ssim", "pixels", 0.66 - s, 0.58, 0.02)
+    for space in SPACES:
+        yield score("diversity", "vendi", space, 14.2 + 20 * s, 21.3, 1.1)
+        yield score("memorisation", "auth_pct", space, 0.71 + s, 0.83, 0.05)
+        if shift is not None:
+            yield score("memorisation", "nearest_ratio", space, 0.97 + s, 1.0, 0.04)
+    yield score("emotion", "agreement", "depthnet", 0.83 + s, 0.9, 0.04)
+    yield score("emotion", "score", "depthnet", 2.31 + s, 2.52, 0.08)
+    if shift is not None:
+        published = {"frechet": -21.4 - 10 * s, "score": 3.01 + s, "ssim": 0.61 + s, "psnr": 19.4 + 10 * s}
+        for measure, value in published.items():
+            space = "pixels" if measure in ("ssim", "psnr") else "depthnet"
+            yield Score(method, "as_published", measure=measure, space=space, value=value, n=n)

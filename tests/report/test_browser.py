@@ -11,11 +11,12 @@ from chromium import Chromium, find_chromium
 from PIL import Image
 
 from depthjax.data.depth_range import quantise
-from depthjax.report.faces_image import real_faces, shade
+from depthjax.report.faces_image import one_per_subject, shade
 from depthjax.report.gallery import gallery
 from depthjax.report.page import render_page
 from depthjax.report.stored import read_run
 
+pytestmark = pytest.mark.nightly
 HOSTILE = "</script><script>alert(1)</script>"
 
 
@@ -54,8 +55,8 @@ def settled(page: Chromium, selector: str) -> np.ndarray:
 def shown(page: Chromium) -> int:
     """Tiles that are laid out; the line above them must say the same."""
     count = page.run("Array.from(document.querySelectorAll('.tile')).filter((t) => t.offsetParent).length")
-    said = str(page.run("document.getElementById('gallery-count').textContent"))
-    assert said.startswith(f"{count} of ")
+    counted = str(page.run("document.getElementById('gallery-count').textContent"))
+    assert counted.startswith(f"{count} of ")
     return int(str(count))
 
 
@@ -96,13 +97,13 @@ def test_the_relief_is_that_of_the_figures(page: Chromium, finished: Path) -> No
     run = read_run(finished)
     payload = gallery(run)
     assert payload is not None and run.train is not None
-    face = quantise(real_faces(run.train, 0, 1)).astype(np.float32) / 127.5 - 1
+    face = quantise(one_per_subject(run.train, 0, 1)).astype(np.float32) / 127.5 - 1
     expected = shade(face, run.window_mm, (payload["height_mm"] / size, payload["width_mm"] / size))[0]
     assert np.abs(on_white - expected).max() <= 2
     click(page, '[data-view="depth"]')
     page.wait("document.querySelector('.row[data-drawn=depth]')")
     level = page.run("document.querySelectorAll('.tile canvas')[1].getContext('2d').getImageData(20, 20, 1, 1).data[0]")
-    assert level == quantise(real_faces(run.train, 0, 2))[1, 20, 20]
+    assert level == quantise(one_per_subject(run.train, 0, 2))[1, 20, 20]
 
 
 def test_a_face_opens_as_a_surface_that_turns(page: Chromium) -> None:

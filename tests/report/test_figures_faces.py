@@ -1,4 +1,4 @@
-"""Figures made of faces: the right pairs, differences in true millimetres, normals in known colours."""
+"""Figures made of faces: depth as pictures, the right pairs, differences in true millimetres."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,19 +9,28 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
 from depthjax.report import figures_faces as drawn
-from depthjax.report import figures_sheets as sheets
-from depthjax.report.faces_image import mosaic, normal_colours, normals, surface
+from depthjax.report.faces_image import (
+    BACKGROUND,
+    mosaic,
+    normal_colours,
+    normals,
+    one_per_subject,
+    shade,
+    spaced_samples,
+    surface,
+)
 from depthjax.report.stored import Run, read_run
 
 WINDOW = (-10.0, 80.0)
-FIGURES = (drawn.nearest, drawn.interpolation, drawn.difference, sheets.normals)
+FIGURES = (drawn.nearest, drawn.interpolation, drawn.difference, drawn.normals)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, fabricate: Callable[..., Path]) -> Run:
-    return read_run(fabricate(tmp_path_factory.mktemp("faces")))
+def run(finished: Path) -> Run:
+    return read_run(finished)
 
 
 def words(figure: Figure) -> list[str]:
@@ -75,7 +84,7 @@ def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None
     found = drawn.closest_pairs(run, "vae", 4)
     best = sorted(range(len(distance)), key=lambda i: distance[i])[:4]
     np.testing.assert_array_equal(found.generated, [run.samples["vae"]["images"][i] for i in best])
-    np.testing.assert_array_equal(found.real, [run.train["images"][index[i]] for i in best])
+    np.testing.assert_array_equal(found.train, [run.train["images"][index[i]] for i in best])
     expected = [distance[i] / float(np.median(run.nearest["held_out"])) for i in best]
     np.testing.assert_allclose(found.relative, expected, rtol=1e-6)
     assert found.median == pytest.approx(np.median(distance) / np.median(run.nearest["held_out"]))
@@ -83,7 +92,7 @@ def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None
     assert figure is not None
     shown = words(figure)
     assert {f"{value:.2f}" for value in expected} <= set(shown)
-    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN, evolved"} <= set(shown)
+    assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN evolved"} <= set(shown)
 
 
 def test_pairs_of_other_faces_are_refused(run: Run) -> None:
@@ -148,7 +157,7 @@ def test_a_set_without_an_emotion_says_so(run: Run) -> None:
     figure = drawn.difference(replace(run, samples={"gan": gan}))
     assert figure is not None
     assert words(figure).count("no faces") == 1
-    assert sheets.normals(replace(run, samples={"gan": gan})) is not None
+    assert drawn.normals(replace(run, samples={"gan": gan})) is not None
 
 
 def test_the_reference_is_neutral_or_the_first() -> None:
@@ -178,15 +187,6 @@ def test_normals_stand_on_white_and_their_key_has_the_same_colours() -> None:
     )
 
 
-def test_mosaic_keeps_colours() -> None:
-    row = np.zeros((1, 4, 4, 3), np.uint8)
-    row[..., 0] = 200
-    sheet = mosaic([row], 2, tile=8, gap=2)
-    assert sheet.shape == (8, 18, 3)
-    assert sheet[4, 4].tolist() == [200, 0, 0]
-    assert (sheet[:, 8:] == 255).all()
-
-
 def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: Run) -> None:
     assert run.interpolation is not None
     gan = run.samples["cdcgan_kd"]
@@ -201,7 +201,7 @@ def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: R
         drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
     drawn_holes = run.config.get("model", {}) | {"validity_mask": True}
     noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}, "model": drawn_holes}))
-    assert noisy is not None and any("before new noise; holes are drawn anew" in text for text in words(noisy))
+    assert noisy is not None and any("before new noise; invalid pixels are drawn anew" in text for text in words(noisy))
 
 
 def test_what_is_absent_is_not_drawn(run: Run) -> None:
@@ -210,7 +210,86 @@ def test_what_is_absent_is_not_drawn(run: Run) -> None:
     assert drawn.nearest(replace(run, samples={})) is None
     assert drawn.interpolation(replace(run, interpolation=None)) is None
     assert drawn.difference(replace(run, train=None, samples={})) is None
-    assert sheets.normals(replace(run, train=None, samples={})) is None
+    assert drawn.normals(replace(run, train=None, samples={})) is None
     one = run.config | {"data": run.config["data"] | {"emotions": ["neutral"]}}
     assert drawn.difference(replace(run, config=one)) is None
     assert drawn.difference(replace(run, train=None)) is not None
+
+
+def _plane(right: float = 0.0, down: float = 0.0) -> np.ndarray:
+    """A plane whose depth grows by these millimetres a pixel, as an image in [-1, 1]."""
+    y, x = np.mgrid[:32, :32].astype(np.float32)
+    return (((30 + right * (x - 16) + down * (y - 16)) + 10) / 90 * 2 - 1)[None]
+
+
+def test_grey_is_fixed_darker_is_closer_and_never_stretched() -> None:
+    images = np.array([[[-1.0, 1.0, 0.0, -2.0, 2.0]]], np.float32)
+    assert quantise(images).tolist() == [[[0, 255, 128, 0, 255]]]
+    assert np.ptp(quantise(0.01 * images)) <= 6
+
+
+@pytest.mark.parametrize(("right", "down"), [(-1.0, 0.0), (0.0, -1.0)])
+def test_surfaces_that_face_up_or_left_are_brighter(right: float, down: float) -> None:
+    towards, away = (shade(_plane(s * right, s * down), WINDOW, 2.0)[0, 8:24, 8:24] for s in (1, -1))
+    assert towards.min() > away.max() + 40
+
+
+def test_shading_depends_on_slope_in_millimetres_not_on_resolution_or_depth() -> None:
+    coarse = shade(_plane(1.0), WINDOW, 2.0)[0, 16, 16]
+    fine = shade(_plane(0.5), WINDOW, 1.0)[0, 16, 16]
+    oblong = shade(_plane(1.0), WINDOW, (9.0, 2.0))[0, 16, 16]
+    nearer = shade(_plane(1.0) - 0.3, WINDOW, 2.0)[0, 16, 16]
+    np.testing.assert_allclose([fine, oblong, nearer], float(coarse), atol=1)
+
+
+def test_shading_agrees_with_normals_by_cross_product() -> None:
+    light = np.array([-1.0, -1.2, 1.6])
+    # Two tangents of the exaggerated surface, in mm: right, down, towards the viewer.
+    normal = np.cross([2.0, 0.0, -1.2 * 0.7], [0.0, 2.0, -1.2 * -0.4])
+    facing = normal @ light / np.linalg.norm(normal) / np.linalg.norm(light)
+    shaded = shade(_plane(0.7, -0.4), WINDOW, 2.0)[0, 16, 16]
+    assert shaded == pytest.approx(240 * (facing + 0.3) / 1.3, abs=1)
+
+
+def test_background_is_white_holes_are_dark_and_edges_do_not_flare() -> None:
+    image = np.ones((1, 32, 32), np.float32)
+    image[:, 8:24, 8:24] = 0.0
+    image[:, 15:18, 15:18] = 1.0
+    shaded = shade(image, WINDOW, 2.8)[0]
+    assert shaded[2, 2] == BACKGROUND
+    assert shaded[16, 16] < 60
+    assert np.ptp(shaded[11:14, 10:22].astype(int)) <= 2  # flat up to its outline: the far plane does not leak in
+    assert shade(np.zeros((0, 32, 32), np.float32), WINDOW, 2.8).shape == (0, 32, 32)
+
+
+def test_mosaic_places_rows_and_leaves_blanks_white() -> None:
+    rows = [np.zeros((2, 4, 4), np.uint8), np.full((1, 4, 4), 100, np.uint8)]
+    sheet = mosaic(rows, 2, tile=8, gap=2)
+    assert sheet.shape == (18, 18)
+    assert (sheet[:8, :8] == 0).all()
+    assert (sheet[10:, :8] == 100).all()
+    assert (sheet[10:, 8:] == 255).all()
+    row = np.zeros((1, 4, 4, 3), np.uint8)
+    row[..., 0] = 200
+    coloured = mosaic([row], 2, tile=8, gap=2)
+    assert coloured.shape == (8, 18, 3) and coloured[4, 4].tolist() == [200, 0, 0] and (coloured[:, 8:] == 255).all()
+
+
+def test_training_faces_are_middle_frames_of_different_subjects() -> None:
+    subject = np.repeat([7, 3, 9], 3)
+    train = {
+        "images": np.arange(9, dtype=np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32),
+        "emotion": np.zeros(9, np.int32),
+        "subject": subject,
+        "frame": np.array([2, 0, 1] * 3),
+    }
+    assert one_per_subject(train, 0, 2)[:, 0, 0].tolist() == [2.0, 5.0]
+    assert len(one_per_subject(train, 0, 8)) == 3
+    assert one_per_subject(train, 1, 8).shape == (0, 2, 2)
+
+
+def test_samples_stand_at_even_distances() -> None:
+    samples = {"images": np.arange(6.0)[:, None, None], "emotion": np.array([1, 0, 1, 0, 1, 1])}
+    assert spaced_samples(samples, 1, 2).ravel().tolist() == [0.0, 4.0]
+    assert spaced_samples(samples, 1, 9).ravel().tolist() == [0.0, 2.0, 4.0, 5.0]
+    assert len(spaced_samples(samples, 2, 3)) == 0

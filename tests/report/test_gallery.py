@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from depthjax.data.depth_range import quantise
-from depthjax.report.gallery import MOST_FACES, gallery
+from depthjax.report.gallery import MAX_FACES, gallery
 from depthjax.report.page import render_page
 from depthjax.report.stored import Run, read_run
 
@@ -38,13 +38,13 @@ def test_it_holds_the_first_stored_faces_in_order(run: Run) -> None:
             assert np.array_equal(decoded(sheet, payload), quantise(own))
 
 
-def test_real_people_come_once_each(run: Run) -> None:
+def test_training_subjects_come_once_each(run: Run) -> None:
     payload = gallery(run)
     assert payload is not None and run.train is not None
     for sheet in payload["sets"][0]["sheets"]:
         members = run.train["emotion"] == sheet["emotion"]
         people = np.unique(run.train["subject"][members])
-        assert sheet["count"] == min(MOST_FACES, len(people))
+        assert sheet["count"] == min(MAX_FACES, len(people))
         levels = quantise(run.train["images"][members])
         found = [np.flatnonzero((levels == face).all((1, 2))) for face in decoded(sheet, payload)]
         assert len({int(run.train["subject"][members][rows[0]]) for rows in found}) == sheet["count"]

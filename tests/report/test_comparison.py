@@ -10,7 +10,7 @@ import pytest
 
 from depthjax.__main__ import main
 from depthjax.errors import UserError
-from depthjax.report.compare import differing, write_comparison
+from depthjax.report.comparison import differing, write_comparison
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,12 @@ def other(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["train"]["epochs"] = 4321
     (folder / "config.json").write_text(json.dumps(config))
     evaluation = json.loads((folder / "evaluation.json").read_text())
-    del evaluation["methods"]["cdcgan_kd_ga"]
-    evaluation["methods"]["cdcgan_kd"]["tstr"]["xgboost"]["accuracy"] = {"value": 0.987, "interval": [0.97, 0.99]}
-    evaluation["methods"]["cdcgan_kd"]["kid"]["depthnet"] = {"reason": "not enough <faces>"}
+    del evaluation["data"]["generated"]["cdcgan_kd_ga"]
+    rows = {(r["protocol"], r["classifier"], r["measure"], r["space"], r["emotion"]): r
+            for r in evaluation["scores"] if r["method"] == "cdcgan_kd"}  # fmt: skip
+    rows["tstr", "xgboost", "accuracy", "", ""] |= {"value": 0.987, "low": 0.97, "high": 0.99}
+    absent = {"value": None, "low": None, "high": None, "reason": "not enough <faces>"}
+    rows["distance", "", "kid", "depthnet", ""] |= absent
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     return folder
 
@@ -44,7 +47,7 @@ def test_every_method_of_every_run_has_a_row(page: str, finished: Path, other: P
     expected = [
         name
         for folder in (finished, other)
-        for name in [folder.name] * len(json.loads((folder / "evaluation.json").read_text())["methods"])
+        for name in [folder.name] * len(json.loads((folder / "evaluation.json").read_text())["data"]["generated"])
     ]
     assert [row[0] for row in rows(page)] == expected
     ours = [row for row in rows(page) if row[0] == "longer" and row[1] == "KD-cDCGAN"]
@@ -86,19 +89,18 @@ def test_runs_are_shown_with_what_they_have(finished: Path, fabricate: Callable[
     bare = fabricate(tmp_path / "a" / finished.name, emotions=(hostile, "joy"), size=16, people=3)
     (bare / "evaluation.json").unlink()
     page = write_comparison([finished, bare], tmp_path / "out" / "compare.html").read_text("utf-8")
-    assert f"a/{finished.name} has not been judged" in page
+    assert f"a/{finished.name} has not been evaluated" in page
     assert "No overview has been drawn" in page
-    assert "know different emotions" in page and hostile not in page
+    assert "have different emotions" in page and hostile not in page
 
 
-def test_runs_judged_on_other_faces_are_told(finished: Path, other: Path, tmp_path: Path) -> None:
+def test_runs_evaluated_on_other_faces_are_named(finished: Path, other: Path, tmp_path: Path) -> None:
     changed = shutil.copytree(other, tmp_path / "changed")
     evaluation = json.loads((changed / "evaluation.json").read_text())
     evaluation["data"]["test"]["subjects"] += 1
-    evaluation["schema"] = 1
     (changed / "evaluation.json").write_text(json.dumps(evaluation))
     page = write_comparison([finished, changed], tmp_path / "compare.html").read_text("utf-8")
-    assert "judged on different faces" in page and "different versions of the evaluation" in page
+    assert "evaluated on different faces" in page
 
 
 def test_a_damaged_picture_is_named(finished: Path, other: Path, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_the_command_writes_the_page(
         (["--stages=compare", "--workdirs={finished}"], "at least two runs"),
         (["--stages=compare", "--workdirs={finished},{finished}/"], "named twice"),
         (["--stages=compare", "--workdirs={finished},{finished}/none"], "is no folder"),
-        (["--stages=compare", "--workdirs={finished},{finished}/real"], "holds no run"),
+        (["--stages=compare", "--workdirs={finished},{finished}/faces"], "holds no run"),
         (["--stages=compare,report", "--workdirs={finished}"], "runs alone"),
         (["--stages=compare", "--config=c.py", "--workdirs={finished}"], "takes no config"),
         (["--stages=compare", "--config.train.epochs=3", "--workdirs={finished}"], "takes no config"),
@@ -134,5 +136,5 @@ def test_bad_input_is_one_line(
     finished: Path, arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([argument.format(finished=finished) for argument in arguments]) != 0
-    said = capsys.readouterr().err
-    assert words in said and said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert words in printed and printed.count("\n") == 1

@@ -1,0 +1,193 @@
+"""`compare.html`: several runs side by side, from their work folders only."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from depthjax import files, stages
+from depthjax.errors import UserError
+from depthjax.report import formats, html
+from depthjax.report.figure_style import Drawn, method_colour
+from depthjax.report.figures import OVERVIEW
+from depthjax.report.formats import Format
+from depthjax.report.page import Picture, flat, picture
+from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run
+from depthjax.report.table import NONE, Cell, Column, Line, Table, heads, pivot, reasons
+from depthjax.report.verdicts import headline_classifier
+from depthjax.scores import Score
+
+# Settings that differ between any two runs.
+OWN_SETTINGS = ("name",)
+# Heading, protocol and measure, space, format. The classifier of the accuracy is that of the run's summary.
+MEASURES: tuple[tuple[str, str, str, str, Format], ...] = (
+    ("Accuracy on held-out subjects, %\u00a0↑", "tstr", "accuracy", "", formats.ACCURACY),
+    ("KID, relief\u00a0↓", "distance", "kid", "relief", formats.KID),
+    ("KID, depthnet\u00a0↓", "distance", "kid", "depthnet", formats.KID),
+    ("Coverage, relief\u00a0↑", "distance", "coverage", "relief", formats.COVERAGE),
+    ("Variety (Vendi), relief\u00a0≈", "diversity", "vendi", "relief", formats.VENDI),
+    ("AuthPct, relief, %\u00a0↑", "memorisation", "auth_pct", "relief", formats.AUTH_PCT),
+)
+# Its heading, and a value for each run.
+Values = tuple[str, tuple[str, ...]]
+
+
+def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
+    """Write the page that sets the runs side by side.
+
+    Args:
+        workdirs: at least two work folders; each needs its config.json and is shown with what else it has.
+        path: of the page.
+    Raises:
+        UserError: fewer than two folders, one of them twice, or a stored file is missing or damaged.
+    """
+    runs = _read(workdirs)
+    overviews = {name: _overview(folder) for name, folder in zip(runs, workdirs, strict=True)}
+    files.write_text(path, render_comparison(runs, overviews))
+    return path
+
+
+def render_comparison(runs: dict[str, Run], overviews: dict[str, Picture | None]) -> str:
+    """Return the page as text. It loads nothing from elsewhere, and its content policy forbids it.
+
+    Args:
+        runs: by the name that the page shows.
+        overviews: figures/overview.png of each run, if it was drawn.
+    """
+    page = html.environment(autoescape=True).get_template("compare.html.j2").render(
+        runs=runs,
+        main=main_table(runs),
+        unevaluated=[name for name, run in runs.items() if run.evaluation is None],
+        warnings=_warnings(runs),
+        minutes=_minutes(runs),
+        settings=differing({name: dict(flat(run.config)) for name, run in runs.items()}, without=OWN_SETTINGS),
+        environments=differing({name: _environment(run) for name, run in runs.items()}),
+        overviews=overviews,
+        style=html.own("page.css"),
+        **html.script(),
+    )  # fmt: skip
+    return page.strip() + "\n"
+
+
+def main_table(runs: dict[str, Run]) -> Table:
+    """Return the main numbers: a row for each method of each run, whose marks share the scale of their column."""
+    rows: list[tuple[Cell, ...]] = []
+    colours: list[str] = []
+    columns: list[Column] = []
+    for name, evaluation in _evaluations(runs).items():
+        columns = list(_columns(headline_classifier(evaluation)))
+        for method in evaluation.methods:
+            line = Line((name, method_name(method)), Score(method, ""), formats.ACCURACY)
+            rows += pivot(evaluation.scores, [line], columns)
+            colours += [method_colour(method)] if rows and rows[-1][:2] == line.words else []
+    return Table(
+        "main",
+        "By run and method, with 95\u202f% intervals; each column's marks share one scale",
+        heads(("Run", "Method"), columns),
+        2,
+        tuple(rows),
+        (
+            ("Accuracy", "of the classifier of the runs' summaries (XGBoost where it ran), trained on generated faces "
+             "only and tested on held-out subjects."),
+            ("KID", "distance to held-out faces; its reference is in each run's own page."),
+            ("Coverage", "share of held-out faces with a generated face among their neighbours."),
+            ("Vendi", "effective number of different faces within an emotion; the goal is that of held-out faces, in "
+             "each run's page."),
+            ("AuthPct", formats.AUTH_PCT.meaning),
+            ("Intervals", "are of one run each. Runs with the same held-out subjects are paired, so overlapping "
+             "intervals do not prove equality; one seed per run does not separate a better setting from chance."),
+            *reasons(rows),
+        ),
+        tuple(colours),
+    )  # fmt: skip
+
+
+def _columns(classifier: str) -> Iterator[Column]:
+    for head, protocol, measure, space, format in MEASURES:
+        key = {"protocol": protocol, "measure": measure, "space": space}
+        yield Column(head, key | ({"classifier": classifier} if protocol == "tstr" else {}), format)
+
+
+def _evaluations(runs: dict[str, Run]) -> dict[str, StoredEvaluation]:
+    return {name: run.evaluation for name, run in runs.items() if run.evaluation is not None}
+
+
+def _read(workdirs: Sequence[Path]) -> dict[str, Run]:
+    if len(workdirs) < 2:
+        raise UserError("compare needs at least two runs: --stages=compare --workdirs=runs/a,runs/b", exit_code=2)
+    resolved = [folder.resolve() for folder in workdirs]
+    for folder, path in zip(workdirs, resolved, strict=True):
+        if resolved.count(path) > 1:
+            raise UserError(f"--workdirs: {folder} is named twice: name each run once", exit_code=2)
+        if not path.is_dir():
+            raise UserError(f"--workdirs: {folder} is no folder: name the work folders of runs, such as runs/quick")
+        if not (path / "config.json").exists():
+            raise UserError(f"--workdirs: {folder} holds no run (no config.json): name a run's work folder")
+    return {name: read_run(folder) for name, folder in zip(_names(resolved), workdirs, strict=True)}
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of the paths that are all different."""
+    for depth in range(1, max(len(folder.parts) for folder in folders)):
+        names = ["/".join(folder.parts[-depth:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def _overview(folder: Path) -> Picture | None:
+    path = folder / "figures" / "overview.png"
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            size = image.size
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and run --stages=report") from None
+    return picture(Drawn("overview", content, b"", *size, OVERVIEW.caption, f"{folder.name}: {OVERVIEW.alt}"))
+
+
+def _warnings(runs: dict[str, Run]) -> list[str]:
+    """What makes numbers of these runs hard to compare."""
+    found = []
+    if len({run.emotions for run in runs.values()}) > 1:
+        listed = "; ".join(f"{name}: {', '.join(run.emotions)}" for name, run in runs.items())
+        found += [f"The runs have different emotions ({listed}): their accuracies cannot be compared."]
+    evaluations = _evaluations(runs).values()
+    # The number of generated faces may differ: it is a property of the run.
+    faces = {files.digest({**e.data, "generated": None}) for e in evaluations}
+    if len(faces) > 1:
+        found += ["They were evaluated on different faces (source, subjects, resolution or depth range)."]
+    if len({headline_classifier(e) for e in evaluations}) > 1:
+        found += ["The accuracies are of different classifiers, since not all ran in every run."]
+    return found
+
+
+def _minutes(runs: dict[str, Run]) -> list[Values]:
+    every = {stage for run in runs.values() for stage in run.minutes}
+    known = [stage for stage in stages.KNOWN if stage in every]
+    lines = [
+        (stage, tuple(f"{run.minutes[stage]:.1f}" if stage in run.minutes else NONE for run in runs.values()))
+        for stage in (*known, *sorted(every - set(known)))
+    ]
+    return [*lines, ("all", tuple(f"{sum(run.minutes.values()):.1f}" for run in runs.values()))]
+
+
+def differing(by_run: dict[str, dict[str, str]], *, without: Sequence[str] = ()) -> list[Values]:
+    """Return the names whose values are not the same in every run, with the value in each; a dash where it has none."""
+    every = dict.fromkeys(name for values in by_run.values() for name in values if name not in without)
+    lines = [(name, tuple(values.get(name, NONE) for values in by_run.values())) for name in every]
+    return [(name, values) for name, values in lines if len(set(values)) > 1]
+
+
+def _environment(run: Run) -> dict[str, str]:
+    stored: dict[str, Any] = run.environment or {}
+    plain = {k: str(v) for k, v in stored.items() if k not in ("packages", "devices", "seeds")}
+    devices = {"devices": ", ".join(map(str, stored["devices"]))} if stored.get("devices") else {}
+    return plain | devices | {name: str(version) for name, version in (stored.get("packages") or {}).items()}

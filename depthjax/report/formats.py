@@ -1,0 +1,216 @@
+"""How the numbers of each measure are written: name, decimals, unit, and which direction is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from depthjax.scores import Score
+
+CLASSIFIER_NAMES = {"random_forest": "Random forest", "decision_tree": "Decision tree", "xgboost": "XGBoost"}
+ABSENT = "not computed"
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the numbers of one measure are written.
+
+    Attributes:
+        name: of the measure.
+        better: "↑" more, "↓" less, "≈" equal to the reference; empty for a count.
+        decimals: None: as many as give three significant digits to the largest of value and interval.
+        factor: multiplies the stored number.
+        unit: after the digits; in a heading after the name.
+        signed: whether a plus is written, as for a difference.
+        meaning: what the number says; it stands below the table.
+    """
+
+    name: str
+    better: str = ""
+    decimals: int | None = None
+    factor: float = 1.0
+    unit: str = ""
+    signed: bool = False
+    meaning: str = ""
+
+    @property
+    def head(self) -> str:
+        """`Accuracy, % ↑`."""
+        unit = f", {self.unit}" if self.unit else ""
+        return f"{self.name}{unit}" + (f"\u00a0{self.better}" if self.better else "")
+
+    def write(self, value: float, largest: float | None = None) -> str:
+        """Return the digits, without unit.
+
+        Args:
+            largest: the size that sets the decimals where they are not fixed.
+        """
+        decimals = self.decimals
+        if decimals is None:
+            size = abs(value if largest is None else largest)
+            decimals = min(9, max(0, 2 - math.floor(math.log10(size)))) if size > 0 else 0
+        # "-" in a format writes the minus alone.
+        sign = "+" if self.signed else "-"
+        digits = f"{self.factor * value:{sign},.{decimals}f}"
+        # A zero has no sign.
+        return digits.replace("-", "\u2212") if digits.strip("+-0.,") else digits.lstrip("+-")
+
+
+def _percent(name: str, meaning: str, better: str = "↑") -> Format:
+    return Format(name, better, 1, 100.0, "%", meaning=meaning)
+
+
+COUNT = Format("n", decimals=0)
+PROBABILITY = Format("p", decimals=4)
+POINTS = Format("Difference", "↑", 1, 100.0, "points", signed=True)
+
+# The four scores of a classifier, by measure.
+RECOGNITION = {
+    "accuracy": _percent("Accuracy", "share of faces whose emotion is predicted correctly."),
+    "precision": _percent("Precision", "of the faces predicted as an emotion, the share that show it; macro mean."),
+    "recall": _percent("Recall", "of the faces that show an emotion, the share that is found; macro mean."),
+    "f1": _percent("F1", "harmonic mean of precision and recall; macro mean."),
+}
+ACCURACY = RECOGNITION["accuracy"]
+
+_NEIGHBOURS = "k\u202f=\u202f5, neighbours of one subject left out"
+KID = Format("KID", "↓", meaning="unbiased kernel distance; 0 is no difference, slightly negative values can occur.")
+FRECHET = Format(
+    "Fréchet",
+    "↓",
+    meaning="distance between Gaussians fitted to both sets; it grows as n shrinks, so compare it with the reference.",
+)
+# Only Inception features give the numbers that bear these two names.
+FID = Format("FID", "↓", meaning="Fréchet distance of Inception features.")
+INCEPTION_SCORE = Format("IS", "↑", 2, meaning="Inception score, by the Inception network.")
+PRECISION = Format("Precision", "↑", 3, meaning=f"share of generated faces inside the held-out set ({_NEIGHBOURS}).")
+RECALL = Format("Recall", "↑", 3, meaning=f"share of held-out faces inside the generated set ({_NEIGHBOURS}).")
+DENSITY = Format("Density", "↑", 3, meaning=f"how densely generated faces lie among held-out ones ({_NEIGHBOURS}).")
+COVERAGE = Format("Coverage", "↑", 3, meaning=f"share of held-out faces with a generated neighbour ({_NEIGHBOURS}).")
+CLIPPED_DENSITY = Format("Clipped density", "↑", 3, meaning="density that single outliers cannot raise; 1 is best.")
+CLIPPED_COVERAGE = Format(
+    "Clipped coverage", "↑", 3, meaning="coverage calibrated so that a perfect set reaches about 1."
+)
+RESIDUAL = Format(
+    "Relief residual",
+    "≈",
+    2,
+    meaning="detail outside the relief features, as a ratio to held-out faces: above 1 noisier, below 1 smoother.",
+)
+SSIM = Format(
+    "Nearest SSIM", "≈", 3, meaning="each face against its most similar training face; best is the reference."
+)
+PSNR = Format(
+    "Nearest PSNR", "≈", 2, unit="dB", meaning="the same in decibels; far above the reference suggests copies."
+)
+IDENTICAL = Format("Identical to a training face", "↓", 0, meaning="number of faces equal to a training face.")
+EMOTION_SCORE = Format(
+    "Emotion score", "↑", 2, meaning="Inception score computed with depthnet; at most the number of emotions."
+)
+AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one.")
+VENDI = Format(
+    "Vendi",
+    "≈",
+    1,
+    meaning="effective number of different faces within an emotion; it grows with n; best is the reference.",
+)
+MS_SSIM = Format(
+    "MS-SSIM",
+    "≈",
+    3,
+    meaning="similarity of two faces of one set and emotion; lower is more diverse, noise lowers it too.",
+)
+AUTH_PCT = _percent(
+    "AuthPct", "share of faces farther from their nearest training face than that face is from its own nearest."
+)
+NEAREST_RATIO = Format(
+    "Nearest ratio",
+    "≈",
+    2,
+    meaning="distance to the nearest training face, relative to held-out faces; below 0.9 suggests copies.",
+)
+# Formulas of the released scripts, by measure. They are not what the paper calls them.
+AS_PUBLISHED = {
+    "frechet": Format(
+        "As published (not FID)", "↓", 2, meaning="the trace term takes 4 roots instead of 2: it can be negative."
+    ),
+    "score": Format("As published (not IS)", "↑", 2, meaning="0.7 is added, over 2 splits."),
+    "ssim": Format("SSIM as published", "↑", 2, meaning="of faces paired by order, which do not belong together."),
+    "psnr": Format("As published (not PSNR)", "↑", 2, unit="dB", meaning="30\u202flog\u2081\u2080 instead of 20."),
+}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A score as readers see it.
+
+    Attributes:
+        score: the stored row; its value may be None.
+        format: how it is written.
+        field: which of the row's numbers: `value`, `n` or `p`.
+    """
+
+    score: Score
+    format: Format
+    field: str = "value"
+
+    @property
+    def value(self) -> float | None:
+        """The number as stored; fractions stay fractions."""
+        stored = getattr(self.score, self.field)
+        return None if stored is None else float(stored)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the 95 % interval, as stored."""
+        low, high = self.score.low, self.score.high
+        if self.field != "value" or low is None or high is None:
+            return None
+        return low, high
+
+    @property
+    def digits(self) -> str:
+        """The value without its unit."""
+        return ABSENT if self.value is None else self.format.write(self.value, self._largest)
+
+    @property
+    def text(self) -> str:
+        """The value with its unit."""
+        unit = f"\u202f{self.format.unit}" if self.format.unit else ""
+        return self.digits + ("" if self.value is None else unit)
+
+    @property
+    def interval_text(self) -> str:
+        """The ends of the interval, without unit; empty if there is none."""
+        if self.interval is None:
+            return ""
+        low, high = (self.format.write(end, self._largest) for end in self.interval)
+        return f"{low} to {high}" if {"\u2212", "+"} & set(low + high) else f"{low}\u2013{high}"
+
+    @property
+    def key(self) -> str:
+        """The columns of evaluation.csv that identify the row, joined by slashes."""
+        row = self.score
+        share = "" if row.share is None else f"{row.share:g}"
+        return "/".join(
+            (
+                row.protocol,
+                row.method,
+                row.classifier,
+                row.measure,
+                row.space,
+                share,
+                row.against,
+                row.emotion,
+                self.field,
+            )
+        )
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval exists and leaves out zero."""
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+
+    @property
+    def _largest(self) -> float:
+        return max(abs(x) for x in (self.value or 0.0, *(self.interval or ())))

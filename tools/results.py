@@ -1,0 +1,246 @@
+"""Write the tables of stored runs into docs/results/, with machine, sizes, seeds and date.
+
+    python tools/results.py --workdir runs/quick
+    python tools/results.py --evolution runs/quick/evolve/table
+    python tools/results.py --ablation runs/ablation
+
+The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
+evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
+experiments/ablation.py. Each replaces what stands between the marks `<!-- results NAME -->` and
+`<!-- /results NAME -->`; a page that does not exist is made. With --print the tables are only printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from depthjax.errors import UserError  # noqa: E402
+from depthjax.files import read_json, replacing, write_text  # noqa: E402
+from depthjax.report import published  # noqa: E402
+from depthjax.report.formats import ACCURACY, AS_PUBLISHED, Number  # noqa: E402
+from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run  # noqa: E402
+from depthjax.report.table import Cell, Column, Line, heads, pivot, reference  # noqa: E402
+from depthjax.report.table_files import cell_text  # noqa: E402
+from depthjax.report.tables import MEASURES, classifier_name, set_sizes  # noqa: E402
+from depthjax.scores import Score  # noqa: E402
+
+# Pixels of the picture's width.
+WIDTH = 1400
+# Measures of the short Table 2; the fused space takes room and ranks nothing.
+KEPT = ("kid", "frechet", "coverage", "score", "agreement", "inception_score", "ssim", "psnr")
+
+
+class Quantity(NamedTuple):
+    """A number of the comparison of selections.
+
+    Attributes:
+        key: its column.
+        head: its heading.
+        decimals: after the point; a number of 10 and more has none.
+        percent: whether a stored share is shown in percent.
+        interval: whether its interval is shown.
+    """
+
+    key: str
+    head: str
+    decimals: int = 2
+    percent: bool = False
+    interval: bool = False
+
+
+EVOLUTION = (
+    Quantity("distinct", "distinct faces, % ↑", 0, percent=True),
+    Quantity("Vendi, relief", "Vendi, relief ↑", 1),
+    Quantity("coverage, relief", "Coverage, relief ↑"),
+    Quantity("KID, relief", "KID, relief ↓"),
+    Quantity("KID, depthnet", "KID, depthnet ↓"),
+    Quantity("read as intended", "emotion as requested, % ↑", 1, percent=True),
+    Quantity("nearest train, relief", "nearest ratio, relief ≈ 1"),
+    Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 0, percent=True, interval=True),
+    Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 0, percent=True, interval=True),
+)
+SELECTIONS = {
+    "best_of": "best of",
+    "k_centre": "k-centre",
+    "no_generations": "novelty selection, no generations",
+    "paper": "paper's GA",
+    "paper_realism": "GA, realism",
+    "novelty_wide": "novelty, wide",
+}
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; the first row is its head."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+
+
+def run_text(workdir: Path) -> str:
+    """Return short Tables 1 and 2 of a run, the paper's numbers beside, and how they were made."""
+    run = read_run(workdir)
+    if run.evaluation is None or run.environment is None:
+        raise UserError(f"{workdir} has no evaluation: run --stages=evaluate,report")
+    tables = (
+        _table(run.evaluation, ("accuracy, % ↑", "trained on"), "training faces", _accuracy_lines(run.evaluation)),
+        _table(run.evaluation, ("measure", "features"), "reference", _distance_lines()),
+    )
+    one, two = tables
+    return "\n\n".join(["**Table 1.**", one, "**Table 2.**", two, _conditions(run, run.evaluation, run.environment)])
+
+
+def _table(evaluation: StoredEvaluation, text: tuple[str, ...], first: str, lines: Iterator[Line]) -> str:
+    columns = [Column(first, {}, key=reference)]
+    columns += [Column(method_name(method), {"method": method}) for method in evaluation.methods]
+    rows = pivot(evaluation.scores, lines, columns)
+    return markdown([heads(text, columns), *(tuple(map(_cell, row)) for row in rows)])
+
+
+def _cell(cell: Cell) -> str:
+    """A number with its interval; one of the published protocol with the paper's: `91.2 / 91.67`."""
+    if isinstance(cell, Number) and "published" in cell.score.protocol:
+        return f"{cell.digits} / {published.printed(cell.score)}"
+    return cell_text(cell).replace("\u00a0", " ").replace("\u202f", " ")
+
+
+def _accuracy_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
+    for c in evaluation.classifiers:
+        held_out = f"{classifier_name(c)}, held-out subjects"
+        yield Line((held_out, "generated only"), Score("", "tstr", c, "accuracy"), ACCURACY, "trtr")
+        yield Line((held_out, "generated + training faces"), Score("", "scarcity", c, "accuracy", share=1.0), ACCURACY)
+        as_published = f"{classifier_name(c)}, published protocol, here / paper"
+        for mix, words in (("synthetic", "generated"), ("synthetic_real", "generated + training faces")):
+            key = Score("", f"published_{mix}", c, "accuracy")
+            yield Line((as_published, words), key, ACCURACY, "published_real")
+
+
+def _distance_lines() -> Iterator[Line]:
+    for (measure, space), line in MEASURES.items():
+        if measure in KEPT and space != "fused":
+            yield line
+    for measure, format in AS_PUBLISHED.items():
+        for space in ("depthnet", "inception", "pixels"):
+            key = Score("", "as_published", "", measure, space)
+            yield Line((f"{format.head}, here / paper", space), key, format)
+
+
+def _conditions(run: Run, evaluation: StoredEvaluation, environment: dict[str, Any]) -> str:
+    """Machine, time, date, sizes, seeds."""
+    settings = evaluation.settings
+    commit = str(environment.get("git_revision") or "unknown")[:7]
+    bins = f", features rounded to {settings['bins']} quantiles" if settings.get("bins") else ""
+    return (
+        f"{environment['processor']}, {environment['cpu_count']} cores, {sum(run.minutes.values()):.1f} minutes, "
+        f"{environment['date'][:10]}, commit {commit}; one training seed "
+        f"({environment['seeds']['train']}), {len(settings['seeds'])} classifier seeds{bins}. {set_sizes(evaluation)}. "
+        "In parentheses: 95 % intervals, by resampling subjects (accuracy) or half-sets (distances). The paper's "
+        "numbers (IKFDB, 400 and 800 images per class) are for orientation: its protocol tests on subjects it trained "
+        "on, and its formulas are not what they are called."
+    )
+
+
+def _digits(value: float, quantity: Quantity) -> str:
+    value *= 100 if quantity.percent else 1
+    decimals = 0 if abs(value) >= 10 and not quantity.percent else quantity.decimals
+    return f"{value:,.{decimals}f}".replace("-", "\u2212")
+
+
+def evolution_text(folder: Path) -> str:
+    """Return a column for each way to select faces, of which `table.csv` has a line."""
+    path = folder / "table.csv"
+    for needed in (path, folder / "real.json"):
+        if not needed.exists():
+            raise UserError(f"{needed} is not there: run experiments/evolution_table.py first")
+    real = read_json(folder / "real.json")
+    with path.open(newline="", encoding="utf-8") as file:
+        ways = list(csv.DictReader(file))
+    lines = [["", *(SELECTIONS.get(way["faces by"], way["faces by"]) for way in ways)]]
+    for quantity in (quantity for quantity in EVOLUTION if quantity.key in ways[0]):
+        given = real.get(quantity.key)
+        beside = "" if given is None else f" (training faces: {_digits(float(given), quantity)})"
+        lines += [[quantity.head + beside, *(_selection(way[quantity.key], quantity) for way in ways)]]
+    return markdown(lines)
+
+
+def _selection(text: str, quantity: Quantity) -> str:
+    """`0.814 [0.78, 0.85]` as `81 (78–85)`."""
+    value, *ends = (_digits(float(part.strip("[],")), quantity) for part in text.split())
+    return f"{value} ({ends[0]}\u2013{ends[1]})" if quantity.interval else value
+
+
+def ablation_text(folder: Path) -> str:
+    """Return the table that experiments/ablation.py wrote."""
+    path = folder / "ablation.md"
+    if not path.exists():
+        raise UserError(f"{path} is not there: run python -m experiments.ablation --workdir {folder}")
+    return path.read_text("utf-8").strip()
+
+
+def with_block(page: str, name: str, text: str) -> str:
+    """Return the page with the text between the marks of this name.
+
+    Raises:
+        UserError: the page has no such marks.
+    """
+    begin, end = f"<!-- results {name} -->\n", f"<!-- /results {name} -->"
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise UserError(f"the page has no marks '{begin.strip()}' and '{end}': add them")
+    return before + begin + text + "\n" + end + after
+
+
+def write_block(name: str, text: str, folder: Path, page: str = "") -> Path:
+    """Write the text between its marks into folder/PAGE.md (PAGE is NAME by default), which is made if absent."""
+    path = folder / f"{page or name}.md"
+    empty = f"# {page or name}\n\n<!-- results {name} -->\n<!-- /results {name} -->\n"
+    write_text(path, with_block(path.read_text("utf-8") if path.exists() else empty, name, text))
+    return path
+
+
+def _write_picture(workdir: Path, name: str) -> None:
+    picture = Image.open(workdir / "figures" / "overview.png").convert("L")
+    picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+    with replacing(ROOT / "docs" / "images" / f"{name}.png") as file:
+        picture.save(file, format="PNG", optimize=True)
+
+
+def main() -> None:
+    """Write the tables of what is given, or print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", type=Path, help="the work folder of a finished run")
+    parser.add_argument("--evolution", type=Path, help="a folder of experiments/evolution_table.py")
+    parser.add_argument("--ablation", type=Path, help="a work folder of experiments/ablation.py")
+    parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
+    options = parser.parse_args()
+    # Name of the marks: page and text.
+    blocks: dict[str, tuple[str, str]] = {}
+    try:
+        if options.workdir:
+            name = read_json(options.workdir / "config.json")["name"]
+            blocks[name] = (name, run_text(options.workdir))
+        if options.evolution:
+            blocks["evolution"] = ("evolution", evolution_text(options.evolution))
+        if options.ablation:
+            blocks["recipes"] = ("recipes", ablation_text(options.ablation))
+        if not blocks:
+            raise UserError("nothing to do: give --workdir, --evolution or --ablation")
+        for mark, (page, text) in blocks.items():
+            print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    if options.workdir and not options.print:
+        _write_picture(options.workdir, name)
+
+
+if __name__ == "__main__":
+    main()
