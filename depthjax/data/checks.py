@@ -13,11 +13,21 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.listing import ORIGINAL_PATTERNS, SUBJECT_FIRST, DepthFile, Listing, list_faces
+from depthjax.data.listing import (
+    CELL,
+    ORIGINAL_PATTERNS,
+    SUBJECT_FIRST,
+    DepthFile,
+    Listing,
+    Problem,
+    escape,
+    list_faces,
+    shorten,
+    table,
+)
 from depthjax.data.look import Face, look, read_aside
 from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import Name, compile_template, propose, read_name
-from depthjax.data.problems import CELL, Problem, escape, shorten, table
 from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 

@@ -13,11 +13,9 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.crop import SENSOR_SHAPE, nose_distance
-from depthjax.data.depth_files import Unfit, read_images
-from depthjax.data.listing import DepthFile
-from depthjax.data.millimetres import to_millimetres, unit_of
+from depthjax.data.depth_files import Unfit, read_images, to_millimetres, unit_of
+from depthjax.data.listing import DepthFile, Problem
 from depthjax.data.near_duplicates import relief_boxes
-from depthjax.data.problems import Problem
 
 
 class Place(NamedTuple):

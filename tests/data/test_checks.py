@@ -13,9 +13,8 @@ from trees import bad_files, face, png_header, tree
 from depthjax.config import Data
 from depthjax.data.checks import check
 from depthjax.data.depth_files import Unfit, read_images
-from depthjax.data.listing import DepthFile
+from depthjax.data.listing import DepthFile, Problem, table
 from depthjax.data.look import look
-from depthjax.data.problems import Problem, table
 from depthjax.errors import ConfigError, UserError
 
 PATTERN = "s{subject}_f{frame}"
