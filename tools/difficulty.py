@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from configs import quick  # noqa: E402
 from depthjax.data import load  # noqa: E402
-from depthjax.data.faces import DepthFaces, held_out_people  # noqa: E402
+from depthjax.data.faces import DepthFaces, held_out_subjects  # noqa: E402
 from depthjax.evaluate.classifiers import build  # noqa: E402
 from depthjax.evaluate.features import fused_features  # noqa: E402
 from depthjax.evaluate.protocols import Labelled, unseen_people_exam  # noqa: E402
@@ -40,7 +40,7 @@ def main() -> None:
 
 def accuracies(faces: DepthFaces, features: np.ndarray, split: int) -> list[float]:
     """Of random forest and XGBoost, on the people that seed `split` holds out."""
-    test = held_out_people(faces.subject, 0.2, split)
+    test = held_out_subjects(faces.subject, 0.2, split)
     learnt, asked = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in (~test, test))
     exam = unseen_people_exam(learnt, asked)
     scores = []

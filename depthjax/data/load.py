@@ -16,7 +16,7 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.depth_range import DepthRange
-from depthjax.data.faces import DepthFaces, held_out_images, held_out_people
+from depthjax.data.faces import DepthFaces, held_out_images, held_out_subjects
 from depthjax.data.inputs import network_inputs
 from depthjax.data.stored import LABELS_NAME, StoredFaces, read_stored
 from depthjax.errors import UserError
@@ -81,29 +81,23 @@ def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndar
     test = added(faces.subject, settings)
     own = np.flatnonzero(~test)
     if settings.split == "subject":
-        test[own] = held_out_people(faces.subject[own], settings.test_fraction, settings.seed)
+        test[own] = held_out_subjects(faces.subject[own], settings.test_fraction, settings.seed)
     else:
         test[own] = held_out_images(faces.emotion[own], settings.test_fraction, settings.seed)
     return test
 
 
 def added(subject: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """(n,) bool: whose faces are those of `data.extra_test_subjects`, which only rendered people have."""
+    """(n,) bool: whose faces are those of `data.extra_test_subjects`, which only rendered subjects have."""
     rendered = settings.extra_test_subjects > 0 and settings.source == "depth_heads"
     return (subject >= settings.subjects) & rendered
 
 
-def split(faces: DepthFaces, settings: configs.Data) -> tuple[DepthFaces, DepthFaces]:
-    """Train and test faces, by the configured protocol."""
-    test = held_out(faces, settings)
-    return faces.take(~test), faces.take(test)
-
-
 def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
     builder = _builder(settings, folder)
-    people = builder.builder_config.subjects
+    subjects = builder.builder_config.subjects
     if not _is_whole(builder):
-        progress(f"rendering {people * settings.frames * len(settings.emotions)} faces of {people} people")
+        progress(f"rendering {subjects * settings.frames * len(settings.emotions)} faces of {subjects} subjects")
         with _room(folder):
             _write(builder, settings)
     return builder
@@ -121,7 +115,7 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
         shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     with _room(folder), tempfile.TemporaryDirectory(prefix=SPOOL, dir=folder) as spool:
-        checked = check(settings, Path(settings.path), Path(spool), say=progress)
+        checked = check(settings, Path(settings.path), Path(spool), log=progress)
         progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
         builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
         if _is_whole(builder):

@@ -91,7 +91,7 @@ def _look(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[byte
             rows += 1
             try:
                 depth = face_of(raw, settings)
-                _refuse_empty(depth)
+                _check_empty(depth)
             except Unfit as fault:
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
                 continue
@@ -104,10 +104,10 @@ def _look(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[byte
     return Look(seen, problems, rows)
 
 
-def _refuse_empty(depth: np.ndarray) -> None:
+def _check_empty(depth: np.ndarray) -> None:
     farthest = depth.max()
     if farthest == 0:
-        raise Unfit("all holes", "no pixel has a return", "remove it; or see --config.data.invalid_value")
+        raise Unfit("all invalid", "no pixel has valid depth", "remove it; or see --config.data.invalid_value")
     if ((depth == 0) | (depth == farthest)).all():
         raise Unfit("constant", "every pixel has the same value", "remove it")
     if nose_distance(depth[None])[0] == 0:

@@ -29,7 +29,7 @@ class Person:
         rest: (vertices, 3) float32 millimetres, the face at rest, the middle of the eyes at the origin.
         expressiveness: how strongly emotions show, 1 is the full facial action.
         action_style: (52,) float32, a factor of each facial action; holds the asymmetry.
-        hair: share of scalp pixels that give no return.
+        hair: share of scalp pixels that are lost.
     """
 
     subject: int
