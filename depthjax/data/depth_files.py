@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.files import 
+from depthjax.files import check_archive
 
 SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz")
 MAX_PIXELS = 16 * 2**20
@@ -161,7 +161,7 @@ def _read_npz(file: IO[bytes]) -> Iterator[np.ndarray]:
         raise Unfit("not an NPZ", "named .npz, but its bytes are no complete NPZ", AGAIN)
     with zipfile.ZipFile(file) as archive:
         try:
-            (archive)
+            check_archive(archive)
         except ValueError as error:
             raise Unfit("hostile", str(error), "remove it") from None
         member = _choose_member(archive)
