@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data.face_files import Face, read_files, read_spooled
 from depthjax.data.listing import (
     CELL,
     ORIGINAL_PATTERNS,
@@ -25,7 +26,6 @@ from depthjax.data.listing import (
     shorten,
     table,
 )
-from depthjax.data.look import Face, look, read_aside
 from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import Name, compile_template, propose, read_name
 from depthjax.data.workers import in_order
@@ -56,7 +56,7 @@ class Checked:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of the stored set, in order, from where the check put them aside."""
-        for i, (face, depth) in enumerate(zip(self.faces, read_aside(self.faces), strict=True)):
+        for i, (face, depth) in enumerate(zip(self.faces, read_spooled(self.faces), strict=True)):
             labels = {"emotion": face.file.emotion, "subject": int(self.subject[i]), "frame": int(self.frame[i])}
             yield {"depth": depth, "source": face.shown, **labels}
 
@@ -87,8 +87,8 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     names, unnamed = _names(settings, listing, log)
     grouped = not names
     files = [file for file in listing.files if grouped or file.name in names]
-    log(f"looking into {len(files)} files")
-    faces, problems = _look_into(files, settings, spool, compare=grouped)
+    log(f"checking {len(files)} files")
+    faces, problems = _read_all_files(files, settings, spool, compare=grouped)
     problems = [*listing.problems, *unnamed, *problems]
     faces, more = _alike(faces)
     _report([*problems, *more], settings, root, log)
@@ -100,17 +100,18 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     return checked
 
 
-def _look_into(
+def _read_all_files(
     files: Sequence[DepthFile], settings: configs.Data, spool: Path, *, compare: bool
 ) -> tuple[list[Face], list[Problem]]:
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
-    into = partial(look, settings=settings, compare=compare, spool=spool)
+    read = partial(read_files, settings=settings, compare=compare, spool=spool)
     faces: list[Face] = []
     problems: list[Problem] = []
-    looks = (found for looks in in_order(into, tasks) for found in looks)
-    for file, found in zip(files, looks, strict=True):
+    results = (found for batch in in_order(read, tasks) for found in batch)
+    for file, found in zip(files, results, strict=True):
         problems += found.problems
-        faces += [Face(file, seen, found.rows > 1) for seen in found.seen]
+        # The process returns a copy of the file's entry with every face: one is enough.
+        faces += [face._replace(file=file, stack=found.rows > 1) for face in found.faces]
     return faces, problems
 
 
@@ -159,17 +160,17 @@ def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     """Without images whose size or unit is not that of most, and without copies."""
     if not faces:
         return [], []
-    shape = Counter(face.seen.shape for face in faces).most_common(1)[0][0]
-    stored = Counter(face.seen.stored for face in faces if face.seen.shape == shape).most_common(1)[0][0]
+    shape = Counter(face.shape for face in faces).most_common(1)[0][0]
+    stored = Counter(face.stored for face in faces if face.shape == shape).most_common(1)[0][0]
     kept: list[Face] = []
     problems: list[Problem] = []
     for face in faces:
-        size = "{1}x{0}".format(*face.seen.shape)
-        if face.seen.shape != shape:
+        size = "{1}x{0}".format(*face.shape)
+        if face.shape != shape:
             what = f"{size} pixels; most are {shape[1]}x{shape[0]}"
             problems.append(Problem(face.shown, "other size", what, "crop it alike, or remove it"))
-        elif face.seen.stored != stored:
-            what = f"{face.seen.stored}; most are {stored}"
+        elif face.stored != stored:
+            what = f"{face.stored}; most are {stored}"
             problems.append(Problem(face.shown, "other unit", what, "export all in one format, or remove it"))
         else:
             kept.append(face)
@@ -181,7 +182,7 @@ def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     """The first of equal images; none of those that stand under two emotions, for one of the labels is wrong."""
     by_digest: dict[bytes, list[Face]] = defaultdict(list)
     for face in faces:
-        by_digest[face.seen.digest].append(face)
+        by_digest[face.digest].append(face)
     problems, dropped = [], set()
     for same in (group for group in by_digest.values() if len(group) > 1):
         contradicted = len({face.file.emotion for face in same}) > 1
@@ -189,8 +190,8 @@ def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
         for face in same if contradicted else same[1:]:
             other = same[1] if face is same[0] else same[0]
             problems.append(Problem(face.shown, "duplicate", f"the same pixels as {shorten(other.shown)}", todo))
-            dropped.add((face.file.path, face.seen.row))
-    return [face for face in faces if (face.file.path, face.seen.row) not in dropped], problems
+            dropped.add((face.file.path, face.row))
+    return [face for face in faces if (face.file.path, face.row) not in dropped], problems
 
 
 def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log: Log) -> None:
@@ -207,7 +208,7 @@ def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log
 
 
 def _units(faces: Sequence[Face], settings: configs.Data) -> str:
-    stored = faces[0].seen.stored
+    stored = faces[0].stored
     invalid = "invalid" if settings.invalid_value is None else f"invalid, and {settings.invalid_value:g} too"
     if stored.endswith("(grey)"):
         marked = (
@@ -230,7 +231,7 @@ def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
     number = {name: i for i, name in enumerate(subjects)}
     subject = np.array([number[name.subject] for name in parsed], np.int32)
     emotion = np.array([face.file.emotion for face in faces])
-    frame = [face.seen.row if face.stack else name.frame for face, name in zip(faces, parsed, strict=True)]
+    frame = [face.row if face.stack else name.frame for face, name in zip(faces, parsed, strict=True)]
     known = [f for f in zip(subject.tolist(), emotion.tolist(), frame, strict=True) if f[2] is not None]
     numbers = _numbered(subject, emotion)
     if len(known) == len(faces) and max(number or 0 for number in frame) > np.iinfo(np.int32).max:
@@ -239,7 +240,7 @@ def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
         numbers = np.array(frame, np.int32)
     elif len(known) == len(faces):
         log("frame numbers come twice under this pattern: frames are numbered in the order of their names")
-    return Checked(faces, subject, numbers, tuple(map(escape, subjects)), faces[0].seen.shape)
+    return Checked(faces, subject, numbers, tuple(map(escape, subjects)), faces[0].shape)
 
 
 def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
@@ -253,10 +254,10 @@ def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
 
 
 def _grouped(faces: list[Face], log: Log) -> Checked:
-    boxes = np.stack([face.seen.boxes for face in faces if face.seen.boxes is not None])
+    boxes = np.stack([face.boxes for face in faces if face.boxes is not None])
     emotion = np.array([face.file.emotion for face in faces])
     if len(faces) == 1:
-        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",), faces[0].seen.shape)
+        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",), faces[0].shape)
     folders = [(face.file.path.parent, face.file.emotion) for face in faces]
     follows = np.array([False, *(a == b for a, b in itertools.pairwise(folders))])
     group, thresholds = group_alike(boxes, follows)
@@ -268,11 +269,9 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
         "both sides, and scores are then too high"
     )
     names = tuple(f"group {i}" for i in range(len(sizes)))
-    return Checked([_light(face) for face in faces], group, _numbered(group, emotion), names, faces[0].seen.shape)
-
-
-def _light(face: Face) -> Face:
-    return face._replace(seen=face.seen._replace(boxes=None))
+    return Checked(
+        [face._replace(boxes=None) for face in faces], group, _numbered(group, emotion), names, faces[0].shape
+    )
 
 
 def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:

@@ -16,9 +16,9 @@ from depthjax.precision import EXACT
 
 LATERAL_MM = 1.6  # standard deviation of the lateral noise, modelled as the blur of a pixel's footprint
 JUMP_MM = 25.0  # a step of depth inside a footprint beyond which light from both sides mixes
-JUMP_HOLE = 0.6  # share of such mixed pixels that the sensor throws away; the others are flying pixels
+JUMP_LOSS = 0.6  # share of such mixed pixels that the sensor throws away; the others are flying pixels
 GRAZING_DEG, GRAZING_SOFTNESS_DEG = 80.0, 3.0  # angle at which half of the pixels are lost
-STRAY_HOLE = 5e-4  # share of pixels lost for no reason
+STRAY_LOSS = 5e-4  # share of pixels lost for no reason
 
 
 class Scene(NamedTuple):
@@ -60,7 +60,7 @@ def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Arr
 
 def _invalid(keys: list[jax.Array], jump: jax.Array, angle: jax.Array, hair: jax.Array) -> jax.Array:
     grazing = jax.nn.sigmoid((jnp.rad2deg(angle) - GRAZING_DEG) / GRAZING_SOFTNESS_DEG)
-    chance = jnp.maximum(jnp.where(jump, JUMP_HOLE, STRAY_HOLE), grazing)
+    chance = jnp.maximum(jnp.where(jump, JUMP_LOSS, STRAY_LOSS), grazing)
     # Strands lie together: the chance of hair is decided for patches, not for single pixels.
     patches = jax.random.normal(keys[1], (-(-jump.shape[0] // 3), -(-jump.shape[1] // 3)))
     patches = jnp.repeat(jnp.repeat(patches, 3, axis=0), 3, axis=1)[: jump.shape[0], : jump.shape[1]]

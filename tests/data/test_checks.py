@@ -13,8 +13,8 @@ from trees import bad_files, face, png_header, tree
 from depthjax.config import Data
 from depthjax.data.checks import check
 from depthjax.data.depth_files import Unfit, read_images
+from depthjax.data.face_files import read_files
 from depthjax.data.listing import DepthFile, Problem, table
-from depthjax.data.look import look
 from depthjax.errors import ConfigError, UserError
 
 PATTERN = "s{subject}_f{frame}"
@@ -59,7 +59,7 @@ def test_each_file_alone_has_its_kind_of_fault(bad, tmp_path):
     one = {"other size": (), "other unit": ()}
     for name, kind in kinds.items():
         file = DepthFile(root / "fear" / name, name, name, 0)
-        found = look([file], settings=settings(root), compare=False, spool=tmp_path)[0]
+        found = read_files([file], settings=settings(root), compare=False, spool=tmp_path)[0]
         assert [p.kind for p in found.problems] == ([] if kind in one else [kind]), name
 
 
