@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -91,10 +92,12 @@ def _counts(numbers: Numbers) -> Figure:
     axes = figure.subplots()
     shown = np.ma.masked_equal(numbers.counts[:, order], 0)
     top = max(1, int(numbers.counts.max()))
-    image = axes.imshow(shown, aspect="auto", cmap="cividis_r", vmin=0, vmax=top, interpolation="nearest")
-    axes.set_yticks(range(len(numbers.emotions)), [_short(name) for name in numbers.emotions])
+    edges: Any = {"edgecolors": "white", "linewidth": 1.0} if named else {}
+    image = axes.pcolormesh(shown, cmap="Blues", vmin=-0.3 * top, vmax=1.3 * top, **edges)
+    axes.invert_yaxis()
+    axes.set_yticks(np.arange(len(numbers.emotions)) + 0.5, [_short(name) for name in numbers.emotions])
     if named:
-        axes.set_xticks(order, [_short(name) for name in numbers.names], rotation=90, size=7.5)
+        axes.set_xticks(order + 0.5, [_short(name) for name in numbers.names], rotation=90, size=7.5)
     axes.set_xlabel("subject" if named else f"{len(order):,} subjects, those with most faces first")
     figure.colorbar(image, label="faces", ticks=[0, top])
     return _bare(figure)
@@ -114,7 +117,7 @@ def _depth(numbers: Numbers, settings: configs.Data) -> Figure:
     depth.legend()
 
     if len(numbers.noise):
-        noise.hist(numbers.noise, bins=30, color=BLUE)
+        noise.hist(numbers.noise, bins=40, range=(0, float(numbers.noise.max())), color=BLUE)
     noise.set(xlabel="mm, standard deviation", ylabel="faces")
     noise.set_title("Noise of a pixel")
 
