@@ -2,7 +2,7 @@
 
     python -m benchmarks.prepare [--json FILE] [--frames N] [--resolution R] [--bits 8|16] [--grouped]
 
-The tree is made first, and not timed: 128x200 crops of rendered people with fresh noise, so that no two are alike and
+The tree is made first, and not timed: 128x200 crops of rendered subjects with fresh noise, so that no two are alike and
 compression has its usual work. What is timed: finding, checking, storing as array_record, and the network inputs.
 """
 
@@ -96,7 +96,7 @@ def main() -> None:
         root = Path(folder)
         make_tree(root / "faces", flags.frames, flags.bits)
         seconds, cpu, most = measure(root, flags)
-    name = f"prepare {flags.frames} PNG of 128x200, {flags.bits}-bit, squares of {flags.resolution}, a frame"
+    name = f"prepare {flags.frames} PNG of 128x200, {flags.bits}-bit, inputs of {flags.resolution}, a frame"
     note = f"{flags.frames / seconds:.0f} frames/s, {1e3 * cpu / flags.frames:.2f} ms of CPU a frame, "
     note += f"{most / 2**20:.0f} MB at most"
     report([Row(name, "none", seconds / flags.frames, None, note)], flags.json)

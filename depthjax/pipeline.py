@@ -145,7 +145,7 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
     from depthjax.data import load
     from depthjax.data.inputs import write_inputs
     from depthjax.data.noise import NOISE, noise_spectrum
-    from depthjax.report.dataset import write_dataset_page
+    from depthjax.report.dataset import write_dataset_card
 
     load.prepare(config.data, workdir / "data", progress=log)
     faces = load.stored(config.data, workdir / "data")
@@ -158,10 +158,9 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
         log(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} subjects")
     outputs.append(workdir / NOISE)
     write_arrays(outputs[-1], spectrum=noise_spectrum(prepared_faces(config, workdir, "train").images))
-    sides = {"train": faces.subject[~test], "test": faces.subject[test], "held_out": test}
-    place = load.stored_folder(config.data, workdir / "data")
-    outputs += write_dataset_page(faces, config.data, **sides, folder=workdir, stored=place)
-    log(f"what the faces are: {workdir / 'dataset.html'}")
+    stored = load.stored_folder(config.data, workdir / "data")
+    outputs += write_dataset_card(faces, config.data, test=test, folder=workdir, stored=stored)
+    log(f"dataset card: {workdir / 'dataset.html'}")
     return outputs
 
 
@@ -279,13 +278,13 @@ def export(config: Config, workdir: Path, log: Log) -> list[Path]:
 def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
     from depthjax.data import load
     from depthjax.data.crop import CROP_SHAPE
-    from depthjax.export.sets import real_set, sample_set
+    from depthjax.export.sets import prepared_set, sample_set
     from depthjax.methods import REGISTRY
     from depthjax.sampling import read_samples
 
     if name == "real":
         stored = load.stored(config.data, workdir / "data")
-        return real_set(config.data, stored, fingerprint=PREPARE.fingerprint(config))
+        return prepared_set(config.data, stored, fingerprint=PREPARE.fingerprint(config))
     rendered = config.data.source == "depth_heads"  # whose shape is known without opening what prepare stored
     return sample_set(
         config.data,

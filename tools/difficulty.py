@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from configs import quick  # noqa: E402
 from depthjax.data import load  # noqa: E402
-from depthjax.data.faces import DepthFaces, held_out_people  # noqa: E402
+from depthjax.data.faces import DepthFaces, held_out_subjects  # noqa: E402
 from depthjax.evaluate.classification import FitTask, Labelled, unseen_subjects_split  # noqa: E402
 from depthjax.evaluate.handcrafted import fused_features  # noqa: E402
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 def accuracies(faces: DepthFaces, features: np.ndarray, split: int) -> list[float]:
     """Return the accuracies of random forest and XGBoost on the subjects that seed `split` holds out."""
-    test = held_out_people(faces.subject, 0.2, split)
+    test = held_out_subjects(faces.subject, 0.2, split)
     sides = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in (~test, test))
     split = unseen_subjects_split(*sides)
     tasks = (FitTask(split, name, 0) for name in ("random_forest", "xgboost"))

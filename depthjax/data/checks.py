@@ -1,4 +1,4 @@
-"""Everything of a user's faces is looked at before anything is written; all that is wrong is told at once."""
+"""Check a user's faces before anything is written, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.listing import ORIGINAL_PATTERNS, SUBJECT_FIRST, DepthFile, Listing, list_faces
-from depthjax.data.look import Face, look, read_aside
+from depthjax.data.face_files import Face, read_files, read_spooled
+from depthjax.data.listing import (
+    CELL,
+    ORIGINAL_PATTERNS,
+    SUBJECT_FIRST,
+    DepthFile,
+    Listing,
+    Problem,
+    escape,
+    list_faces,
+    shorten,
+    table,
+)
 from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import Name, compile_template, propose, read_name
-from depthjax.data.problems import CELL, Problem, escape, shorten, table
 from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
 FILES_A_TASK = 32
-LEAST_SUBJECTS, LEAST_PEOPLE = 2, 4
-Say = Callable[[str], None]
+MIN_SUBJECTS_EACH, MIN_SUBJECTS = 2, 4
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ class Checked:
         faces: (n,) where each is read from.
         subject: (n,) int32, an index into `subjects`.
         frame: (n,) int32.
-        subjects: names of people, or of groups that stand for them.
+        subjects: names of subjects, or of groups that stand for them.
         shape: height and width, the same for all.
     """
 
@@ -46,7 +56,7 @@ class Checked:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of the stored set, in order, from where the check put them aside."""
-        for i, (face, depth) in enumerate(zip(self.faces, read_aside(self.faces), strict=True)):
+        for i, (face, depth) in enumerate(zip(self.faces, read_spooled(self.faces), strict=True)):
             labels = {"emotion": face.file.emotion, "subject": int(self.subject[i]), "frame": int(self.frame[i])}
             yield {"depth": depth, "source": face.shown, **labels}
 
@@ -57,61 +67,62 @@ class Checked:
         return {"emotion": emotion, "subject": self.subject, "frame": self.frame, "sources": sources}
 
 
-def check(settings: configs.Data, root: Path, spool: Path, *, say: Say) -> Checked:
-    """Look into every file that the settings ask for.
+def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Checked:
+    """Check every file that the settings ask for.
 
     Args:
         root: the folder of the faces.
         spool: a folder of the caller's own, where the faces wait in millimetres until `Checked.rows` has read them:
             as large as their pixels, uncompressed.
-        say: called with what is found, line by line; the problems as one table.
+        log: called with what is found, line by line; the problems as one table.
     Raises:
         OSError: the spool's disk is full.
-        UserError: there are problems and `settings.on_error` is `fail`; or too few people are left.
+        UserError: there are problems and `settings.on_error` is `fail`; or too few subjects are left.
     """
     listing = list_faces(root, settings.emotions, subject_first=settings.source == "ikfdb")
     if not listing.files:
         raise UserError(f"--config.data.path={escape(str(root))}: the emotions' folders hold no depth images")
     for note in listing.notes:
-        say(note)
-    names, unnamed = _names(settings, listing, say)
+        log(note)
+    names, unnamed = _names(settings, listing, log)
     grouped = not names
     files = [file for file in listing.files if grouped or file.name in names]
-    say(f"looking into {len(files)} files")
-    faces, problems = _look_into(files, settings, spool, compare=grouped)
+    log(f"checking {len(files)} files")
+    faces, problems = _read_all_files(files, settings, spool, compare=grouped)
     problems = [*listing.problems, *unnamed, *problems]
     faces, more = _alike(faces)
-    _tell([*problems, *more], settings, root, say)
+    _report([*problems, *more], settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
-    say(_units(faces, settings))
-    checked = _grouped(faces, say) if grouped else _labelled(faces, names, say)
-    _refuse_few_people(checked, settings, grouped)
+    log(_units(faces, settings))
+    checked = _grouped(faces, log) if grouped else _labelled(faces, names, log)
+    _check_subjects(checked, settings, grouped)
     return checked
 
 
-def _look_into(
+def _read_all_files(
     files: Sequence[DepthFile], settings: configs.Data, spool: Path, *, compare: bool
 ) -> tuple[list[Face], list[Problem]]:
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
-    into = partial(look, settings=settings, compare=compare, spool=spool)
+    read = partial(read_files, settings=settings, compare=compare, spool=spool)
     faces: list[Face] = []
     problems: list[Problem] = []
-    looks = (found for looks in in_order(into, tasks) for found in looks)
-    for file, found in zip(files, looks, strict=True):
+    results = (found for batch in in_order(read, tasks) for found in batch)
+    for file, found in zip(files, results, strict=True):
         problems += found.problems
-        faces += [Face(file, seen, found.rows > 1) for seen in found.seen]
+        # The process returns a copy of the file's entry with every face: one is enough.
+        faces += [face._replace(file=file, stack=found.rows > 1) for face in found.faces]
     return faces, problems
 
 
-def _names(settings: configs.Data, listing: Listing, say: Say) -> tuple[dict[str, Name], list[Problem]]:
-    """What the files' names say of person and frame; nothing at all without a pattern."""
+def _names(settings: configs.Data, listing: Listing, log: Log) -> tuple[dict[str, Name], list[Problem]]:
+    """Subject and frame of each file's name; empty without a pattern."""
     template = settings.pattern
     if not template and listing.layout == SUBJECT_FIRST:
         template = max(ORIGINAL_PATTERNS, key=lambda t: len(_read_all(t, listing)))
-        say(f"people are the first folders, as in the original IKFDB (--config.data.pattern='{template}')")
+        log(f"subjects are the first folders, as in the original IKFDB (--config.data.pattern='{template}')")
     if not template:
-        _propose(listing, say)
+        _propose(listing, log)
         return {}, []
     names = _read_all(template, listing)
     todo = "rename it, or mend --config.data.pattern"
@@ -136,30 +147,30 @@ def _proposals(listing: Listing) -> list[str]:
     return propose([(file.emotion, file.name) for file in listing.files])
 
 
-def _propose(listing: Listing, say: Say) -> None:
-    say("NO PATTERN SAYS WHOSE FACE A FILE IS (--config.data.pattern): near-duplicates are grouped to stand for people")
+def _propose(listing: Listing, log: Log) -> None:
+    log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
     proposals = _proposals(listing)
     for template in proposals:
-        say(f"these names fit: --config.data.pattern='{escape(template)}'")
+        log(f"these names fit: --config.data.pattern='{escape(template)}'")
     if not proposals:
-        say("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
+        log("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
 
 
 def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     """Without images whose size or unit is not that of most, and without copies."""
     if not faces:
         return [], []
-    shape = Counter(face.seen.shape for face in faces).most_common(1)[0][0]
-    stored = Counter(face.seen.stored for face in faces if face.seen.shape == shape).most_common(1)[0][0]
+    shape = Counter(face.shape for face in faces).most_common(1)[0][0]
+    stored = Counter(face.stored for face in faces if face.shape == shape).most_common(1)[0][0]
     kept: list[Face] = []
     problems: list[Problem] = []
     for face in faces:
-        size = "{1}x{0}".format(*face.seen.shape)
-        if face.seen.shape != shape:
+        size = "{1}x{0}".format(*face.shape)
+        if face.shape != shape:
             what = f"{size} pixels; most are {shape[1]}x{shape[0]}"
             problems.append(Problem(face.shown, "other size", what, "crop it alike, or remove it"))
-        elif face.seen.stored != stored:
-            what = f"{face.seen.stored}; most are {stored}"
+        elif face.stored != stored:
+            what = f"{face.stored}; most are {stored}"
             problems.append(Problem(face.shown, "other unit", what, "export all in one format, or remove it"))
         else:
             kept.append(face)
@@ -171,7 +182,7 @@ def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     """The first of equal images; none of those that stand under two emotions, for one of the labels is wrong."""
     by_digest: dict[bytes, list[Face]] = defaultdict(list)
     for face in faces:
-        by_digest[face.seen.digest].append(face)
+        by_digest[face.digest].append(face)
     problems, dropped = [], set()
     for same in (group for group in by_digest.values() if len(group) > 1):
         contradicted = len({face.file.emotion for face in same}) > 1
@@ -179,31 +190,31 @@ def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
         for face in same if contradicted else same[1:]:
             other = same[1] if face is same[0] else same[0]
             problems.append(Problem(face.shown, "duplicate", f"the same pixels as {shorten(other.shown)}", todo))
-            dropped.add((face.file.path, face.seen.row))
-    return [face for face in faces if (face.file.path, face.seen.row) not in dropped], problems
+            dropped.add((face.file.path, face.row))
+    return [face for face in faces if (face.file.path, face.row) not in dropped], problems
 
 
-def _tell(problems: Sequence[Problem], settings: configs.Data, root: Path, say: Say) -> None:
+def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log: Log) -> None:
     if not problems:
         return
     for line in table(problems):
-        say(line)
+        log(line)
     if settings.on_error == "fail":
         raise UserError(
             f"{len(problems)} problems in {escape(str(root))}, in the table above; nothing was written: mend them, or "
             "go on without these files by --config.data.on_error=skip"
         )
-    say(f"going on without these {len(problems)} (--config.data.on_error=skip)")
+    log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
 
 
 def _units(faces: Sequence[Face], settings: configs.Data) -> str:
-    stored = faces[0].seen.stored
-    hole = "no return" if settings.invalid_value is None else f"no return, and {settings.invalid_value:g} too"
+    stored = faces[0].stored
+    invalid = "invalid" if settings.invalid_value is None else f"invalid, and {settings.invalid_value:g} too"
     if stored.endswith("(grey)"):
         marked = (
-            "no level stands for no return"
+            "no level stands for invalid depth"
             if settings.invalid_value is None
-            else f"level {settings.invalid_value:g} is no return"
+            else f"level {settings.invalid_value:g} is invalid depth"
         )
         return (
             f"{stored}: a level is {settings.grey_mm:g} mm (--config.data.grey_mm), "
@@ -211,25 +222,25 @@ def _units(faces: Sequence[Face], settings: configs.Data) -> str:
             "(--config.data.invalid_value)"
         )
     unit = stored.split("(")[1][:-1]
-    return f"{stored}: depth in {unit} (--config.data.unit), 0 is {hole} (--config.data.invalid_value)"
+    return f"{stored}: depth in {unit} (--config.data.unit), 0 is {invalid} (--config.data.invalid_value)"
 
 
-def _labelled(faces: list[Face], names: dict[str, Name], say: Say) -> Checked:
-    said = [names[face.file.name] for face in faces]
-    subjects = tuple(dict.fromkeys(name.subject for name in said))
+def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
+    parsed = [names[face.file.name] for face in faces]
+    subjects = tuple(dict.fromkeys(name.subject for name in parsed))
     number = {name: i for i, name in enumerate(subjects)}
-    subject = np.array([number[name.subject] for name in said], np.int32)
+    subject = np.array([number[name.subject] for name in parsed], np.int32)
     emotion = np.array([face.file.emotion for face in faces])
-    frame = [face.seen.row if face.stack else name.frame for face, name in zip(faces, said, strict=True)]
+    frame = [face.row if face.stack else name.frame for face, name in zip(faces, parsed, strict=True)]
     known = [f for f in zip(subject.tolist(), emotion.tolist(), frame, strict=True) if f[2] is not None]
     numbers = _numbered(subject, emotion)
     if len(known) == len(faces) and max(number or 0 for number in frame) > np.iinfo(np.int32).max:
-        say("frame numbers are too long to store (times of day?): frames are numbered in the order of their names")
+        log("frame numbers are too long to store (times of day?): frames are numbered in the order of their names")
     elif len(set(known)) == len(faces):
         numbers = np.array(frame, np.int32)
     elif len(known) == len(faces):
-        say("frame numbers come twice under this pattern: frames are numbered in the order of their names")
-    return Checked(faces, subject, numbers, tuple(map(escape, subjects)), faces[0].seen.shape)
+        log("frame numbers come twice under this pattern: frames are numbered in the order of their names")
+    return Checked(faces, subject, numbers, tuple(map(escape, subjects)), faces[0].shape)
 
 
 def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
@@ -242,42 +253,41 @@ def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
     return numbers
 
 
-def _grouped(faces: list[Face], say: Say) -> Checked:
-    boxes = np.stack([face.seen.boxes for face in faces if face.seen.boxes is not None])
+def _grouped(faces: list[Face], log: Log) -> Checked:
+    boxes = np.stack([face.boxes for face in faces if face.boxes is not None])
     emotion = np.array([face.file.emotion for face in faces])
     if len(faces) == 1:
-        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",), faces[0].seen.shape)
+        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",), faces[0].shape)
     folders = [(face.file.path.parent, face.file.emotion) for face in faces]
     follows = np.array([False, *(a == b for a, b in itertools.pairwise(folders))])
     group, thresholds = group_alike(boxes, follows)
     sizes = np.bincount(group)
-    say(
-        f"{len(sizes)} GROUPS OF NEAR-DUPLICATES STAND FOR PEOPLE (closer than {thresholds.tight:.2f} mm, or than "
-        f"{thresholds.wide:.2f} mm one after the other); the largest holds {sizes.max()} of {len(faces)} frames. They "
-        "keep a burst of one clip on one side of a split, but they are no people: faces of one person may be on both "
-        "sides, and scores flatter"
+    log(
+        f"{len(sizes)} GROUPS OF NEAR-DUPLICATES ARE TAKEN FOR SUBJECTS (closer than {thresholds.tight:.2f} mm, or "
+        f"than {thresholds.wide:.2f} mm one after the other); the largest holds {sizes.max()} of {len(faces)} frames. "
+        "They keep a burst of one clip on one side of a split, but are no subjects: faces of one subject may be on "
+        "both sides, and scores are then too high"
     )
     names = tuple(f"group {i}" for i in range(len(sizes)))
-    return Checked([_light(face) for face in faces], group, _numbered(group, emotion), names, faces[0].seen.shape)
+    return Checked(
+        [face._replace(boxes=None) for face in faces], group, _numbered(group, emotion), names, faces[0].shape
+    )
 
 
-def _light(face: Face) -> Face:
-    return face._replace(seen=face.seen._replace(boxes=None))
-
-
-def _refuse_few_people(checked: Checked, settings: configs.Data, grouped: bool) -> None:
-    people: dict[int, set[int]] = defaultdict(set)
+def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:
+    subjects: dict[int, set[int]] = defaultdict(set)
     for face, subject in zip(checked.faces, checked.subject.tolist(), strict=True):
-        people[face.file.emotion].add(subject)
-    who, hint = ("groups of frames", "; a pattern that names people may help") if grouped else ("people", "")
+        subjects[face.file.emotion].add(subject)
+    who, hint = ("groups of frames", "; a pattern that names subjects may help") if grouped else ("subjects", "")
     for label, emotion in enumerate(settings.emotions):
-        if len(people[label]) < LEAST_SUBJECTS:
+        if len(subjects[label]) < MIN_SUBJECTS_EACH:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {len(people[label])} {who}, and at least {LEAST_SUBJECTS} "
-                f"are needed to test on someone else: add faces, or leave it out of --config.data.emotions{hint}"
+                f"'{escape(emotion)}' has usable faces of {len(subjects[label])} {who}, and at least "
+                f"{MIN_SUBJECTS_EACH} are needed to test on unseen ones: add faces, or leave it out of "
+                f"--config.data.emotions{hint}"
             )
-    if len(checked.subjects) < LEAST_PEOPLE:
+    if len(checked.subjects) < MIN_SUBJECTS:
         raise UserError(
-            f"there are faces of {len(checked.subjects)} {who}, and at least {LEAST_PEOPLE} are needed to keep people "
-            f"apart in the tests: add faces{hint}"
+            f"there are faces of {len(checked.subjects)} {who}, and at least {MIN_SUBJECTS} are needed for a "
+            f"split by subject: add faces{hint}"
         )

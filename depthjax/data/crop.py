@@ -29,7 +29,7 @@ def crop_face(frame: Array, nose: Array, *, pixel_mm: Array) -> Array:
     of `frame`: processes that only read files crop without JAX.
 
     Args:
-        frame: (height, width) uint16 mm, 0 is no return.
+        frame: (height, width) uint16 mm, 0 is invalid.
         nose: (2,) x, y of the nose tip in pixels.
         pixel_mm: mm a pixel spans at the face.
     Returns:
@@ -62,7 +62,7 @@ def nose_distance(crops: np.ndarray) -> np.ndarray:
     closer than any skin. The region and the rank are shares of the image, so that any size is measured alike.
 
     Args:
-        crops: (n, height, width) uint16 mm, 0 is no return.
+        crops: (n, height, width) uint16 mm, 0 is invalid.
     Returns:
         (n,) float32 mm; 0 where the region has fewer returns than that.
     """

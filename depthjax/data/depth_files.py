@@ -1,10 +1,11 @@
-"""One depth file to its raw images: PNG, TIFF, NPY or NPZ, refused from the header where that is enough.
+"""One depth file (PNG, TIFF, NPY, NPZ) to its images, and their values to the stored form: whole camera millimetres.
 
 No file is trusted: sizes are read before pixels, nothing is unpickled, stacks are read a row at a time.
 """
 
 from __future__ import annotations
 
+import math
 import stat
 import struct
 import warnings
@@ -15,11 +16,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from depthjax import config as configs
 from depthjax.files import check_archive
 
 SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz")
-MOST_PIXELS = 16 * 2**20
-LEAST_SIDE = 16  # pixels; a face in fewer has no expression
+MAX_PIXELS = 16 * 2**20
+MIN_SIDE = 16  # pixels; a face in fewer has no expression
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 AGAIN = "export it again, or remove it"
 NAMES = ("depth", "images")  # of the array to take from an NPZ that holds several
@@ -78,13 +80,13 @@ def _damaged(error: Exception) -> Unfit:
     return Unfit("damaged", f"cannot be decoded ({reason})", AGAIN)
 
 
-def _refuse_size(height: int, width: int) -> None:
-    if height * width > MOST_PIXELS:
+def _check_size(height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
         todo = "crop it to the face, or remove it"
-        raise Unfit("too large", f"{width}x{height} pixels: more than {MOST_PIXELS // 2**20} megapixels", todo)
-    if min(height, width) < LEAST_SIDE:
+        raise Unfit("too large", f"{width}x{height} pixels: more than {MAX_PIXELS // 2**20} megapixels", todo)
+    if min(height, width) < MIN_SIDE:
         todo = "remove it"
-        raise Unfit("too small", f"{width}x{height} pixels: smaller than {LEAST_SIDE}x{LEAST_SIDE}", todo)
+        raise Unfit("too small", f"{width}x{height} pixels: smaller than {MIN_SIDE}x{MIN_SIDE}", todo)
 
 
 def _read_png(file: IO[bytes]) -> Iterator[np.ndarray]:
@@ -94,7 +96,7 @@ def _read_png(file: IO[bytes]) -> Iterator[np.ndarray]:
     if not header.startswith(PNG_SIGNATURE):
         raise Unfit("not a PNG", "named .png, but its bytes are no PNG", AGAIN)
     width, height, bits, colour = struct.unpack(">IIBB", header[16:26])
-    _refuse_size(height, width)
+    _check_size(height, width)
     if colour == 3:
         raise _colour_mapped("a colour palette")
     if colour != 0 and bits == 16:
@@ -117,7 +119,7 @@ def _read_tiff(file: IO[bytes]) -> Iterator[np.ndarray]:
     file.seek(0)
     # Pillow warns of odd tags; what counts is whether pixels come out.
     with warnings.catch_warnings(action="ignore"), TiffImageFile(file) as image:
-        _refuse_size(image.height, image.width)
+        _check_size(image.height, image.width)
         if image.mode in ("P", "CMYK", "YCbCr", "LAB"):
             raise _colour_mapped(f"{image.mode} colour")
         if image.mode == "1":
@@ -195,7 +197,7 @@ def _array_header(file: Any) -> _Header:
         raise Unfit("no images", f"an array of shape {shape}", "save (height, width) or (images, height, width)")
     if fortran:
         raise Unfit("Fortran order", "saved column by column", "save np.ascontiguousarray(array)")
-    _refuse_size(*shape[-2:])
+    _check_size(*shape[-2:])
     return _Header(1 if len(shape) == 2 else shape[0], (shape[-2], shape[-1]), dtype)
 
 
@@ -209,3 +211,74 @@ def _rows(file: Any, header: _Header) -> Iterator[np.ndarray]:
 
 
 _READERS = {".png": _read_png, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": _read_npy, ".npz": _read_npz}
+
+
+GREY_START_MM = 500.0  # where grey level 0 is put: relief has no absolute distance, and 0 mm means invalid depth
+MAX_MM = 2**16 - 1
+
+
+def unit_of(dtype: np.dtype, unit: str) -> str:
+    """`mm`, `m` or `grey`: as configured, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
+    if unit != "auto":
+        return unit
+    if dtype.kind == "f":
+        return "m"
+    return "grey" if dtype.itemsize == 1 else "mm"
+
+
+def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
+    """(height, width) stored values to uint16 camera millimetres of the same shape; 0 is invalid.
+
+    Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
+    `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always
+    does.
+
+    Raises:
+        Unfit: values that are no depth in this unit.
+    """
+    unit = unit_of(raw.dtype, settings.unit)
+    if (
+        raw.dtype == np.uint16
+        and unit == "mm"
+        and settings.invalid_value is None
+        and settings.polarity == "darker_closer"
+    ):
+        return raw  # already what is kept: half of an import's time, were it scaled like the others
+    invalid = _invalid(raw, settings.invalid_value, unit)
+    values = raw[~invalid]
+    if raw.dtype.kind == "f" and not np.isfinite(values).all():
+        count = int((~np.isfinite(values)).sum())
+        todo = "--config.data.invalid_value=nan, if that marks invalid depth"
+        raise Unfit("not finite", f"NaN or infinity in {count} pixels", todo)
+    result = np.zeros(raw.shape, np.uint16)
+    result[~invalid] = _scaled(values.astype(np.float64), raw.dtype, unit, settings)
+    return result
+
+
+def _invalid(raw: np.ndarray, invalid: float | None, unit: str) -> np.ndarray:
+    zero = raw == 0 if unit != "grey" else np.zeros(raw.shape, bool)
+    if invalid is None:
+        return zero
+    if math.isnan(invalid):
+        return zero | ~np.isfinite(raw)
+    return zero | (raw == (np.asarray(invalid).astype(raw.dtype) if raw.dtype.kind == "f" else invalid))
+
+
+def _scaled(values: np.ndarray, dtype: np.dtype, unit: str, settings: configs.Data) -> np.ndarray:
+    farther = settings.polarity == "darker_farther"
+    if farther and (unit != "grey" or dtype.kind != "u"):
+        kind = "grey levels without a top" if unit == "grey" else "distances"
+        todo = "--config.data.polarity=darker_closer, or --config.data.unit=grey if they are grey levels"
+        raise Unfit("polarity", f"{dtype} {unit}: {kind} cannot be reversed", todo)
+    if values.size and values.min() < 0:
+        raise Unfit(
+            "negative", f"values down to {values.min():g}", "--config.data.invalid_value, if they mark invalid depth"
+        )
+    if unit == "grey":
+        levels = np.iinfo(dtype).max - values if farther else values
+        values = GREY_START_MM + levels * settings.grey_mm
+    millimetres = np.round(values * 1000 if unit == "m" else values)
+    if millimetres.size and millimetres.max() > MAX_MM:
+        todo = "set --config.data.unit (mm, m or grey), or --config.data.invalid_value if that marks invalid depth"
+        raise Unfit("too far", f"depth up to {millimetres.max():.0f} mm read as {unit}", todo)
+    return millimetres

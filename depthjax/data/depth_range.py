@@ -13,7 +13,7 @@ from depthjax import config as configs
 class DepthRange:
     """A range of depth about the nose tip: `near_mm` (negative: in front of it) is -1, `far_mm` is +1.
 
-    No return (0 mm), background and anything farther are +1, anything nearer is -1.
+    Invalid depth (0 mm), background and anything farther are +1, anything nearer is -1.
     """
 
     near_mm: float
@@ -28,7 +28,7 @@ class DepthRange:
         """Camera millimetres to [-1, 1].
 
         Args:
-            depth: (n, height, width) millimetres from the camera; 0 is no return.
+            depth: (n, height, width) millimetres from the camera; 0 is invalid.
             nose: (n,) millimetres from the camera to the nose tip.
         Returns:
             (n, height, width) float32 in [-1, 1].

@@ -1,4 +1,4 @@
-"""`DepthFaces`: labelled depth images, and the splits that keep people apart."""
+"""`DepthFaces`: labelled depth images; and which of them are test faces."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class DepthFaces:
     """Depth images with their labels.
 
     Attributes:
-        images: (n, height, width) float32 in [-1, 1]; -1 is nearest, +1 is far, background or no return.
+        images: (n, height, width) float32 in [-1, 1]; -1 is nearest, +1 is far, background or invalid.
         emotion: (n,) int32, an index into `emotions`.
-        subject: (n,) int32, one number a person.
+        subject: (n,) int32, one number a subject.
         frame: (n,) int32, the frame's number within its subject and emotion.
         emotions: the names of the classes, in label order.
         depth_range: what the values of `images` mean in millimetres from the nose tip.
@@ -52,38 +52,23 @@ class DepthFaces:
         return self.depth_range.to_mm(self.images)
 
 
-def held_out_people(subject: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
-    """(n,) bool: the faces of the people who are tested on.
+def held_out_subjects(subject: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
+    """Return which faces belong to test subjects, (n,) bool.
 
     Args:
         subject: (n,) labels.
-        test_fraction: of the people, rounded, at least one.
-        seed: chooses the people; the order of the faces does not.
+        test_fraction: of the subjects, rounded, at least one.
+        seed: chooses the subjects; the order of the faces does not.
     """
-    people = np.unique(subject)
-    count = min(max(1, round(test_fraction * len(people))), len(people) - 1)
-    return np.isin(subject, np.random.default_rng(seed).permutation(people)[:count])
+    subjects = np.unique(subject)
+    count = min(max(1, round(test_fraction * len(subjects))), len(subjects) - 1)
+    return np.isin(subject, np.random.default_rng(seed).permutation(subjects)[:count])
 
 
 def held_out_images(emotion: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
-    """(n,) bool: the images that are tested on, that share of each emotion, at least one."""
+    """Return test images of a stratified split: (n,) bool, that share of each emotion, at least one."""
     rng, test = np.random.default_rng(seed), np.zeros(len(emotion), bool)
     for label in range(emotion.max() + 1):
         members = rng.permutation(np.flatnonzero(emotion == label))
         test[members[: max(1, round(test_fraction * len(members)))]] = True
     return test
-
-
-def split_by_subject(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[DepthFaces, DepthFaces]:
-    """Train and test sets with no person on both sides; see `held_out_people`."""
-    test = held_out_people(faces.subject, test_fraction, seed)
-    return faces.take(~test), faces.take(test)
-
-
-def split_by_image(faces: DepthFaces, test_fraction: float, seed: int) -> tuple[DepthFaces, DepthFaces]:
-    """Train and test sets of random images, stratified by emotion.
-
-    This is the published protocol: one person's frames fall on both sides.
-    """
-    test = held_out_images(faces.emotion, test_fraction, seed)
-    return faces.take(~test), faces.take(test)

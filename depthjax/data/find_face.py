@@ -15,7 +15,7 @@ from depthjax.data.crop import FOCAL, crop_face
 RANGE_MM = (450, 1700)  # where a sitter may be; the nose itself at 0.6 m to 1.5 m
 STRIDE = 4  # the person is looked for in every fourth row and column: a head is still 9 pixels wide at 1.5 m
 SURFACE_JUMP_MM = 60  # between such neighbours; more and they belong to two things
-LEAST_AREA_MM2 = 8_000.0  # of a piece of a person: the visible front of a child's face alone is twice that
+MIN_AREA_MM2 = 8_000.0  # of a piece of a person: the visible front of a child's face alone is twice that
 PERSON_DEPTH_MM = 450.0  # a sitter's nearest large piece to the farthest
 HEAD_WIDTH_MM = 70.0  # a row of the person this wide is part of the head, not of a tuft of hair
 HEAD_ROWS_MM = 160.0  # below the top, where only the head is: no shoulders yet
@@ -31,7 +31,7 @@ CLEAR_MM = 40.0  # a nose is nearer than the far end of the head by this
 PATCH_ROWS, PATCH_COLUMNS, CENTRE = np.arange(-50.0, 61, 10), np.arange(-40.0, 41, 10), (5, 4)
 NOSE_CLIP_MM, TIP_CLIP_MM = (-15.0, 30.0), (-25.0, 40.0)  # what is farther off is no part of the likeness
 NOISE_MM = 5.0  # added to the norm of a patch: flat ones look like nothing
-LEAST_LIKENESS = 0.5  # of a face; walls and shoulders stay below
+MIN_LIKENESS = 0.5  # of a face; walls and shoulders stay below
 
 
 def _mirrored(half: list[list[int]]) -> np.ndarray:
@@ -83,7 +83,7 @@ def crop_from_frame(frame: np.ndarray) -> np.ndarray | None:
     """Find the face in a frame and cut it out with the framing of `depthjax.data.crop`.
 
     Args:
-        frame: (424, 512) uint16 mm of a person before a wall, head and shoulders in view; 0 is no return.
+        frame: (424, 512) uint16 mm of a person before a wall, head and shoulders in view; 0 is invalid.
     Returns:
         (200, 128) uint16 mm, the nose tip in row 114 between columns 63 and 64, 180 mm wide at the nose;
         None where there is no face.
@@ -96,7 +96,7 @@ def find_nose(frame: np.ndarray) -> Nose | None:
     """The nose tip of the nearest person, or None where there is none.
 
     Args:
-        frame: (424, 512) uint16 mm, 0 is no return.
+        frame: (424, 512) uint16 mm, 0 is invalid.
     """
     head = _find_head(frame[::STRIDE, ::STRIDE].astype(np.float32))
     return None if head is None else _find_tip(frame, head)
@@ -133,7 +133,7 @@ def _nearest_person(depth: np.ndarray) -> np.ndarray | None:
     numbers = np.arange(1, count + 1)
     area = ndimage.sum_labels((STRIDE * depth / FOCAL) ** 2, pieces, numbers)
     spans = np.array([span[1].stop - span[1].start for span in ndimage.find_objects(pieces)])
-    large = numbers[(area >= LEAST_AREA_MM2) & (spans < depth.shape[1] - 4)]  # a wall runs from side to side
+    large = numbers[(area >= MIN_AREA_MM2) & (spans < depth.shape[1] - 4)]  # a wall runs from side to side
     if not len(large):
         return None
     distance = np.array([np.median(depth[pieces == number]) for number in large])
@@ -161,7 +161,7 @@ def _find_tip(frame: np.ndarray, head: _Head) -> Nose | None:
     score = likeness + _tip_likeness(relief) - PRIOR * unusual
     score[centre > HEAD_DEPTH_MM - CLEAR_MM] = -np.inf
     best = np.unravel_index(score.argmax(), score.shape)
-    if likeness[best] < LEAST_LIKENESS or score[best] == -np.inf:
+    if likeness[best] < MIN_LIKENESS or score[best] == -np.inf:
         return None
     rows, columns = rows[best[0]] + np.arange(-24, 25, FINE_MM), columns[best[1]] + np.arange(-16, 17, FINE_MM)
     row, column = _peak(_tip_likeness(_reliefs(smooth, middle, rows, columns, pixel_mm)[0]))
@@ -185,7 +185,7 @@ def _smooth(frame: np.ndarray, head: _Head) -> tuple[np.ndarray, tuple[int, int]
 
 
 def _median(depth: np.ndarray) -> np.ndarray:
-    """Median of 3x3 pixels of uint16 depth, no return counting as farthest; three times as fast as SciPy's."""
+    """Median of 3x3 pixels of uint16 depth, invalid depth counting as farthest; three times as fast as SciPy's."""
     padded = np.pad(depth - np.uint16(1), 1, mode="edge")  # 0 becomes the largest number
     low, middle, high = _sorted(padded[:-2], padded[1:-1], padded[2:])
     lowest = np.maximum(np.maximum(low[:, :-2], low[:, 1:-1]), low[:, 2:])
@@ -242,7 +242,7 @@ def crop_about(frame: np.ndarray, nose: Nose) -> np.ndarray:
     """`depthjax.data.crop.crop_face` about a nose that was found.
 
     Args:
-        frame: (height, width) uint16 mm, 0 is no return.
+        frame: (height, width) uint16 mm, 0 is invalid.
     Returns:
         (200, 128) uint16 mm.
     """

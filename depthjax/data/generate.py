@@ -15,9 +15,8 @@ import numpy as np
 
 from depthjax.data import kinect
 from depthjax.data.crop import crop_face
-from depthjax.data.expressions import action_weights, head_pose
 from depthjax.data.head_model import HeadModel, load_head_model
-from depthjax.data.people import Person, face_size, sample_person
+from depthjax.data.people import Person, action_weights, face_size, head_pose, sample_person
 from depthjax.data.render import Bin, View, render, sampling_bins
 from depthjax.keys import key_for
 from depthjax.precision import EXACT

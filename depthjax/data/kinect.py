@@ -16,13 +16,13 @@ from depthjax.precision import EXACT
 
 LATERAL_MM = 1.6  # standard deviation of the lateral noise, modelled as the blur of a pixel's footprint
 JUMP_MM = 25.0  # a step of depth inside a footprint beyond which light from both sides mixes
-JUMP_HOLE = 0.6  # share of such mixed pixels that the sensor throws away; the others are flying pixels
-GRAZING_DEG, GRAZING_SOFTNESS_DEG = 80.0, 3.0  # angle at which half of the pixels give no return
-STRAY_HOLE = 5e-4  # share of pixels lost for no reason
+JUMP_LOSS = 0.6  # share of such mixed pixels that the sensor throws away; the others are flying pixels
+GRAZING_DEG, GRAZING_SOFTNESS_DEG = 80.0, 3.0  # angle at which half of the pixels are lost
+STRAY_LOSS = 5e-4  # share of pixels lost for no reason
 
 
 class Scene(NamedTuple):
-    """What stands around the face: distance of the wall (mm) and the share of hair pixels that give no return."""
+    """What stands around the face: distance of the wall (mm) and the share of hair pixels that are lost."""
 
     wall: jax.Array
     hair: jax.Array
@@ -46,7 +46,7 @@ def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Arr
         surface: rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1.
         distance: mm, of the face; sets the footprint's width in pixels.
     Returns:
-        (height, width) uint16 mm, 0 where there is no return.
+        (height, width) uint16 mm, 0 where depth is invalid.
     """
     seen = jnp.isfinite(surface.depth)
     depth = jnp.where(seen, surface.depth, scene.wall)
@@ -54,13 +54,13 @@ def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Arr
     angle = jnp.clip(jnp.arccos(jnp.clip(surface.cosine, 0, 1)), 0, jnp.deg2rad(89.0))
     noise_key, *hole_keys = jax.random.split(key, 4)
     noisy = mixed + axial_sigma(mixed, angle) * jax.random.normal(noise_key, mixed.shape)
-    hole = _holes(hole_keys, jump, angle, surface.attribute * scene.hair)
-    return jnp.where(hole, 0, jnp.round(noisy)).astype(jnp.uint16)
+    invalid = _invalid(hole_keys, jump, angle, surface.attribute * scene.hair)
+    return jnp.where(invalid, 0, jnp.round(noisy)).astype(jnp.uint16)
 
 
-def _holes(keys: list[jax.Array], jump: jax.Array, angle: jax.Array, hair: jax.Array) -> jax.Array:
+def _invalid(keys: list[jax.Array], jump: jax.Array, angle: jax.Array, hair: jax.Array) -> jax.Array:
     grazing = jax.nn.sigmoid((jnp.rad2deg(angle) - GRAZING_DEG) / GRAZING_SOFTNESS_DEG)
-    chance = jnp.maximum(jnp.where(jump, JUMP_HOLE, STRAY_HOLE), grazing)
+    chance = jnp.maximum(jnp.where(jump, JUMP_LOSS, STRAY_LOSS), grazing)
     # Strands lie together: the chance of hair is decided for patches, not for single pixels.
     patches = jax.random.normal(keys[1], (-(-jump.shape[0] // 3), -(-jump.shape[1] // 3)))
     patches = jnp.repeat(jnp.repeat(patches, 3, axis=0), 3, axis=1)[: jump.shape[0], : jump.shape[1]]

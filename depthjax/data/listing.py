@@ -1,17 +1,16 @@
-"""Which files of a folder are faces, and what their folders say of them: nothing is opened here."""
+"""Which files of a folder are faces, what their folders say of them, and the problems found: nothing is opened here."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from depthjax.data.depth_files import SUFFIXES
-from depthjax.data.problems import Problem, escape
 from depthjax.errors import UserError
 
 # Where the emotion's folder stands above a file: `Fear/x.png` (authors' release), `person/fear/x.png` (original).
@@ -174,3 +173,51 @@ def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], la
         each = ", ".join(f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(SHOWN))
         notes.append(f"left out: {each}; depth is read from {', '.join(SUFFIXES)}")
     return notes
+
+
+SHOWN = 20  # problems of a kind
+CELL = 60  # characters of a path in the table
+
+
+class Problem(NamedTuple):
+    """What keeps a file, or an image of it, from use.
+
+    Attributes:
+        path: within the folder, with unprintable characters escaped.
+        kind: the same word or two for all of this fault.
+        what: the fault.
+        todo: what its owner can do.
+    """
+
+    path: str
+    kind: str
+    what: str
+    todo: str
+
+
+def escape(name: str) -> str:
+    """A file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
+    return "".join(
+        c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode() for c in name
+    )
+
+
+def table(problems: Sequence[Problem]) -> list[str]:
+    """The problems as aligned lines, the first of each kind, and the count of each kind."""
+    kinds: dict[str, list[Problem]] = defaultdict(list)
+    for problem in problems:
+        kinds[problem.kind].append(problem)
+    rows = [("file", "what", "what to do")]
+    for kind in kinds.values():
+        rows += [(shorten(p.path), p.what, p.todo) for p in kind[:SHOWN]]
+        if len(kind) > SHOWN:
+            rows.append((f"... and {len(kind) - SHOWN} more: {kind[0].kind}", "", ""))
+    widths = [max(len(row[i]) for row in rows if row[1]) for i in range(2)]
+    lines = [f"  {file:<{widths[0]}}  {what:<{widths[1]}}  {todo}".rstrip() for file, what, todo in rows]
+    counts = ", ".join(f"{len(kind)} {name}" for name, kind in kinds.items())
+    return [*lines, f"{len(problems)} problems: {counts}"]
+
+
+def shorten(path: str) -> str:
+    """The end of a path, for a table."""
+    return path if len(path) <= CELL else "..." + path[3 - CELL :]

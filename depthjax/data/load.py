@@ -16,21 +16,21 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.depth_range import DepthRange
-from depthjax.data.faces import DepthFaces, held_out_images, held_out_people
+from depthjax.data.faces import DepthFaces, held_out_images, held_out_subjects
 from depthjax.data.inputs import network_inputs
 from depthjax.data.stored import LABELS_NAME, StoredFaces, read_stored
 from depthjax.errors import UserError
 from depthjax.files import digest, tree_digest, write_arrays
 
 SPOOL = "checking_"  # a folder where checked faces wait, until they are stored
-# What the stored millimetres of one's own faces depend on; the rest of the section is about the network inputs.
+# What the stored millimetres of a user's faces depend on; the rest of the section is about the network inputs.
 READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "invalid_value", "on_error")
 
 
 def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], None]) -> int:
     """Store the set that `settings` describe under `folder`, whole or not at all; nothing, if it is there.
 
-    Faces of one's own are checked first, and stored anew when any of their files changed.
+    A user's faces are checked first, and stored anew when any of their files changed.
 
     Returns:
         The number of faces stored.
@@ -77,34 +77,28 @@ def load(settings: configs.Data, folder: Path) -> DepthFaces:
 
 
 def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndarray:
-    """(n,) bool: the faces that are tested on, by the configured protocol; of `data.extra_test_subjects`, all."""
+    """Return the test faces by the configured protocol, (n,) bool; those of `data.extra_test_subjects` are all."""
     test = added(faces.subject, settings)
     own = np.flatnonzero(~test)
     if settings.split == "subject":
-        test[own] = held_out_people(faces.subject[own], settings.test_fraction, settings.seed)
+        test[own] = held_out_subjects(faces.subject[own], settings.test_fraction, settings.seed)
     else:
         test[own] = held_out_images(faces.emotion[own], settings.test_fraction, settings.seed)
     return test
 
 
 def added(subject: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """(n,) bool: whose faces are those of `data.extra_test_subjects`, which only rendered people have."""
+    """Return which faces belong to `data.extra_test_subjects`, (n,) bool; only rendered sets have them."""
     rendered = settings.extra_test_subjects > 0 and settings.source == "depth_heads"
     return (subject >= settings.subjects) & rendered
 
 
-def split(faces: DepthFaces, settings: configs.Data) -> tuple[DepthFaces, DepthFaces]:
-    """Train and test faces, by the configured protocol."""
-    test = held_out(faces, settings)
-    return faces.take(~test), faces.take(test)
-
-
 def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
     builder = _builder(settings, folder)
-    people = builder.builder_config.subjects
-    if not _is_whole(builder):
-        progress(f"rendering {people * settings.frames * len(settings.emotions)} faces of {people} people")
-        with _room(folder):
+    subjects = builder.builder_config.subjects
+    if not _is_complete(builder):
+        progress(f"rendering {subjects * settings.frames * len(settings.emotions)} faces of {subjects} subjects")
+        with _disk_errors(folder):
             _write(builder, settings)
     return builder
 
@@ -114,17 +108,17 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
 
     before = _builder(settings, folder)
     listing = tree_digest(Path(settings.path))
-    if _is_whole(before) and before.info.metadata["listing"] == listing:
+    if _is_complete(before) and before.info.metadata["listing"] == listing:
         progress(f"{settings.path} is stored already, and has not changed")
         return before
     for left in folder.glob(f"{SPOOL}*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    with _room(folder), tempfile.TemporaryDirectory(prefix=SPOOL, dir=folder) as spool:
-        checked = check(settings, Path(settings.path), Path(spool), say=progress)
+    with _disk_errors(folder), tempfile.TemporaryDirectory(prefix=SPOOL, dir=folder) as spool:
+        checked = check(settings, Path(settings.path), Path(spool), log=progress)
         progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
         builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
-        if _is_whole(builder):
+        if _is_complete(builder):
             shutil.rmtree(builder.data_path)  # of other files
             builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
         _write(builder, settings)
@@ -133,8 +127,8 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
 
 
 @contextlib.contextmanager
-def _room(folder: Path) -> Iterator[None]:
-    """A full disk, or one that may not be written, as one line."""
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Report a full or read-only disk in one line."""
     try:
         yield
     except (RuntimeError, OSError) as error:  # array_record raises the former
@@ -145,7 +139,7 @@ def _room(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def _is_whole(builder: Any) -> bool:
+def _is_complete(builder: Any) -> bool:
     return (Path(builder.data_path) / "dataset_info.json").exists()
 
 
@@ -173,8 +167,8 @@ def _write(builder: Any, settings: configs.Data) -> None:
 
 
 def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:
-    """The builder of this source; `own` are further fields of the config of one's own faces."""
-    logging.getLogger("absl").setLevel(logging.ERROR)  # a configuration of one's own is no reason for a warning
+    """The builder of this source; `own` are further fields of the config of a user's faces."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # a user's configuration is no reason for a warning
     place = {"data_dir": str(folder), "file_format": "array_record"}
     if settings.source == "depth_heads":
         from depthjax.data.depth_heads import depth_heads_dataset_builder as depth_heads

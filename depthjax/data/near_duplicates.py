@@ -1,9 +1,9 @@
-"""Frames that look alike, grouped to stand for people where names say nothing of them.
+"""Frames that look alike, grouped to stand for subjects where names do not give them.
 
-One person's frames of one clip follow each other closely; two people differ by more. Groups are chains of frames closer
+Frames of one clip are much alike; two subjects differ by more. Groups are chains of frames closer
 than thresholds that come from the data: a tight one for any two frames, and a wide one for frames whose files follow
-each other, which hardly ever join two people. So a split by group leaves a burst of one clip on one side. Groups are no
-identities: a person may come apart into several of them, and people who look alike may share one.
+each other, which hardly ever join two subjects. A split by group leaves a burst of one clip on one side. Groups are no
+identities: a subject may be split over several of them, and subjects that look alike may share one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def relief_boxes(depth: np.ndarray) -> np.ndarray:
     A head that turns a little, or sits a little farther off, stays the same.
 
     Args:
-        depth: (n, height, width) uint16 camera millimetres with a nose, 0 is no return.
+        depth: (n, height, width) uint16 camera millimetres with a nose, 0 is invalid.
     Returns:
         (n, 256) float32 millimetres, scaled so that a Euclidean distance is the root mean square over the boxes.
     """

@@ -1,9 +1,8 @@
-"""The noise of real faces, put in the place of the finest detail of generated ones.
+"""Replace the pixel noise of generated faces by noise with the spectrum of the training faces.
 
-A generator has no dice but its latent: made to imitate a sensor's noise, it lays a pattern over its faces, another one
-over each emotion, and a classifier that is taught by them learns the patterns too. So what a light smoothing takes off
-a generated face is thrown away, and noise that is random and as strong at every spatial frequency as what the same
-smoothing takes off real faces is put there: a Gaussian field, of which nothing belongs to any one face.
+The generator is deterministic given z: what it learns of a noise pattern is fixed, and classifiers trained on its faces
+learn the pattern too. So a light low-pass filter takes the finest detail off a generated face, and Gaussian noise with
+the power spectrum of what the same filter takes off training faces is added.
 """
 
 from __future__ import annotations
@@ -16,19 +15,21 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 
 NOISE = Path("faces", "noise.npz")  # where a work folder has the spectrum
-BACKGROUND = 0.95  # from here to 1 a pixel is background or a hole, and takes no part
+BACKGROUND = 0.95  # from here to 1 a pixel is background or a invalid, and takes no part
 MEASURED = 1000  # faces, and less than twice as many
 AT_ONCE = 64  # faces: bounds the memory
-MOST = 4.0  # standard deviations, by the median: beyond lie edges and strays, which are no noise
+MAX_SIGMAS = 4.0  # by the median: beyond lie edges and outliers, which are no noise
 
 
 def smoothed_face(images: jax.Array | np.ndarray) -> jax.Array:
-    """(n, h, w) in [-1, 1] through [1, 2, 1] / 4 each way, twiced, on the face alone.
+    """Apply a residual-corrected binomial low-pass to the face pixels.
 
-    Twicing (Tukey 1977): what the filter took off goes through it too, and comes back. So of a wave of four pixels
-    three quarters stay, not half, while what alternates from pixel to pixel still goes whole: a face keeps the lines by
-    which classifiers tell emotions, and loses its noise.
-    Background stays as it is and is mixed with nothing, so that outlines stay sharp.
+    The filter is [1, 2, 1] / 4 each way. Its residual is filtered too and added back (Tukey 1977, twicing): of a wave
+    of four pixels three quarters stay, not half, while what alternates from pixel to pixel is removed. Background
+    stays as it is and is not mixed in, so that outlines stay sharp.
+
+    Args:
+        images: (n, h, w) in [-1, 1].
     """
     images = jnp.asarray(images)
     on_face = (images < BACKGROUND).astype(images.dtype)
@@ -51,10 +52,10 @@ def _binomial(images: jax.Array) -> jax.Array:
 
 
 def noise_spectrum(images: np.ndarray) -> np.ndarray:
-    """How strong, at every spatial frequency, what `smoothed_face` takes off real faces is.
+    """Return the power spectrum of what `smoothed_face` takes off training faces.
 
     Args:
-        images: (n, h, w) in [-1, 1], real faces; some two thousand of them at most are measured, evenly spread.
+        images: (n, h, w) in [-1, 1]; at most about two thousand of them are measured, evenly spread.
     Returns:
         (h, w) float64 power spectrum in the order of `numpy.fft.fft2`; its mean is the variance of a pixel's noise.
     """
@@ -65,16 +66,16 @@ def noise_spectrum(images: np.ndarray) -> np.ndarray:
     heights = np.concatenate([np.abs(t[m]) for t, m in zip(taken, inside, strict=True)])
     if not len(heights):
         return np.zeros(images.shape[1:])
-    most, power, pixels = MOST * 1.4826 * np.median(heights), np.zeros(images.shape[1:]), 0
+    limit, power, pixels = MAX_SIGMAS * 1.4826 * np.median(heights), np.zeros(images.shape[1:]), 0
     for some, mask in zip(taken, inside, strict=True):
-        kept = mask & (np.abs(some) <= most)
+        kept = mask & (np.abs(some) <= limit)
         power += (np.abs(np.fft.fft2(np.where(kept, some, 0).astype(np.float64))) ** 2).sum(0)
         pixels += int(kept.sum())
     return power / pixels
 
 
 def with_new_noise(images: np.ndarray, spectrum: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Generated faces, smoothed, and with Gaussian noise of this spectrum on the face.
+    """Return generated faces, smoothed, with Gaussian noise of this spectrum on the face.
 
     Args:
         images: (n, h, w) in [-1, 1].

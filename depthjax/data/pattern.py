@@ -10,13 +10,13 @@ from typing import NamedTuple
 from depthjax.errors import ConfigError
 
 PLACES = ("{subject}", "{frame}", "*", "**")
-LEAST = {"{subject}": 1, "{frame}": 1, "*": 0, "**": 0}  # characters in a place
+MIN_LENGTH = {"{subject}": 1, "{frame}": 1, "*": 0, "**": 0}  # characters in a place
 GREEDY = ("{subject}", "{frame}")  # they take as much as they can, the others as little
 COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
           "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
-MOST_PLACES = 6
+MAX_PLACES = 6
 LOOKED_AT = 5000  # names, for a proposal
-LEAST_SHARE = 0.9  # of them that a proposal must match: a few files may be strays
+MIN_SHARE = 0.9  # of them that a proposal must match: a few files may be strays
 PLACE = re.compile(r"(\{subject\}|\{frame\}|\*\*|\*)")
 DIGITS = re.compile("[0-9]+")
 
@@ -51,8 +51,8 @@ def compile_template(template: str) -> Template:
     if template.count("{subject}") != 1 or template.count("{frame}") > 1:
         raise ConfigError(f"{where}: needs {{subject}} once, and {{frame}} at most once")
     pieces = PLACE.split(template)
-    if len(pieces) // 2 > MOST_PLACES:
-        raise ConfigError(f"{where}: more than {MOST_PLACES} places ({{subject}}, {{frame}}, * and ** together)")
+    if len(pieces) // 2 > MAX_PLACES:
+        raise ConfigError(f"{where}: more than {MAX_PLACES} places ({{subject}}, {{frame}}, * and ** together)")
     return Template(pieces[0], tuple(zip(pieces[1::2], pieces[2::2], strict=True)))
 
 
@@ -82,7 +82,7 @@ def _ends(
         return () if start == len(name) else None
     place, text = places[i]
     reach = _reach(place, name, start)
-    first, last = start + LEAST[place], tried.get((i, reach), reach + 1)
+    first, last = start + MIN_LENGTH[place], tried.get((i, reach), reach + 1)
     for end in range(last - 1, first - 1, -1) if place in GREEDY else range(first, last):
         if name.startswith(text, end):
             ends = _ends(places, name, i + 1, end + len(text), tried)
@@ -105,12 +105,12 @@ def _places(template: str) -> int:
     return len(PLACE.findall(template))
 
 
-def propose(names: Sequence[tuple[int, str]], *, most: int = 3) -> list[str]:
+def propose(names: Sequence[tuple[int, str]], *, limit: int = 3) -> list[str]:
     """Templates that fit nearly all names, the likeliest first.
 
-    One fits if all but a tenth match it, at least two people come out, fewer than there are names, and no frame of a
-    person and an emotion comes out twice. Likeliest are those whose people appear in every emotion, with a number for
-    the frame.
+    One fits if all but a tenth match it, at least two subjects come out, fewer than there are names, and no frame of a
+    subject and an emotion comes out twice. Likeliest are those whose subjects appear in every emotion, with a
+    frame number.
 
     Args:
         names: emotion, and path within the emotion's folder without the suffix.
@@ -119,18 +119,18 @@ def propose(names: Sequence[tuple[int, str]], *, most: int = 3) -> list[str]:
     candidates = dict.fromkeys([*_from_digits([name for _, name in looked_at]), *COMMON])
     fits = [fit for template in candidates if (fit := _fit(template, looked_at)) is not None]
     fits.sort(key=lambda fit: fit.score, reverse=True)
-    distinct = {fit.people: fit.template for fit in reversed(fits)}  # the likeliest of those that tell the same apart
-    return [fit.template for fit in fits if distinct[fit.people] == fit.template][:most]
+    distinct = {fit.subjects: fit.template for fit in reversed(fits)}  # the likeliest of those that tell the same apart
+    return [fit.template for fit in fits if distinct[fit.subjects] == fit.template][:limit]
 
 
 def _from_digits(names: Sequence[str]) -> list[str]:
     """Templates with a run of digits for the subject and another for the frame, of names where only digits differ."""
     usual = Counter(DIGITS.sub("\0", name) for name in names).most_common(1)[0][0]
     literals = [re.sub(r"[*{}]", "*", text) for text in usual.split("\0")]
-    runs = range(min(len(literals) - 1, MOST_PLACES + 1))  # with more of them nothing is proposed
+    runs = range(min(len(literals) - 1, MAX_PLACES + 1))  # with more of them nothing is proposed
     chosen = [(subject, frame) for subject in runs for frame in (*runs, None) if frame != subject]
     templates = (_fill(literals, subject, frame) for subject, frame in chosen)
-    return [template for template in templates if _places(template) <= MOST_PLACES]
+    return [template for template in templates if _places(template) <= MAX_PLACES]
 
 
 def _fill(literals: Sequence[str], subject: int, frame: int | None) -> str:
@@ -143,7 +143,7 @@ class _Fit(NamedTuple):
 
     template: str
     score: tuple[float, ...]
-    people: tuple[int, ...]
+    subjects: tuple[int, ...]
 
 
 def _fit(template: str, names: Sequence[tuple[int, str]]) -> _Fit | None:
@@ -151,7 +151,7 @@ def _fit(template: str, names: Sequence[tuple[int, str]]) -> _Fit | None:
     read = [(emotion, read_name(pattern, name)) for emotion, name in names]
     known = [(emotion, name.subject, name.frame) for emotion, name in read if name is not None]
     numbers = {subject: i for i, subject in enumerate(dict.fromkeys(subject for _, subject, _ in known))}
-    if len(known) < LEAST_SHARE * len(names) or not 2 <= len(numbers) < len(names):
+    if len(known) < MIN_SHARE * len(names) or not 2 <= len(numbers) < len(names):
         return None
     framed = known[0][2] is not None
     if framed and len(set(known)) < len(known):

@@ -25,7 +25,7 @@ READ_AHEAD = 512  # records read in one call
 class DepthRows:
     """Camera millimetres by row number, read from the files when asked for.
 
-    `rows[i]` is (h, w) uint16 and `rows[indices]` is (k, h, w); 0 is no return.
+    `rows[i]` is (h, w) uint16 and `rows[indices]` is (k, h, w); 0 is invalid.
     """
 
     def __init__(self, source: Any, shape: tuple[int, int], folder: Path) -> None:
@@ -59,14 +59,14 @@ class StoredFaces:
     """Every face that prepare stored, of one size; the depth stays on disk until it is asked for.
 
     Attributes:
-        depth: `depth[i]` is (h, w) uint16 camera millimetres, 0 is no return; `depth[indices]` is (k, h, w).
+        depth: `depth[i]` is (h, w) uint16 camera millimetres, 0 is invalid; `depth[indices]` is (k, h, w).
         emotion: (n,) int32, an index into `emotions`.
         subject: (n,) int32, an index into `subjects`.
         frame: (n,) int32, the frame's number within its subject and emotion.
         sources: (n,) text, where a face came from: a file within `data.path`, or the seed and person of a rendering.
             Characters that are not printable, and backslashes, are escaped as Python escapes them.
         emotions: the names of the classes, in label order.
-        subjects: the names of the people (or of the groups that stand for them).
+        subjects: the names of the subjects (or of the groups that stand for them).
         shape: height and width.
     """
 

@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from depthjax.errors import UserError
-from depthjax.export import labels
-from depthjax.export.images import stack, write_png8, write_png16
-from depthjax.export.names import safe_names, stems
-from depthjax.export.points import write_mesh, write_points
-from depthjax.export.sets import Face, FaceSet
-from depthjax.files import replacing_folder
+from depthjax.export.formats import FILES, npz_stack
+from depthjax.export.sets import GENERATED_MM, Face, FaceSet
+from depthjax.files import digest, replacing_folder
 
 PIXELS_AT_ONCE = 2**21
-# Formats of one file a face; npz is one an emotion.
-FILES: dict[str, tuple[str, Callable[[Path, Face], None]]] = {
-    "png8": (".png", write_png8),
-    "png16": (".png", write_png16),
-    "points": (".ply", write_points),
-    "mesh": (".ply", write_mesh),
-}
+MAX_BYTES = 100  # of a name; file systems take 255, and a frame and a suffix follow
+RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}  # on Windows
+COLUMNS = (
+    "file", "emotion", "subject", "frame", "source", "seed", "config", "unit", "polarity", "near_mm", "far_mm",
+    "nose_mm", "focal_x", "focal_y", "centre_x", "centre_y",
+)  # fmt: skip
+README = """{count} faces of the set "{name}": {emotions}
+{origin}
+
+labels.csv     one row a face. file: its folder and name, the same in every format, without the suffix; emotion, subject
+               and frame: its labels; source: where it came from; seed and config: what the set was made with.
+unit           millimetres from the camera, along its axis. 0 is invalid.
+polarity       darker (smaller) is closer, in png8 and png16 alike.
+png8           8 bits: level 0 is {near:g} mm (from the nose tip, negative: before it), level 255 is {far:g} mm,
+               farther, or invalid; linear between.
+png16          16 bits: millimetres, 0 is invalid.
+npz            one file an emotion: depth (n, {height}, {width}) in millimetres, 0 is invalid; emotion, subject and
+               frame (n,), the first two being rows of emotions and subjects; file (n,).
+points, mesh   binary PLY in millimetres. The camera is at the origin: x right as the image shows it, y down, z forward.
+               Pixel (column u, row v) at depth z is ((u - centre_x) z / focal_x, (v - centre_y) z / focal_y, z).
+               The camera of each face is in labels.csv: its axis goes through the image's middle, and its focal length
+               is such that the image spans {span_x:.1f} x {span_y:.1f} mm (width x height) at nose_mm, the distance of
+               the nose tip. Triangles face the camera; none spans invalid depth or a jump.
+
+To read it back: data.source=folder, data.path=.../export/{name}/png16, data.pattern={{subject}}_{{frame}}
+"""
 
 
 def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress: Callable[[str], None]) -> Path:
@@ -44,10 +61,10 @@ def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress:
         raise UserError(f"export.sets: {faces.name} holds no faces")
     target = folder / faces.name
     with replacing_folder(target) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
-        (temporary / "README.txt").write_text(labels.readme(faces, faces.read(np.array([0]))[0]), encoding="utf-8")
+        (temporary / "README.txt").write_text(_readme(faces), encoding="utf-8")
         with (temporary / "labels.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(labels.COLUMNS)
+            table.writerow(COLUMNS)
             for rows in _write_faces(faces, temporary, formats, pool):
                 table.writerows(rows)
     progress(f"{faces.name}: {len(faces)} faces as {', '.join(formats)} in {target}")
@@ -55,7 +72,7 @@ def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress:
 
 
 def _write_faces(faces: FaceSet, folder: Path, formats: Sequence[str], pool: Executor) -> Iterator[list[list[object]]]:
-    """Write every file; yields rows of labels, emotion by emotion."""
+    """Write every file; yield rows of labels, emotion by emotion."""
     names = stems(faces.emotion, faces.subject, faces.frame, faces.subjects)
     at_once = max(1, min(64, PIXELS_AT_ONCE // (faces.shape[0] * faces.shape[1])))
     for label, emotion in enumerate(safe_names(faces.emotions)):
@@ -65,14 +82,23 @@ def _write_faces(faces: FaceSet, folder: Path, formats: Sequence[str], pool: Exe
         for name in formats:
             (folder / name / emotion).mkdir(parents=True)
         files = [f"{emotion}/{names[i]}" for i in members]
-        with _stack(faces, folder, members, files, emotion) if "npz" in formats else nullcontext() as arrays:
+        arrays = {
+            "emotion": faces.emotion[members],
+            "subject": faces.subject[members],
+            "frame": faces.frame[members],
+            "file": np.array(files),
+            "emotions": np.array(faces.emotions),
+            "subjects": np.array(faces.subjects),
+        }
+        path, shape = folder / "npz" / emotion / "faces.npz", (len(members), *faces.shape)
+        with npz_stack(path, shape, **arrays) if "npz" in formats else nullcontext() as append:
             for start in range(0, len(members), at_once):
                 index, part = members[start : start + at_once], files[start : start + at_once]
                 read = faces.read(index)
                 _write_files(folder, formats, part, read, pool)
-                if arrays:
-                    arrays.add(read)
-                yield labels.rows(faces, index.tolist(), part, read)
+                if append:
+                    append(read)
+                yield [_row(faces, int(i), file, face) for i, file, face in zip(index, part, read, strict=True)]
 
 
 def _write_files(folder: Path, formats: Sequence[str], files: list[str], read: list[Face], pool: Executor) -> None:
@@ -82,14 +108,81 @@ def _write_files(folder: Path, formats: Sequence[str], files: list[str], read: l
         list(pool.map(write, paths, read))  # Pillow compresses without Python's lock
 
 
-def _stack(faces: FaceSet, folder: Path, members: np.ndarray, files: list[str], emotion: str) -> Any:
-    return stack(
-        folder / "npz" / emotion / "faces.npz",
-        (len(members), *faces.shape),
-        emotion=faces.emotion[members],
-        subject=faces.subject[members],
-        frame=faces.frame[members],
-        file=np.array(files),
-        emotions=np.array(faces.emotions),
-        subjects=np.array(faces.subjects),
+def _row(faces: FaceSet, i: int, file: str, face: Face) -> list[object]:
+    """One row of COLUMNS."""
+    made_with = [faces.sources[i], faces.seed, faces.fingerprint, "mm", "darker_closer"]
+    labels = [faces.emotions[faces.emotion[i]], faces.subjects[faces.subject[i]], int(faces.frame[i])]
+    depth = [f"{mm:g}" for mm in (faces.depth_range.near_mm, faces.depth_range.far_mm, face.camera.nose_mm)]
+    return [file, *labels, *made_with, *depth, *(f"{value:.9g}" for value in face.camera[:4])]
+
+
+def _readme(faces: FaceSet) -> str:
+    """What the numbers of the set mean, in plain text."""
+    camera = faces.read(np.array([0]))[0].camera
+    height, width = faces.shape
+    generated = f"Generated faces: their relief was put with the nose {GENERATED_MM:g} mm from the camera."
+    return README.format(
+        count=len(faces),
+        name=faces.name,
+        emotions=", ".join(faces.emotions),
+        origin="Depth as it was measured or rendered." if faces.name == "real" else generated,
+        near=faces.depth_range.near_mm,
+        far=faces.depth_range.far_mm,
+        height=height,
+        width=width,
+        span_x=width * camera.nose_mm / camera.focal_x,
+        span_y=height * camera.nose_mm / camera.focal_y,
     )
+
+
+def safe_names(names: Iterable[str]) -> list[str]:
+    """Return each name as a file's name on any system.
+
+    Letters, digits and `-_. ` stay. A name that had to change, or differs from an earlier one only by case, ends in a
+    part of its hash.
+    """
+    taken: set[str] = set()
+    safe = []
+    for name in names:
+        clean = _clean(name)
+        if clean != name or clean.casefold() in taken:
+            clean = f"{clean}-{digest(name)[:12]}"
+        while clean.casefold() in taken:
+            clean += "-"
+        taken.add(clean.casefold())
+        safe.append(clean)
+    return safe
+
+
+def _clean(name: str) -> str:
+    """The same name if it is safe, which a name with a hash of its own cannot be mistaken for."""
+    composed = unicodedata.normalize("NFC", name)
+    kept = "".join(c if c.isalnum() or c in "-_. " else "-" for c in composed)
+    short = kept.encode()[:MAX_BYTES].decode(errors="ignore").strip(". ")
+    return f"{short or 'unnamed'}-" if short.casefold() in {*RESERVED, ""} else short
+
+
+def stems(emotion: np.ndarray, subject: np.ndarray, frame: np.ndarray, subjects: Sequence[str]) -> list[str]:
+    """Return `SUBJECT_FRAME` of each face, unique within its emotion.
+
+    A frame number that a subject has twice in one emotion is replaced by the next free one.
+
+    Args:
+        emotion, subject, frame: (n,) whole numbers.
+        subjects: a name for each subject.
+    """
+    safe = safe_names(subjects)
+    labels = list(zip(emotion.tolist(), subject.tolist(), frame.tolist(), strict=True))
+    highest: dict[tuple[int, int], int] = defaultdict(int)
+    for e, s, f in labels:
+        highest[e, s] = max(highest[e, s], f)
+    seen: set[tuple[int, int, int]] = set()
+    names = []
+    for e, s, f in labels:
+        number = f
+        if (e, s, f) in seen:
+            highest[e, s] += 1
+            number = highest[e, s]
+        seen.add((e, s, number))
+        names.append(f"{safe[s]}_{number:05d}")
+    return names

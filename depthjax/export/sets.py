@@ -1,4 +1,4 @@
-"""What can be exported, in one form: real faces as the sensor saw them, and generated ones at a stated distance."""
+"""What can be exported, in one form: prepared faces as they were recorded, generated ones at a stated distance."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from depthjax.data.faces import DepthFaces
 from depthjax.data.stored import StoredFaces
 from depthjax.errors import UserError
 
-STANDING_MM = 1000.0  # from the camera to the nose of a generated face, whose relief says nothing of distance
-FAR_MARGIN_MM = 1.0  # from the window's far edge: networks without a mask come close to +1 there, and never quite
+GENERATED_MM = 1000.0  # from the camera to the nose of a generated face, whose relief says nothing of distance
+FAR_MARGIN_MM = 1.0  # from the far end of the depth range: networks come close to +1 there, and never quite
 
 
 class Camera(NamedTuple):
@@ -33,7 +33,7 @@ class Camera(NamedTuple):
 
 
 class Face(NamedTuple):
-    """One face: (h, w) uint16 camera mm with 0 for no return, (h, w) float32 in [-1, 1], and its camera."""
+    """One face: (h, w) uint16 camera mm with 0 for invalid, (h, w) float32 in [-1, 1], and its camera."""
 
     depth: np.ndarray
     image: np.ndarray
@@ -75,7 +75,7 @@ class FaceSet:
 
 
 def camera_of(shape: tuple[int, int], nose_mm: float, span_mm: tuple[float, float]) -> Camera:
-    """The pinhole whose image of this height and width spans (height, width) `span_mm` at the nose.
+    """Return the pinhole whose image of this height and width spans (height, width) `span_mm` at the nose.
 
     The axis goes through the image's middle: what a crop does not tell is where it was cut from.
     """
@@ -84,9 +84,9 @@ def camera_of(shape: tuple[int, int], nose_mm: float, span_mm: tuple[float, floa
     return Camera(focal_x, focal_y, (width - 1) / 2, (height - 1) / 2, nose_mm)
 
 
-def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -> FaceSet:
-    """The stored faces as they are, in camera millimetres."""
-    window = DepthRange.of(settings)
+def prepared_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -> FaceSet:
+    """Return the stored faces as they are, in camera millimetres."""
+    depth_range = DepthRange.of(settings)
     height, width = stored.shape
     span = (settings.width_mm * height / width, settings.width_mm)
 
@@ -97,7 +97,7 @@ def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -
             source = stored.sources[index[int(np.argmin(nose))]]
             raise UserError(f"{source}: no depth around its nose: remove it from the data and prepare again")
         cameras = [camera_of(stored.shape, float(distance), span) for distance in nose]
-        return list(map(Face, depth, window.from_mm(depth, nose), cameras))
+        return list(map(Face, depth, depth_range.from_mm(depth, nose), cameras))
 
     return FaceSet(
         name="real",
@@ -109,7 +109,7 @@ def real_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: str) -
         sources=stored.sources,
         read=read,
         shape=stored.shape,
-        depth_range=window,
+        depth_range=depth_range,
         seed=settings.seed,
         fingerprint=fingerprint,
     )
@@ -124,29 +124,26 @@ def sample_set(
     seed: int,
     fingerprint: str,
 ) -> FaceSet:
-    """A method's samples, put `STANDING_MM` from a camera.
+    """Return a method's samples, put `GENERATED_MM` from a camera.
 
     Args:
         crop_shape: height and width of the crops that the network inputs were made from.
     """
     shape = (faces.images.shape[1], faces.images.shape[2])
-    camera = camera_of(shape, STANDING_MM, _square_span(settings, crop_shape))
+    camera = camera_of(shape, GENERATED_MM, _input_span(settings, crop_shape))
 
     def read(index: np.ndarray) -> list[Face]:
         images = faces.images[index]
-        return [
-            Face(depth, image, camera)
-            for depth, image in zip(_standing(images, faces.depth_range), images, strict=True)
-        ]
+        depth = _camera_mm(images, faces.depth_range)
+        return [Face(one, image, camera) for one, image in zip(depth, images, strict=True)]
 
-    numbers = [f"{number:05d}" for number in faces.subject]
     return FaceSet(
         name=method,
         emotion=faces.emotion,
         subject=np.arange(len(faces), dtype=np.int32),
         frame=faces.frame,
         emotions=faces.emotions,
-        subjects=tuple(numbers),
+        subjects=tuple(f"{number:05d}" for number in faces.subject),
         sources=[f"samples/{method}/samples.npz[{i}]" for i in range(len(faces))],
         read=read,
         shape=shape,
@@ -156,16 +153,16 @@ def sample_set(
     )
 
 
-def _square_span(settings: configs.Data, crop_shape: tuple[int, int]) -> tuple[float, float]:
-    """Millimetres at the nose that the networks' square spans, in height and width; it may squeeze the crop."""
+def _input_span(settings: configs.Data, crop_shape: tuple[int, int]) -> tuple[float, float]:
+    """Millimetres at the nose that a network input spans, in height and width; it may squeeze the crop."""
     rows, columns = face_square(crop_shape) if settings.crop == "face" else map(slice, crop_shape)
     pixel_mm = settings.width_mm / crop_shape[1]
     height, width = (len(range(size)[part]) for part, size in zip((rows, columns), crop_shape, strict=True))
     return height * pixel_mm, width * pixel_mm
 
 
-def _standing(images: np.ndarray, window: DepthRange) -> np.ndarray:
-    """[-1, 1] to uint16 camera millimetres; far and no return are 0."""
-    relief = window.to_mm(images)
-    depth = np.clip(np.rint(relief + STANDING_MM), 1, 2**16 - 1)
-    return np.where(relief > window.far_mm - FAR_MARGIN_MM, 0, depth).astype(np.uint16)
+def _camera_mm(images: np.ndarray, depth_range: DepthRange) -> np.ndarray:
+    """[-1, 1] to uint16 camera millimetres; far and invalid are 0."""
+    relief = depth_range.to_mm(images)
+    depth = np.clip(np.rint(relief + GENERATED_MM), 1, 2**16 - 1)
+    return np.where(relief > depth_range.far_mm - FAR_MARGIN_MM, 0, depth).astype(np.uint16)

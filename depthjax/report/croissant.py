@@ -1,20 +1,17 @@
-"""Croissant metadata (MLCommons, version 1.1) of a prepared set: files with checksums, labels as records."""
+"""What each source of faces is, and a prepared set as Croissant metadata (MLCommons, version 1.1)."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
 from depthjax.data.stored import StoredFaces
-from depthjax.report.dataset_findings import percent
-from depthjax.report.dataset_numbers import SIDES, Numbers, clean
-from depthjax.report.dataset_source import SOURCES, USES, Source
+from depthjax.report.dataset_numbers import Numbers, clean
 
 CONFORMS_TO = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 # Croissant names an unregistered format by the page that defines it; a .npz is a zip of .npy files.
@@ -29,53 +26,157 @@ NOT_TEXT = {
     *("", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan"),
     *("null", "none", "true", "false"),
 }
+_OWN = (
+    "arrayShape citeAs column conformsTo containedIn equivalentProperty extract field fileProperty fileObject fileSet "
+    "format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated "
+    "replace samplingRate separator source subField transform"
+)
 CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
-    "arrayShape": "cr:arrayShape",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "containedIn": "cr:containedIn",
+    "sc": "https://schema.org/",
     "cr": "http://mlcommons.org/croissant/",
     "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    **{name: f"cr:{name}" for name in _OWN.split()},
+    "conformsTo": "dct:conformsTo",
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
     "description": {"@container": "@language"},
-    "equivalentProperty": "cr:equivalentProperty",
     "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isArray": "cr:isArray",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
     "name": {"@container": "@language"},
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
+}
+
+
+CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
+IKFDB_DOI = "10.1007/s42452-020-03999-y"
+USES = (
+    "Training and testing recognisers of posed facial expressions from depth, and generators of such faces.",
+    "Not for identifying, deceiving or judging people: a posed expression is not a feeling.",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of faces.
+
+    Attributes:
+        title: a name for headings.
+        description: what the faces are.
+        licence: a sentence.
+        licence_node: of schema.org: a URL or a CreativeWork.
+        creators: (schema.org type, name).
+        citation: BibTeX, or empty.
+        published: ISO date of the set's first publication, or empty: it is not published.
+        url: of the set or its description, or empty.
+        personal: what of it is personal data.
+        biases: what it does not show of people.
+        limits: what it is not.
+        collection: how it came to be.
+        collection_type: in the terms of Croissant's RAI vocabulary, or empty.
+        upkeep: who keeps it, and where it may go.
+        version: of the set's contents.
+    """
+
+    title: str
+    description: str
+    licence: str
+    licence_node: str | dict[str, Any]
+    creators: tuple[tuple[str, str], ...]
+    citation: str
+    published: str
+    url: str
+    personal: str
+    biases: str
+    limits: str
+    collection: str
+    collection_type: str
+    upkeep: str
+    version: str = "1.0.0"
+
+
+SOURCES: dict[str, Source] = {
+    "depth_heads": Source(
+        title="Rendered depth faces (depth_heads)",
+        description=(
+            "Depth faces of people who do not exist: the CC0 head of MakeHuman / MPFB2 with random shape, seven EMFACS "
+            "expressions and head pose, seen by a simulated Kinect v2."
+        ),
+        licence="CC0 1.0. The head model is CC0 (MakeHuman / MPFB2), and nothing is claimed for its renderings.",
+        licence_node=CC0,
+        creators=(("Organization", "depthjax"),),
+        citation="@misc{depthjax_depth_heads, title = {depth_heads: rendered depth faces with emotions}, "
+        "author = {{depthjax}}, year = {2026}, note = {Head model: MakeHuman / MPFB2, CC0}}",
+        published="2026-11-23",
+        url="https://github.com/depthjax/depthjax",
+        personal="None: no face is that of a person. Age, sex and ancestry are settings of a shape model.",
+        biases=(
+            "Ancestry and age are those that the head model's authors drew; hair is a bump, skin has no pores, "
+            "nobody wears glasses."
+        ),
+        limits="A substitute for recorded faces: results on rendered faces need not hold for recorded ones.",
+        collection="Rendered from a seed: head model, facial actions, z-buffer, and a noise model of the Kinect v2.",
+        collection_type="Others",
+        upkeep="Not kept anywhere: made again from the settings of the run.",
+    ),
+    "ikfdb": Source(
+        title="IKFDB (a copy of the user's own)",
+        description=(
+            "Faces of the Iranian Kinect Face Database (40 people, Kinect v2, posed expressions), read from a copy "
+            "that the user obtained from its authors."
+        ),
+        licence=(
+            "The licence agreement of IKFDB, which forbids publishing any sample. The data are the user's and stay "
+            "where they are: neither this card nor the files beside it may be passed on, for they show faces."
+        ),
+        licence_node={
+            "@type": "sc:CreativeWork",
+            "name": "IKFDB licence agreement: on signed request to its authors; no sample may be published",
+            "url": f"https://doi.org/{IKFDB_DOI}",
+        },
+        creators=(("Person", "Seyed Muhammad Hossein Mousavi"), ("Person", "S. Younes Mirinezhad")),
+        citation=(
+            "@article{mousavi2021ikfdb, title = {Iranian kinect face database (IKFDB): a color-depth based face "
+            "database collected by kinect v.2 sensor}, author = {Mousavi, Seyed Muhammad Hossein and Mirinezhad, "
+            f"S. Younes}}, journal = {{SN Applied Sciences}}, volume = {{3}}, number = {{1}}, pages = {{19}}, "
+            f"year = {{2021}}, doi = {{{IKFDB_DOI}}}}}"
+        ),
+        published="2021",
+        url=f"https://doi.org/{IKFDB_DOI}",
+        personal="Depth images of the faces of identifiable people: biometric data. They stay with the user.",
+        biases="Forty people of one country, 24 men and 16 women, aged 7 to 70; expressions are posed.",
+        limits="Posed expressions before one sensor at 0.8 to 1.2 m.",
+        collection="Recorded by the authors of IKFDB with a Kinect v2; here only read, cropped and labelled.",
+        collection_type="Direct measurement",
+        upkeep="Kept by its authors; this copy must not be published.",
+    ),
+    "folder": Source(
+        title="Depth faces from a folder",
+        description="Depth faces that the user brought as a folder of images, one sub-folder an emotion.",
+        licence=(
+            "Not known to depthjax. The data are the user's and stay where they are: ask whoever gave them before "
+            "passing on this card or the files beside it, for they show faces."
+        ),
+        licence_node={
+            "@type": "sc:CreativeWork",
+            "name": "Not stated: held by the owner of the images",
+        },
+        creators=(("Organization", "The owner of the images"),),
+        citation="",
+        published="",
+        url="",
+        personal="If these are people: depth images of identifiable faces, which are biometric data.",
+        biases="Not known to depthjax: whoever recorded the faces knows who is missing.",
+        limits="Labels and people are what file names and folders say; nobody checked them.",
+        collection="Read from the user's folder, checked, cropped and labelled by depthjax.",
+        collection_type="",
+        upkeep="Kept by the user; not published.",
+    ),
 }
 
 
 def croissant(
-    numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path, *, stored: Path | None
+    numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path, *, stored: Path
 ) -> dict[str, Any]:
     """The JSON-LD of the set stored in `folder`, whose files are read for their checksums.
 
@@ -91,8 +192,8 @@ def croissant(
         "@type": "sc:Dataset",
         "conformsTo": list(CONFORMS_TO),
         "name": re.sub(r"[^\w.-]+", "_", "_".join((settings.source, *numbers.emotions))),
-        "description": f"{source.description} {len(faces):,} faces of {len(numbers.people):,} people, "
-        f"{numbers.shape[1]} x {numbers.shape[0]} pixels of whole millimetres (0 is no return).",
+        "description": f"{source.description} {len(faces):,} faces of {len(numbers.subjects):,} subjects, "
+        f"{numbers.shape[1]} x {numbers.shape[0]} pixels of whole millimetres (0 is invalid).",
         "license": source.licence_node,
         "creator": [{"@type": f"sc:{kind}", "name": name} for kind, name in source.creators],
         "citeAs": source.citation,
@@ -101,31 +202,21 @@ def croissant(
         "version": source.version,
         "keywords": ["depth images", "faces", "facial expressions", *numbers.emotions],
         "distribution": _distribution(numbers, folder, stored),
-        "recordSet": [_faces_records(numbers, faces), _emotion_records(numbers), _people_records(numbers)],
+        "recordSet": [_faces_records(numbers, faces), _emotion_records(numbers), _subject_records(numbers)],
         **_responsible(source, numbers, settings),
     }
     return {key: value for key, value in found.items() if value}
 
 
-def stored_set(folder: Path, faces: int) -> Path | None:
-    """The stored set of that many faces under `folder`/data, the newest if there are several; None if there is none."""
-    found = []
-    for path in folder.glob("data/**/dataset_info.json"):
-        splits = files.read_json(path).get("splits", [])
-        if sum(int(length) for split in splits for length in split["shardLengths"]) == faces:
-            found.append(path)
-    return max(found, key=lambda path: path.stat().st_mtime_ns).parent if found else None
-
-
-def _distribution(numbers: Numbers, folder: Path, stored: Path | None) -> list[dict[str, Any]]:
+def _distribution(numbers: Numbers, folder: Path, stored: Path) -> list[dict[str, Any]]:
     size = f"{numbers.shape[1]} x {numbers.shape[0]}"
     described = [(folder / "faces.csv", "Labels: a row a face, in stored order.")]
     described += [
         (path, f"Depth ({size} uint16 mm, compressed) and labels; read by depthjax or tensorflow-datasets.")
-        for path in sorted(stored.glob("*.array_record*") if stored else ())
+        for path in sorted(stored.glob("*.array_record*"))
     ]
     described += [
-        (path, "The networks' square images (float32 in [-1, 1]), or their emotion, subject and frame, for numpy.load.")
+        (path, "The network inputs (float32 in [-1, 1]), or their emotion, subject and frame, for numpy.load.")
         for path in sorted(folder.glob("faces/*/*.np[yz]"))
     ]
     return [_file_object(path, folder, text) for path, text in described]
@@ -158,7 +249,7 @@ def _faces_records(numbers: Numbers, faces: StoredFaces) -> dict[str, Any]:
         "emotion": ("Emotion by name.", set(numbers.emotions)),
         "person": ("Person by name.", set(numbers.names)),
         "source": ("Where the face came from.", {clean(source) for source in faces.sources}),
-        "side": ("train or test.", {SIDES[i] for i in np.unique(numbers.side)}),
+        "side": ("train or test.", {"train", "test"}),
     }
     columns |= {name: ("sc:Text", text) for name, (text, values) in texts.items() if _is_text(values)}
     return {
@@ -198,9 +289,9 @@ def _emotion_records(numbers: Numbers) -> dict[str, Any]:
     return _names("emotions", "The emotions by label.", rows)
 
 
-def _people_records(numbers: Numbers) -> dict[str, Any]:
-    rows = [(int(label), name) for label, name in zip(numbers.people, numbers.names, strict=True)]
-    return _names("people", "The people by subject label.", rows)
+def _subject_records(numbers: Numbers) -> dict[str, Any]:
+    rows = [(int(label), name) for label, name in zip(numbers.subjects, numbers.names, strict=True)]
+    return _names("people", "The subjects by label.", rows)
 
 
 def _names(record_set: str, text: str, rows: list[tuple[int, str]]) -> dict[str, Any]:
@@ -222,19 +313,19 @@ def _names(record_set: str, text: str, rows: list[tuple[int, str]]) -> dict[str,
 
 def _responsible(source: Source, numbers: Numbers, settings: configs.Data) -> dict[str, Any]:
     """Croissant's vocabulary of responsible AI: how it came to be, what it is for, what is missing."""
-    holes = percent(float(numbers.hole_map.mean())).replace("\u202f", " ")
+    invalid = f"{100 * float(numbers.invalid_map.mean()):.1f} %"
     kept = {name: getattr(settings, name) for name in ("source", "emotions", "seed", "split", "test_fraction")}
     if settings.source == "depth_heads":
         kept["extra_test_subjects"] = settings.extra_test_subjects
     return {
         "rai:dataCollection": source.collection,
         "rai:dataCollectionType": source.collection_type,
-        "rai:dataCollectionMissingData": f"A pixel of 0 mm gave no return: {holes} of the pixels measured.",
+        "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {invalid} of the pixels measured.",
         "rai:dataPreprocessingProtocol": [
             "Cropped about the nose; whole millimetres from the camera, not filtered.",
             f"Settings of the run: {json.dumps(kept)}",
         ],
-        "rai:dataAnnotationProtocol": ["The emotion that was asked for or rendered; nobody judged the faces."],
+        "rai:dataAnnotationProtocol": ["The emotion that was asked for or rendered; no person checked the faces."],
         "rai:dataUseCases": list(USES),
         "rai:dataBiases": [source.biases],
         "rai:dataLimitations": [source.limits],

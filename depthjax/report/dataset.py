@@ -1,69 +1,299 @@
-"""`dataset.html`, `dataset_card.md`, `croissant.json` and `faces.csv`: what a run was given, written by prepare."""
+"""`dataset_card.md`, `dataset.html`, `croissant.json` and `faces.csv`: what a run was given, written by prepare."""
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
 from depthjax.data.stored import StoredFaces
-from depthjax.report.croissant import croissant, stored_set
+from depthjax.report import html
+from depthjax.report.croissant import SOURCES, USES, croissant
 from depthjax.report.dataset_figures import draw_dataset
-from depthjax.report.dataset_numbers import SIDES, Numbers, clean, measure, person_name
-from depthjax.report.dataset_page import render_card, render_page
+from depthjax.report.dataset_numbers import DUPLICATE_MM, SAMPLE, Numbers, clean, measure, subject_name
 
 COLUMNS = ("face", "label", "emotion", "subject", "person", "frame", "source", "side")
+MAX_IMBALANCE = 1.5  # largest class to smallest
+MAX_INVALID = 0.20  # of the pixels inside the mean face
+MAX_CLIPPED = 0.05  # of face pixels
+MIN_SUBJECTS, MIN_TEST_SUBJECTS = 10, 4
+MAX_ALIKE = 0.5  # of faces with a near-duplicate of the same subject
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+ALTS = {
+    "examples": "Shaded depth faces: a row an emotion, a column a subject.",
+    "counts": "Map of the number of faces by emotion and subject.",
+    "depth": "Depth behind the nose tip by emotion, pixel noise, and a map of invalid depth.",
+}
 
 
-def write_dataset_page(
-    faces: StoredFaces,
-    settings: configs.Data,
-    *,
-    train: np.ndarray,
-    test: np.ndarray,
-    folder: Path,
-    held_out: np.ndarray | None = None,
-    stored: Path | None = None,
+class Finding(NamedTuple):
+    """What to know before training: how bad ("alarm" or "warning"), about what, and what to do."""
+
+    level: str
+    topic: str
+    text: str
+
+
+def write_dataset_card(
+    faces: StoredFaces, settings: configs.Data, *, test: np.ndarray, folder: Path, stored: Path
 ) -> list[Path]:
-    """Describe the stored faces for people (a page, a card) and for programs (Croissant, a table of labels).
+    """Describe the stored faces for people (a card, a page) and for programs (Croissant, a table of labels).
 
-    Reads at most `dataset_numbers.SAMPLE` faces, a batch at a time; the same set and settings give the same bytes.
+    Reads at most `dataset_numbers.SAMPLE` faces; the same set and settings give the same bytes.
 
     Args:
         faces: the stored set.
         settings: that it was made with.
-        train, test: subject labels of both sides, one a face or one a person.
-        folder: the work folder; its `data/` and `faces/` are described as they are.
-        held_out: (n,) bool, which faces are test faces; needed only for a split by image.
-        stored: the folder of the stored set inside `folder`; left out, the newest one with as many faces.
+        test: (n,) bool, which faces are test faces.
+        folder: the work folder.
+        stored: the folder of the stored set inside `folder`.
     Returns:
-        what was written: dataset.html, dataset_card.md, croissant.json, faces.csv, and the folder of the figures.
+        What was written: four files and the folder of the figures.
     """
-    numbers = measure(faces, settings, train=train, test=test, held_out=held_out)
+    numbers = measure(faces, settings, test=test)
     figures = folder / "figures" / "dataset"
     drawn = draw_dataset(numbers, faces, settings, figures)
-    paths = [folder / name for name in ("dataset.html", "dataset_card.md", "croissant.json", "faces.csv")]
-    files.write_text(paths[0], render_page(numbers, faces, settings, drawn))
-    files.write_text(paths[1], render_card(numbers, faces, settings))
-    files.write_text(paths[3], labels_csv(faces, numbers))  # before Croissant, which takes its checksum
-    files.write_json(
-        paths[2], croissant(numbers, faces, settings, folder, stored=stored or stored_set(folder, len(faces)))
-    )
+    card = card_content(numbers, faces, settings)
+    names = ("dataset_card.md", "dataset.html", "faces.csv", "croissant.json")
+    paths = [folder / name for name in names]
+    files.write_text(paths[0], render_card(card))
+    files.write_text(paths[1], render_page(card, drawn))
+    files.write_text(paths[2], labels_csv(faces, numbers))  # before Croissant, which takes its checksum
+    files.write_json(paths[3], croissant(numbers, faces, settings, folder, stored=stored))
     return [*paths, figures]
 
 
+def render_card(card: dict[str, Any]) -> str:
+    """Return the card as Markdown; every name and sentence is escaped, so that none becomes markup."""
+    environment = html.environment(autoescape=False)
+    environment.finalize = markdown
+    return environment.get_template("dataset_card.md.j2").render(**card).strip() + "\n"
+
+
+def render_page(card: dict[str, Any], drawn: dict[str, bytes]) -> str:
+    """Return the card with its figures as one page that loads nothing from elsewhere."""
+    pictures = {
+        name: (f"data:image/png;base64,{base64.b64encode(drawn[name]).decode()}", alt)
+        for name, alt in ALTS.items()
+        if name in drawn
+    }
+    template = html.environment(autoescape=True).get_template("dataset.html.j2")
+    return template.render(**card, pictures=pictures, style=html.own("page.css")).strip() + "\n"
+
+
+def markdown(text: object) -> str:
+    """Return text on one line that Markdown shows as it stands."""
+    return MARKDOWN.sub(r"\\\1", " ".join(str(text).split())) if isinstance(text, str) else str(text)
+
+
 def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
-    """A row a face in stored order, under COLUMNS; names as text, labels as numbers."""
+    """Return a row a face in stored order, under COLUMNS; names as text, labels as numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    people = {int(label): person_name(faces, int(label)) for label in numbers.people}
+    names = {int(label): name for label, name in zip(numbers.subjects, numbers.names, strict=True)}
     labels = zip(faces.emotion.tolist(), faces.subject.tolist(), faces.frame.tolist(), strict=True)
     for i, (emotion, subject, frame) in enumerate(labels):
-        side, source = SIDES[numbers.side[i]], clean(faces.sources[i])
-        writer.writerow((i, emotion, numbers.emotions[emotion], subject, people[subject], frame, source, side))
+        side = "test" if numbers.test[i] else "train"
+        row = (i, emotion, numbers.emotions[emotion], subject, names[subject], frame, clean(faces.sources[i]), side)
+        writer.writerow(row)
     return text.getvalue()
+
+
+def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Any]:
+    """Return all that the card says: text, and tables as rows of text."""
+    return {
+        "source": SOURCES[settings.source],
+        "uses": USES,
+        "facts": _facts(numbers, settings),
+        "findings": findings(numbers, settings),
+        "measured": _measured(numbers, settings),
+        "tables": {
+            "Faces by emotion": (("emotion", "faces", "share", "subjects"), _classes(numbers)),
+            "Split": (("side", "subjects", "faces", "share"), _split(numbers)),
+            "Depth": (("measure", "value"), _pixels(numbers)),
+            "Nearest other face": (
+                ("compared with", f"nearer than {DUPLICATE_MM:g} mm", "mm: median (minimum)"),
+                _alike(numbers),
+            ),
+        },
+        "pairs": [(_which(a, faces), _which(b, faces), f"{mm:.2f}") for a, b, mm in numbers.nearest.pairs],
+    }
+
+
+def _facts(numbers: Numbers, settings: configs.Data) -> list[tuple[str, str]]:
+    return [
+        ("Source", settings.source),
+        ("Licence", SOURCES[settings.source].licence),
+        ("Faces", f"{numbers.faces:,}"),
+        ("Subjects", f"{len(numbers.subjects):,}"),
+        ("Emotions", ", ".join(numbers.emotions)),
+        ("A face", f"{numbers.shape[1]} × {numbers.shape[0]} pixels, whole millimetres"),
+        ("Network inputs", f"{settings.resolution} × {settings.resolution}, {_range(settings)} about the nose tip"),
+        ("Seed", str(settings.seed)),
+    ]
+
+
+def _range(settings: configs.Data) -> str:
+    return f"{settings.near_mm:g} to {settings.far_mm:g} mm"
+
+
+def _measured(numbers: Numbers, settings: configs.Data) -> str:
+    text = f"Measured on all {numbers.faces:,} faces."
+    if numbers.sampled < numbers.faces:
+        text = (
+            f"Labels are counted on all {numbers.faces:,} faces. Depth is measured on {numbers.sampled:,} of them "
+            f"(at most {SAMPLE:,}, drawn by the run's seed), so the true rates of near-duplicates are higher."
+        )
+    if settings.source != "depth_heads":
+        text += (
+            f" Where the files hold 8-bit grey levels, every millimetre here rests on data.grey_mm = "
+            f"{settings.grey_mm:g} mm a grey level (data.unit = {settings.unit})."
+        )
+    return text
+
+
+def _classes(numbers: Numbers) -> list[tuple[str, ...]]:
+    return [
+        (name, f"{own.sum():,}", percent(own.sum() / numbers.faces), f"{(own > 0).sum():,}")
+        for name, own in zip(numbers.emotions, numbers.counts, strict=True)
+    ]
+
+
+def _split(numbers: Numbers) -> list[tuple[str, ...]]:
+    count = int(numbers.test.sum())
+    sides = (("train", numbers.train_subjects, numbers.faces - count), ("test", numbers.test_subjects, count))
+    return [(name, f"{len(who):,}", f"{n:,}", percent(n / numbers.faces)) for name, who, n in sides]
+
+
+def _pixels(numbers: Numbers) -> list[tuple[str, str]]:
+    return [
+        ("Distance of the nose tip", _spread(numbers.distance, 0)),
+        ("Noise of a pixel", _spread(numbers.noise, 1)),
+        ("Invalid depth, whole image", percent(float(numbers.invalid_map.mean()))),
+        ("Invalid depth, inside the mean face", percent(float(numbers.face_invalid.mean()))),
+        ("Face pixels before the depth range", percent(numbers.clipped[0])),
+        ("Face pixels behind the depth range", percent(numbers.clipped[1])),
+        ("Constant faces", f"{numbers.constant:,}"),
+        ("Faces without depth around the nose", f"{numbers.noseless:,}"),
+    ]
+
+
+def _spread(values: np.ndarray, decimals: int) -> str:
+    if not len(values):
+        return "not measurable"
+    low, middle, high = np.percentile(values, [10, 50, 90])
+    return f"{middle:.{decimals}f} mm (middle 80 %: {low:.{decimals}f} to {high:.{decimals}f})"
+
+
+def _alike(numbers: Numbers) -> list[tuple[str, ...]]:
+    kinds = {"same": "same subject", "other": "other subjects", "across": "test faces to training faces"}
+    rows: list[tuple[str, ...]] = []
+    for kind, title in kinds.items():
+        values = getattr(numbers.nearest, kind)
+        values = values[np.isfinite(values)]
+        spread = f"{np.median(values):.1f} ({values.min():.1f})" if len(values) else "not comparable"
+        rows.append((title, percent(numbers.nearest.rate(kind)), spread))
+    return rows
+
+
+def _which(number: int, faces: StoredFaces) -> str:
+    return f"{number}: {subject_name(faces, int(faces.subject[number]))}, {clean(faces.sources[number])}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent with one decimal; never 0.0 for something, nor 100.0 for less than all."""
+    if share is None:
+        return "not comparable"
+    if 0 < share < 0.0005:
+        return "under 0.1 %"
+    if 0.9995 <= share < 1:
+        return "over 99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def findings(numbers: Numbers, settings: configs.Data) -> list[Finding]:
+    """Return alarms, then warnings; empty if nothing stands out."""
+    found = [*_leaks(numbers), *_imbalance(numbers), *_few(numbers, settings), *_bad_depth(numbers, settings)]
+    return sorted(found, key=lambda finding: finding.level != "alarm")
+
+
+def _leaks(numbers: Numbers) -> Iterator[Finding]:
+    shared = np.intersect1d(numbers.train_subjects, numbers.test_subjects)
+    same, other, across = (numbers.nearest.rate(kind) or 0 for kind in ("same", "other", "across"))
+    if len(shared):
+        text = f"{len(shared):,} subjects are in the training and in the test faces: set data.split = subject."
+        yield Finding("alarm", "Same subjects on both sides", text)
+    if across:
+        text = (
+            f"{percent(across)} of the test faces have a training face nearer than {DUPLICATE_MM:g} mm: the same "
+            "recording, or a subject under two names. Scores on them are not valid; correct the pairs listed below."
+        )
+        yield Finding("alarm", "Near-duplicates across the split", text)
+    elif other:
+        text = f"{percent(other)} of the faces have a near-duplicate of another name. Is a subject there twice?"
+        yield Finding("warning", "Near-duplicates across subjects", text)
+    if same > MAX_ALIKE:
+        text = (
+            f"{percent(same)} of the faces have a near-duplicate of the same subject: frames of one clip. The set "
+            "holds less variety than its size suggests; every second or third frame would do."
+        )
+        yield Finding("warning", "Many frames alike", text)
+
+
+def _imbalance(numbers: Numbers) -> Iterator[Finding]:
+    totals = numbers.counts.sum(axis=1)
+    there = totals > 0
+    if not there.all():
+        missing = ", ".join(numbers.emotions[i] for i in np.flatnonzero(~there))
+        yield Finding("alarm", "Emotions without a face", f"{missing}: nothing to learn from.")
+    low, high = int(totals[there].min()), int(totals.max())
+    if high / low > MAX_IMBALANCE:
+        small, large = (numbers.emotions[int(np.flatnonzero(totals == n)[0])] for n in (low, high))
+        text = f"{large} has {high:,} faces, {small} {low:,}: generators and classifiers will favour the first."
+        yield Finding("warning", "Imbalanced emotions", text)
+    partial = int((numbers.counts[there] == 0).any(axis=0).sum())
+    if partial:
+        text = f"{partial:,} of {len(numbers.subjects):,} subjects lack one: identity and emotion are confounded."
+        yield Finding("warning", "Emotions missing for some subjects", text)
+
+
+def _few(numbers: Numbers, settings: configs.Data) -> Iterator[Finding]:
+    own = len(numbers.subjects) - (settings.extra_test_subjects if settings.source == "depth_heads" else 0)
+    if own < MIN_SUBJECTS:
+        text = f"{own} in all: a generator may memorise them, and intervals over subjects will be wide."
+        yield Finding("warning", "Few subjects", text)
+    elif len(numbers.test_subjects) < MIN_TEST_SUBJECTS:
+        text = f"{len(numbers.test_subjects)}: intervals over subjects will be wide. Raise data.test_fraction."
+        yield Finding("warning", "Few test subjects", text)
+
+
+def _bad_depth(numbers: Numbers, settings: configs.Data) -> Iterator[Finding]:
+    if numbers.constant:
+        text = f"{numbers.constant:,} of {numbers.sampled:,} measured hold a single value: remove them."
+        yield Finding("alarm", "Constant faces", text)
+    if numbers.noseless:
+        text = f"{numbers.noseless:,} of {numbers.sampled:,} measured have no depth where the nose should be."
+        yield Finding("alarm", "Faces without a nose", text)
+    worst = int(np.argmax(numbers.face_invalid))
+    if numbers.face_invalid[worst] > MAX_INVALID:
+        text = (
+            f"{percent(numbers.face_invalid[worst])} of the pixels inside the mean face are invalid in "
+            f"{numbers.emotions[worst]}. They become the far end of the depth range: networks will learn it as shape."
+        )
+        yield Finding("warning", "Much invalid depth", text)
+    before, behind = numbers.clipped
+    if before + behind > MAX_CLIPPED:
+        text = (
+            f"{percent(before)} of the face pixels lie before and {percent(behind)} behind {_range(settings)}, and "
+            "are clipped. Beyond ears and neck that costs expression: widen data.near_mm and data.far_mm."
+        )
+        yield Finding("warning", "Depth clipped by the depth range", text)

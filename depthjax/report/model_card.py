@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from depthjax.report import html
-from depthjax.report.dataset_source import SOURCES, USES
+from depthjax.report.croissant import SOURCES, USES
 from depthjax.report.formats import Number
 from depthjax.report.stored import Run, method_name
 from depthjax.report.verdicts import Verdict

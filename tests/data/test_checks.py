@@ -13,9 +13,8 @@ from trees import bad_files, face, png_header, tree
 from depthjax.config import Data
 from depthjax.data.checks import check
 from depthjax.data.depth_files import Unfit, read_images
-from depthjax.data.listing import DepthFile
-from depthjax.data.look import look
-from depthjax.data.problems import Problem, table
+from depthjax.data.face_files import read_files
+from depthjax.data.listing import DepthFile, Problem, table
 from depthjax.errors import ConfigError, UserError
 
 PATTERN = "s{subject}_f{frame}"
@@ -30,7 +29,7 @@ def told(root, **changes):
     lines = []
     try:
         with tempfile.TemporaryDirectory() as spool:
-            return lines, check(settings(root, **changes), root, Path(spool), say=lines.append)
+            return lines, check(settings(root, **changes), root, Path(spool), log=lines.append)
     except UserError as error:
         return lines, error
 
@@ -60,7 +59,7 @@ def test_each_file_alone_has_its_kind_of_fault(bad, tmp_path):
     one = {"other size": (), "other unit": ()}
     for name, kind in kinds.items():
         file = DepthFile(root / "fear" / name, name, name, 0)
-        found = look([file], settings=settings(root), compare=False, spool=tmp_path)[0]
+        found = read_files([file], settings=settings(root), compare=False, spool=tmp_path)[0]
         assert [p.kind for p in found.problems] == ([] if kind in one else [kind]), name
 
 
@@ -128,11 +127,11 @@ def test_a_class_of_one_person_always_fails(tmp_path):
             path.unlink()
     for on_error in ("fail", "skip"):
         error = told(root, on_error=on_error)[1]
-        assert "'fear' has usable faces of 1 people" in str(error) and "at least 2" in str(error)
+        assert "'fear' has usable faces of 1 subjects" in str(error) and "at least 2" in str(error)
 
 
 def test_too_few_people_in_all_fail_before_the_training(tmp_path):
-    assert "faces of 3 people" in str(told(tree(tmp_path, subjects=3))[1])
+    assert "faces of 3 subjects" in str(told(tree(tmp_path, subjects=3))[1])
 
 
 def test_names_that_do_not_match_are_problems(tmp_path):
@@ -150,9 +149,9 @@ def test_a_pattern_that_matches_nothing_proposes_others(tmp_path):
 
 def test_without_a_pattern_it_is_said_loudly(tmp_path):
     lines, checked = told(tree(tmp_path), pattern="")
-    assert any(line.startswith("NO PATTERN SAYS WHOSE FACE A FILE IS") for line in lines)
+    assert any(line.startswith("NO PATTERN NAMES THE SUBJECTS") for line in lines)
     assert any("--config.data.pattern='s{subject}_f{frame}'" in line for line in lines)
-    assert any("GROUPS OF NEAR-DUPLICATES STAND FOR PEOPLE" in line for line in lines)
+    assert any("GROUPS OF NEAR-DUPLICATES ARE TAKEN FOR SUBJECTS" in line for line in lines)
     assert checked.subjects[0] == "group 0" and len(checked.subjects) == checked.subject.max() + 1
 
 
@@ -236,7 +235,7 @@ def test_rows_of_a_stack_are_named(tmp_path):
     stack[2] = 0
     np.save(root / "fear" / "s5_f0.npy", stack)
     lines, _ = told(root)
-    assert any("fear/s5_f0.npy, row 2" in line and "no pixel has a return" in line for line in lines)
+    assert any("fear/s5_f0.npy, row 2" in line and "no pixel has valid depth" in line for line in lines)
     _, checked = told(root, on_error="skip")
     assert [f.shown for f in checked.faces][-3:] == [f"fear/s5_f0.npy, row {i}" for i in (0, 1, 3)]
     assert checked.frame[-3:].tolist() == [0, 1, 3]
@@ -257,14 +256,14 @@ def test_frames_that_come_twice_are_numbered(tmp_path):
 
 def test_what_is_stored_is_what_was_checked(tmp_path):
     root = tree(tmp_path / "own")
-    checked = check(settings(root), root, tmp_path, say=lambda line: None)
+    checked = check(settings(root), root, tmp_path, log=lambda line: None)
     Image.fromarray(face(60)).save(root / "neutral" / "s1_f1.png")
     assert np.array_equal(list(checked.rows())[1]["depth"], face(1, 0, 1))
 
 
 def test_a_wrong_pattern_is_refused_as_a_flag_is(tmp_path):
     with pytest.raises(ConfigError):
-        check(settings(tmp_path, pattern="{who}"), tree(tmp_path), tmp_path, say=print)
+        check(settings(tmp_path, pattern="{who}"), tree(tmp_path), tmp_path, log=print)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy", ".npz"])

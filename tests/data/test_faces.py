@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from depthjax.data.depth_range import DepthRange
-from depthjax.data.faces import DepthFaces, split_by_image, split_by_subject
+from depthjax.data.faces import DepthFaces, held_out_images, held_out_subjects
 
 
 @pytest.fixture
@@ -12,30 +12,26 @@ def faces():
     return DepthFaces(images, emotion, subject, frame, ("a", "b", "c"), DepthRange(-10, 80))
 
 
-def test_no_person_stands_on_both_sides(faces):
-    train, test = split_by_subject(faces, 0.2, seed=1)
-    assert set(train.subject).isdisjoint(test.subject)
-    assert len(np.unique(test.subject)) == 2
-    assert len(train) + len(test) == len(faces)
-
-
-def test_the_seed_chooses_the_people_not_the_order_of_the_faces(faces):
-    shuffled = faces.take(np.random.default_rng(0).permutation(len(faces)))
-    chosen = {frozenset(split_by_subject(f, 0.3, seed=5)[1].subject.tolist()) for f in (faces, shuffled)}
-    others = {frozenset(split_by_subject(faces, 0.3, seed=s)[1].subject.tolist()) for s in range(8)}
-    assert len(chosen) == 1 and len(others) > 1
-
-
-def test_there_is_always_someone_on_each_side(faces):
+def test_no_subject_is_on_both_sides_and_neither_is_empty(faces):
+    test = held_out_subjects(faces.subject, 0.2, seed=1)
+    assert set(faces.subject[~test]).isdisjoint(faces.subject[test])
+    assert len(np.unique(faces.subject[test])) == 2
     for fraction in (0.001, 0.999):
-        train, test = split_by_subject(faces, fraction, seed=0)
-        assert len(train) and len(test)
+        assert 0 < held_out_subjects(faces.subject, fraction, seed=0).sum() < len(faces)
 
 
-def test_split_by_image_is_stratified_and_whole(faces):
-    train, test = split_by_image(faces, 0.25, seed=0)
-    assert np.bincount(test.emotion).tolist() == [10, 10, 10]
-    assert sorted(np.concatenate([train.images[:, 0, 0], test.images[:, 0, 0]])) == list(range(120))
+def test_the_seed_chooses_the_subjects_not_the_order_of_the_faces(faces):
+    def chosen(subject, seed):
+        return frozenset(subject[held_out_subjects(subject, 0.3, seed=seed)].tolist())
+
+    shuffled = np.random.default_rng(0).permutation(faces.subject)
+    assert chosen(faces.subject, 5) == chosen(shuffled, 5)
+    assert len({chosen(faces.subject, seed) for seed in range(8)}) > 1
+
+
+def test_split_by_image_is_stratified(faces):
+    test = held_out_images(faces.emotion, 0.25, seed=0)
+    assert np.bincount(faces.emotion[test]).tolist() == [10, 10, 10]
 
 
 def test_faces_of_one_emotion_keep_their_labels(faces):

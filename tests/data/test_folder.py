@@ -82,7 +82,7 @@ def test_every_format_gives_the_same_millimetres(tmp_path, suffix):
     hole = float("nan") if suffix in (".npz", ".TIFF") else None
     (tmp_path / "spool").mkdir()
     own = settings(tmp_path, invalid_value=hole)
-    rows = list(checks.check(own, tmp_path, tmp_path / "spool", say=lambda line: None).rows())
+    rows = list(checks.check(own, tmp_path, tmp_path / "spool", log=lambda line: None).rows())
     assert [(row["emotion"], row["subject"]) for row in rows] == list(itertools.product(range(3), range(4)))
     assert all(np.array_equal(row["depth"], face(row["subject"] + 1, row["emotion"])) for row in rows)
 
@@ -99,7 +99,7 @@ def test_grey_levels_keep_relief_and_holes(tmp_path):
         own = settings(tmp_path / polarity, grey_mm=2.0, polarity=polarity,
                        invalid_value=255.0 if polarity == "darker_closer" else 0.0)  # fmt: skip
         lines = []
-        row = next(checks.check(own, Path(own.path), tmp_path, say=lines.append).rows())
+        row = next(checks.check(own, Path(own.path), tmp_path, log=lines.append).rows())
         truth = face(1, 0).astype(int)
         assert np.array_equal(row["depth"] == 0, truth == 0)
         back = row["depth"].astype(int)[truth > 0] - 500
@@ -114,7 +114,7 @@ def test_stacks_are_streamed_in_order(tmp_path):
         np.savez(path, np.stack([face(subject, emotion, i) for i in range(3)]))
     own = settings(tmp_path, pattern="s{subject}")
     (tmp_path / "spool").mkdir()
-    rows = list(checks.check(own, tmp_path, tmp_path / "spool", say=lambda line: None).rows())
+    rows = list(checks.check(own, tmp_path, tmp_path / "spool", log=lambda line: None).rows())
     assert [(r["emotion"], r["subject"], r["frame"]) for r in rows] == list(
         itertools.product(range(3), range(4), range(3))
     )
@@ -249,11 +249,11 @@ def test_the_stage_leaves_mapped_squares_of_both_parts(root, faces, tmp_path):
     assert again == ["prepare: done before, unchanged"]
 
 
-def test_an_emotion_that_only_held_out_people_show_is_told_before_the_training(tmp_path):
+def test_an_emotion_that_only_held_out_subjects_show_is_told_before_the_training(tmp_path):
     root = tree(tmp_path / "own", subjects=6)
     for path in root.glob("fear/s[1-4]_*"):
         path.unlink()
-    seeds = [s for s in range(300) if load.held_out_people(np.repeat(np.arange(6), 4), 0.34, s)[-8:].all()]
+    seeds = [s for s in range(300) if load.held_out_subjects(np.repeat(np.arange(6), 4), 0.34, s)[-8:].all()]
     with pytest.raises(UserError, match=r"train: no face of fear.*data\.seed"):
         run_prepare(root, tmp_path / "run", seed=seeds[0], test_fraction=0.34)
 

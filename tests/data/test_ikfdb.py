@@ -49,7 +49,7 @@ def test_the_original_layout_people_first(tmp_path, below):
     assert len(faces) == 24 and faces.subjects == tuple(f"person {i}" for i in range(4))
     assert faces.frame.tolist() == [0, 1] * 12
     assert any("left out, not in --config.data.emotions: Anger" in line for line in lines)
-    assert any("people are the first folders" in line for line in lines)
+    assert any("subjects are the first folders" in line for line in lines)
     assert faces.sources[0] == f"person 0/Neutral/{below}d000.png"
 
 
@@ -71,7 +71,7 @@ def test_whole_frames_are_cropped_about_the_face(tmp_path, monkeypatch):
             Image.fromarray(frame).save(path)
     lines = []
     with pytest.raises(UserError):
-        checks.check(settings(root), root, tmp_path, say=lines.append)
+        checks.check(settings(root), root, tmp_path, log=lines.append)
     assert "1 problems: 1 no face" in lines and any("03/fear/0001.png" in line for line in lines)
     faces, _ = prepared(settings(root, on_error="skip"), tmp_path / "data")
     assert faces.shape == CROP and len(faces) == 11

@@ -6,8 +6,7 @@ import pytest
 
 from depthjax.config import Config, Data, to_dict
 from depthjax.config_values import override
-from depthjax.data.depth_files import Unfit
-from depthjax.data.millimetres import to_millimetres
+from depthjax.data.depth_files import Unfit, to_millimetres
 
 BASE = Data(source="folder", path="x")
 

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from depthjax.data.listing import natural
+from depthjax.data.listing import escape, natural
 from depthjax.data.pattern import compile_template, propose, read_name
-from depthjax.data.problems import escape
 from depthjax.errors import ConfigError
 
 

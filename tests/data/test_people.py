@@ -1,7 +1,6 @@
 import numpy as np
 
-from depthjax.data.expressions import ACTIONS, MICRO, action_weights, head_pose, intensity
-from depthjax.data.people import AGES, sample_person
+from depthjax.data.people import ACTIONS, AGES, MICRO, action_weights, head_pose, intensity, sample_person
 
 
 def test_the_head_is_whole(head):

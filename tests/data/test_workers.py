@@ -47,6 +47,7 @@ os.kill(os.getpid(), 9)
 """
 
 
+@pytest.mark.nightly
 def test_no_process_outlives_one_that_is_killed(tmp_path):
     (tmp_path / "main.py").write_text("if __name__ == '__main__':\n" + ORPHANS.replace("\n", "\n    "))
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

@@ -81,7 +81,7 @@ def bad_files(folder: Path) -> dict[str, str]:
         "empty.png": "empty", "text.png": "not a PNG", "cut.png": "damaged", "moving.png": "animated",
         "pages.tif": "animated", "colour.png": "colour", "pal.png": "colour", "dot.png": "too small",
         "vast.png": "too large", "vast.npy": "too large", "nan.npy": "not finite", "inf.npy": "not finite",
-        "flat.png": "constant", "holes.png": "all holes", "noseless.png": "no nose", "tall.png": "other size",
+        "flat.png": "constant", "holes.png": "all invalid", "noseless.png": "no nose", "tall.png": "other size",
         "grey.png": "other unit", "objects.npy": "no numbers", "fortran.npy": "Fortran order",
         "two.npz": "several arrays", "stack_cut.npy": "damaged", "metres.npy": "too far", "below.npy": "negative",
         "round.png": "unreadable", "round2.png": "unreadable", "gone.png": "unreadable",

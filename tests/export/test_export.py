@@ -15,7 +15,8 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.export import run
-from depthjax.export.sets import FaceSet, real_set, sample_set
+from depthjax.export.run import safe_names, stems
+from depthjax.export.sets import FaceSet, prepared_set, sample_set
 
 SHAPE, EMOTIONS, PEOPLE = (50, 32), ("fear", "joy"), ("anna", "b_2", "7", "Zoë")
 SETTINGS = Data(emotions=EMOTIONS, near_mm=-20, far_mm=130, source="folder", path="faces", unit="mm")
@@ -58,7 +59,7 @@ def stored():
 @pytest.fixture(scope="module")
 def exported(stored, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export")
-    return run.write_set(real_set(SETTINGS, stored, fingerprint="abc"), folder, FORMATS, progress=quiet)
+    return run.write_set(prepared_set(SETTINGS, stored, fingerprint="abc"), folder, FORMATS, progress=quiet)
 
 
 def table(folder):
@@ -167,7 +168,7 @@ def snapshot(folder):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_failure_leaves_the_earlier_export_as_it_was(stored, tmp_path, monkeypatch, error):
-    faces = real_set(SETTINGS, stored, fingerprint="abc")
+    faces = prepared_set(SETTINGS, stored, fingerprint="abc")
     run.write_set(faces, tmp_path, ("png16",), progress=quiet)
     before = snapshot(tmp_path)
     written = []
@@ -188,7 +189,7 @@ def test_what_a_killed_export_left_is_cleared_or_put_back(stored, tmp_path):
     (tmp_path / ".real.tmp").mkdir()
     (tmp_path / ".real.old").mkdir()  # killed between the two renames: the only whole export there is
     (tmp_path / ".real.old" / "kept.txt").write_text("whole")
-    faces = real_set(SETTINGS, stored, fingerprint="abc")
+    faces = prepared_set(SETTINGS, stored, fingerprint="abc")
     broken = dataclasses.replace(faces, read=lambda index: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run.write_set(broken, tmp_path, ("png16",), progress=quiet)
@@ -201,14 +202,16 @@ def test_a_face_without_a_nose_is_named(tmp_path):
     stored = Stored()
     stored.depth[5] = 0
     with pytest.raises(UserError, match="file 5, of mine"):
-        run.write_set(real_set(SETTINGS, stored, fingerprint=""), tmp_path, ("png8",), progress=quiet)
+        run.write_set(prepared_set(SETTINGS, stored, fingerprint=""), tmp_path, ("png8",), progress=quiet)
     assert not list(tmp_path.iterdir())
 
 
 def test_hostile_names_stay_within_the_export(tmp_path):
     stored = Stored()
     stored.subjects, stored.emotions = ("../../x", "../..-x", "", "\n"), ("../fear", "/etc")
-    folder = run.write_set(real_set(SETTINGS, stored, fingerprint=""), tmp_path / "e", ("png16", "npz"), progress=quiet)
+    folder = run.write_set(
+        prepared_set(SETTINGS, stored, fingerprint=""), tmp_path / "e", ("png16", "npz"), progress=quiet
+    )
     rows = table(folder)
     assert len({row["file"].casefold() for row in rows}) == 24
     assert {row["subject"] for row in rows} == set(stored.subjects)  # the table keeps the names as they were
@@ -216,10 +219,11 @@ def test_hostile_names_stay_within_the_export(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["e"]
 
 
+@pytest.mark.nightly
 def test_memory_does_not_grow_with_the_number_of_faces(stored, tmp_path):
     def peak(count):
         index = np.arange(count) % len(stored)
-        some = real_set(SETTINGS, stored, fingerprint="")
+        some = prepared_set(SETTINGS, stored, fingerprint="")
         faces = FaceSet(
             **{f.name: getattr(some, f.name) for f in dataclasses.fields(FaceSet)}
             | {
@@ -237,3 +241,50 @@ def test_memory_does_not_grow_with_the_number_of_faces(stored, tmp_path):
         return high
 
     assert peak(2000) - peak(200) < 1800 * SHAPE[0] * SHAPE[1] * 2 / 2  # half of what the depth alone would take
+
+
+ORDINARY = ["0", "12", "s_01", "Anna-Lena", "Zoë", "李", "a b"]
+HOSTILE = [
+    "",
+    ".",
+    "..",
+    "../../etc",
+    "a/b",
+    "a\\b",
+    "a-b",
+    "a:b",
+    ".hidden",
+    "end.",
+    "NUL",
+    "con",
+    "x" * 300,
+    "x\n\0",
+    "é",
+    "é",
+]
+
+
+def test_ordinary_names_stay():
+    assert safe_names(ORDINARY) == ORDINARY
+
+
+@pytest.mark.parametrize("names", [HOSTILE, HOSTILE[::-1], ["A", "a"], ["a/b", "a-b", safe_names(["a/b"])[0]]])
+def test_no_name_leaves_its_folder_and_no_two_are_one_file(names, tmp_path):
+    safe = safe_names(names)
+    assert len({name.casefold() for name in safe}) == len(names)
+    for name in safe:
+        assert not set(name) & set('/\\:*?"<>|\0\n') and not name.startswith(".") and not name.endswith((".", " "))
+        assert len(name.encode()) < 130
+        (tmp_path / name).mkdir()
+        assert (tmp_path / name).parent.resolve() == tmp_path.resolve()
+    assert "con" not in safe and "NUL" not in safe
+
+
+def test_a_stem_is_subject_and_frame():
+    labels = (np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([3, 4, 3]))
+    assert stems(*labels, ["7", "s_b"]) == ["7_00003", "s_b_00004", "7_00003"]
+
+
+def test_a_frame_that_comes_twice_gets_a_number_of_its_own():
+    same = np.zeros(4, int)
+    assert stems(same, same, np.array([5, 5, 6, 5]), ["p"]) == ["p_00005", "p_00007", "p_00006", "p_00008"]

@@ -203,7 +203,7 @@ def folder_readers(folder: Path) -> Readers:
             settings = Data(path=str(root), emotions=EMOTIONS, **chosen)
             said: list[str] = []
             try:
-                checked = check(settings, root, spool, say=said.append)
+                checked = check(settings, root, spool, log=said.append)
                 assert len(list(checked.rows())) == len(checked.faces)
                 checked.labels()
             finally:

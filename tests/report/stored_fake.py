@@ -17,6 +17,10 @@ def person_relief(subject: int, emotion: int) -> np.ndarray:
     dome = 1 - (x / width) ** 2 - (y / height) ** 2
     relief = depth * (1 - np.sqrt(np.clip(dome, 0, 1))) + 20
     relief = relief - 20 * np.exp(-((x / 0.2) ** 2) - (y / 0.12) ** 2)
+    for bump in rng.uniform(-1, 1, (4, 3)):  # so that no two subjects are near-duplicates
+        relief = relief + 14 * bump[0] * np.exp(
+            -(((x - 0.4 * bump[1]) / 0.25) ** 2) - ((y - 0.5 * bump[2]) / 0.25) ** 2
+        )
     mouth = np.exp(-((x / 0.3) ** 2) - ((y - 0.35) / 0.08) ** 2)
     brow = np.exp(-(((y + 0.5) / 0.2) ** 2))
     return np.where(dome > 0, relief - 6 * (emotion == 1) * mouth + 25 * (emotion == 2) * brow, np.inf)

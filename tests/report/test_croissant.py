@@ -12,15 +12,17 @@ from stored_fake import EMOTIONS, fake_stored
 
 from depthjax.config import Data
 from depthjax.data.stored import StoredFaces
-from depthjax.report.croissant import stored_set
-from depthjax.report.dataset import write_dataset_page
-
-TRAIN, TEST = np.arange(3), np.array([3])
+from depthjax.report.dataset import write_dataset_card
 
 
 @pytest.fixture(scope="module")
 def faces() -> StoredFaces:
     return fake_stored(4, 1)
+
+
+def describe(faces: StoredFaces, settings: Data, folder: Path) -> None:
+    stored = folder / "data" / "depth_heads" / "a" / "1.0.0"
+    write_dataset_card(faces, settings, test=faces.subject == 3, folder=folder, stored=stored)
 
 
 def write_set(folder: Path, faces: int) -> Path:
@@ -40,7 +42,7 @@ def written(faces: StoredFaces, tmp_path_factory: pytest.TempPathFactory) -> Pat
     (folder / "faces" / "train").mkdir(parents=True)
     np.save(folder / "faces" / "train" / "images.npy", np.zeros((2, 4, 4), np.float32))
     np.savez(folder / "faces" / "train" / "labels.npz", emotion=np.zeros(2, np.int32))
-    write_dataset_page(faces, Data(), train=TRAIN, test=TEST, folder=folder)
+    describe(faces, Data(), folder)
     return folder
 
 
@@ -82,7 +84,7 @@ def test_what_the_specification_requires_is_said(written: Path) -> None:
 
 @pytest.mark.parametrize("source", ["folder", "ikfdb"])
 def test_nobodys_licence_is_invented(faces: StoredFaces, tmp_path: Path, source: str) -> None:
-    write_dataset_page(faces, Data(source=source), train=TRAIN, test=TEST, folder=tmp_path)
+    describe(faces, Data(source=source), tmp_path)
     found = read(tmp_path)
     assert found["license"]["@type"] == "sc:CreativeWork"
     assert ("datePublished" in found) == (source == "ikfdb")
@@ -91,7 +93,7 @@ def test_nobodys_licence_is_invented(faces: StoredFaces, tmp_path: Path, source:
 
 def test_names_that_look_like_numbers_are_left_to_their_labels(faces: StoredFaces, tmp_path: Path) -> None:
     odd = dataclasses.replace(faces, emotions=("001", "NA", "true"), subjects=("7", "8", "9", "10"))
-    write_dataset_page(odd, Data(source="folder"), train=TRAIN, test=TEST, folder=tmp_path)
+    describe(odd, Data(source="folder"), tmp_path)
     faces_records, emotions, people = read(tmp_path)["recordSet"]
     names = {field["name"] for field in faces_records["field"]}
     assert {"label", "subject", "source", "side"} <= names and not {"emotion", "person"} & names
@@ -99,15 +101,10 @@ def test_names_that_look_like_numbers_are_left_to_their_labels(faces: StoredFace
     assert [row["people/name"] for row in people["data"]] == ["7", "8", "9", "10"]
 
 
-def test_the_stored_set_is_the_one_of_that_size(written: Path, tmp_path: Path) -> None:
-    assert stored_set(written, 12) == written / "data" / "depth_heads" / "a" / "1.0.0"
-    assert stored_set(written, 11) is None and stored_set(tmp_path, 12) is None
-
-
 @pytest.mark.parametrize("source", ["depth_heads", "folder", "ikfdb"])
 def test_mlcroissant_takes_it_and_gives_the_labels_back(faces: StoredFaces, tmp_path: Path, source: str) -> None:
     mlc = pytest.importorskip("mlcroissant")
-    write_dataset_page(faces, Data(source=source), train=TRAIN, test=TEST, folder=tmp_path)
+    describe(faces, Data(source=source), tmp_path)
     dataset = mlc.Dataset(jsonld=tmp_path / "croissant.json")
     issues = dataset.metadata.ctx.issues
     assert not issues.errors

@@ -1,4 +1,4 @@
-"""The dataset page: counts are exact, measures agree with what was planted, alarms ring, names stay inert."""
+"""The dataset card: counts are exact, measures agree with what was planted, names stay inert."""
 
 import csv
 import dataclasses
@@ -8,21 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_fake import EMOTIONS, SHAPE, fake_stored, person_relief
+from stored_fake import EMOTIONS, SHAPE, fake_stored
 
 from depthjax.config import Data
 from depthjax.data.crop import nose_distance
+from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.stored import StoredFaces
 from depthjax.report import dataset_numbers
-from depthjax.report.dataset import labels_csv, write_dataset_page
-from depthjax.report.dataset_alike import box_means
-from depthjax.report.dataset_figures import differences_mm
-from depthjax.report.dataset_findings import findings, percent
-from depthjax.report.dataset_numbers import SIDES, Numbers, draw, measure, noise_mm
-from depthjax.report.dataset_page import markdown, render_card, render_page
+from depthjax.report.dataset import (
+    card_content,
+    findings,
+    labels_csv,
+    markdown,
+    percent,
+    render_card,
+    write_dataset_card,
+)
+from depthjax.report.dataset_numbers import Numbers, draw, measure, noise_mm
 
 SETTINGS = Data()
-TRAIN, TEST = np.arange(6), np.arange(6, 8)
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +36,19 @@ def faces() -> StoredFaces:
 
 @pytest.fixture(scope="module")
 def numbers(faces: StoredFaces) -> Numbers:
-    return measure(faces, SETTINGS, train=TRAIN, test=TEST)
+    return measure(faces, SETTINGS, test=last_two(faces))
 
 
 @pytest.fixture(scope="module")
 def written(faces: StoredFaces, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    write_dataset_page(faces, SETTINGS, train=TRAIN, test=TEST, folder=folder)
+    write_dataset_card(faces, SETTINGS, test=last_two(faces), folder=folder, stored=folder / "data")
     return folder
+
+
+def last_two(faces: StoredFaces) -> np.ndarray:
+    """The last two of eight subjects are test subjects."""
+    return faces.subject >= 6
 
 
 def subset(faces: StoredFaces, keep: np.ndarray) -> StoredFaces:
@@ -53,24 +62,23 @@ def with_depth(faces: StoredFaces, number: int, depth: np.ndarray | int) -> Stor
     return dataclasses.replace(faces, depth=changed)
 
 
-def topics(faces: StoredFaces, settings: Data = SETTINGS, **sides: np.ndarray) -> dict[str, str]:
-    found = findings(measure(faces, settings, **({"train": TRAIN, "test": TEST} | sides)), settings)
+def topics(faces: StoredFaces, settings: Data = SETTINGS, test: np.ndarray | None = None) -> dict[str, str]:
+    found = findings(measure(faces, settings, test=last_two(faces) if test is None else test), settings)
     return {finding.topic: finding.level for finding in found}
 
 
 def test_counts_and_sides_are_exact(numbers: Numbers) -> None:
-    assert (numbers.faces, numbers.sampled, numbers.whole) == (48, 48, True)
+    assert (numbers.faces, numbers.sampled) == (48, 48)
     np.testing.assert_array_equal(numbers.counts, np.full((3, 8), 2))
-    assert (numbers.train.faces, numbers.test.faces) == (36, 12)
+    assert (numbers.train_subjects.tolist(), numbers.test_subjects.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7])
     assert numbers.names[3] == "P03"
 
 
 def test_distance_holes_and_noise_are_what_was_planted() -> None:
     faces = fake_stored(4, 2, sigma=1.5, holes=0.1)
-    found = measure(faces, SETTINGS, train=np.arange(3), test=np.array([3]))
-    np.testing.assert_allclose(found.hole_map.mean(), (faces.depth == 0).mean(), rtol=1e-9)
-    np.testing.assert_allclose(found.holes, 0.1, atol=0.005)
-    np.testing.assert_allclose(found.face_holes, 0.1, atol=0.01)
+    found = measure(faces, SETTINGS, test=faces.subject == 3)
+    np.testing.assert_allclose(found.invalid_map.mean(), (faces.depth == 0).mean(), rtol=1e-9)
+    np.testing.assert_allclose(found.face_invalid, 0.1, atol=0.01)
     np.testing.assert_allclose(np.median(found.noise), np.hypot(1.5, 1 / np.sqrt(12)), rtol=0.1)
     np.testing.assert_allclose(found.distance, nose_distance(faces.depth))
 
@@ -97,63 +105,28 @@ def test_clipping_is_counted_in_the_part_that_the_networks_see(faces: StoredFace
     relief = faces.depth.astype(np.float32) - nose_distance(faces.depth)[:, None, None]
     relief = relief[:, 56:184]
     face = (relief > -60) & (relief < 160)
-    found = measure(faces, settings, train=TRAIN, test=TEST)
+    found = measure(faces, settings, test=last_two(faces))
     np.testing.assert_allclose(found.clipped, ((relief[face] < -5).mean(), (relief[face] > 40).mean()), rtol=1e-6)
-    assert "Depth clipped by the window" in topics(faces, settings)
-    assert "Depth clipped by the window" not in topics(faces, Data(near_mm=-30.0, far_mm=159.0))
-
-
-def test_differences_find_the_mouth_that_moved() -> None:
-    still = fake_stored(8, 1, moving=False)
-    found = differences_mm(measure(still, SETTINGS, train=TRAIN, test=TEST))
-    assert list(found) == ["happiness", "fear"]
-    planted = np.nan_to_num(person_relief(0, 0), posinf=0) - np.nan_to_num(person_relief(0, 1), posinf=0)
-    row, column = np.unravel_index(np.argmax(planted), SHAPE)
-    here = np.s_[row - 2 : row + 3, column - 2 : column + 3]
-    assert 4 < np.nanmean(found["happiness"][here]) < 7  # positive: nearer the camera
-    assert abs(np.nanmean(found["fear"][here])) < 0.7
-
-
-def test_every_person_weighs_the_same_in_the_mean(faces: StoredFaces, numbers: Numbers) -> None:
-    repeated = np.concatenate([np.arange(len(faces)), np.repeat(np.flatnonzero(faces.subject == 0), 5)])
-    again = measure(subset(faces, repeated), SETTINGS, train=TRAIN, test=TEST)
-    both = np.isfinite(again.relief_mean) & np.isfinite(numbers.relief_mean)
-    assert both.mean() > 0.3  # at the rim, half of the people may fall to either side of rounding
-    np.testing.assert_allclose(again.relief_mean[both], numbers.relief_mean[both], atol=1e-3)
-
-
-def test_box_means_are_means_of_the_returns() -> None:
-    rng = np.random.default_rng(0)
-    relief, seen = rng.uniform(-15, 120, (2, 32, 16)).astype(np.float32), rng.random((2, 32, 16)) < 0.8
-    seen[0, :2, 0] = False
-    boxes = box_means(relief, seen).reshape(2, 16, 16)
-    assert boxes[0, 0, 0] == 130  # nothing there: as far as can be
-    assert boxes[1, 3, 5] == pytest.approx(relief[1, 6:8, 5][seen[1, 6:8, 5]].mean(), rel=1e-5)
+    assert "Depth clipped by the depth range" in topics(faces, settings)
+    assert "Depth clipped by the depth range" not in topics(faces, Data(near_mm=-30.0, far_mm=159.0))
 
 
 def test_two_recordings_of_one_face_across_the_split_ring(faces: StoredFaces) -> None:
     assert "Near-duplicates across the split" not in topics(faces)
     again = faces.depth[0] + np.rint(1.5 * np.random.default_rng(0).standard_normal(SHAPE)) + 60  # another distance
     planted = with_depth(faces, len(faces) - 1, again.astype(np.uint16))
-    found = measure(planted, SETTINGS, train=TRAIN, test=TEST)
+    found = measure(planted, SETTINGS, test=last_two(planted))
     assert found.nearest.rate("across") == pytest.approx(1 / 12)
     assert found.nearest.rate("other") == pytest.approx(2 / 48)
     assert [(train, test) for train, test, _ in found.nearest.pairs] == [(0, len(faces) - 1)]
     assert topics(planted)["Near-duplicates across the split"] == "alarm"
-    page = render_page(found, planted, SETTINGS, draw_nothing())
-    assert "neutral/s0_f0.png" in page and "fear/s7_f1.png" in page
-
-
-def draw_nothing() -> dict:
-    from depthjax.report.figures import Drawn
-
-    return {name: Drawn(name, b"", b"", 1, 1) for name in ("examples", "holes")}
+    pairs = card_content(found, planted, SETTINGS)["pairs"]
+    assert "neutral/s0_f0.png" in pairs[0][0] and "fear/s7_f1.png" in pairs[0][1]
 
 
 def test_nearest_agrees_with_all_pairs(faces: StoredFaces, numbers: Numbers) -> None:
-    relief = faces.depth.astype(np.float32) - nose_distance(faces.depth)[:, None, None]
-    boxes = box_means(relief, faces.depth > 0).astype(np.float64)
-    distance = np.sqrt(((boxes[:, None] - boxes[None]) ** 2).mean(axis=2))
+    boxes = relief_boxes(faces.depth).astype(np.float64)
+    distance = np.sqrt(((boxes[:, None] - boxes[None]) ** 2).sum(axis=2))
     np.fill_diagonal(distance, np.inf)
     own = faces.subject[:, None] == faces.subject[None]
     np.testing.assert_allclose(numbers.nearest.same, np.where(own, distance, np.inf).min(1), rtol=1e-4)
@@ -163,36 +136,31 @@ def test_nearest_agrees_with_all_pairs(faces: StoredFaces, numbers: Numbers) -> 
 
 
 def test_people_added_to_be_tested_on_do_not_make_few_people_many(numbers: Numbers) -> None:
-    twice = dataclasses.replace(numbers, people=[*numbers.people, *numbers.people])
+    twice = dataclasses.replace(numbers, subjects=[*numbers.subjects, *numbers.subjects])
     for added, said in ((0, False), (8, True)):
         found = findings(twice, Data(emotions=EMOTIONS, extra_test_subjects=added))
-        assert ("Few people" in {finding.topic for finding in found}) == said
+        assert ("Few subjects" in {finding.topic for finding in found}) == said
 
 
 def test_each_fault_has_its_finding(faces: StoredFaces) -> None:
-    assert topics(faces) == {"Few people": "warning"}
+    assert topics(faces) == {"Few subjects": "warning"}
     fewer = subset(faces, (faces.emotion != 2) | (faces.subject < 5))
-    assert {"Imbalanced emotions", "Emotions missing for some people"} <= set(topics(fewer))
+    assert {"Imbalanced emotions", "Emotions missing for some subjects"} <= set(topics(fewer))
     assert topics(subset(faces, faces.emotion != 2))["Emotions without a face"] == "alarm"
     assert topics(with_depth(faces, 3, 900))["Constant faces"] == "alarm"
     blind = faces.depth[3].copy()
     blind[80:150, 30:100] = 0
     assert topics(with_depth(faces, 3, blind))["Faces without a nose"] == "alarm"
-    assert "Many holes" in topics(fake_stored(8, 1, holes=0.3))
+    assert "Much invalid depth" in topics(fake_stored(8, 1, holes=0.3))
     assert "Many frames alike" in topics(
         dataclasses.replace(faces, depth=faces.depth[faces.frame * -1 + np.arange(48)])
     )
 
 
-def test_a_split_by_image_is_named_and_its_mask_is_used(faces: StoredFaces) -> None:
-    everyone = np.arange(8)
-    found = measure(faces, SETTINGS, train=everyone, test=everyone)
-    assert found.train.faces is None and set(found.side) == {SIDES.index("either")}
-    assert not len(found.nearest.across) and found.nearest.rate("across") is None
-    assert topics(faces, train=everyone, test=everyone)["Same people on both sides"] == "alarm"
-    mask = faces.frame == 1
-    told = measure(faces, SETTINGS, train=everyone, test=everyone, held_out=mask)
-    assert (told.train.faces, told.test.faces, len(told.nearest.across)) == (24, 24, 24)
+def test_a_split_by_image_is_an_alarm(faces: StoredFaces) -> None:
+    found = measure(faces, SETTINGS, test=faces.frame == 1)
+    assert (found.test.sum(), len(found.nearest.across)) == (24, 24)
+    assert topics(faces, test=faces.frame == 1)["Same subjects on both sides"] == "alarm"
 
 
 def test_a_large_set_is_drawn_evenly_and_again_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,16 +179,16 @@ def test_a_large_set_is_drawn_evenly_and_again_the_same(monkeypatch: pytest.Monk
 
 def test_what_is_measured_on_a_part_says_so(faces: StoredFaces, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_numbers, "SAMPLE", 24)
-    found = measure(faces, SETTINGS, train=TRAIN, test=TEST)
-    assert not found.whole and found.sampled == 24 and found.counts.sum() == 48
-    page = render_page(found, faces, SETTINGS, draw_nothing())
-    assert "measured on 24 of them" in page and "the true rates are higher" in page
+    found = measure(faces, SETTINGS, test=last_two(faces))
+    assert found.sampled == 24 and found.counts.sum() == 48
+    text = card_content(found, faces, SETTINGS)["measured"]
+    assert "measured on 24 of them" in text and "the true rates of near-duplicates are higher" in text
 
 
 def test_a_set_of_other_size_is_described(tmp_path: Path) -> None:
     faces = fake_stored(4, 1)
     small = dataclasses.replace(faces, depth=faces.depth[:, ::4, ::4], shape=(50, 32))
-    write_dataset_page(small, SETTINGS, train=np.arange(3), test=np.array([3]), folder=tmp_path)
+    write_dataset_card(small, SETTINGS, test=small.subject == 3, folder=tmp_path, stored=tmp_path / "data")
     assert "32 × 50 pixels" in (tmp_path / "dataset.html").read_text("utf-8")
 
 
@@ -245,26 +213,26 @@ def test_the_page_is_whole_accessible_and_loads_nothing(written: Path) -> None:
         for name in ("src", "href", "srcset", "data", "action"):
             assert attrs.get(name, "data:").startswith(("data:", "#")), (tag, attrs)
     assert not re.search(r"https?://|@import|url\(", html) and "default-src 'none'" in html
-    assert all(attrs.get("alt") for tag, attrs in page.tags[:-1] if tag == "img" and "width" in attrs)
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
     assert all(attrs.get("scope") for tag, attrs in page.tags if tag == "th")
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids)) and len([tag for tag, _ in page.tags if tag == "h1"]) == 1
     figures = {path.stem for path in (written / "figures" / "dataset").iterdir()}
-    assert figures == {"examples", "depth", "holes", "differences", "nearest"}
+    assert figures == {"examples", "counts", "depth"}
     assert not list(written.glob("**/*.tmp"))
 
 
 def test_card_and_page_say_the_same(written: Path) -> None:
     card = (written / "dataset_card.md").read_text("utf-8")
     text = " ".join("".join(Page((written / "dataset.html").read_text("utf-8")).text).split())
-    for word in ("Few people", "No return, inside the mean face", "CC0 1.0", "Test face to training faces"):
+    for word in ("Few subjects", "Invalid depth, inside the mean face", "CC0 1.0", "test faces to training faces"):
         assert word in card and word in text
     rows = [line for line in card.splitlines() if line.startswith("| ") and "Face pixels behind" in line]
     assert rows[0].split("|")[2].strip() in text
 
 
 def test_the_same_set_gives_the_same_bytes(written: Path, faces: StoredFaces, tmp_path: Path) -> None:
-    paths = write_dataset_page(faces, SETTINGS, train=TRAIN, test=TEST, folder=tmp_path)
+    paths = write_dataset_card(faces, SETTINGS, test=last_two(faces), folder=tmp_path, stored=tmp_path / "data")
     assert all(path.exists() for path in paths)
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
         assert path.read_bytes() == (written / path.relative_to(tmp_path)).read_bytes(), path
@@ -279,9 +247,10 @@ def test_hostile_names_are_inert_everywhere(tmp_path: Path) -> None:
     hostile = dataclasses.replace(
         faces, sources=sources, subjects=("<b>", '"', "\udcff", "'"), depth=faces.depth[np.arange(12) % 3]
     )
-    write_dataset_page(hostile, Data(source="folder"), train=np.arange(3), test=np.array([3]), folder=tmp_path)
+    test = hostile.subject == 3
+    write_dataset_card(hostile, Data(source="folder"), test=test, folder=tmp_path, stored=tmp_path / "data")
     page = Page((tmp_path / "dataset.html").read_text("utf-8"))
-    assert len([tag for tag, _ in page.tags if tag == "script"]) == 1
+    assert len([tag for tag, _ in page.tags if tag == "script"]) == 0
     assert not [attrs for tag, attrs in page.tags if "onerror" in attrs or tag == "b"]
     assert HOSTILE in "".join(page.text) and "onerror" in "".join(page.text)
     card = (tmp_path / "dataset_card.md").read_text("utf-8")
@@ -300,11 +269,11 @@ def test_labels_csv_reads_back(faces: StoredFaces, numbers: Numbers) -> None:
 
 @pytest.mark.parametrize("source", ["ikfdb", "folder"])
 def test_data_of_ones_own_stay_there(faces: StoredFaces, numbers: Numbers, source: str) -> None:
-    card = render_card(numbers, faces, Data(source=source))
+    card = render_card(card_content(numbers, faces, Data(source=source)))
     assert "stay where they are" in card and "biometric data" in card and "0.6 mm a grey level" in card
 
 
 def test_shares_never_round_to_what_they_are_not() -> None:
-    shares = [percent(x).replace("\u202f", " ") for x in (0, 0.0001, 0.123, 0.99999, 1, None)]
+    shares = [percent(x) for x in (0, 0.0001, 0.123, 0.99999, 1, None)]
     assert shares == ["0.0 %", "under 0.1 %", "12.3 %", "over 99.9 %", "100.0 %", "not comparable"]
     assert markdown("a|b\n*c*") == "a\\|b \\*c\\*"

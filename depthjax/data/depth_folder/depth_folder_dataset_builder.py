@@ -22,7 +22,7 @@ class DepthFolderConfig(tfds.core.BuilderConfig):
     """How the files are to be read.
 
     Attributes:
-        settings: unit, polarity, hole, emotions, pattern and what to do about problems.
+        settings: unit, polarity, invalid, emotions, pattern and what to do about problems.
         shape: height and width of the images.
         listing: what tells this state of the folder from others.
         checked: the faces, if they are checked already.
@@ -35,7 +35,7 @@ class DepthFolderConfig(tfds.core.BuilderConfig):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Depth faces from class folders under `manual_dir`: whole millimetres, 0 is no return."""
+    """Depth faces from class folders under `manual_dir`: whole millimetres, 0 is invalid."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}
@@ -58,7 +58,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         checked = config.checked
         if checked is None:
             self._spool = tempfile.TemporaryDirectory()  # goes when the builder goes
-            checked = check(config.settings, Path(dl_manager.manual_dir), Path(self._spool.name), say=print)
+            checked = check(config.settings, Path(dl_manager.manual_dir), Path(self._spool.name), log=print)
         if checked.shape != tuple(config.shape):
             raise UserError(
                 f"the images are {checked.shape}, the builder's config says {config.shape}: change its shape"

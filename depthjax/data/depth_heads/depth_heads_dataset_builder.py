@@ -25,7 +25,7 @@ class DepthHeadsConfig(tfds.core.BuilderConfig):
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """Depth faces of people who do not exist: 128x200 pixels, whole millimetres, 0 is no return."""
+    """Depth faces of people who do not exist: 128x200 pixels, whole millimetres, 0 is invalid."""
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES = {"1.1.0": "In order; with names of people and sources."}  # noqa: RUF012 (declared so by the base)

@@ -19,7 +19,7 @@ class IkfdbConfig(depth_folder.DepthFolderConfig):
 
 
 class Builder(depth_folder.Builder):
-    """IKFDB from `manual_dir`: faces of 128x200 pixels in whole millimetres, 0 is no return."""
+    """IKFDB from `manual_dir`: faces of 128x200 pixels in whole millimetres, 0 is invalid."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First version."}

@@ -1,4 +1,4 @@
-"""A look into files, which puts their faces in millimetres aside: what runs in processes of its own."""
+"""Read files into faces in millimetres, which wait in a spool file until they are stored; runs in worker processes."""
 
 from __future__ import annotations
 
@@ -13,63 +13,51 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.crop import SENSOR_SHAPE, nose_distance
-from depthjax.data.depth_files import Unfit, read_images
-from depthjax.data.listing import DepthFile
-from depthjax.data.millimetres import to_millimetres, unit_of
+from depthjax.data.depth_files import Unfit, read_images, to_millimetres, unit_of
+from depthjax.data.listing import DepthFile, Problem
 from depthjax.data.near_duplicates import relief_boxes
-from depthjax.data.problems import Problem
 
 
-class Place(NamedTuple):
-    """Where an image's millimetres wait, between being checked and being stored."""
-
-    path: Path
-    offset: int
-
-
-class Seen(NamedTuple):
+class Face(NamedTuple):
     """An image that can be used by itself.
 
     Attributes:
-        row: in its file.
+        file: it comes from.
+        row: in that file.
+        stack: whether the file holds several images.
         shape: height and width.
         stored: the type and unit of the values in the file.
-        digest: of the millimetres, to tell copies by.
-        boxes: what near-duplicates are found by, if that was asked for.
-        place: where the millimetres are.
+        digest: of the millimetres, to find copies.
+        boxes: to find near-duplicates, if that was asked for.
+        spool, offset: where the millimetres are.
     """
 
+    file: DepthFile
     row: int
+    stack: bool
     shape: tuple[int, int]
     stored: str
     digest: bytes
     boxes: np.ndarray | None
-    place: Place
+    spool: Path
+    offset: int
+
+    @property
+    def shown(self) -> str:
+        """Where it comes from, for messages and for provenance."""
+        return f"{self.file.shown}, row {self.row}" if self.stack else self.file.shown
 
 
-class Look(NamedTuple):
-    """What a look into a file found."""
+class FileResult(NamedTuple):
+    """The usable faces of a file, its problems, and how many images it holds."""
 
-    seen: list[Seen]
+    faces: list[Face]
     problems: list[Problem]
     rows: int
 
 
-class Face(NamedTuple):
-    """An image that is to be stored."""
-
-    file: DepthFile
-    seen: Seen
-    stack: bool
-
-    @property
-    def shown(self) -> str:
-        """Where it comes from, for people and for provenance."""
-        return f"{self.file.shown}, row {self.seen.row}" if self.stack else self.file.shown
-
-
-def look(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[Look]:
-    """Look into some files, and put the millimetres of what can be used aside; runs in a process of its own.
+def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[FileResult]:
+    """Read some files, and put the millimetres of what can be used into one spool file.
 
     Every file is decoded once: what is stored later is what was checked.
 
@@ -81,11 +69,11 @@ def look(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, s
     """
     number, path = tempfile.mkstemp(dir=spool)
     with open(number, "wb") as aside:  # noqa: PTH123 (mkstemp gives a number)
-        return [_look(file, settings, compare, aside, Path(path)) for file in files]
+        return [_read_file(file, settings, compare, aside, Path(path)) for file in files]
 
 
-def _look(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> Look:
-    seen: list[Seen] = []
+def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> FileResult:
+    faces: list[Face] = []
     problems: list[Problem] = []
     rows = 0
     try:
@@ -93,34 +81,31 @@ def _look(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[byte
             rows += 1
             try:
                 depth = face_of(raw, settings)
-                _refuse_empty(depth)
+                _check_empty(depth)
             except Unfit as fault:
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
                 continue
-            seen.append(_see(row, depth, _describe(raw, settings), compare, Place(path, aside.tell())))
+            digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
+            boxes = relief_boxes(depth[None])[0] if compare else None
+            stored = _describe(raw, settings)
+            faces.append(Face(file, row, False, depth.shape, stored, digest, boxes, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
-        return Look([], [Problem(file.shown, fault.kind, fault.what, fault.todo)], rows)
+        return FileResult([], [Problem(file.shown, fault.kind, fault.what, fault.todo)], rows)
     if rows == 1:
         problems = [p._replace(path=file.shown) for p in problems]
-    return Look(seen, problems, rows)
+    return FileResult(faces, problems, rows)
 
 
-def _refuse_empty(depth: np.ndarray) -> None:
+def _check_empty(depth: np.ndarray) -> None:
     farthest = depth.max()
     if farthest == 0:
-        raise Unfit("all holes", "no pixel has a return", "remove it; or see --config.data.invalid_value")
+        raise Unfit("all invalid", "no pixel has valid depth", "remove it; or see --config.data.invalid_value")
     if ((depth == 0) | (depth == farthest)).all():
         raise Unfit("constant", "every pixel has the same value", "remove it")
     if nose_distance(depth[None])[0] == 0:
         todo = "crop it about the face; or remove it"
         raise Unfit("no nose", "no depth around the nose (the middle of the image)", todo)
-
-
-def _see(row: int, depth: np.ndarray, stored: str, compare: bool, place: Place) -> Seen:
-    digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
-    boxes = relief_boxes(depth[None])[0] if compare else None
-    return Seen(row, depth.shape, stored, digest, boxes, place)
 
 
 def _describe(raw: np.ndarray, settings: configs.Data) -> str:
@@ -145,15 +130,14 @@ def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
     return face
 
 
-def read_aside(faces: Iterable[Face]) -> Iterator[np.ndarray]:
-    """The millimetres that `look` put aside, (h, w) uint16 each."""
+def read_spooled(faces: Iterable[Face]) -> Iterator[np.ndarray]:
+    """Yield the millimetres that `read_files` put aside, (h, w) uint16 each."""
     with contextlib.ExitStack() as stack:
         path, file = None, None
         for face in faces:
-            place = face.seen.place
-            if file is None or place.path != path:
+            if file is None or face.spool != path:
                 stack.close()
-                path, file = place.path, stack.enter_context(place.path.open("rb"))
-            file.seek(place.offset)
-            height, width = face.seen.shape
+                path, file = face.spool, stack.enter_context(face.spool.open("rb"))
+            file.seek(face.offset)
+            height, width = face.shape
             yield np.frombuffer(file.read(2 * height * width), np.uint16).reshape(height, width)
