@@ -34,7 +34,7 @@ METHODS = {
     "gmm": "GMM",
     "kde": "KDE",
     "cdcgan_kd": "KD-cDCGAN",
-    "cdcgan_kd_ga": "KD-cDCGAN, evolved",
+    "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
 WRITERS = ("tensorboard", "wandb")
 FITNESS = ("realism", "paper", "released", "natural")

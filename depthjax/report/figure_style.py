@@ -21,7 +21,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from depthjax import files
-from depthjax.report.stored import METHOD_NAMES
+from depthjax.config import METHODS
 from depthjax.scores import Score
 
 # Okabe and Ito's palette: distinct under every common colour blindness.
@@ -29,7 +29,7 @@ INK, GREY, BAND = "#1a1a1a", "#767676", "#d4d4d4"
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 # One colour and one marker a method in every figure: the training faces, then the methods in their usual order.
 _COLOURS = (INK, GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION)
-METHOD_LOOKS = dict(zip(("real", *METHOD_NAMES), zip(_COLOURS, "os^DvoP", strict=True), strict=True))
+METHOD_LOOKS = dict(zip(("real", *METHODS), zip(_COLOURS, "os^DvoP", strict=True), strict=True))
 OTHER_METHOD = ("#8a6d3b", "X")
 # Paul Tol's "muted" scheme: emotions never look like methods.
 EMOTION_COLOURS = (

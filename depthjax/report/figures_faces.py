@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from depthjax.config import OWN_METHODS
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.errors import UserError
 from depthjax.report import faces_image
@@ -24,7 +25,7 @@ COLUMNS, TILE, GAP = 8, 128, 6  # of a sheet of faces
 MASK = (232, 232, 232)  # where a difference means nothing
 DISTANCE_COLOURS, SIGNED_COLOURS = "YlOrRd", "PuOr_r"
 CHUNK = 128  # faces at a time: all of a large set in millimetres would fill the memory
-INTERPOLATED = "cdcgan_kd"  # the method whose interpolation is stored
+INTERPOLATED = OWN_METHODS[0]  # the method whose interpolation is stored
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from depthjax.config import OWN_METHODS
 from depthjax.scores import Score
 
 PAPER = "Mousavi and Mirinezhad, 2025"
@@ -94,7 +95,7 @@ def published_column(method: str) -> str | None:
     Both forms of the KD-cDCGAN stand beside "proposed": the paper says that its images are evolved, its released
     scripts decode random latents.
     """
-    if method in ("cdcgan_kd", "cdcgan_kd_ga"):
+    if method in OWN_METHODS:
         return "proposed"
     return method if method in (*METHODS, "real") else None
 

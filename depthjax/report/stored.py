@@ -12,18 +12,11 @@ from typing import Any
 import numpy as np
 
 from depthjax import files, stages
+from depthjax.config import METHODS, OWN_METHODS
 from depthjax.data.inputs import read_inputs
 from depthjax.errors import UserError
 from depthjax.scores import Scores, read_scores
 
-METHOD_NAMES = {
-    "gan": "GAN",
-    "vae": "VAE",
-    "gmm": "GMM",
-    "kde": "KDE",
-    "cdcgan_kd": "KD-cDCGAN",
-    "cdcgan_kd_ga": "KD-cDCGAN evolved",
-}
 Arrays = dict[str, np.ndarray]
 NUMBER = re.compile(r"\d+(\.\d+)?")
 # Sources of faces that a sensor recorded.
@@ -166,7 +159,7 @@ def read_run(workdir: Path) -> Run:
     history = workdir / "evolve" / "history.npz"
     embedding = workdir / "evaluation" / "embedding.npz"
     nearest = workdir / "evaluation" / "nearest.npz"
-    interpolation = workdir / "samples" / "cdcgan_kd" / "interpolation.npz"
+    interpolation = workdir / "samples" / OWN_METHODS[0] / "interpolation.npz"
     return Run(
         config=config,
         environment=_optional(workdir / "environment.json"),
@@ -199,7 +192,7 @@ def _methods(config: dict[str, Any]) -> list[str]:
 
 def method_name(method: str) -> str:
     """Return the label of a method."""
-    return METHOD_NAMES.get(method, method)
+    return METHODS.get(method, method)
 
 
 def face_kind(source: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from depthjax.config import OWN_METHODS
 from depthjax.report.formats import ACCURACY, POINTS, Format, Number
 from depthjax.report.stored import StoredEvaluation, method_name
 from depthjax.report.table import Line
@@ -46,7 +47,7 @@ class Difference:
         return 1 if value > 0 else -1
 
 
-RANDOM_AND_EVOLVED = ("cdcgan_kd", "cdcgan_kd_ga")
+RANDOM_AND_EVOLVED = OWN_METHODS
 # The fused space ranks nothing: texture and noise dominate it.
 RANKING = tuple(MEASURES[m, s] for m in ("kid", "coverage") for s in ("relief", "depthnet"))
 COPIES = (*(MEASURES["auth_pct", s] for s in ("relief", "depthnet")),
