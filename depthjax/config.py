@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from depthjax.config_bounds import (
-    Above,
-    AboveUpTo,
-    AtLeast,
-    Between,
-    FromToBelow,
-    MultipleOf,
-    Names,
-    OneOf,
-    Required,
-    Within,
+    above,
+    above_up_to,
+    at_least,
+    between,
+    folder_names,
+    from_to_below,
+    multiple_of,
+    one_of,
+    required,
+    within,
 )
 
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
@@ -46,51 +46,51 @@ class Data:
     """Which faces, and how they become arrays in [-1, 1]."""
 
     source: Literal["depth_heads", "folder", "ikfdb"] = "depth_heads"
-    emotions: Annotated[tuple[str, ...], Names()] = ("neutral", "happiness", "fear")
+    emotions: Annotated[tuple[str, ...], folder_names] = ("neutral", "happiness", "fear")
     # Rendered faces (depth_heads).
-    subjects: Annotated[int, AtLeast(4)] = 40
+    subjects: Annotated[int, at_least(4)] = 40
     extra_test_subjects: int = 0  # rendered besides these, to be tested on alone: intervals by person grow narrower
-    frames: Annotated[int, AtLeast(1)] = 10  # of each subject in each emotion
+    frames: Annotated[int, at_least(1)] = 10  # of each subject in each emotion
     full_sequence: bool = False  # begin with micro-expressions, as IKFDB's sequences; else only what follows them
     seed: int = 0  # of the rendered people, and of who is held out
     # Faces of one's own (folder, ikfdb).
     path: str = ""
     pattern: str = ""  # of a file's path within its emotion's folder, such as s{subject}_f{frame}
     unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; said aloud
-    grey_mm: Annotated[float, Above(0)] = 0.6  # millimetres of one grey level, for unit = grey
+    grey_mm: Annotated[float, above(0)] = 0.6  # millimetres of one grey level, for unit = grey
     polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
     invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in mm and m
-    width_mm: Annotated[float, Above(0)] = (
+    width_mm: Annotated[float, above(0)] = (
         180.0  # what an image's width spans at the nose; sets the scale of exported points
     )
     on_error: Literal["fail", "skip"] = "fail"
     # Megabytes; larger training sets stream from disk.
-    device_budget: Annotated[int, AtLeast(0)] = 2000
+    device_budget: Annotated[int, at_least(0)] = 2000
     # The networks' images.
     # Pixels, of the square image that the networks see.
-    resolution: Annotated[int, MultipleOf(16)] = 256
+    resolution: Annotated[int, multiple_of(16)] = 256
     crop: Literal["full", "face"] = "full"  # full: all 128x200 squeezed to a square, as the paper does
     near_mm: float = -20.0  # the window of depth about the nose tip: nearer is -1 ...
     far_mm: float = 130.0  # ... farther, background and no return are +1
     split: Literal["subject", "image"] = "subject"
-    test_fraction: Annotated[float, Within(0, 1)] = 0.2
+    test_fraction: Annotated[float, within(0, 1)] = 0.2
 
 
 @dataclass(frozen=True)
 class Model:
     """The released conditional DCGAN, by size."""
 
-    latent_size: Annotated[int, AtLeast(1)] = 256
+    latent_size: Annotated[int, at_least(1)] = 256
     # Channels of the generator's first map; halved by each layer.
-    generator_width: Annotated[int, MultipleOf(16)] = 512
+    generator_width: Annotated[int, multiple_of(16)] = 512
     # Channels of the discriminator's first map; doubled by each layer.
-    discriminator_width: Annotated[int, AtLeast(1)] = 64
+    discriminator_width: Annotated[int, at_least(1)] = 64
     dtype: Literal["float32", "bfloat16"] = "float32"
     # What the released networks do not have.
     # Draw, pixel by pixel, where generated depth is invalid; invalid pixels are exactly 1.
     validity_mask: bool = False
     # Share of the pixel-to-pixel alternation that a low-pass takes from generated depth.
-    output_lowpass: Annotated[float, Between(0, 1)] = 0.0
+    output_lowpass: Annotated[float, between(0, 1)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,36 +98,30 @@ class Train:
     """The paper's training (its section 4), with the released scripts' settings as defaults."""
 
     seed: int = 0
-    epochs: Annotated[int, AtLeast(1)] = 500
-    batch_size: Annotated[int, AtLeast(2)] = 32
+    epochs: Annotated[int, at_least(1)] = 500
+    batch_size: Annotated[int, at_least(2)] = 32
     generator_lr: float = 8e-5
     discriminator_lr: float = 1.5e-5
     beta1: float = 0.5
     beta2: float = 0.999
-    ema_decay: Annotated[float, FromToBelow(0, 1)] = 0.994
+    ema_decay: Annotated[float, from_to_below(0, 1)] = 0.994
     generator_kd_weight: float = 1.0
     discriminator_kd_weight: float = 0.5
     generator_kd_norm: Literal["l1", "l2"] = "l1"  # released: L1; equation 5: squared L2
     teacher_batch_stats: Literal["averaged", "frozen"] = "averaged"  # frozen: as released
     mirror: bool = False  # flip training faces left to right, at random
-    on_not_finite: Literal["abort", "rollback"] = "abort"  # rollback: to the last checkpoint, the rates halved ...
-    rollbacks: Annotated[int, AtLeast(1)] = 3  # ... so many times at most
+    on_not_finite: Literal["abort", "rollback"] = "abort"  # rollback: to the last checkpoint, the rates halved
     # What the released training does not have.
     # Microbatches of a batch; batch normalisation is within a microbatch.
-    accumulate: Annotated[int, AtLeast(1)] = 1
+    accumulate: Annotated[int, at_least(1)] = 1
     remat: bool = False  # recompute activations in the backward pass instead of keeping them: less memory, more work
     devices: int = 0  # devices that share a batch; 0: as many as divide it
-    steps_per_dispatch: Annotated[int, AtLeast(1)] = 30  # training steps in one lax.scan
-    samples_every_epochs: Annotated[int, AtLeast(1)] = 25  # fixed-latent sample grids
-    save_every_epochs: Annotated[int, AtLeast(1)] = 25
-    keep_checkpoints: Annotated[int, AtLeast(1)] = 2
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Handling of corrupted checkpoints."""
-
-    strict: bool = False  # true: a damaged one stops the training; false: it goes on from the last good one
+    steps_per_dispatch: Annotated[int, at_least(1)] = 30  # training steps in one lax.scan
+    samples_every_epochs: Annotated[int, at_least(1)] = 25  # fixed-latent sample grids
+    save_every_epochs: Annotated[int, at_least(1)] = 25
+    keep_checkpoints: Annotated[int, at_least(1)] = 2
+    strict_checkpoints: bool = False  # true: a damaged one stops the training; false: the last good one is taken
+    writers: Annotated[tuple[str, ...], one_of(WRITERS)] = ()  # that get the metrics beside metrics.jsonl
 
 
 @dataclass(frozen=True)
@@ -140,13 +134,6 @@ class Distributed:
 
 
 @dataclass(frozen=True)
-class Track:
-    """Who is shown the metrics of training, beside `metrics.jsonl`."""
-
-    writers: Annotated[tuple[str, ...], OneOf(WRITERS)] = ()  # of tensorboard, wandb
-
-
-@dataclass(frozen=True)
 class Evolve:
     """The latent evolution: the paper's genetic algorithm (its equations 2 and 3), or another."""
 
@@ -155,34 +142,34 @@ class Evolve:
     fitness: str = "realism"  # or paper, released, natural, or FILE.py:FUNCTION of one's own
     mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
     std_weight: float = 1.0  # beta of equation 2, for fitness = paper
-    population: Annotated[int, MultipleOf(2)] = 20
-    generations: Annotated[int, AtLeast(1)] = 100
+    population: Annotated[int, multiple_of(2)] = 20
+    generations: Annotated[int, at_least(1)] = 100
     # Independent populations of each emotion; their halls of fame together are the winners.
-    islands: Annotated[int, AtLeast(1)] = 5
-    hall_of_fame: Annotated[int, AtLeast(1)] = 20
-    tournament: Annotated[int, AtLeast(1)] = 3
-    crossover_probability: Annotated[float, Between(0, 1)] = 0.8
+    islands: Annotated[int, at_least(1)] = 5
+    hall_of_fame: Annotated[int, at_least(1)] = 20
+    tournament: Annotated[int, at_least(1)] = 3
+    crossover_probability: Annotated[float, between(0, 1)] = 0.8
     blend_alpha: float = 0.5
-    mutation_probability: Annotated[float, Between(0, 1)] = 0.2  # of an individual
-    gene_probability: Annotated[float, Between(0, 1)] = 0.3  # of each gene of a mutating individual
+    mutation_probability: Annotated[float, between(0, 1)] = 0.2  # of an individual
+    gene_probability: Annotated[float, between(0, 1)] = 0.3  # of each gene of a mutating individual
     mutation_sigma: float = 0.1
-    elite: Annotated[int, AtLeast(0)] = 1
+    elite: Annotated[int, at_least(0)] = 1
     # Training steps of each of the four small networks that classify emotions.
-    classifier_steps: Annotated[int, AtLeast(1)] = 600
+    classifier_steps: Annotated[int, at_least(1)] = 600
     # Of fitness = natural. Nearly a condition: a face without a clear emotion is useless.
     emotion_weight: float = 60.0
     # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
     feasible_fitness: float = -1.2  # from which on only novelty counts
     # Share of the population that is selected to cover the training faces; the rest for novelty.
-    coverage_share: Annotated[float, Between(0, 1)] = 0.25
+    coverage_share: Annotated[float, between(0, 1)] = 0.25
     # How much the mean should be that of the training faces, beside distance: of shapes, and of emotion features.
-    shape_balance: Annotated[float, AtLeast(0)] = 1.0
-    emotion_balance: Annotated[float, AtLeast(0)] = 10.0
+    shape_balance: Annotated[float, at_least(0)] = 1.0
+    emotion_balance: Annotated[float, at_least(0)] = 10.0
     angle: float = 0.5  # radians by which a latent is turned into noise
-    mix_probability: Annotated[float, Between(0, 1)] = 0.5  # of being mixed with another latent before
+    mix_probability: Annotated[float, between(0, 1)] = 0.5  # of being mixed with another latent before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
     # Megabytes that the faces decoded at once may take.
-    device_budget: Annotated[int, AtLeast(1)] = 2000
+    device_budget: Annotated[int, at_least(1)] = 2000
 
 
 # Fields of Evolve that `sweep` may vary besides its real numbers; each value is compiled anew.
@@ -197,7 +184,7 @@ class Sweep:
     """
 
     # Evolve.seed and those that follow, for each point of the grid.
-    seeds: Annotated[int, AtLeast(1)] = 3
+    seeds: Annotated[int, at_least(1)] = 3
     # Values of real-numbered fields of Evolve (one program for all) or of SWEPT_SIZES, by field.
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, hash=False)
 
@@ -208,25 +195,18 @@ class Baselines:
 
     seed: int = 0
     # Which to fit; name them in sample.methods as well.
-    methods: Annotated[tuple[str, ...], OneOf(BASELINE_METHODS)] = ()
-    # None: train.epochs, the same number of steps and operations as ours.
-    gan_epochs: Annotated[int | None, AtLeast(1)] = None
-    vae_epochs: Annotated[int | None, AtLeast(1)] = None  # none: train.epochs
-    vae_latent_size: Annotated[int, AtLeast(1)] = 16
+    methods: Annotated[tuple[str, ...], one_of(BASELINE_METHODS)] = ()
+    vae_epochs: Annotated[int | None, at_least(1)] = None  # none: train.epochs
+    vae_latent_size: Annotated[int, at_least(1)] = 16
     # Channels of the decoder's first map; the encoder's are those of the discriminator.
-    vae_width: Annotated[int, MultipleOf(16)] = 256
-    vae_lr: Annotated[float, Above(0)] = 1e-3  # at the start of a cosine to zero
+    vae_width: Annotated[int, multiple_of(16)] = 256
+    vae_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
     # Of subjects; the values below are chosen by the likelihood of the subjects held out in turn.
-    folds: Annotated[int, AtLeast(2)] = 4
-    # Principal components of the pixels.
-    gmm_pca: Annotated[tuple[int, ...], AtLeast(1), Required()] = (8, 16, 32, 64)
+    folds: Annotated[int, at_least(2)] = 4
+    # Principal components of the pixels, for the GMM and the KDE.
+    pca: Annotated[tuple[int, ...], at_least(1), required] = (8, 16, 32, 64)
     # Gaussians of each emotion.
-    gmm_components: Annotated[tuple[int, ...], AtLeast(1), Required()] = (1, 2, 4, 8)
-    # Share of the variance of all faces.
-    gmm_regularisation: Annotated[tuple[float, ...], AtLeast(0), Required()] = (0.03, 0.1, 0.3)
-    kde_pca: Annotated[tuple[int, ...], AtLeast(1), Required()] = (8, 16, 32, 64)
-    # In standard deviations of all faces.
-    kde_bandwidths: Annotated[tuple[float, ...], AtLeast(1e-6), Required()] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+    gmm_components: Annotated[tuple[int, ...], at_least(1), required] = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -234,9 +214,9 @@ class Sample:
     """The faces that a run hands over."""
 
     seed: int = 0
-    methods: Annotated[tuple[str, ...], OneOf(tuple(METHODS)), Required()] = OWN_METHODS
+    methods: Annotated[tuple[str, ...], one_of(tuple(METHODS)), required] = OWN_METHODS
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
-    count: Annotated[int, AtLeast(1)] = 400  # of each emotion
+    count: Annotated[int, at_least(1)] = 400  # of each emotion
     noise: bool = False  # put random noise, as real faces have it, in the place of our faces' finest detail
 
 
@@ -246,17 +226,16 @@ class Evaluate:
 
     seed: int = 0
     # Seeds of the random forest; a tree runs three of them at most, and XGBoost, which draws nothing, one.
-    seeds: Annotated[int, AtLeast(1)] = 3
+    seeds: Annotated[int, at_least(1)] = 3
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
     # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
-    bins: Annotated[int | None, AtLeast(2)] = None
-    feature_size: Annotated[int, AtLeast(32)] = 256  # pixels of the image that handcrafted features are taken from
-    max_faces: Annotated[int, AtLeast(100)] = 4000  # of train and of test: more are sampled at random
+    bins: Annotated[int | None, at_least(2)] = None
+    feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
     kid_subsets: int = 100
     bootstrap: int = 1000  # draws of a bootstrap interval
     # Shares of the training subjects, without and with generated faces.
-    scarcity: Annotated[tuple[float, ...], AboveUpTo(0, 1), Required()] = (0.1, 0.25, 0.5, 1.0)
-    scarcity_draws: Annotated[int, AtLeast(1)] = 3  # of these subjects
+    scarcity: Annotated[tuple[float, ...], above_up_to(0, 1), required] = (0.1, 0.25, 0.5, 1.0)
+    scarcity_draws: Annotated[int, at_least(1)] = 3  # of these subjects
     inception: str = ""  # file of the 2015-12-05 Inception weights, for FID and the Inception Score
 
 
@@ -265,7 +244,7 @@ class Export:
     """What the export stage writes."""
 
     sets: tuple[str, ...] = ()  # of real, and the names of methods; empty: all that is there
-    formats: Annotated[tuple[str, ...], OneOf(EXPORT_FORMATS), Required()] = (
+    formats: Annotated[tuple[str, ...], one_of(EXPORT_FORMATS), required] = (
         "png16",
     )  # of png8, png16, npz, points, mesh
 
@@ -279,8 +258,6 @@ class Config:
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
     distributed: Distributed = field(default_factory=Distributed)
-    track: Track = field(default_factory=Track)
-    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     baselines: Baselines = field(default_factory=Baselines)
     evolve: Evolve = field(default_factory=Evolve)
     sweep: Sweep = field(default_factory=Sweep)

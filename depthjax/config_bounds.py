@@ -1,137 +1,80 @@
-"""Bounds of settings: each says in words what a value may be; `problem` is None for a value that may be."""
+"""Bounds of settings. Each is a function of a setting's entries (a single value is one) to what is wrong, or None."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MAX_INT = 2**31 - 1  # of 32-bit arrays
+Bound = Callable[[Sequence[Any]], str | None]
 
 
-class Bound:
-    """A condition on a number or a name; of a tuple, it holds for every entry."""
-
-    def problem(self, value: Any) -> str | None:
-        """What is wrong with one entry, in words that follow the setting's name; None if nothing is."""
-        raise TypeError(f"{type(self).__name__} has no rule for {value!r}")
-
-    def problem_of_all(self, values: Sequence[Any]) -> str | None:
-        """What is wrong with the entries of a setting, a single value being one entry."""
-        return next((problem for value in values if (problem := self.problem(value))), None)
+def _each(holds: Callable[[Any], bool], problem: str) -> Bound:
+    return lambda values: None if all(map(holds, values)) else problem
 
 
-@dataclass(frozen=True)
-class AtLeast(Bound):
-    """No less than `least`."""
-
-    least: float
-
-    def problem(self, value: float) -> str | None:
-        """Words for a smaller number."""
-        return None if value >= self.least else f"must be at least {self.least:g}"
+def at_least(least: float) -> Bound:
+    """Return the bound `least` or more."""
+    return _each(lambda value: value >= least, f"must be at least {least:g}")
 
 
-@dataclass(frozen=True)
-class Above(Bound):
-    """More than `limit`."""
-
-    limit: float
-
-    def problem(self, value: float) -> str | None:
-        """Words for a number that is not larger."""
-        return None if value > self.limit else f"must be above {self.limit:g}"
+def above(limit: float) -> Bound:
+    """Return the bound more than `limit`."""
+    return _each(lambda value: value > limit, f"must be above {limit:g}")
 
 
-@dataclass(frozen=True)
-class Between(Bound):
-    """From `low` to `high`, both included."""
-
-    low: float
-    high: float
-
-    def problem(self, value: float) -> str | None:
-        """Words for a number outside."""
-        return None if self.low <= value <= self.high else f"must lie between {self.low:g} and {self.high:g}"
+def between(low: float, high: float) -> Bound:
+    """Return the bound from `low` to `high`, both included."""
+    return _each(lambda value: low <= value <= high, f"must lie between {low:g} and {high:g}")
 
 
-@dataclass(frozen=True)
-class Within(Between):
-    """Between `low` and `high`, neither included."""
-
-    def problem(self, value: float) -> str | None:
-        """Words for a number outside, or at an end."""
-        inside = self.low < value < self.high
-        return None if inside else f"must lie between {self.low:g} and {self.high:g}, neither included"
+def within(low: float, high: float) -> Bound:
+    """Return the bound between `low` and `high`, neither included."""
+    return _each(lambda value: low < value < high, f"must lie between {low:g} and {high:g}, neither included")
 
 
-@dataclass(frozen=True)
-class FromToBelow(Between):
-    """From `low`, below `high`."""
-
-    def problem(self, value: float) -> str | None:
-        """Words for a number outside."""
-        return None if self.low <= value < self.high else f"must lie in [{self.low:g}, {self.high:g})"
+def from_to_below(low: float, high: float) -> Bound:
+    """Return the bound from `low`, below `high`."""
+    return _each(lambda value: low <= value < high, f"must lie in [{low:g}, {high:g})")
 
 
-@dataclass(frozen=True)
-class AboveUpTo(Between):
-    """Above `low`, up to `high`."""
-
-    def problem(self, value: float) -> str | None:
-        """Words for a number outside."""
-        return None if self.low < value <= self.high else f"must lie above {self.low:g} and up to {self.high:g}"
+def above_up_to(low: float, high: float) -> Bound:
+    """Return the bound above `low`, up to `high`."""
+    return _each(lambda value: low < value <= high, f"must lie above {low:g} and up to {high:g}")
 
 
-@dataclass(frozen=True)
-class MultipleOf(Bound):
-    """A positive multiple of `step`."""
-
-    step: int
-
-    def problem(self, value: int) -> str | None:
-        """Words for any other number."""
-        return None if value >= self.step and value % self.step == 0 else f"must be a multiple of {self.step}"
+def multiple_of(step: int) -> Bound:
+    """Return the bound of positive multiples of `step`."""
+    return _each(lambda value: value >= step and value % step == 0, f"must be a multiple of {step}")
 
 
-@dataclass(frozen=True)
-class OneOf(Bound):
-    """Names out of a list."""
+def one_of(names: Sequence[str]) -> Bound:
+    """Return the bound of names out of a list; the problem lists those that are not known."""
 
-    names: tuple[str, ...]
-
-    def problem_of_all(self, values: Sequence[str]) -> str | None:
-        """Words that list the names which are not known."""
-        unknown = [value for value in values if value not in self.names]
+    def problem(values: Sequence[Any]) -> str | None:
+        unknown = [value for value in values if value not in names]
         verb = "is" if len(unknown) == 1 else "are"
-        return f"{', '.join(unknown)}: {verb} not among {', '.join(self.names)}" if unknown else None
+        return f"{', '.join(unknown)}: {verb} not among {', '.join(names)}" if unknown else None
+
+    return problem
 
 
-class Names(Bound):
-    """Names of folders, all different."""
-
-    def problem(self, value: str) -> str | None:
-        """Words for a name that no folder can have."""
-        fits = bool(value.strip(" .")) and value.isprintable() and not set(value) & set("/\\")
-        return None if fits else "must name a folder: no slash, no backslash, nothing unprintable, not only dots"
-
-    def problem_of_all(self, values: Sequence[str]) -> str | None:
-        """Words for a bad name, or for one that stands twice."""
-        twice = next((value for value in values if list(values).count(value) > 1), None)
-        return super().problem_of_all(values) or (f"'{twice}' is named twice" if twice else None)
+def folder_names(values: Sequence[str]) -> str | None:
+    """Return what is wrong unless all are names that a folder can have, all different."""
+    if not all(value.strip(" .") and value.isprintable() and not set(value) & set("/\\") for value in values):
+        return "must name a folder: no slash, no backslash, nothing unprintable, not only dots"
+    twice = next((value for value in values if list(values).count(value) > 1), None)
+    return f"'{twice}' is named twice" if twice else None
 
 
-class Required(Bound):
-    """At least one entry."""
-
-    def problem_of_all(self, values: Sequence[Any]) -> str | None:
-        """Words for an empty list."""
-        return None if values else "must name at least one value"
+def required(values: Sequence[Any]) -> str | None:
+    """Return what is wrong with an empty list."""
+    return None if values else "must name at least one value"
 
 
-def value_problem(value: Any) -> str | None:
-    """What is wrong with any number, whatever it means: not finite, negative (integers), or beyond 32 bits."""
+def finite_32_bits(value: Any) -> str | None:
+    """Return what is wrong with any number, whatever it means: not finite, negative (integers), or beyond 32 bits."""
     if isinstance(value, float) and not math.isfinite(value):
         return "must be a finite number"
     if isinstance(value, int) and not 0 <= value <= MAX_INT:

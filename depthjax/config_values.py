@@ -20,7 +20,7 @@ from depthjax.config import (
     Sweep,
     own_fitness,
 )
-from depthjax.config_bounds import Bound, value_problem
+from depthjax.config_bounds import Bound, finite_32_bits, required
 from depthjax.errors import ConfigError
 
 
@@ -130,8 +130,8 @@ def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
             yield from _grid_broken(value, section)
             continue
         values = value if isinstance(value, tuple) else () if value is None else (value,)
-        problems = [] if key == "data.invalid_value" else [value_problem(v) for v in values]  # a hole may be nan
-        problems += [b.problem_of_all(values) for b in _bounds_of(kind)]
+        problems = [] if key == "data.invalid_value" else [finite_32_bits(v) for v in values]  # a hole may be nan
+        problems += [bound(values) for bound in _bounds_of(kind)]
         or_none = ", or none" if type(None) in _alternatives(kind) else ""
         yield from ((key, problem + or_none) for problem in problems if problem)
 
@@ -150,8 +150,8 @@ def _grid_broken(grid: Mapping[str, Any], section: str) -> Iterator[tuple[str, s
         if not isinstance(values, (tuple, list)) or not all(isinstance(v, number) for v in values):
             yield section + field, f"must be a list of numbers, not {values!r}"
             continue
-        problems = [None if values else "must name at least one value", *map(value_problem, values)]
-        problems += [b.problem_of_all(values) for b in _bounds_of(kind)]
+        problems = [required(values), *map(finite_32_bits, values)]
+        problems += [bound(values) for bound in _bounds_of(kind)]
         yield from ((section + field, problem) for problem in problems if problem)
 
 
@@ -162,7 +162,7 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:
 
 
 def _bounds_of(kind: Any) -> list[Bound]:
-    return [b for b in getattr(kind, "__metadata__", ()) if isinstance(b, Bound)]
+    return list(getattr(kind, "__metadata__", ()))
 
 
 def _rules_broken(c: Config) -> Iterator[tuple[str, str]]:

@@ -26,11 +26,8 @@ def config():
             vae_latent_size=2,
             vae_width=16,
             folds=2,
-            gmm_pca=(2,),
+            pca=(2,),
             gmm_components=(1,),
-            gmm_regularisation=(0.3,),
-            kde_pca=(2,),
-            kde_bandwidths=(0.5,),
         ),
     )
 

@@ -188,7 +188,7 @@ def test_a_damaged_teacher_is_not_replaced_by_an_older_one_unseen(copy, capsys):
     assert launch(copy, *changed) == 1
     error = capsys.readouterr().err
     assert "generator/ocdbt.process_0/d/" in error and f"delete {newest}" in error
-    assert launch(copy, "--stages=train", "--config.checkpoint.strict=true") == 1
+    assert launch(copy, "--stages=train", "--config.train.strict_checkpoints=true") == 1
     assert "is damaged: delete" in capsys.readouterr().err
     assert launch(copy, "--stages=train") == 0
     assert "passing over checkpoint" in capsys.readouterr().err

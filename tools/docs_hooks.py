@@ -14,13 +14,13 @@ CONFIG = ROOT / "depthjax" / "config.py"
 HELP, SETTINGS = "<!-- help -->", "<!-- config -->"
 # How the page writes a bound of `depthjax.config_bounds`.
 BOUNDS = {
-    "AtLeast": "≥ {}",
-    "Above": "> {}",
-    "Between": "{} to {}",
-    "Within": "above {}, below {}",
-    "FromToBelow": "{} to below {}",
-    "AboveUpTo": "above {}, up to {}",
-    "MultipleOf": "multiple of {}",
+    "at_least": "≥ {}",
+    "above": "> {}",
+    "between": "{} to {}",
+    "within": "above {}, below {}",
+    "from_to_below": "{} to below {}",
+    "above_up_to": "above {}, up to {}",
+    "multiple_of": "multiple of {}",
 }
 
 
@@ -73,7 +73,8 @@ def split_annotation(annotation: ast.expr) -> tuple[ast.expr, str]:
 
 def bound_text(bound: ast.expr) -> str:
     """Return a bound as the page has it, such as `≥ 1`; empty for a bound that is not on a number."""
-    assert isinstance(bound, ast.Call)
+    if not isinstance(bound, ast.Call):
+        return ""
     form = BOUNDS.get(ast.unparse(bound.func), "")
     return form.format(*(ast.unparse(limit) for limit in bound.args))
 

@@ -63,7 +63,6 @@ def without_teachers(config: Config, *, seed: int) -> Config:
         generator_kd_weight=0.0,
         discriminator_kd_weight=0.0,
     )
-    plain = replace(plain, epochs=config.baselines.gan_epochs or own.epochs)
     model = replace(sizes, **{name: getattr(config.model, name) for name in SIZES})
     return replace(config, model=model, train=plain)
 

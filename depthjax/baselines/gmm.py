@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture
 
 LONGER = ""
-FIELDS = (
-    "train.mirror",
-    "baselines.folds",
-    *(f"baselines.gmm_{name}" for name in ("pca", "components", "regularisation")),
-)
+FIELDS = ("train.mirror", *(f"baselines.{name}" for name in ("folds", "pca", "gmm_components")))
+
+REGULARISATIONS = (0.03, 0.1, 0.3)  # share of the variance of all faces
 
 Choice = tuple[int, float]  # Gaussians of an emotion, and what is added to their variances
 
@@ -48,11 +46,11 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
     def density(known: np.ndarray, asked: np.ndarray, choice: Choice) -> np.ndarray:
         return mixture(known, choice, seed).score_samples(asked)
 
-    choices = list(product(base.gmm_components, base.gmm_regularisation))
+    choices = list(product(base.gmm_components, REGULARISATIONS))
     # One thread: k-means adds up its threads' shares in the order in which they end, so two fits would differ by
     # rounding, and the mixtures that start from them by more; and teams take longer on matrices of this size.
     with threadpool_limits(1):
-        size, choice, nats = choose(pixels, density, sizes=base.gmm_pca, choices=choices, folds=base.folds, seed=seed)
+        size, choice, nats = choose(pixels, density, sizes=base.pca, choices=choices, folds=base.folds, seed=seed)
         space = fit_space(pixels.rows, size, seed=seed)
         groups = [space.whiten(pixels.rows[pixels.emotion == label]) for label in range(len(faces.emotions))]
         count = min(choice[0], *(len(group) for group in groups))

@@ -18,7 +18,8 @@ from depthjax.keys import host_seed
 from depthjax.progress import Log
 
 LONGER = ""
-FIELDS = ("train.mirror", *(f"baselines.{name}" for name in ("folds", "kde_pca", "kde_bandwidths")))
+FIELDS = ("train.mirror", *(f"baselines.{name}" for name in ("folds", "pca")))
+BANDWIDTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)  # in standard deviations of all faces
 
 
 def settings(config: Config) -> Settings:
@@ -34,9 +35,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
     base, seed = config.baselines, host_seed(key)
     pixels = pixels_of(faces, mirror=config.train.mirror)
     with threadpool_limits(1, "blas"):  # teams of threads take longer on matrices of this size
-        size, bandwidth, nats = choose(
-            pixels, density, sizes=base.kde_pca, choices=base.kde_bandwidths, folds=base.folds, seed=seed
-        )
+        size, bandwidth, nats = choose(pixels, density, sizes=base.pca, choices=BANDWIDTHS, folds=base.folds, seed=seed)
         space = fit_space(pixels.rows, size, seed=seed)
     log(f"bandwidth {bandwidth}, {len(space.scale)} components: {nats:.3f} nats a pixel on unseen subjects")
     write_arrays(

@@ -24,6 +24,9 @@ from depthjax.scores import Scores
 Arrays = dict[str, np.ndarray]
 
 
+MAX_FACES = 4000  # of train and of test: more are sampled at random
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """The faces that were evaluated: `data` of `evaluation.json`."""
@@ -33,7 +36,7 @@ class Evaluated:
     resolution: int  # pixels a side
     train: dict[str, int]  # how many `images` and `subjects`
     test: dict[str, int]  # likewise, of the held-out faces
-    drawn_from: dict[str, int]  # images of `train` and `test` before evaluate.max_faces
+    drawn_from: dict[str, int]  # images of `train` and `test` before MAX_FACES
     window_mm: list[float]  # nearest and farthest depth
     generated: dict[str, int]  # images of each method
 
@@ -135,11 +138,11 @@ def evaluate(
 
 
 def _drawn(config: Config, count: int, part: str) -> np.ndarray:
-    """Draw at most `evaluate.max_faces` faces: features of a hundred thousand would take hours."""
-    if count <= config.evaluate.max_faces:
+    """Draw at most MAX_FACES faces: features of a hundred thousand would take hours."""
+    if count <= MAX_FACES:
         return np.arange(count)
     chosen = np.random.default_rng(seed_of(config, f"draw {part}")).permutation(count)
-    return np.sort(chosen[: config.evaluate.max_faces])
+    return np.sort(chosen[:MAX_FACES])
 
 
 def _with_seconds(log: Log) -> Log:

@@ -46,7 +46,7 @@ WRITERS_END = 1.0  # seconds for orbax's writers to end after the first of them 
 # What may change between two runs of one training: its length, what is saved and logged, and the devices.
 FREE_FIELDS = (
     "epochs", "steps_per_dispatch", "samples_every_epochs", "save_every_epochs", "keep_checkpoints", "on_not_finite",
-    "rollbacks", "devices", "remat",
+    "strict_checkpoints", "writers", "devices", "remat",
 )  # fmt: skip
 FREE = {"data.extra_test_subjects", *(f"train.{name}" for name in FREE_FIELDS)}
 
@@ -142,11 +142,11 @@ def restore_latest(
         log: receives a line for every damaged checkpoint that was passed over (default: standard error).
     Raises:
         UserError: it belongs to another training (the field is named), every checkpoint is damaged, or, with
-            `checkpoint.strict`, the newest is.
+            `train.strict_checkpoints`, the newest is.
     """
     if not _steps(checkpoints):
         return None
-    folder, record = _latest_good(checkpoints, "", log, strict=config.checkpoint.strict)
+    folder, record = _latest_good(checkpoints, "", log, strict=config.train.strict_checkpoints)
     _check_same_training(folder, record, config, fingerprint)
     wanted = _split(state)
     trees = {name: _read(folder / name, tree) for name, tree in wanted.items()}

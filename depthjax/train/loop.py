@@ -63,7 +63,7 @@ def train(
         The state after the last epoch.
     Raises:
         UserError: faces that don't fit the config, a checkpoint of another training, or a loss or a weight that is not
-            finite (nothing of that dispatch is saved), after `train.rollbacks` rollbacks if there are any.
+            finite (nothing of that dispatch is saved), after three rollbacks with `train.on_not_finite` = rollback.
         TrainingInterrupted: SIGTERM or SIGINT came; the state is saved.
     """
     check_faces_fit(config, faces)

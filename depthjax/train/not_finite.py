@@ -23,6 +23,7 @@ from depthjax.train.processes import is_first
 from depthjax.train.state import TrainState
 
 NAME = "rollbacks.json"
+MAX_ROLLBACKS = 3  # of a training
 FACTOR = 0.5  # of both learning rates, each time
 FACES_AT_ONCE = 256
 
@@ -74,10 +75,10 @@ def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: No
     Returns:
         The reasons, with this one.
     Raises:
-        UserError: `train.on_not_finite` is abort, or the training has rolled back `train.rollbacks` times.
+        UserError: `train.on_not_finite` is abort, or the training has rolled back MAX_ROLLBACKS times.
     """
     train = config.train
-    if train.on_not_finite == "abort" or len(reasons) >= train.rollbacks:
+    if train.on_not_finite == "abort" or len(reasons) >= MAX_ROLLBACKS:
         after = f", after {len(reasons)} rollbacks" if reasons else ""
         or_else = "" if train.on_not_finite == "rollback" else " or set --config.train.on_not_finite=rollback"
         raise UserError(
@@ -89,7 +90,7 @@ def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: No
         write_json(checkpoints / NAME, reasons)
         print(
             f"{failure}: back to the last checkpoint with half the learning rates, {len(reasons)} of at most "
-            f"{train.rollbacks} times",
+            f"{MAX_ROLLBACKS} times",
             file=sys.stderr,
         )
     return reasons

@@ -20,14 +20,14 @@ Writer = Callable[[Row], None]
 
 def check_writers(config: Config) -> None:
     """Raise a UserError for a writer whose library is missing, before anything is computed."""
-    for name in config.track.writers:
+    for name in config.train.writers:
         if importlib.util.find_spec(LIBRARIES[name]) is None:
-            raise UserError(f"--config.track.writers: {name} needs {LIBRARIES[name]}: pip install 'depthjax[writers]'")
+            raise UserError(f"--config.train.writers: {name} needs {LIBRARIES[name]}: pip install 'depthjax[writers]'")
 
 
 @contextmanager
 def writers(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
-    """Yield a function that gives a row of metrics to every writer of `config.track.writers`; close them at the end.
+    """Yield a function that gives a row of metrics to every writer of `config.train.writers`; close them at the end.
 
     Args:
         done: steps of the checkpoint that training resumes from; rows logged after them are withdrawn where a writer
@@ -35,7 +35,7 @@ def writers(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
     """
     opened = {"tensorboard": _tensorboard, "wandb": _wandb}
     with ExitStack() as stack:
-        names = config.track.writers if is_first() else ()
+        names = config.train.writers if is_first() else ()
         writing = [stack.enter_context(opened[name](config, workdir, done)) for name in names]
 
         def write(row: Row) -> None:

@@ -36,11 +36,8 @@ def config():
             vae_width=16,
             vae_lr=1e-2,
             folds=3,
-            gmm_pca=(2, 4),
+            pca=(2, 4),
             gmm_components=(1, 2),
-            gmm_regularisation=(0.1,),
-            kde_pca=(2, 4),
-            kde_bandwidths=(0.3, 0.6),
         ),
     )
 

@@ -75,7 +75,7 @@ def test_another_fit_is_refused_by_what_differs(name, config, faces, fitted):
         "gan": ("model", {"generator_width": 64}),
         "vae": ("baselines", {"vae_latent_size": 5}),
         "gmm": ("baselines", {"gmm_components": (1,)}),
-        "kde": ("baselines", {"kde_bandwidths": (0.3,)}),
+        "kde": ("baselines", {"pca": (2,)}),
     }
     for section, change in (("data", {"near_mm": -5.0}), ("train", {"mirror": False}), own[name]):
         other, field = _changed(config, section, **change), f"{section}.{next(iter(change))}"

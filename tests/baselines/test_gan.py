@@ -39,7 +39,7 @@ def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, m
         return loop.starting_state(plain, folder / "checkpoints", loop.data_fingerprint(faces))
 
     monkeypatch.setattr(gan, "train", restored)
-    longer = replace(config, baselines=replace(config.baselines, gan_epochs=150))
+    longer = replace(config, train=replace(config.train, epochs=150))
     fit_once(gan, jax.random.key(1), longer, faces, folder, log=no_log)
     assert asked == [(150, True)]
     assert read_json(folder / "fit.json")["chosen"] == {"steps": 480}  # the checkpoint there was taken up

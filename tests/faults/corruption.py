@@ -25,7 +25,7 @@ import numpy as np
 
 from depthjax import stages
 from depthjax.__main__ import main
-from depthjax.config import Checkpoint, Config, Data, Model
+from depthjax.config import Config, Data, Model
 from depthjax.config_values import override
 from depthjax.errors import UserError
 from depthjax.train import checkpoint
@@ -145,7 +145,7 @@ def _falls_back(checkpoints: Path, last_good: TrainState, log: Callable[[str], N
 
 
 def _strict_row(found: list[Path], checkpoints: Path, state: TrainState, tries: int) -> Row:
-    strict, rng = replace(CONFIG, checkpoint=Checkpoint(strict=True)), np.random.default_rng(0)
+    strict, rng = replace(CONFIG, train=replace(CONFIG.train, strict_checkpoints=True)), np.random.default_rng(0)
     lost = wrong = 0
     for path in found:
         with damage(path, "bit flip", rng):
@@ -154,7 +154,7 @@ def _strict_row(found: list[Path], checkpoints: Path, state: TrainState, tries: 
                 wrong += 1
             except UserError as error:
                 lost += path.name not in str(error) or "\n" in str(error)
-    return "checkpoint, bit flip, checkpoint.strict=true: stops and names the file", len(found), lost, wrong
+    return "checkpoint, bit flip, train.strict_checkpoints=true: stops and names the file", len(found), lost, wrong
 
 
 def other_config_rows() -> list[Row]:

@@ -20,7 +20,7 @@ def get_config() -> Config:
         train=replace(
             base.train, epochs=6, batch_size=4, steps_per_dispatch=2, samples_every_epochs=2, save_every_epochs=1
         ),
-        baselines=replace(base.baselines, methods=("gmm",), gmm_pca=(4,), folds=2),
+        baselines=replace(base.baselines, methods=("gmm",), pca=(4,), folds=2),
         evolve=replace(base.evolve, generations=3, population=4, hall_of_fame=4),
         sample=replace(base.sample, methods=("gmm", "cdcgan_kd", "cdcgan_kd_ga"), count=4),
         evaluate=replace(

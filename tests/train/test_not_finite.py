@@ -62,8 +62,8 @@ def _starting(fresh):
     return start
 
 
-def _rolling(config, times=3):
-    return replace(config, train=replace(config.train, on_not_finite="rollback", rollbacks=times))
+def _rolling(config):
+    return replace(config, train=replace(config.train, on_not_finite="rollback"))
 
 
 def _saved(workdir):
@@ -119,14 +119,14 @@ def test_before_the_first_checkpoint_it_starts_again(small, faces, going, tmp_pa
 
 
 def test_tries_are_bounded_also_over_restarts(small, faces, going, tmp_path):
-    config = _rolling(small, times=2)
+    config = _rolling(small)
     going("loss", at=7)
-    with pytest.raises(UserError, match="after 2 rollbacks: lower the learning rates"):
+    with pytest.raises(UserError, match="after 3 rollbacks: lower the learning rates"):
         loop.train(config, faces, tmp_path)
     again = going("loss", at=7)
-    with pytest.raises(UserError, match="2 rollbacks"):
+    with pytest.raises(UserError, match="3 rollbacks"):
         loop.train(config, faces, tmp_path)
-    assert len(again) == 2 and len(read_rollbacks(tmp_path / "checkpoints")) == 2 and _saved(tmp_path) == [4]
+    assert len(again) == 2 and len(read_rollbacks(tmp_path / "checkpoints")) == 3 and _saved(tmp_path) == [4]
 
 
 def test_a_face_that_is_not_finite_is_named(small, faces, tmp_path):

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from depthjax.config import Track
 from depthjax.config_values import validate
 from depthjax.errors import ConfigError, UserError
 from depthjax.train.writers import check_writers, writers
@@ -17,7 +16,7 @@ ROWS = [{"step": step, "g_loss": 0.5 * step, "epoch": 1} for step in (5, 10)]
 
 
 def _tracked(config, *names):
-    return validate(replace(config, track=Track(writers=names)))
+    return validate(replace(config, train=replace(config.train, writers=names)))
 
 
 def test_none_by_default(trained, tmp_path):
