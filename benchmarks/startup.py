@@ -73,12 +73,12 @@ def compile_all(path: Path) -> None:
     """What a run of the config compiles for its networks, timed together; programs are traced and compiled, not run."""
     import jax
 
-    from depthjax import compile_cache
     from depthjax.config_file import load_config
+    from depthjax.environment import cache_programs
 
     config = load_config(path)
     jax.devices()
-    compile_cache.turn_on()
+    cache_programs()
     wanted = programs(config)
     start, processor = time.perf_counter(), time.process_time()
     for name, lowered in wanted:

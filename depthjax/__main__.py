@@ -48,9 +48,9 @@ def _main(arguments: list[str]) -> int:
         print(f"comparison: {compare(flags)}")
         return 0
     if flags.stages.strip() == DOCTOR:
-        from depthjax.doctor import lines  # imports JAX
+        from depthjax.environment import doctor  # imports JAX
 
-        print("\n".join(lines(flags.workdir or Path("runs"))))
+        print("\n".join(doctor(flags.workdir or Path("runs"))))
         return 0
     config = override(load_config(flags.config), assignments)
     wanted = parse_stages(flags.stages)

@@ -1,49 +1,59 @@
-"""The environment of a run: versions, devices, git revision, seeds."""
+"""The machine of a run: its description, the cache of compiled programs, and the screen of `doctor`."""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import importlib.util
 import os
 import platform
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from depthjax._version import __version__
 from depthjax.config import Config, to_dict
+from depthjax.errors import UserError
 
 PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "evosax", "numpy", "scipy", "scikit-image", "scikit-learn",
     "xgboost", "xgboost-cpu", "tensorflow-datasets", "grain", "array-record", "trimesh", "pillow",
 )  # fmt: skip
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+MIN_TIME = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+MIN_SECONDS = 0.05  # of compiling; a program that compiles faster is not kept
+NEEDED_DISK_GB = 2.0  # a run of quick with its checkpoints, and room to spare
+NEEDED_MEMORY_GB = 4.0  # quick holds 2.5 at most
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """Return the content of `environment.json`."""
+    """Return the content of `environment.json`: versions, devices, git revision, seeds."""
     import jax
 
-    seeds = {name: section["seed"] for name, section in to_dict(config).items() if "seed" in section}
     return {
         "depthjax": __version__,
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := version_of(name))},
+        "packages": _versions(),
         "platform": platform.platform(),
         "processor": processor(),
         "cpu_count": os.cpu_count(),
         "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
         "git_revision": _git_revision(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seeds": seeds,
+        "seeds": {name: section["seed"] for name, section in to_dict(config).items() if "seed" in section},
     }
 
 
-def version_of(package: str) -> str | None:
-    """Return the version of an installed package, or None."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _versions() -> dict[str, str]:
+    """Return the version of each of PACKAGES that is installed."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 def processor() -> str:
@@ -65,3 +75,105 @@ def _git_revision() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def cache_folder() -> Path:
+    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR` or else the user's cache folder."""
+    if os.environ.get(CACHE):
+        return Path(os.environ[CACHE])
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "depthjax" / "jax"
+
+
+def cache_programs() -> Path | None:
+    """Let jax keep its compiled programs in `cache_folder()`, so that a second start compiles only what has changed.
+
+    A user who can write there can run code here. So the default folder is for its owner alone (0700), and one of
+    another user is refused. A folder that the user names is taken as it is.
+
+    Returns:
+        The folder, or None where it cannot be written.
+    Raises:
+        UserError: the folder belongs to another user.
+    """
+    import jax
+
+    place = cache_folder()
+    if not os.environ.get(CACHE):
+        try:
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if place.stat().st_uid != os.getuid():
+                raise UserError(f"{place} belongs to another user, who could run code here: remove it, or set {CACHE}")
+            place.chmod(0o700)
+        except OSError:  # a home that is missing or read-only: compile anew, as without a cache
+            return None
+    jax.config.update("jax_compilation_cache_dir", str(place))
+    # By default jax leaves out what compiles within a second: half of the programs of a small run.
+    if MIN_TIME not in os.environ:
+        jax.config.update(MIN_TIME.lower(), MIN_SECONDS)
+    return place
+
+
+def doctor(workdir: Path) -> list[str]:
+    """Return what this machine has for a run, and what would be slow on it, line by line.
+
+    Args:
+        workdir: where runs go; it may be absent.
+    """
+    import jax
+
+    existing = next(folder for folder in (workdir.absolute(), *workdir.absolute().parents) if folder.exists())
+    disk = shutil.disk_usage(existing).free / 1e9
+    total, free = _memory()
+    devices = [f"{device.platform}: {device.device_kind}{_device_memory(device)}" for device in jax.devices()]
+    cached = [path.stat().st_size for path in cache_folder().glob("*") if path.is_file()]
+    facts = {
+        "depthjax": f"{__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}",
+        "devices": "; ".join(devices),
+        "processor": f"{processor()}, {_cores()} cores for this process",
+        "memory": f"{free:.1f} of {total:.1f} GB free",
+        "disk": f"{disk:.1f} GB free for {workdir}",
+        "compiled": f"programs are kept in {cache_folder()} ({len(cached)} files, {sum(cached) / 1e6:.0f} MB)",
+        "packages": ", ".join(f"{name} {version}" for name, version in _versions().items()),
+    }
+    return [f"{name:<12}{value}" for name, value in facts.items()] + ["", *_advice(disk, free, jax.devices())]
+
+
+def _advice(disk: float, memory: float, devices: list[Any]) -> list[str]:
+    rules = {
+        "no GPU: configs/quick.py takes 10 to 20 minutes on two cores; configs/paper.py is for a GPU": all(
+            device.platform == "cpu" for device in devices
+        ),
+        "one core: features and classifiers take twice as long as on two cores": _cores() < 2,
+        f"less than {NEEDED_MEMORY_GB:g} GB of free memory: configs/quick.py may not fit": memory < NEEDED_MEMORY_GB,
+        f"less than {NEEDED_DISK_GB:g} GB of free disk: name another --workdir": disk < NEEDED_DISK_GB,
+        "xgboost is missing: pip install 'depthjax[cpu]', or leave it out of evaluate.classifiers": (
+            importlib.util.find_spec("xgboost") is None
+        ),
+    }
+    advice = [f"! {line}" for line, applies in rules.items() if applies]
+    return advice or ["nothing that would make a run slow was found"]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> tuple[float, float]:
+    """Return total and available gigabytes; the limit of a container counts as the total."""
+    try:
+        text = Path("/proc/meminfo").read_text()
+        sizes = {line.split(":")[0]: int(line.split()[1]) / 1e6 for line in text.splitlines() if line.endswith("kB")}
+    except OSError:  # not Linux
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+        return total, total
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text()) / 1e9
+    except (OSError, ValueError):  # no cgroup, or "max"
+        limit = float("inf")
+    return min(sizes["MemTotal"], limit), min(sizes["MemAvailable"], limit)
+
+
+def _device_memory(device: Any) -> str:
+    stats = device.memory_stats() or {}
+    return f", {stats['bytes_limit'] / 1e9:.1f} GB" if "bytes_limit" in stats else ""

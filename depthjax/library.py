@@ -95,7 +95,7 @@ def sample_faces(
     Raises:
         UserError: the method is not fitted there.
     """
-    from depthjax.sampling import as_faces, draw
+    from depthjax.methods import as_faces, draw
 
     if method not in config.sample.methods:
         known = ", ".join(config.sample.methods)

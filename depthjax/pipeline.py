@@ -9,8 +9,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from depthjax import compile_cache, stages
+from depthjax import stages
 from depthjax.config import Config, own_fitness, to_dict
+from depthjax.environment import cache_programs, describe
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, write_arrays, write_json, write_text
 from depthjax.lock import only_one
@@ -41,7 +42,7 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *,
     workdir.mkdir(parents=True, exist_ok=True)
     first = _join_processes(config, wanted)
     log = log if first and log else no_log
-    compile_cache.turn_on()
+    cache_programs()
     with only_one(workdir, log) if first else nullcontext() as cut_off:
         if cut_off:
             remove_half_written(workdir)
@@ -91,7 +92,8 @@ def _run_stage(stage: Stage, config: Config, workdir: Path, log: Log, *, writes:
     _check_inputs(stage, config, workdir)
     if writes:
         stages.record_path(stage.name, workdir).unlink(missing_ok=True)
-        _write_descriptions(config, workdir)
+        write_json(workdir / "config.json", to_dict(config))
+        write_json(workdir / "environment.json", describe(config))
     log(f"{stage.name}: starting")
     start = time.monotonic()
     outputs = stage.run(config, workdir, with_prefix(stage.name, log))
@@ -129,13 +131,6 @@ def _check_inputs(stage: Stage, config: Config, workdir: Path) -> None:
                 f"{stage.name} needs {needed.name}, which has not finished in {workdir} with these settings: "
                 f"run --stages={needed.name},{stage.name}"
             )
-
-
-def _write_descriptions(config: Config, workdir: Path) -> None:
-    from depthjax.environment import describe
-
-    write_json(workdir / "config.json", to_dict(config))
-    write_json(workdir / "environment.json", describe(config))
 
 
 def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
@@ -211,7 +206,7 @@ def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Write each method's faces; of our training, only the generator teacher is read, and the noise's spectrum."""
     import numpy as np
 
-    from depthjax.sampling import draw, write_samples
+    from depthjax.methods import draw, write_samples
 
     folders = []
     for method, drawn in draw(config, workdir):
@@ -228,7 +223,7 @@ def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
 def evaluate(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Evaluate every method's samples against training and held-out faces."""
     from depthjax.evaluate.run import evaluate as evaluate_faces
-    from depthjax.sampling import read_samples
+    from depthjax.methods import read_samples
 
     methods = {method: read_samples(workdir / "samples" / method, config) for method in config.sample.methods}
     train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
@@ -279,8 +274,7 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
     from depthjax.data import load
     from depthjax.data.crop import CROP_SHAPE
     from depthjax.export.sets import prepared_set, sample_set
-    from depthjax.methods import REGISTRY
-    from depthjax.sampling import read_samples
+    from depthjax.methods import REGISTRY, read_samples
 
     if name == "real":
         stored = load.stored(config.data, workdir / "data")

@@ -35,8 +35,8 @@ from depthjax.errors import UserError
 from depthjax.evaluate.run import evaluate
 from depthjax.evaluate.spaces import checkerboard_ratio, invalid_ratio
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text
+from depthjax.methods import as_faces, asked_emotions
 from depthjax.models.dcgan import decode
-from depthjax.sampling import as_faces, asked_emotions
 from depthjax.scores import Score, Scores, read_scores
 from depthjax.train.loop import train
 from depthjax.train.state import init_state, networks

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "depthjax"
 FLOW = ("_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file",
         "config_bounds", "config", "config_values", "config_file", "keys", "precision", "progress", "stages",
-        "environment", "compile_cache", "doctor", "data", "models", "train", "baselines", "evolve", "evaluate",
-        "report", "export", "evolving", "cdcgan_kd", "methods", "sampling", "pipeline", "library",
+        "environment", "data", "models", "train", "baselines", "evolve", "evaluate",
+        "report", "export", "evolving", "cdcgan_kd", "methods", "pipeline", "library",
         "__main__")  # fmt: skip
 # What a package may import besides itself and BASE.
 ALLOWED = {
@@ -22,13 +22,11 @@ ALLOWED = {
     "evolving": {"data", "train", "evolve"},
     "cdcgan_kd": {"data", "models", "train", "evolving"},
     "methods": {"data", "baselines", "cdcgan_kd"},
-    "sampling": {"data", "cdcgan_kd", "methods"},
-    "pipeline": {"compile_cache", "environment", "stages", "data", "train", "evaluate", "report", "export", "evolving",
-                 "cdcgan_kd", "methods", "sampling"},
-    "doctor": {"environment", "compile_cache"},
-    "library": {"config_file", "data", "evaluate", "pipeline", "report", "sampling", "stages"},
+    "pipeline": {"environment", "stages", "data", "train", "evaluate", "report", "export", "evolving",
+                 "cdcgan_kd", "methods"},
+    "library": {"config_file", "data", "evaluate", "pipeline", "methods", "report", "stages"},
     "__init__": {"library"},
-    "__main__": {"config_file", "doctor", "pipeline", "report", "stages"},
+    "__main__": {"config_file", "environment", "pipeline", "report", "stages"},
 }  # fmt: skip
 BASE = {"_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file", "config_bounds",
         "config", "config_values", "config_file", "keys", "precision", "progress"}  # fmt: skip

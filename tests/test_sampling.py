@@ -5,7 +5,7 @@ from configs import smoke
 from depthjax.cdcgan_kd import great_circle, read_noise, with_training_noise
 from depthjax.config_values import override
 from depthjax.errors import UserError
-from depthjax.sampling import draw
+from depthjax.methods import draw
 
 
 def test_the_way_between_two_latents_keeps_the_length_that_the_generator_knows():

@@ -69,7 +69,7 @@ def test_settings_of_training_are_none_of_the_real_faces_business(prepared):
 
 def test_samples_are_exported_as_soon_as_they_are_there(prepared):
     from depthjax.cdcgan_kd import Drawn
-    from depthjax.sampling import write_samples
+    from depthjax.methods import write_samples
 
     config, workdir = prepared
     export(config, workdir)

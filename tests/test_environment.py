@@ -4,7 +4,7 @@ from collections import namedtuple
 import jax
 import pytest
 
-from depthjax import compile_cache, doctor
+from depthjax import environment
 from depthjax.__main__ import main
 from depthjax.errors import UserError
 
@@ -21,8 +21,8 @@ def test_the_doctor_needs_no_config_and_fits_a_screen(capsys, tmp_path):
 def test_the_doctor_names_what_is_short(monkeypatch, tmp_path):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12, 10**6))
-    monkeypatch.setattr(doctor, "_memory", lambda: (8.0, 0.5))
-    advice = [line for line in doctor.lines(tmp_path) if line.startswith("!")]
+    monkeypatch.setattr(environment, "_memory", lambda: (8.0, 0.5))
+    advice = [line for line in environment.doctor(tmp_path) if line.startswith("!")]
     assert any("free disk" in line for line in advice) and any("free memory" in line for line in advice)
 
 
@@ -41,27 +41,27 @@ def kept_setting():
 
 
 def test_the_cache_of_our_choosing_is_the_users_alone(kept_setting, monkeypatch, tmp_path):
-    monkeypatch.delenv(compile_cache.VARIABLE)
-    monkeypatch.delenv(compile_cache.MIN_TIME, raising=False)
+    monkeypatch.delenv(environment.CACHE)
+    monkeypatch.delenv(environment.MIN_TIME, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "depthjax" / "jax").mkdir(parents=True, mode=0o777)
-    place = compile_cache.turn_on()
+    place = environment.cache_programs()
     assert place == tmp_path / "depthjax" / "jax" and place.stat().st_mode & 0o777 == 0o700
     assert jax.config.jax_compilation_cache_dir == str(place)
-    assert jax.config.jax_persistent_cache_min_compile_time_secs == compile_cache.MIN_SECONDS
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == environment.MIN_SECONDS
     monkeypatch.setattr("os.getuid", lambda: place.stat().st_uid + 1)
     with pytest.raises(UserError, match="belongs to another user"):
-        compile_cache.turn_on()
+        environment.cache_programs()
 
 
 def test_a_home_that_cannot_be_written_is_no_reason_to_stop(kept_setting, monkeypatch, tmp_path):
-    monkeypatch.delenv(compile_cache.VARIABLE)
+    monkeypatch.delenv(environment.CACHE)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert compile_cache.turn_on() is None
+    assert environment.cache_programs() is None
 
 
 def test_a_named_cache_is_taken_as_it_is(kept_setting, monkeypatch, tmp_path):
-    monkeypatch.setenv(compile_cache.VARIABLE, str(tmp_path))
+    monkeypatch.setenv(environment.CACHE, str(tmp_path))
     mode = tmp_path.stat().st_mode
-    assert compile_cache.turn_on() == tmp_path and tmp_path.stat().st_mode == mode
+    assert environment.cache_programs() == tmp_path and tmp_path.stat().st_mode == mode
