@@ -101,7 +101,7 @@ def _drawn(config: Config, workdir: Path, name: str, latents: np.ndarray, emotio
 
 def _decoded(config: Config, workdir: Path, latents: np.ndarray, emotion: np.ndarray) -> np.ndarray:
     """Return (n, h, w) faces of the teacher generator, which is all that is read of a checkpoint."""
-    variables, _ = restore_generator(workdir / "checkpoints", config=config, strict=True)
+    variables = restore_generator(workdir / "checkpoints", config)
     return decode(networks(config).generator, variables, latents, emotion)
 
 

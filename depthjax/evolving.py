@@ -68,7 +68,7 @@ def evolution_inputs(
     Raises:
         UserError: no checkpoint, or a damaged one.
     """
-    teachers, _ = restore_teachers(workdir / "checkpoints", config=config, strict=True)
+    teachers = restore_teachers(workdir / "checkpoints", config)
     discriminate = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
     classes = len(config.data.emotions)
     shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))

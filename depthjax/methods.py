@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from depthjax import cdcgan_kd
-from depthjax.baselines import gan, gmm, kde, vae
+from depthjax.baselines import gan, vae
+from depthjax.baselines.densities import GMM, KDE
 from depthjax.baselines.fits import Baseline, fit_once, sample_fit
 from depthjax.cdcgan_kd import Drawn
 from depthjax.config import METHODS as LABELS
@@ -68,8 +69,8 @@ REGISTRY = {
     for method in (
         _baseline("gan", gan),
         _baseline("vae", vae),
-        _baseline("gmm", gmm),
-        _baseline("kde", kde),
+        _baseline("gmm", GMM),
+        _baseline("kde", KDE),
         Method("cdcgan_kd", ("train",), cdcgan_kd.fit, cdcgan_kd.sample),
         Method(
             "cdcgan_kd_ga",

@@ -47,7 +47,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
     """Decode standard normal latents by the student generator."""
     plain = without_teachers(config, seed=0)
-    variables, _ = restore_generator(folder / "checkpoints", config=plain, strict=True)
+    variables = restore_generator(folder / "checkpoints", plain)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
     return decode(networks(plain).generator, variables, latents, emotion)
 

@@ -18,9 +18,8 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from depthjax.artifact import Record
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, replacing_folder
-from depthjax.progress import Log
+from depthjax.progress import Log, no_log
 from depthjax.train.state import Pair, TrainState
 
 MANIFEST = "manifest.json"
@@ -51,48 +50,45 @@ FREE_FIELDS = (
 FREE = {"data.extra_test_subjects", *(f"train.{name}" for name in FREE_FIELDS)}
 
 
-def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, keep: int) -> Path:
+def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, keep: int) -> None:
     """Write `checkpoints/STEP/`, whole or not at all, and remove all but the newest `keep`.
 
     Args:
-        checkpoints: the run's folder of checkpoints.
-        state: to be saved; its `step` names the folder.
         config, fingerprint: of the training; a later restore is refused where they differ.
         keep: how many checkpoints to leave, this one included.
-    Returns:
-        The folder written.
     """
-    place = checkpoints / str(int(state.step))
-    settings = {"config": to_dict(config), "fingerprint": fingerprint}
     remove_half_written(checkpoints)
     with _quiet():
-        reason = _write(place, state, settings)
-        if reason is not None:
-            _outlive_writers(checkpoints)
-    if reason is not None:
+        reason = _write(checkpoints, state, {"config": to_dict(config), "fingerprint": fingerprint})
+        if reason:  # orbax returns with the first failure: let its other writers fail too, and remove what they wrote
+            time.sleep(WRITERS_END)
+            gc.collect()  # an error that nobody collected is printed when it is dropped
+            remove_half_written(checkpoints)
+    if reason:
         raise UserError(
             f"{checkpoints}: the checkpoint could not be written ({reason}): is there room? Then run again; the "
             "checkpoint before is untouched"
         )
     for old in _steps(checkpoints)[keep:]:
         shutil.rmtree(old)
-    return place
 
 
-def _write(place: Path, state: TrainState, settings: dict[str, Any]) -> str | None:
+def _write(checkpoints: Path, state: TrainState, settings: dict[str, Any]) -> str:
     """Write a step's folder; return the reason if that fails, such as a full disk."""
+    step = int(state.step)
     try:
-        with replacing_folder(place.absolute()) as folder:
+        with replacing_folder(checkpoints.absolute() / str(step)) as folder:
             _check_room(folder, state)
             for name, tree in _split(state).items():
-                (folder / name).mkdir()
+                place = epath.Path(folder / name)
+                place.mkdir()
                 with _orbax() as writer:
-                    writer.save(epath.Path(folder / name), args=ocp.args.PyTreeSave(tree))
-                    writer.finalize(epath.Path(folder / name))
-            artifact.finish(folder / MANIFEST, folder, [folder], settings, {"step": int(state.step)})
+                    writer.save(place, args=ocp.args.PyTreeSave(tree))
+                    writer.finalize(place)
+            artifact.finish(folder / MANIFEST, folder, [folder], settings, {"step": step})
     except (OSError, ValueError, ExceptionGroup) as error:  # orbax's writers raise any of them
         return getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
-    return None
+    return ""
 
 
 def _split(state: TrainState) -> dict[str, dict[str, Any]]:
@@ -103,23 +99,6 @@ def _split(state: TrainState) -> dict[str, dict[str, Any]]:
         "generator": {"params": params.generator, "batch_stats": stats.generator},
         "training": state._asdict() | teachers,
     }
-
-
-def _joined(trees: dict[str, dict[str, Any]]) -> TrainState:
-    """Return the state that `_split` divided."""
-    generator, rest = trees["generator"], trees["training"]
-    teachers = {
-        "teacher_params": Pair(generator["params"], rest["teacher_params"]),
-        "teacher_batch_stats": Pair(generator["batch_stats"], rest["teacher_batch_stats"]),
-    }
-    return TrainState(**rest | teachers)
-
-
-def _outlive_writers(checkpoints: Path) -> None:
-    """Let orbax's other writers fail as well, for it returns with the first failure; remove what they wrote."""
-    time.sleep(WRITERS_END)
-    gc.collect()  # an error that nobody collected is printed when it is dropped
-    remove_half_written(checkpoints)
 
 
 def _check_room(folder: Path, state: TrainState) -> None:
@@ -136,7 +115,6 @@ def restore_latest(
     """Return the newest good checkpoint of this training, or None where there is no checkpoint at all.
 
     Args:
-        checkpoints: the run's folder of checkpoints; may be absent.
         state: shapes and types to restore into (arrays or `jax.ShapeDtypeStruct`).
         config, fingerprint: of the training that is to go on.
         log: receives a line for every damaged checkpoint that was passed over (default: standard error).
@@ -146,54 +124,45 @@ def restore_latest(
     """
     if not _steps(checkpoints):
         return None
+    log = log or (lambda line: print(line, file=sys.stderr))
     folder, record = _latest_good(checkpoints, "", log, strict=config.train.strict_checkpoints)
     _check_same_training(folder, record, config, fingerprint)
     wanted = _split(state)
     trees = {name: _read(folder / name, tree) for name, tree in wanted.items()}
     _check_shapes(trees, wanted, folder)
-    return _joined(jax.tree.map(jnp.array, trees))
+    trees = jax.tree.map(jnp.array, trees)
+    generator, rest = trees["generator"], trees["training"]
+    teachers = {
+        "teacher_params": Pair(generator["params"], rest["teacher_params"]),
+        "teacher_batch_stats": Pair(generator["batch_stats"], rest["teacher_batch_stats"]),
+    }
+    return TrainState(**rest | teachers)
 
 
-def restore_generator(
-    checkpoints: Path, *, config: Config | None = None, strict: bool = False, log: Log | None = None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the teacher generator alone: no other array is read, or even checked.
+def restore_generator(checkpoints: Path, config: Config) -> dict[str, Any]:
+    """Return the linen variables of the newest teacher generator: no other array is read, or even checked.
 
-    Args:
-        checkpoints: the run's folder of checkpoints.
-        config: if given, refuse a checkpoint whose networks differ from it.
-        strict: refuse a damaged checkpoint instead of taking the one before.
-        log: as in `restore_latest`.
-    Returns:
-        linen variables `{"params": ..., "batch_stats": ...}`, and `step`, `fingerprint` and `config` (nested dict).
     Raises:
-        UserError: no checkpoint, only damaged ones, or other networks.
+        UserError: no checkpoint, a damaged one, or other networks than those of the config.
     """
-    folder, record = _latest_good(checkpoints, "generator/", log, strict=strict)
-    if config is not None:
-        _check_settings(folder, record, config, _network_fields(config))
+    folder, record = _latest_good(checkpoints, "generator/", no_log, strict=True)
+    _check_settings(folder, record, config, _network_fields(config))
     tree = jax.tree.map(jnp.array, _read(folder / "generator"))
-    return {"params": tree["params"], "batch_stats": tree["batch_stats"]}, record.settings | record.facts
+    return {"params": tree["params"], "batch_stats": tree["batch_stats"]}
 
 
-def restore_teachers(
-    checkpoints: Path, *, config: Config | None = None, strict: bool = False, log: Log | None = None
-) -> tuple[Pair, dict[str, Any]]:
-    """Return both teachers as a Pair of linen variables, and the rest as `restore_generator` does."""
-    folder, _ = _latest_good(checkpoints, "", log, strict=strict)
-    generator, about = restore_generator(checkpoints, config=config, strict=strict, log=lambda _: None)
+def restore_teachers(checkpoints: Path, config: Config) -> Pair:
+    """Return the linen variables of both teachers; raise as `restore_generator` does."""
+    folder, _ = _latest_good(checkpoints, "", no_log, strict=True)
     names = {"teacher_params": "params", "teacher_batch_stats": "batch_stats"}
     tree = _read(folder / "training", only=tuple(names))
     # A network without batch statistics has stored none.
     discriminator = {name: jax.tree.map(jnp.array, tree.get(stored, {})) for stored, name in names.items()}
-    return Pair(generator, discriminator), about
+    return Pair(restore_generator(checkpoints, config), discriminator)
 
 
 def check_same_settings(checkpoints: Path, config: Config) -> None:
-    """Raise a UserError if the newest checkpoint comes from other settings; only its record is read.
-
-    `restore_latest` would refuse it later; this runs before the stages ahead of training overwrite anything.
-    """
+    """Raise a UserError if the newest checkpoint comes from other settings; only its record is read."""
     for folder in _steps(checkpoints):
         record, _ = _check(folder, None)
         if record is not None:
@@ -215,11 +184,9 @@ def _network_fields(config: Config) -> list[str]:
 
 
 def _check_settings(folder: Path, record: Record, config: Config, fields: list[str]) -> None:
-    """A field that the record does not know is newer than it, and its default is what was done before."""
-    held = _flat(to_dict(Config())) | _flat(record.settings["config"])
-    ours = _flat(to_dict(config))
-    difference = artifact.first_difference(held, {name: ours[name] for name in fields})
-    if difference:
+    # A field that the record does not know is newer than it, and its default is what was done before.
+    held, ours = _flat(to_dict(Config())) | _flat(record.settings["config"]), _flat(to_dict(config))
+    if difference := artifact.first_difference(held, {name: ours[name] for name in fields}):
         raise _other(folder, difference)
 
 
@@ -243,12 +210,7 @@ def _check_shapes(trees: dict[str, Any], wanted: dict[str, Any], folder: Path) -
 
 
 def _read(folder: Path, tree: dict[str, Any] | None = None, only: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the arrays of one of a step's folders as numpy.
-
-    Args:
-        tree: to restore into; None: nested dictionaries, as they were stored.
-        only: keys of the tree to read, instead of all.
-    """
+    """Return the arrays of a folder as numpy, into a tree or as stored (of which `only` some keys)."""
     with _quiet(), _orbax() as reader:
         if tree is None:
             stored = reader.metadata(epath.Path(folder.absolute())).tree
@@ -276,13 +238,15 @@ def _orbax() -> Iterator[ocp.PyTreeCheckpointHandler]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence orbax: it warns at every save, and prints a traceback of every writer at a failed one.
-
-    The failure is raised as well.
-    """
+    """Silence orbax: it warns at every save, and prints the traceback of every failed writer, besides raising it."""
     loggers, hook = [logging.getLogger(name) for name in ("absl", "asyncio")], sys.unraisablehook
     levels = [logger.level for logger in loggers]
-    sys.unraisablehook = partial(_unless_loop_is_closed, hook)
+
+    def unless_loop_is_closed(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":  # a writer whose caller has gone on
+            hook(unraisable)
+
+    sys.unraisablehook = unless_loop_is_closed
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:
@@ -295,18 +259,11 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _unless_loop_is_closed(hook: Callable[[Any], object], unraisable: Any) -> None:
-    if str(unraisable.exc_value) != "Event loop is closed":  # a writer whose caller has gone on
-        hook(unraisable)
-
-
-def _latest_good(checkpoints: Path, part: str, log: Log | None, *, strict: bool) -> tuple[Path, Record]:
+def _latest_good(checkpoints: Path, part: str, log: Log, *, strict: bool) -> tuple[Path, Record]:
     """Return the newest checkpoint whose files in `part` are undamaged; with `strict` the newest must be."""
-    log = log or (lambda line: print(line, file=sys.stderr))
-    steps = _steps(checkpoints)
-    if not steps:
+    if not _steps(checkpoints):
         raise UserError(f"{checkpoints} holds no checkpoint: run the train stage first")
-    for folder in steps:
+    for folder in _steps(checkpoints):
         record, bad = _check(folder, part)
         if record is not None:
             return folder, record
@@ -319,7 +276,7 @@ def _latest_good(checkpoints: Path, part: str, log: Log | None, *, strict: bool)
     raise UserError(f"every checkpoint in {checkpoints} is damaged: delete that folder and train again")
 
 
-def _check(folder: Path, part: str | None) -> tuple[Record | None, Path | None]:
+def _check(folder: Path, part: str | None) -> tuple[Record | None, Path]:
     """Return the record of a good checkpoint, or else the first damaged file; `part` None: only the record counts."""
     try:
         record = artifact.read_record(folder / MANIFEST)
@@ -329,7 +286,7 @@ def _check(folder: Path, part: str | None) -> tuple[Record | None, Path | None]:
         return None, folder / MANIFEST
     wanted = {} if part is None else {n: sha256 for n, sha256 in record.sha256.items() if n.startswith(part)}
     bad = artifact.first_damaged(folder, wanted)
-    return (record, None) if bad is None else (None, bad)
+    return (None, bad) if bad else (record, folder)
 
 
 def _is_manifest(record: Record) -> bool:

@@ -4,14 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from depthjax.baselines import gan, gmm, kde, vae
+from depthjax.baselines import gan, vae
+from depthjax.baselines.densities import GMM, KDE
 from depthjax.baselines.fits import fit_once
 from depthjax.config import Baselines, Config, Data, Model, Train
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.progress import no_log
 
-MODULES = {"gan": gan, "vae": vae, "gmm": gmm, "kde": kde}
+MODULES = {"gan": gan, "vae": vae, "gmm": GMM, "kde": KDE}
 
 
 @pytest.fixture(scope="session")

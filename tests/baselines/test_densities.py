@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from depthjax.baselines import gmm, kde
+from depthjax.baselines.densities import GMM, kernel_density, mixture
 from depthjax.baselines.pixels import Pixels, Space, choose, fit_space, pixels_of, subject_folds
 from depthjax.errors import UserError
 from depthjax.files import read_arrays
@@ -45,18 +45,18 @@ def test_kernel_density_is_a_mean_of_gaussians():
     rng = np.random.default_rng(1)
     known, asked = rng.normal(size=(7, 2)), rng.normal(size=(5, 2))
     each = [[multivariate_normal(k, 0.25 * np.eye(2)).pdf(a) for k in known] for a in asked]
-    np.testing.assert_allclose(kde.density(known, asked, 0.5), np.log(np.mean(each, axis=1)), rtol=1e-6)
+    np.testing.assert_allclose(kernel_density(known, asked, 0.5), np.log(np.mean(each, axis=1)), rtol=1e-6)
 
 
 def test_a_mixture_has_the_variance_that_regularisation_adds():
     known = np.random.default_rng(1).normal(size=(4000, 2))
-    np.testing.assert_allclose(gmm.mixture(known, (1, 0.5), 0).covariances_[0], 1.5 * np.eye(2), atol=0.1)
-    assert len(gmm.mixture(known[:3], (8, 0.5), 0).weights_) == 3
+    np.testing.assert_allclose(mixture(known, (1, 0.5), 0).covariances_[0], 1.5 * np.eye(2), atol=0.1)
+    assert len(mixture(known[:3], (8, 0.5), 0).weights_) == 3
 
 
 def test_draws_of_the_mixture_have_its_moments(config, fitted):
     stored = read_arrays(fitted("gmm") / "fit.npz")
-    images = gmm.sample(jax.random.key(0), config, fitted("gmm"), np.ones(4000, np.int32))
+    images = GMM.sample(jax.random.key(0), config, fitted("gmm"), np.ones(4000, np.int32))
     drawn = Space(*(stored[name] for name in Space._fields)).whiten(images.reshape(4000, -1))
     weights, means, covariances = (stored[name][1] for name in ("weights", "means", "covariances"))
     centre = weights @ means
@@ -91,15 +91,15 @@ def test_the_bandwidth_of_unseen_people_is_not_that_of_seen_frames():
     by_person = Pixels(rows, np.zeros(200, np.int32), subject)
     by_frame = by_person._replace(subject=np.arange(200, dtype=np.int32))
     asked = {"sizes": (4,), "choices": (0.02, 0.5), "folds": 5, "seed": 0}
-    assert choose(by_person, kde.density, **asked)[1] == 0.5
-    assert choose(by_frame, kde.density, **asked)[1] == 0.02
+    assert choose(by_person, kernel_density, **asked)[1] == 0.5
+    assert choose(by_frame, kernel_density, **asked)[1] == 0.02
 
 
 def test_the_size_is_that_of_the_truth(rows):
     pixels = Pixels(rows, np.zeros(300, np.int32), np.arange(300, dtype=np.int32) % 30)
     size, _, nats = choose(
         pixels,
-        lambda k, a, c: gmm.mixture(k, c, 0).score_samples(a),
+        lambda k, a, c: mixture(k, c, 0).score_samples(a),
         sizes=(1, 3, 9),
         choices=[(1, 1e-6)],
         folds=3,

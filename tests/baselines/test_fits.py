@@ -104,7 +104,8 @@ def test_a_fit_cut_short_leaves_nothing_that_samples(name, config, faces, tmp_pa
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(MODULES[name], "train" if name in ("gan", "vae") else "choose", stop)
+    target = f"{name}.train" if name in ("gan", "vae") else "densities.choose"
+    monkeypatch.setattr(f"depthjax.baselines.{target}", stop)
     with pytest.raises(KeyboardInterrupt):
         fit_once(MODULES[name], jax.random.key(1), config, faces, tmp_path, log=lambda _: None)
     assert _stored(tmp_path) == {}

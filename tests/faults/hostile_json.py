@@ -12,7 +12,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from depthjax import artifact, pipeline, stages
-from depthjax.baselines import fits, gmm
+from depthjax.baselines import fits
+from depthjax.baselines.densities import GMM
 from depthjax.config import Config, to_dict
 from depthjax.config_values import override
 from depthjax.errors import UserError
@@ -84,7 +85,7 @@ def json_readers(folder: Path) -> Readers:
     del folder
     config = Config()
     stage = _record({"fingerprint": pipeline.PREPARE.fingerprint(config), "faces": ""}, outputs=["data"], seconds=1.0)
-    fit = _record(gmm.settings(config) | {"the faces (their fingerprint)": "0" * 16}, chosen={"pca": 8})
+    fit = _record(GMM.settings(config) | {"the faces (their fingerprint)": "0" * 16}, chosen={"pca": 8})
     manifest = _record({"fingerprint": "0" * 64, "config": to_dict(config)}, step=3)
     names = "epoch g_loss g_adv g_kd d_loss d_adv_real d_adv_fake d_kd d_acc_real d_acc_fake seconds"
     metric = dict.fromkeys(names.split(), 0.5) | {"step": 30}
@@ -97,7 +98,7 @@ def json_readers(folder: Path) -> Readers:
 
     def read_fit(data: bytes, at: Path) -> None:
         _write(data, at / fits.RECORD)
-        fits.sample_fit(gmm, jax.random.key(0), config, at, np.zeros(1, np.int32))
+        fits.sample_fit(GMM, jax.random.key(0), config, at, np.zeros(1, np.int32))
 
     def read_rows(data: bytes, at: Path) -> None:
         row = json.dumps(metric).encode()
@@ -109,7 +110,7 @@ def json_readers(folder: Path) -> Readers:
     def read_manifest(data: bytes, at: Path) -> None:
         _write(data, at / "checkpoints" / "3" / checkpoint.MANIFEST)
         checkpoint.check_same_settings(at / "checkpoints", config)
-        checkpoint.restore_generator(at / "checkpoints", config=config, log=lambda line: None)
+        checkpoint.restore_generator(at / "checkpoints", config)
 
     def read_all(drawn: tuple[str, bytes], at: Path) -> None:
         _write(json.dumps(to_dict(config)).encode(), at / "config.json")
