@@ -21,7 +21,7 @@ Folder = str | Path
 
 
 def load_config(path: Folder, settings: Mapping[str, object] | None = None) -> Config:
-    """The config of a file, with some fields replaced.
+    """Return the config of a file, with some fields replaced.
 
     Args:
         path: a file with a `get_config()`, such as `configs/quick.py`, or the name of one that comes with depthjax,
@@ -30,13 +30,11 @@ def load_config(path: Folder, settings: Mapping[str, object] | None = None) -> C
     Raises:
         ConfigError: no such file or field, or a value that it cannot have.
     """
-    return override(
-        config_file.load_config(Path(path)), {name: _text(value) for name, value in (settings or {}).items()}
-    )
-
-
-def _text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    assignments = {
+        name: ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+        for name, value in (settings or {}).items()
+    }
+    return override(config_file.load_config(Path(path)), assignments)
 
 
 def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> tuple[DepthFaces, DepthFaces]:
@@ -45,10 +43,9 @@ def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> t
     Raises:
         UserError: the faces cannot be used.
     """
-    pipeline.run(config, Path(workdir), ["prepare"], log=log)
-    return pipeline.prepared_faces(config, Path(workdir), "train"), pipeline.prepared_faces(
-        config, Path(workdir), "test"
-    )
+    workdir = Path(workdir)
+    pipeline.run(config, workdir, ["prepare"], log=log)
+    return pipeline.prepared_faces(config, workdir, "train"), pipeline.prepared_faces(config, workdir, "test")
 
 
 def train_methods(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
@@ -81,7 +78,7 @@ def sample_faces(
     count: int | None = None,
     seed: int | None = None,
 ) -> DepthFaces:
-    """New faces of a fitted run, in memory: of our training, only a checkpoint's teacher generator is read.
+    """Return new faces of a fitted run, in memory: of our training, only a checkpoint's teacher generator is read.
 
     With `sample.noise`, the spectrum of the training faces' noise too, which prepare left.
 
@@ -131,6 +128,6 @@ def evaluate_faces(
 
 
 def write_report(config: Config, workdir: Folder, *, log: Log | None = print) -> Path:
-    """Sample, evaluate and write the page of a fitted run, as the launcher does; the page's path."""
+    """Sample, evaluate and write the page of a fitted run, as the launcher does; return its path."""
     wanted = [stage for stage in stages.STAGES if stage not in ("train", "baselines", "evolve")]
     return pipeline.run(config, Path(workdir), wanted, log=log)

@@ -9,8 +9,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from depthjax import stages
 from depthjax.config import Config, own_fitness, to_dict
+from depthjax.data import load
+from depthjax.data.crop import CROP_SHAPE
+from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import DepthFaces
+from depthjax.data.inputs import read_inputs, write_inputs
+from depthjax.data.noise import NOISE, noise_spectrum
 from depthjax.environment import cache_programs, describe
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, write_arrays, write_json, write_text
@@ -18,10 +26,7 @@ from depthjax.lock import only_one
 from depthjax.progress import Log, no_log, with_prefix
 from depthjax.stages import Stage
 
-if TYPE_CHECKING:  # numpy and jax come with a stage, not with the names of the stages
-    import numpy as np
-
-    from depthjax.data.faces import DepthFaces
+if TYPE_CHECKING:  # what takes long to import comes with its stage
     from depthjax.export.sets import FaceSet
 
 
@@ -29,12 +34,10 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *,
     """Run the wanted stages in order, skipping those that are done and unchanged.
 
     Args:
-        config: of the run.
-        workdir: the run's folder.
         wanted: names of stages.
         log: receives every line; None: nothing is logged, and no progress is shown.
     Returns:
-        The path of the report (whether or not it was asked for).
+        The path of the report, whether or not it was asked for.
     Raises:
         UserError: a stage lacks what an earlier one writes, the folder holds another training, or another process is
             at work in it.
@@ -135,11 +138,6 @@ def _check_inputs(stage: Stage, config: Config, workdir: Path) -> None:
 
 def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Store the faces, then the train and test images that the networks and the evaluation see."""
-    import numpy as np
-
-    from depthjax.data import load
-    from depthjax.data.inputs import write_inputs
-    from depthjax.data.noise import NOISE, noise_spectrum
     from depthjax.report.dataset import write_dataset_card
 
     load.prepare(config.data, workdir / "data", progress=log)
@@ -170,10 +168,6 @@ def _check_emotions(part: str, emotion: np.ndarray, config: Config) -> None:
 
 def prepared_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
     """The `train` or `test` faces that prepare stored; their images are mapped from the file, read-only."""
-    from depthjax.data.depth_range import DepthRange
-    from depthjax.data.faces import DepthFaces
-    from depthjax.data.inputs import read_inputs
-
     arrays = read_inputs(workdir / "faces" / part)
     columns = {name: arrays[name] for name in ("images", "emotion", "subject", "frame")}
     return DepthFaces(**columns, emotions=config.data.emotions, depth_range=DepthRange.of(config.data))
@@ -204,8 +198,6 @@ def evolve(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Write each method's faces; of our training, only the generator teacher is read, and the noise's spectrum."""
-    import numpy as np
-
     from depthjax.methods import draw, write_samples
 
     folders = []
@@ -271,8 +263,6 @@ def export(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
-    from depthjax.data import load
-    from depthjax.data.crop import CROP_SHAPE
     from depthjax.export.sets import prepared_set, sample_set
     from depthjax.methods import REGISTRY, read_samples
 

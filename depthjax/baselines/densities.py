@@ -33,7 +33,7 @@ Arrays = dict[str, np.ndarray]
 Choice = tuple[int, float]  # Gaussians of an emotion, and what is added to their variances
 
 
-@dataclass(frozen=True)
+@dataclass
 class Density:
     """A density of each emotion; the contract is that of `depthjax.baselines.fits.Baseline`.
 

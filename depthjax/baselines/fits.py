@@ -46,12 +46,11 @@ class Baseline(Protocol):
 
 
 def settings_of(config: Config, *names: str) -> Settings:
-    """Return {"section.field": value} of all that the faces depend on, and of `names` ("model" or "train.mirror")."""
+    """Return {"section.field": value} of all that the faces depend on, and of `names`, such as "train.mirror"."""
     plain = to_dict(config)
     faces = [f"data.{field}" for field in plain["data"] if field not in NOT_OF_THE_FACES]
-    fields = [f"{name}.{field}" for name in names if "." not in name for field in plain[name]]
-    wanted = [*faces, *fields, *(name for name in names if "." in name)]
-    return {name: plain[name.split(".")[0]][name.split(".")[1]] for name in wanted}
+    parts = [name.split(".") for name in (*faces, *names)]
+    return {f"{section}.{field}": plain[section][field] for section, field in parts}
 
 
 def fit_once(module: Baseline, key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> None:

@@ -7,7 +7,7 @@ sampled and drawn in the progress grids.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,6 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
     """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training.
 
     Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does.
-
-
-    Raises:
-        TrainingInterrupted: SIGTERM or SIGINT came; the state is saved.
     """
     plain = without_teachers(config, seed=host_seed(key))
     log(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
@@ -54,20 +50,14 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
 
 def without_teachers(config: Config, *, seed: int) -> Config:
     """Return the config of the plain GAN's own training: our sizes, rates and batches, the rest as released."""
-    own, released, sizes = config.train, Train(), Model()
-    plain = replace(
-        released,
-        **{name: getattr(own, name) for name in {*STUDENT_FIELDS, *FREE_FIELDS}},
-        seed=seed,
-        ema_decay=0.0,
-        generator_kd_weight=0.0,
-        discriminator_kd_weight=0.0,
-    )
-    model = replace(sizes, **{name: getattr(config.model, name) for name in SIZES})
-    return replace(config, model=model, train=plain)
+    own = {name: getattr(config.train, name) for name in {*STUDENT_FIELDS, *FREE_FIELDS}}
+    plain = Train(seed=seed, ema_decay=0.0, generator_kd_weight=0.0, discriminator_kd_weight=0.0)
+    model = Model(**{name: getattr(config.model, name) for name in SIZES})
+    return replace(config, model=model, train=replace(plain, **own))
 
 
 def settings(config: Config) -> Settings:
     """Return the settings of the plain GAN's own training."""
     plain = without_teachers(config, seed=0)
-    return settings_of(plain, "model", *(f"train.{name}" for name in STUDENT_FIELDS))
+    names = [f"model.{field.name}" for field in fields(Model)] + [f"train.{name}" for name in STUDENT_FIELDS]
+    return settings_of(plain, *names)

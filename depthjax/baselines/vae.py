@@ -34,8 +34,10 @@ from depthjax.train.not_finite import all_finite
 from depthjax.train.step import Batch, batch_of, forward, mirrored
 
 LONGER = ""
-FIELDS = ("model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size")
-OWN_FIELDS = ("vae_latent_size", "vae_width", "vae_lr")
+FIELDS = (
+    "model.discriminator_width", "model.dtype", "train.mirror", "train.batch_size", "baselines.vae_latent_size",
+    "baselines.vae_width", "baselines.vae_lr",
+)  # fmt: skip
 METRICS = ("loss", "reconstruction", "divergence")
 
 
@@ -96,7 +98,7 @@ def train(key: jax.Array, config: Config, faces: DepthFaces, *, log: Log) -> tup
     """All epochs; the state, and the METRICS of the last dispatch."""
     key_init, key_train = jax.random.split(key)
     config = replace(config, train=replace(config.train, seed=host_seed(key)))  # the batches are of this key, too
-    epochs, per_epoch = epochs_of(config), len(faces) // config.train.batch_size
+    epochs, per_epoch = config.baselines.vae_epochs or config.train.epochs, len(faces) // config.train.batch_size
     total, most = epochs * per_epoch, config.train.steps_per_dispatch
     optimizer = optax.adam(optax.cosine_decay_schedule(config.baselines.vae_lr, total))
     feed = feed_for(config, faces, 0)
@@ -117,7 +119,6 @@ def train(key: jax.Array, config: Config, faces: DepthFaces, *, log: Log) -> tup
 
 
 def init_state(key: jax.Array, config: Config, optimizer: optax.GradientTransformation) -> State:
-    """A fresh state."""
     nets, size, emotion = networks(config), config.data.resolution, jnp.zeros(2, jnp.int32)
     key_encoder, key_decoder = jax.random.split(key)
     encoder = nets.encoder.init(key_encoder, jnp.zeros((2, size, size)), emotion, False)
@@ -193,12 +194,6 @@ def aggregate_posterior(config: Config, state: State, faces: DepthFaces) -> tupl
     return np.stack(means), np.stack(roots)
 
 
-def epochs_of(config: Config) -> int:
-    """`baselines.vae_epochs`, or as many as the GAN's."""
-    return config.baselines.vae_epochs or config.train.epochs
-
-
 def settings(config: Config) -> Settings:
     """Return the settings that a fit depends on."""
-    own = (f"baselines.{name}" for name in OWN_FIELDS)
-    return settings_of(config, *FIELDS, *own) | {"baselines.vae_epochs": epochs_of(config)}
+    return settings_of(config, *FIELDS) | {"baselines.vae_epochs": config.baselines.vae_epochs or config.train.epochs}

@@ -23,7 +23,19 @@ POOL, CLASSES = 2048, 1008
 EPSILON = 1e-3  # of the batch normalisation
 
 Variables = dict[str, Any]
-Branch = tuple[tuple[str, int, tuple[int, int], int, str], ...]  # name, features, kernel, stride, padding
+
+
+class Conv(NamedTuple):
+    """A convolution of a branch."""
+
+    name: str
+    features: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: int = 1
+    padding: str = "SAME"
+
+
+Branch = tuple[Conv, ...]  # convolutions one after the other
 
 
 class InceptionOutput(NamedTuple):
@@ -37,17 +49,15 @@ class ConvNorm(nn.Module):
     """Convolution without bias, batch normalisation by the stored statistics, ReLU."""
 
     features: int
-    kernel: tuple[int, int]
+    kernel: tuple[int, int] = (1, 1)
     stride: int = 1
     padding: str = "SAME"
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, h, w, c) to (n, h', w', features)."""
-        convolve = nn.Conv(
-            self.features, self.kernel, self.stride, self.padding, use_bias=False, precision=EXACT, name="conv"
-        )
-        x = convolve(x)
+        shape = (self.features, self.kernel, self.stride, self.padding)
+        x = nn.Conv(*shape, use_bias=False, precision=EXACT, name="conv")(x)
         return nn.relu(nn.BatchNorm(use_running_average=True, epsilon=EPSILON, name="bn")(x))
 
 
@@ -85,64 +95,58 @@ class Forked(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, 8, 8, c) to (n, 8, 8, 2048)."""
-        ends = [ConvNorm(320, (1, 1), name="branch1x1")(x)]
-        for name, stem in (
-            ("branch3x3", (("branch3x3_1", 384, (1, 1), 1, "SAME"),)),
-            ("branch3x3dbl", (_one("branch3x3dbl_1", 448), _three("branch3x3dbl_2", 384))),
-        ):
-            y, fork = _through(stem, x), 2 if name == "branch3x3" else 3
+        ends = [ConvNorm(320, name="branch1x1")(x)]
+        dbl = (Conv("branch3x3dbl_1", 448), Conv("branch3x3dbl_2", 384, (3, 3)))
+        for name, stem in {"branch3x3": (Conv("branch3x3_1", 384),), "branch3x3dbl": dbl}.items():
+            y, fork = _through(stem, x), len(stem) + 1
             ends += [ConvNorm(384, (1, 3), name=f"{name}_{fork}a")(y), ConvNorm(384, (3, 1), name=f"{name}_{fork}b")(y)]
-        return jnp.concatenate([*ends, ConvNorm(192, (1, 1), name="branch_pool")(self.pool(x))], axis=-1)
+        return jnp.concatenate([*ends, ConvNorm(192, name="branch_pool")(self.pool(x))], axis=-1)
 
 
 def _through(branch: Branch, x: jax.Array) -> jax.Array:
-    for name, features, kernel, stride, padding in branch:
-        x = ConvNorm(features, kernel, stride, padding, name=name)(x)
+    for name, *shape in branch:
+        x = ConvNorm(*shape, name=name)(x)
     return x
 
 
-def _one(name: str, features: int) -> tuple[str, int, tuple[int, int], int, str]:
-    return name, features, (1, 1), 1, "SAME"
-
-
-def _three(name: str, features: int, stride: int = 1) -> tuple[str, int, tuple[int, int], int, str]:
-    return name, features, (3, 3), stride, "SAME" if stride == 1 else "VALID"
-
-
-def _line(name: str, features: int, kernel: tuple[int, int]) -> tuple[str, int, tuple[int, int], int, str]:
-    return name, features, kernel, 1, "SAME"
-
-
 def _block_a(pooled: int) -> dict[str, Any]:
-    five = (_one("branch5x5_1", 48), ("branch5x5_2", 64, (5, 5), 1, "SAME"))
-    three = (_one("branch3x3dbl_1", 64), _three("branch3x3dbl_2", 96), _three("branch3x3dbl_3", 96))
-    return {"branches": ((_one("branch1x1", 64),), five, three), "pooled": (_one("branch_pool", pooled),)}
+    five = (Conv("branch5x5_1", 48), Conv("branch5x5_2", 64, (5, 5)))
+    three = (
+        Conv("branch3x3dbl_1", 64),
+        Conv("branch3x3dbl_2", 96, (3, 3)),
+        Conv("branch3x3dbl_3", 96, (3, 3)),
+    )
+    return {"branches": ((Conv("branch1x1", 64),), five, three), "pooled": (Conv("branch_pool", pooled),)}
 
 
 def _block_b() -> dict[str, Any]:
-    three = (_one("branch3x3dbl_1", 64), _three("branch3x3dbl_2", 96), _three("branch3x3dbl_3", 96, 2))
-    return {"branches": ((_three("branch3x3", 384, 2),), three), "pool": _shrinking_pool}
+    three = (
+        Conv("branch3x3dbl_1", 64),
+        Conv("branch3x3dbl_2", 96, (3, 3)),
+        Conv("branch3x3dbl_3", 96, (3, 3), 2, "VALID"),
+    )
+    return {"branches": ((Conv("branch3x3", 384, (3, 3), 2, "VALID"),), three), "pool": _shrinking_pool}
 
 
 def _block_c(width: int) -> dict[str, Any]:
-    seven = (_one("branch7x7_1", width), _line("branch7x7_2", width, (1, 7)), _line("branch7x7_3", 192, (7, 1)))
+    seven = (Conv("branch7x7_1", width), Conv("branch7x7_2", width, (1, 7)), Conv("branch7x7_3", 192, (7, 1)))
     twice = (
-        _one("branch7x7dbl_1", width),
-        _line("branch7x7dbl_2", width, (7, 1)),
-        _line("branch7x7dbl_3", width, (1, 7)),
-        _line("branch7x7dbl_4", width, (7, 1)),
-        _line("branch7x7dbl_5", 192, (1, 7)),
+        Conv("branch7x7dbl_1", width),
+        Conv("branch7x7dbl_2", width, (7, 1)),
+        Conv("branch7x7dbl_3", width, (1, 7)),
+        Conv("branch7x7dbl_4", width, (7, 1)),
+        Conv("branch7x7dbl_5", 192, (1, 7)),
     )
-    return {"branches": ((_one("branch1x1", 192),), seven, twice), "pooled": (_one("branch_pool", 192),)}
+    return {"branches": ((Conv("branch1x1", 192),), seven, twice), "pooled": (Conv("branch_pool", 192),)}
 
 
 def _block_d() -> dict[str, Any]:
-    three = (_one("branch3x3_1", 192), _three("branch3x3_2", 320, 2))
+    three = (Conv("branch3x3_1", 192), Conv("branch3x3_2", 320, (3, 3), 2, "VALID"))
     seven = (
-        _one("branch7x7x3_1", 192),
-        _line("branch7x7x3_2", 192, (1, 7)),
-        _line("branch7x7x3_3", 192, (7, 1)),
-        _three("branch7x7x3_4", 192, 2),
+        Conv("branch7x7x3_1", 192),
+        Conv("branch7x7x3_2", 192, (1, 7)),
+        Conv("branch7x7x3_3", 192, (7, 1)),
+        Conv("branch7x7x3_4", 192, (3, 3), 2, "VALID"),
     )
     return {"branches": (three, seven), "pool": _shrinking_pool}
 
@@ -169,7 +173,7 @@ class Inception(nn.Module):
         x = ConvNorm(32, (3, 3), 2, "VALID", name="Conv2d_1a_3x3")(images)
         x = ConvNorm(32, (3, 3), 1, "VALID", name="Conv2d_2a_3x3")(x)
         x = _shrinking_pool(ConvNorm(64, (3, 3), name="Conv2d_2b_3x3")(x))
-        x = ConvNorm(80, (1, 1), name="Conv2d_3b_1x1")(x)
+        x = ConvNorm(80, name="Conv2d_3b_1x1")(x)
         x = _shrinking_pool(ConvNorm(192, (3, 3), 1, "VALID", name="Conv2d_4a_3x3")(x))
         for name, parts in BLOCKS.items():
             x = Parallel(**parts, name=name)(x)
