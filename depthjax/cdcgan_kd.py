@@ -61,7 +61,9 @@ def evolve(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[P
 def sample(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
     """Decode standard normal latents; the first faces of an emotion do not depend on how many are asked for."""
     latents, labels = random_latents(config, emotion), np.unique(emotion)
-    way = np.concatenate([_between(latents[emotion == label]) for label in labels])
+    # From an emotion's first latent to its second; a single latent stays where it is.
+    ends = [latents[emotion == label][[0, min(1, np.sum(emotion == label) - 1)]] for label in labels]
+    way = np.concatenate([great_circle(*pair, BETWEEN) for pair in ends])
     between = _decoded(config, workdir, way, np.repeat(labels, BETWEEN).astype(np.int32))
     drawn = _drawn(config, workdir, RANDOM, latents, emotion)
     return drawn._replace(between=between.reshape(len(labels), BETWEEN, *between.shape[1:]))
@@ -106,11 +108,7 @@ def _decoded(config: Config, workdir: Path, latents: np.ndarray, emotion: np.nda
 
 
 def read_noise(workdir: Path) -> np.ndarray:
-    """Return the spectrum of the training faces' noise, as prepare left it in the work folder.
-
-    Raises:
-        UserError: it is not there, or damaged.
-    """
+    """Return the spectrum of the training faces' noise that prepare left; raise a UserError without it."""
     if not (workdir / NOISE).exists():
         raise UserError(f"{workdir / NOISE} is not there: run --stages=prepare, or set --config.sample.noise=false")
     return read_arrays(workdir / NOISE)["spectrum"]
@@ -128,11 +126,6 @@ def with_training_noise(
         rng = np.random.default_rng([seed, int(label), *name.encode()])
         noisy[emotion == label] = with_new_noise(images[emotion == label], spectrum, rng)
     return noisy
-
-
-def _between(latents: np.ndarray) -> np.ndarray:
-    """Return the way from an emotion's first latent to its second; a single latent stays where it is."""
-    return great_circle(latents[0], latents[min(1, len(latents) - 1)], BETWEEN)
 
 
 def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import difflib
 import itertools
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from depthjax.config import (
@@ -20,7 +20,7 @@ from depthjax.config import (
     Sweep,
     own_fitness,
 )
-from depthjax.config_bounds import Bound, finite_32_bits, required
+from depthjax.config_bounds import Bound, finite_32_bits, folder_names, required
 from depthjax.errors import ConfigError
 
 
@@ -39,39 +39,43 @@ def override(config: Config, assignments: dict[str, str]) -> Config:
 
 
 def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
-    names = [f.name for f in dataclasses.fields(node)]
-    if isinstance(node, Sweep):
-        names = ["seeds", *sweepable()]
-    if path[0] not in names:
-        close = difflib.get_close_matches(path[0], names, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(names)}"
-        raise ConfigError(f"--config.{key}: there is no '{path[0]}'; {hint}")
-    if isinstance(node, Sweep) and path[0] in sweepable():
-        if len(path) > 1:
-            raise ConfigError(f"--config.{key}: '{path[0]}' is a value, it has no field '{path[1]}'")
-        values = _parse_list(text, sweepable()[path[0]], key)
-        grid = {name: own for name, own in node.grid.items() if name != path[0]}
-        return dataclasses.replace(node, grid=grid | ({path[0]: values} if values else {}))
-    value = getattr(node, path[0])
-    if dataclasses.is_dataclass(value):
-        if len(path) == 1:
-            first = dataclasses.fields(value)[0].name
-            raise ConfigError(f"--config.{key}: this is a section; name a field in it, such as {key}.{first}")
-        return dataclasses.replace(node, **{path[0]: _replace(value, path[1:], text, key)})
+    kinds = _hints(type(node))
+    if isinstance(node, Sweep):  # every field of its grid is a flag
+        kinds = {"seeds": kinds["seeds"]} | {
+            name: types.GenericAlias(tuple, (kind, ...)) for name, kind in sweepable().items()
+        }
+    name = path[0]
+    if name not in kinds:
+        raise ConfigError(f"--config.{key}: there is no '{name}'; {_hint(name, kinds, 'known here')}")
+    if isinstance(node, Sweep) and name != "seeds":
+        _check_is_value(path, key)
+        values = _parse(text, kinds[name], key)
+        grid = {field: own for field, own in node.grid.items() if field != name}
+        return dataclasses.replace(node, grid=grid | ({name: values} if values else {}))
+    value = getattr(node, name)
+    if not dataclasses.is_dataclass(value):
+        _check_is_value(path, key)
+        return dataclasses.replace(node, **{name: _parse(text, kinds[name], key)})
+    if len(path) == 1:
+        first = dataclasses.fields(value)[0].name
+        raise ConfigError(f"--config.{key}: this is a section; name a field in it, such as {key}.{first}")
+    return dataclasses.replace(node, **{name: _replace(value, path[1:], text, key)})
+
+
+def _check_is_value(path: list[str], key: str) -> None:
     if len(path) > 1:
         raise ConfigError(f"--config.{key}: '{path[0]}' is a value, it has no field '{path[1]}'")
-    kind = _hints(type(node))[path[0]]
-    return dataclasses.replace(node, **{path[0]: _parse(text, kind, key)})
+
+
+def _hint(name: str, known: Iterable[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"{otherwise}: {', '.join(known)}"
 
 
 def sweepable() -> dict[str, Any]:
     """Return the fields of Evolve that a sweep may vary, with their types and bounds."""
-    kinds = _hints(Evolve)
-    return {
-        name: kind
-        for name, kind in kinds.items()
-        if name in SWEPT_SIZES or kind is float or typing.get_args(kind)[:1] == (float,)
-    }
+    kinds = _hints(Evolve).items()
+    return {n: kind for n, kind in kinds if n in SWEPT_SIZES or float in (kind, *typing.get_args(kind)[:1])}
 
 
 def _parse(text: str, kind: Any, key: str) -> Any:
@@ -83,7 +87,8 @@ def _parse(text: str, kind: Any, key: str) -> Any:
             raise ConfigError(f"--config.{key}: '{text}' is not one of {', '.join(map(str, arguments))}")
         return text
     if origin is tuple:
-        return _parse_list(text, arguments[0], key)
+        parts = (part.strip() for part in text.strip("()[]").split(","))
+        return tuple(_parse(part, arguments[0], key) for part in parts if part)
     if origin in (typing.Union, types.UnionType):
         return None if text.lower() == "none" else _parse(text, arguments[0], key)
     if kind is bool:
@@ -93,14 +98,8 @@ def _parse(text: str, kind: Any, key: str) -> Any:
     try:
         return kind(text)
     except ValueError:
-        raise ConfigError(
-            f"--config.{key}: '{text}' is not {'a whole number' if kind is int else 'a number'}"
-        ) from None
-
-
-def _parse_list(text: str, kind: Any, key: str) -> tuple[Any, ...]:
-    parts = (part.strip() for part in text.strip("()[]").split(","))
-    return tuple(_parse(part, kind, key) for part in parts if part)
+        wanted = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"--config.{key}: '{text}' is not {wanted}") from None
 
 
 def _hints(section: type) -> dict[str, Any]:
@@ -132,7 +131,8 @@ def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         problems = [] if key == "data.invalid_value" else [finite_32_bits(v) for v in values]  # a hole may be nan
         problems += [bound(values) for bound in _bounds_of(kind)]
-        or_none = ", or none" if type(None) in _alternatives(kind) else ""
+        plain = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
+        or_none = ", or none" if type(None) in typing.get_args(plain) else ""
         yield from ((key, problem + or_none) for problem in problems if problem)
 
 
@@ -141,9 +141,7 @@ def _grid_broken(grid: Mapping[str, Any], section: str) -> Iterator[tuple[str, s
     kinds = sweepable()
     for field, values in grid.items():
         if field not in kinds:
-            close = difflib.get_close_matches(field, kinds, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"those that can: {', '.join(kinds)}"
-            yield section + field, f"cannot be varied; {hint}"
+            yield section + field, f"cannot be varied; {_hint(field, kinds, 'those that can')}"
             continue
         kind = kinds[field]
         number = int if field in SWEPT_SIZES else (int, float)
@@ -155,14 +153,8 @@ def _grid_broken(grid: Mapping[str, Any], section: str) -> Iterator[tuple[str, s
         yield from ((section + field, problem) for problem in problems if problem)
 
 
-def _alternatives(kind: Any) -> tuple[Any, ...]:
-    """The members of a union, without its bounds."""
-    plain = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
-    return typing.get_args(plain)
-
-
-def _bounds_of(kind: Any) -> list[Bound]:
-    return list(getattr(kind, "__metadata__", ()))
+def _bounds_of(kind: Any) -> tuple[Bound, ...]:
+    return getattr(kind, "__metadata__", ())
 
 
 def _rules_broken(c: Config) -> Iterator[tuple[str, str]]:
@@ -176,56 +168,37 @@ Rules = list[tuple[bool, str, str]]
 
 
 def _data_rules(c: Config) -> Rules:
-    rendered = c.data.source == "depth_heads"
-    unknown = [e for e in c.data.emotions if e not in EMOTIONS] if rendered else []
+    data, rendered = c.data, c.data.source == "depth_heads"
+    unknown = [e for e in data.emotions if e not in EMOTIONS] if rendered else []
+    several_tests = rendered and data.extra_test_subjects and data.split == "image"
     return [
         (not unknown, "data.emotions", f"{', '.join(unknown)}: not among {', '.join(EMOTIONS)}"),
-        (len(c.data.emotions) >= 2, "data.emotions", "name at least two emotions"),
+        (len(data.emotions) >= 2, "data.emotions", "name at least two emotions"),
+        (not folder_names([c.name]), "name", folder_names([c.name]) or ""),
+        (rendered or bool(data.path), "data.path", f"data.source = {data.source} needs the folder of its faces"),
         (
-            bool(c.name.strip(" .")) and c.name.isprintable() and not set(c.name) & set("/\\"),
-            "name",
-            "names the work folder: no slash, no backslash, nothing unprintable, and not only dots",
-        ),
-        (rendered or bool(c.data.path), "data.path", f"data.source = {c.data.source} needs the folder of its faces"),
-        (
-            not (rendered and c.data.extra_test_subjects and c.data.split == "image"),
+            not several_tests,
             "data.extra_test_subjects",
             "are subjects to test on that nobody trained on, and data.split = image tests on the same ones: set it "
             "to 0",
         ),
-        (c.data.near_mm < 0 < c.data.far_mm, "data.near_mm", "near_mm must be below 0 (the nose tip) and far_mm above"),
+        (data.near_mm < 0 < data.far_mm, "data.near_mm", "near_mm must be below 0 (the nose tip) and far_mm above"),
     ]
 
 
 def _train_rules(c: Config) -> Rules:
-    train = c.train
-    several = c.distributed.coordinator not in ("", "auto")
+    size, parts = c.train.batch_size, c.train.accumulate
+    distributed, count = c.distributed, c.distributed.process_count
+    several = distributed.coordinator not in ("", "auto")
+    enough = f"must leave at least 2 of the {size} faces of a batch to a microbatch: batch normalisation"
+    alone = c.train.on_not_finite == "abort" or not distributed.coordinator
+    below = f"must be below distributed.process_count = {count}"
     return [
-        (
-            train.batch_size % max(train.accumulate, 1) == 0,
-            "train.accumulate",
-            f"must divide train.batch_size = {train.batch_size}",
-        ),
-        (
-            train.accumulate == 1 or 2 * train.accumulate <= train.batch_size,
-            "train.accumulate",
-            f"must leave at least 2 of the {train.batch_size} faces of a batch to a microbatch: batch normalisation",
-        ),
-        (
-            train.on_not_finite == "abort" or not c.distributed.coordinator,
-            "train.on_not_finite",
-            "must be abort where several processes train together",
-        ),
-        (
-            not several or c.distributed.process_count >= 2,
-            "distributed.process_count",
-            "must be at least 2 with distributed.coordinator",
-        ),
-        (
-            not several or c.distributed.process_id < c.distributed.process_count,
-            "distributed.process_id",
-            f"must be below distributed.process_count = {c.distributed.process_count}",
-        ),
+        (size % max(parts, 1) == 0, "train.accumulate", f"must divide train.batch_size = {size}"),
+        (parts == 1 or 2 * parts <= size, "train.accumulate", enough),
+        (alone, "train.on_not_finite", "must be abort where several processes train together"),
+        (not several or count >= 2, "distributed.process_count", "must be at least 2 with distributed.coordinator"),
+        (not several or distributed.process_id < count, "distributed.process_id", below),
     ]
 
 
@@ -240,20 +213,13 @@ def _evolve_rules(c: Config) -> Rules:
 
 
 def _sample_rules(c: Config) -> Rules:
-    untrained = [e for e in c.sample.emotions if e not in c.data.emotions]
+    untrained = ", ".join(e for e in c.sample.emotions if e not in c.data.emotions)
     unfitted = [m for m in c.sample.methods if m in BASELINE_METHODS and m not in c.baselines.methods]
     verb = "is" if len(unfitted) == 1 else "are"
+    name_it = f"{', '.join(unfitted)}: {verb} not fitted: name it in baselines.methods as well"
     return [
-        (
-            not untrained,
-            "sample.emotions",
-            f"{', '.join(untrained)}: the generator only knows {', '.join(c.data.emotions)}",
-        ),
-        (
-            not unfitted,
-            "sample.methods",
-            f"{', '.join(unfitted)}: {verb} not fitted: name it in baselines.methods as well",
-        ),
+        (not untrained, "sample.emotions", f"{untrained}: the generator only knows {', '.join(c.data.emotions)}"),
+        (not unfitted, "sample.methods", name_it),
     ]
 
 

@@ -11,7 +11,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from depthjax.errors import UserError
 from depthjax.progress import Log
@@ -64,17 +63,14 @@ def _take(descriptor: int, workdir: Path, log: Log) -> None:
 
 
 def _write_holder(descriptor: int, path: Path) -> None:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
     try:
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(_description()).encode())
+        os.write(descriptor, json.dumps(holder).encode())
     except OSError as error:  # a full disk
         error.filename = str(path)
         raise
-
-
-def _description() -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
 
 
 def _holder(path: Path) -> str:

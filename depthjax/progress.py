@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 CLEAR = "\r\033[K"  # the line on a terminal
 
-
 Log = Callable[[str], None]  # receives one line of text
 
 
@@ -28,13 +27,7 @@ def with_prefix(name: str, log: Log) -> Log:
 
 
 class Progress:
-    """The progress of training on standard error.
-
-    Args:
-        total: steps in all.
-        done: steps done by an earlier run.
-        quiet: show nothing.
-    """
+    """The progress of training on standard error: `total` steps in all, of which an earlier run did `done`."""
 
     def __init__(self, total: int, done: int, *, quiet: bool = False) -> None:
         self.total, self.tenth, self.quiet = total, 10 * done // total, quiet
@@ -55,10 +48,9 @@ class Progress:
 
     def log(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
-        if self.quiet:
-            return
-        tqdm.write(line, file=sys.stderr)
-        sys.stderr.flush()
+        if not self.quiet:
+            tqdm.write(line, file=sys.stderr)
+            sys.stderr.flush()
 
     def waiting(self, what: str) -> AbstractContextManager[None]:
         """Show what the block waits for, as `waiting` does."""
@@ -71,12 +63,7 @@ class Progress:
 
 @contextmanager
 def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
-    """Show on standard error what the block waits for: on a terminal with the seconds so far, elsewhere one line.
-
-    Args:
-        what: for instance `compiling the training program`.
-        quiet: show nothing.
-    """
+    """Show on standard error what the block waits for: on a terminal with the seconds so far, elsewhere one line."""
     if quiet:
         yield
     elif not sys.stderr.isatty():
@@ -98,12 +85,9 @@ def counting(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]
     """Show on standard error what the block waits for, and from the first call on how many of `total` are done.
 
     Args:
-        what: shown until then, as in `waiting`.
-        total: how many there are.
         unit: what is counted, in the singular.
-    Returns:
-        As the block's name, the function to call with the number done, from any thread but one at a time: a bar with
-        the time left on a terminal, a line every tenth otherwise.
+    Yields:
+        The function to call with the number done, from any thread but one at a time.
     """
     count = _Count(what, total, unit)
     try:

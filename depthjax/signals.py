@@ -13,9 +13,8 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,14 +23,11 @@ from depthjax.errors import UserError
 GRACE = 6.0  # seconds for the interpreter to raise, and for what is under way to clean up
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 OVER = 0  # no signal: lets the thread go
+_saving = threading.Event()  # set while the first signal sets no clock: training ends its dispatch and saves
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal came; no `except Exception` catches it.
-
-    Attributes:
-        exit_code: 128 + the signal's number (143, 130).
-    """
+    """A signal came; no `except Exception` catches it. `exit_code` is 128 + the signal's number (143, 130)."""
 
     def __init__(self, number: int) -> None:
         self.exit_code = 128 + number
@@ -44,29 +40,10 @@ def line(number: int) -> str:
     return f"stopped by {name}; what was done stays done: run the same command to go on"
 
 
-class _Patience:
-    """Whether the running code handles a signal, however long that takes."""
-
-    given = False
-
-
-@contextmanager
-def patient() -> Iterator[None]:
-    """Within the block the first signal sets no clock: training ends its dispatch and saves."""
-    _Patience.given = True
-    try:
-        yield
-    finally:
-        _Patience.given = False
-
-
 @contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """Within the block, SIGTERM and SIGINT raise `Stopped`, or end the process if that takes longer than `GRACE`.
-
-    Signals can be handled in the main thread only: in any other nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
+    """Within the block, SIGTERM and SIGINT raise `Stopped`, or end the process if that takes longer than `GRACE`."""
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield
         return
     reader, writer = os.pipe()
@@ -77,7 +54,14 @@ def ending_on_signals() -> Iterator[None]:
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, _raise)
-    sys.unraisablehook = partial(_not_raised, hook)
+
+    def lost(unraisable: Any) -> None:
+        # A signal that came while the collector ran, or in a `__del__`: its exception got lost there, so end here.
+        if isinstance(unraisable.exc_value, Stopped):
+            _end(unraisable.exc_value.exit_code - 128)
+        hook(unraisable)
+
+    sys.unraisablehook = lost
     try:
         yield
     finally:
@@ -95,23 +79,15 @@ def _raise(number: int, _: FrameType | None) -> None:
     raise Stopped(number)
 
 
-def _not_raised(hook: Callable[[Any], object], unraisable: Any) -> None:
-    """A signal that came while the collector ran, or in a `__del__`: the exception got lost there, so end here."""
-    if isinstance(unraisable.exc_value, Stopped):
-        _end(unraisable.exc_value.exit_code - 128)
-    hook(unraisable)
-
-
 def _watch(reader: int) -> None:
     """Read the numbers of the signals that come; after the first, end the process in time."""
     first = _next(reader)
     if first is None:
         return
-    if not select.select([reader], [], [], None if _Patience.given else GRACE)[0]:
-        _end(first)
-    again = _next(reader)
-    if again is not None:
-        _end(again)
+    second_came = select.select([reader], [], [], None if _saving.is_set() else GRACE)[0]
+    last = _next(reader) if second_came else first
+    if last is not None:
+        _end(last)
 
 
 def _next(reader: int) -> int | None:
@@ -167,12 +143,9 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Within the block, only note the first SIGTERM or SIGINT; a second one acts as it did before the block.
-
-    Signals can be handled in the main thread only: in any other nothing changes.
-    """
+    """Within the block, only note the first SIGTERM or SIGINT; a second one acts as it did before the block."""
     stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # only there can signals be handled
         yield stop
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
@@ -187,8 +160,9 @@ def stop_on_signals() -> Iterator[Stop]:
 
     for number in SIGNALS:
         signal.signal(number, note)
+    _saving.set()
     try:
-        with patient():
-            yield stop
+        yield stop
     finally:
+        _saving.clear()
         restore()

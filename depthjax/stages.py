@@ -50,15 +50,11 @@ class Stage:
         settings = to_dict(config)
         given = {section: settings[section] for section in self.sections}
         before = [stage.fingerprint(config) for stage in self.inputs(config)]
-        return digest(__version__, LAYOUT, self.name, given, before, *self._own_code(config))
-
-    def _own_code(self, config: Config) -> list[str]:
         own = own_fitness(config.evolve) if "evolve" in self.sections else None
-        if own is None:
-            return []
-        if not Path(own[0]).is_file():
+        if own and not Path(own[0]).is_file():
             raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
-        return [file_digest(Path(own[0]))]
+        code = [file_digest(Path(own[0]))] if own else []
+        return digest(__version__, LAYOUT, self.name, given, before, *code)
 
     def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
         """Return whether the stage finished with these settings and faces, and its outputs are still there.

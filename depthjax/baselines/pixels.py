@@ -114,19 +114,10 @@ def fit_space(rows: np.ndarray, max_size: int, *, seed: int) -> Space:
 def choose(
     pixels: Pixels, density: Density[Choice], *, sizes: Sequence[int], choices: Sequence[Choice], folds: int, seed: int
 ) -> tuple[int, Choice, float]:
-    """Return the best pair of space size and choice, by cross-validation over subjects.
+    """Return the best space size and choice, by cross-validation over subjects, and their mean nats a pixel.
 
     Each fold's space, too, is fitted without its subjects; one density an emotion, all emotions by the same choice.
 
-    Args:
-        pixels: of the training subjects.
-        density: what is to be fitted, in whitened coordinates.
-        sizes: of the space, to choose from.
-        choices: whatever `density` takes, to choose from.
-        folds: of subjects; at most as many as there are subjects.
-        seed: of the space.
-    Returns:
-        The size, the choice, and their log likelihood in nats a pixel, the mean over all faces.
     Raises:
         UserError: fewer than two subjects, or an emotion that only one fold's subjects show.
     """

@@ -119,6 +119,7 @@ def train(key: jax.Array, config: Config, faces: DepthFaces, *, log: Log) -> tup
 
 
 def init_state(key: jax.Array, config: Config, optimizer: optax.GradientTransformation) -> State:
+    """Return a fresh state."""
     nets, size, emotion = networks(config), config.data.resolution, jnp.zeros(2, jnp.int32)
     key_encoder, key_decoder = jax.random.split(key)
     encoder = nets.encoder.init(key_encoder, jnp.zeros((2, size, size)), emotion, False)
@@ -173,7 +174,7 @@ def make_steps(
 
 
 def aggregate_posterior(config: Config, state: State, faces: DepthFaces) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (classes, d) and Cholesky factor (classes, d, d) of the latents of each emotion's faces.
+    """Return mean (classes, d) and Cholesky factor (classes, d, d) of the latents of each emotion's faces.
 
     The covariance of a mixture of all posteriors is that of their means plus the mean of their variances, which also
     keeps it from being singular where faces are few. Mirrored faces count too if `train.mirror`.

@@ -36,6 +36,7 @@ class Conv(NamedTuple):
 
 
 Branch = tuple[Conv, ...]  # convolutions one after the other
+DOUBLE = (Conv("branch3x3dbl_1", 64), Conv("branch3x3dbl_2", 96, (3, 3)))
 
 
 class InceptionOutput(NamedTuple):
@@ -104,27 +105,19 @@ class Forked(nn.Module):
 
 
 def _through(branch: Branch, x: jax.Array) -> jax.Array:
-    for name, *shape in branch:
-        x = ConvNorm(*shape, name=name)(x)
+    for conv in branch:
+        x = ConvNorm(*conv[1:], name=conv.name)(x)
     return x
 
 
 def _block_a(pooled: int) -> dict[str, Any]:
     five = (Conv("branch5x5_1", 48), Conv("branch5x5_2", 64, (5, 5)))
-    three = (
-        Conv("branch3x3dbl_1", 64),
-        Conv("branch3x3dbl_2", 96, (3, 3)),
-        Conv("branch3x3dbl_3", 96, (3, 3)),
-    )
+    three = (*DOUBLE, Conv("branch3x3dbl_3", 96, (3, 3)))
     return {"branches": ((Conv("branch1x1", 64),), five, three), "pooled": (Conv("branch_pool", pooled),)}
 
 
 def _block_b() -> dict[str, Any]:
-    three = (
-        Conv("branch3x3dbl_1", 64),
-        Conv("branch3x3dbl_2", 96, (3, 3)),
-        Conv("branch3x3dbl_3", 96, (3, 3), 2, "VALID"),
-    )
+    three = (*DOUBLE, Conv("branch3x3dbl_3", 96, (3, 3), 2, "VALID"))
     return {"branches": ((Conv("branch3x3", 384, (3, 3), 2, "VALID"),), three), "pool": _shrinking_pool}
 
 

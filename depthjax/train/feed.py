@@ -19,19 +19,12 @@ MEGABYTE = 2**20
 
 
 class Feed(Protocol):
-    """Where the loop takes its faces from.
+    """Where the loop takes its faces from."""
 
-    Attributes:
-        streamed: whether `take` gives the batches of a dispatch, or the whole training set.
-        shapes: what `take` gives, as arrays or their shapes.
-        mesh: the devices that share a batch; None for a single one.
-        sharding: how what `take` gives lies on them. A resident set is whole on each: any may need any face of it.
-    """
-
-    streamed: bool
-    shapes: Batch
-    mesh: Mesh | None
-    sharding: NamedSharding | None
+    streamed: bool  # whether `take` gives the batches of a dispatch, or the whole training set
+    shapes: Batch  # what `take` gives, as arrays or their shapes
+    mesh: Mesh | None  # the devices that share a batch; None for a single one
+    sharding: NamedSharding | None  # of what `take` gives: a resident set is whole on each, for any may need any face
 
     def take(self, count: int) -> Batch:
         """Return the faces of the next `count` steps, on the device."""

@@ -48,19 +48,15 @@ def train(
     quiet: bool = False,
     make_update: MakeUpdate = make_update,
 ) -> TrainState:
-    """Train both networks, resuming from the latest good checkpoint in `workdir`.
+    """Train both networks to the last epoch, resuming from the latest good checkpoint in `workdir`.
 
     Writes `checkpoints/STEP/`, `metrics.jsonl` and `figures/progress/epoch_XXXXX.png` there.
 
     Args:
-        config: of the run.
         faces: the training set alone, at `config.data.resolution`.
-        workdir: the run's folder.
         progress: called with every new row of metrics (default: a bar, or lines, on standard error).
         quiet: show nothing on standard error but warnings.
         make_update: the learning rule; an experiment passes its own.
-    Returns:
-        The state after the last epoch.
     Raises:
         UserError: faces that don't fit the config, a checkpoint of another training, or a loss or a weight that is not
             finite (nothing of that dispatch is saved), after three rollbacks with `train.on_not_finite` = rollback.
@@ -136,14 +132,11 @@ def _from_last_checkpoint(
 def check_faces_fit(config: Config, faces: DepthFaces) -> None:
     """Raise a UserError if the faces are not what the config says, or fewer than a batch."""
     size = config.data.resolution
-    if faces.images.shape[1:] != (size, size):
-        raise UserError(
-            f"the faces are {faces.images.shape[1:]} pixels but data.resolution is {size}: prepare them again"
-        )
-    if tuple(faces.emotions) != tuple(config.data.emotions):
-        raise UserError(
-            f"the faces show {faces.emotions} but data.emotions is {config.data.emotions}: prepare them again"
-        )
+    shape, shown, wanted = faces.images.shape[1:], tuple(faces.emotions), tuple(config.data.emotions)
+    if shape != (size, size):
+        raise UserError(f"the faces are {shape} pixels but data.resolution is {size}: prepare them again")
+    if shown != wanted:
+        raise UserError(f"the faces show {shown} but data.emotions is {wanted}: prepare them again")
     if len(faces) < config.train.batch_size:
         raise UserError(
             f"{len(faces)} faces to train on are fewer than a batch: lower --config.train.batch_size "
@@ -192,10 +185,7 @@ def jitted(steps: Callable[..., Any], feed: Feed) -> Any:
 
 
 def dispatches(config: Config, per_epoch: int, done: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) of every dispatch to come: cut where samples or checkpoints are due.
-
-    The cuts of a resumed run fall where those of an uninterrupted one do.
-    """
+    """Yield (first, last) of every dispatch to come: cut where samples or checkpoints are due, also after a resume."""
     train, first = config.train, done
     total = train.epochs * per_epoch
     events = (train.samples_every_epochs * per_epoch, train.save_every_epochs * per_epoch)
@@ -229,14 +219,7 @@ def draw_grid(config: Config, state: TrainState, workdir: Path, epoch: int) -> N
 
 
 def write_grid(path: Path, images: np.ndarray, emotions: Sequence[str], title: str) -> None:
-    """Draw faces as a labelled PNG: a row an emotion, a column a latent; darker is closer.
-
-    Args:
-        path: of the PNG.
-        images: (emotions, columns, h, w) in [-1, 1].
-        emotions: the names of the rows.
-        title: a line above the faces.
-    """
+    """Draw (emotions, columns, h, w) faces in [-1, 1] as a labelled PNG; darker is closer."""
     factor = max(1, -(-MIN_FACE // images.shape[-2]))
     gray = quantise(images).repeat(factor, axis=2).repeat(factor, axis=3)
     rows, columns, height, width = gray.shape

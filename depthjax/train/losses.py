@@ -15,9 +15,9 @@ class GanObjective(NamedTuple):
     Generated and training faces of one index claim the same emotion.
 
     Attributes:
-        generator: (logits of generated faces (n,), logits of training faces (n,)) → (n,).
-        discriminator: (logits of training faces (n,), logits of generated faces (n,)) → the losses of training and of
-            generated faces, (n,) each; the discriminator descends the mean of both.
+        generator: (logits (n,) of generated faces, of training faces) → (n,).
+        discriminator: (logits (n,) of training faces, of generated faces) → the losses of both, (n,) each; the
+            discriminator descends their mean.
     """
 
     generator: Callable[[jax.Array, jax.Array], jax.Array]

@@ -21,11 +21,8 @@ AXIS = "faces"
 
 
 def mesh_for(config: Config, devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """Return the devices that a training runs on, in a row; None for a single one.
+    """Return the devices, of those given or all, that a training runs on; None for a single one.
 
-    Args:
-        config: `train.devices` says how many, or 0 for as many as divide a part of the batch.
-        devices: to choose from (default: all).
     Raises:
         UserError: fewer devices than asked for, or faces that can't be shared out evenly.
     """

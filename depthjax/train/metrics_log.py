@@ -21,9 +21,7 @@ def read_metrics(path: Path) -> list[Row]:
     """
     if not path.exists():
         return []
-    lines = _text(path).splitlines()
-    rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
-    return [row for row in rows if row is not None]
+    return _parse(path, path.read_text("utf-8", errors="replace"))
 
 
 def truncate_metrics(path: Path, step: int) -> list[Row]:
@@ -33,10 +31,8 @@ def truncate_metrics(path: Path, step: int) -> list[Row]:
     """
     if not path.exists():
         return []
-    text = _text(path)
-    whole = text[: text.rfind("\n") + 1]
-    parsed = [_parse(path, number, line) for number, line in enumerate(whole.splitlines(), start=1)]
-    rows = [row for row in parsed if row is not None and row["step"] <= step]
+    text = path.read_text("utf-8", errors="replace")
+    rows = [row for row in _parse(path, text[: text.rfind("\n") + 1]) if row["step"] <= step]
     write_text(path, "".join(_line(row) for row in rows))
     return rows
 
@@ -48,20 +44,17 @@ def append_metrics(path: Path, rows: Sequence[Row]) -> None:
         file.write("".join(_line(row) for row in rows))
 
 
-def _text(path: Path) -> str:
-    """Return the text; bytes that are not UTF-8 make their line invalid."""
-    return path.read_text("utf-8", errors="replace")
-
-
 def _line(row: Row) -> str:
     return json.dumps(row, allow_nan=False) + "\n"
 
 
-def _parse(path: Path, number: int, line: str) -> Row | None:
-    if not line.strip():
-        return None
-    try:
-        row = parse_json(line)
-        return {**row, "step": int(row["step"])}
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}, line {number}: not a row of metrics; delete the line and run again") from None
+def _parse(path: Path, text: str) -> list[Row]:
+    """Return the rows of a text; in it, bytes that were not UTF-8 make their line invalid."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            row = parse_json(line) if line.strip() else None
+            rows += [] if row is None else [{**row, "step": int(row["step"])}]
+        except (ValueError, KeyError, TypeError):
+            raise UserError(f"{path}, line {number}: not a row of metrics; delete the line and run again") from None
+    return rows

@@ -50,12 +50,9 @@ def check_faces_finite(faces: DepthFaces) -> None:
 
 
 def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -> None:
-    """Raise `NotFinite` if a number of a dispatch is not finite.
+    """Raise `NotFinite` if a number of a dispatch is not finite: of its steps' metrics, or of the state after it.
 
-    Args:
-        values: the metrics of its steps, (n,) each.
-        state: after it: a gradient that is not finite shows in no loss before the next step.
-        first: the step, counted from one, before it.
+    A gradient that is not finite shows in no loss before the next step. `first` is the step before the dispatch.
     """
     losses_first = sorted(values, key=lambda name: not name.endswith("loss"))
     bad = np.argwhere(~np.isfinite(np.stack([values[name] for name in losses_first], axis=1)))
@@ -68,12 +65,8 @@ def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -
 
 
 def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: NotFinite) -> list[str]:
-    """Record and print why a training goes back to its last checkpoint.
+    """Record and print why a training goes back to its last checkpoint; return all reasons so far, with this one.
 
-    Args:
-        reasons: of earlier rollbacks. All processes of a training have them; the first one writes.
-    Returns:
-        The reasons, with this one.
     Raises:
         UserError: `train.on_not_finite` is abort, or the training has rolled back MAX_ROLLBACKS times.
     """

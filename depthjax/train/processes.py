@@ -6,7 +6,6 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 import jax
 import numpy as np
@@ -76,14 +75,13 @@ def sharing_a_fate() -> Iterator[None]:
     except (UserError, OSError) as error:
         if jax.process_count() == 1:
             raise
-        _leave(str(error), getattr(error, "exit_code", 1))
+        line, code = str(error), getattr(error, "exit_code", 1)
     except (jax.errors.JaxRuntimeError, ValueError) as error:
         if jax.process_count() == 1:
             raise
         reason = " ".join(str(error).split())[:120]
-        _leave(f"another process is gone ({reason}): run the same command in all of them to go on", 1)
-
-
-def _leave(line: str, exit_code: int) -> NoReturn:
+        line, code = f"another process is gone ({reason}): run the same command in all of them to go on", 1
+    else:
+        return
     print(f"depthjax: {line}", file=sys.stderr)
-    exit_now(exit_code)
+    exit_now(code)

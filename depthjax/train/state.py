@@ -42,26 +42,16 @@ class TrainState(NamedTuple):
 def networks(config: Config) -> Pair:
     """Return the linen generator and discriminator of a config; neither holds any weights."""
     model, classes, dtype = config.model, len(config.data.emotions), jnp.dtype(config.model.dtype)
-    generator = Generator(
-        config.data.resolution,
-        model.generator_width,
-        classes,
-        dtype,
-        lowpass=model.output_lowpass,
-        remat=config.train.remat,
-        validity_mask=model.validity_mask,
-    )
-    discriminator = Discriminator(model.discriminator_width, classes, dtype, remat=config.train.remat)
-    return Pair(generator, discriminator)
+    remat, extras = config.train.remat, {"lowpass": model.output_lowpass, "validity_mask": model.validity_mask}
+    generator = Generator(config.data.resolution, model.generator_width, classes, dtype, remat=remat, **extras)
+    return Pair(generator, Discriminator(model.discriminator_width, classes, dtype, remat=remat))
 
 
 def optimizers(config: Config) -> Pair:
     """Return Adam for each network, with its own rate."""
     train = config.train
-    return Pair(
-        optax.adam(train.generator_lr, b1=train.beta1, b2=train.beta2),
-        optax.adam(train.discriminator_lr, b1=train.beta1, b2=train.beta2),
-    )
+    rates = (train.generator_lr, train.discriminator_lr)
+    return Pair(*(optax.adam(rate, b1=train.beta1, b2=train.beta2) for rate in rates))
 
 
 def init_state(key: jax.Array, config: Config) -> TrainState:

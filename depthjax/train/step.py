@@ -72,7 +72,9 @@ def make_update(config: Config, objective: GanObjective = CROSS_ENTROPY) -> Upda
         distillation = (real_kd + fake_kd) / 2
         loss = (real + fake) / 2 + train.discriminator_kd_weight * distillation
         metrics = {"d_loss": loss, "d_adv_real": real, "d_adv_fake": fake, "d_kd": distillation}
-        return loss, Aux(fakes, stats, metrics | accuracies(on_real, on_fake))
+        metrics["d_acc_real"] = (on_real > 0).mean(dtype=jnp.float32)
+        metrics["d_acc_fake"] = (on_fake < 0).mean(dtype=jnp.float32)
+        return loss, Aux(fakes, stats, metrics)
 
     def update(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         key_latents, key_mirror = jax.random.split(key)
@@ -142,19 +144,17 @@ def make_steps(
     across: jax.sharding.Sharding | None = None,
     make_update: Callable[[Config], Update] = make_update,
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Metrics]]:
-    """Return one program for many steps: `steps(state, faces, count)`, with a traced `count` of at most `max_steps`.
+    """Return one program for many steps: `steps(state, faces, count)`.
+
+    It returns the state `count` steps on, and metrics (max_steps,), of which the first `count` are filled. Batches and
+    keys depend on the seed and the step alone, so a resumed run replays. The loop's length is traced, unlike that of
+    `lax.scan`: the program is compiled once for every count, so an epoch may end in mid-dispatch.
 
     Args:
-        streamed: whether `faces` are the batches of these steps, or the whole training set.
+        streamed: whether `faces` are the batches of these steps, images (max_steps, batch, h, w), or the whole
+            training set (n, h, w).
         across: how a batch is split over devices (default: not at all); the rest follows from it.
         make_update: the learning rule; an experiment passes its own.
-    Args of the function made:
-        faces: on the device; images (n, h, w), of which each step takes a batch, or (max_steps, batch, h, w), streamed.
-        count: () int32; the program is compiled once for any count, so an epoch may end in mid-dispatch.
-    Its result: the state `count` steps on, and metrics of shape (max_steps,), of which the first `count` are filled.
-
-    Batches and keys depend on the seed and the step alone, so a resumed run replays. A loop of traced length and not
-    `lax.scan`: XLA makes the same loop of both, and this one is compiled once for every length.
     """
     update = jax.jit(make_update(config), inline=True)  # traced once: for the metrics' names, and for the loop
 
@@ -177,15 +177,12 @@ def make_steps(
 
 
 def batch_of(config: Config, faces: Batch, step: jax.Array, i: jax.Array, *, streamed: bool) -> Batch:
-    """Return the batch of a step, the i-th of its dispatch, from what a feed gives (see `depthjax.train.feed`)."""
-    return jax.tree.map(lambda array: array[i], faces) if streamed else shuffled_batch(config, faces, step)
-
-
-def shuffled_batch(config: Config, faces: Batch, step: jax.Array) -> Batch:
-    """Return the batch of a step from a training set that is on the device.
+    """Return the batch of a step, the i-th of its dispatch, from what a feed gives (see `depthjax.train.feed`).
 
     Each epoch is a new permutation of all faces, cut into full batches; the remainder is left out of that epoch.
     """
+    if streamed:
+        return jax.tree.map(lambda array: array[i], faces)
     size = config.train.batch_size
     per_epoch = len(faces.images) // size
     order = jax.random.permutation(key_for(config.train.seed, "shuffle", step // per_epoch), len(faces.images))
@@ -198,11 +195,6 @@ def forward(net: Any, params: Any, stats: Any, *inputs: jax.Array) -> tuple[jax.
     variables = {"params": params, "batch_stats": stats}
     output, new = net.apply(variables, *inputs, True, mutable=["batch_stats"])
     return output, new["batch_stats"]
-
-
-def accuracies(on_real: jax.Array, on_fake: jax.Array) -> Metrics:
-    """Return the shares of training and of generated faces whose logits (n,) have the right sign."""
-    return {"d_acc_real": (on_real > 0).mean(dtype=jnp.float32), "d_acc_fake": (on_fake < 0).mean(dtype=jnp.float32)}
 
 
 def teacher_variables(state: TrainState) -> Pair:

@@ -29,9 +29,7 @@ def check_writers(config: Config) -> None:
 def writers(config: Config, workdir: Path, done: int) -> Iterator[Writer]:
     """Yield a function that gives a row of metrics to every writer of `config.train.writers`; close them at the end.
 
-    Args:
-        done: steps of the checkpoint that training resumes from; rows logged after them are withdrawn where a writer
-            can (TensorBoard), or stay (Weights & Biases).
+    Rows logged after the `done` steps of a checkpoint are withdrawn where a writer can (TensorBoard).
     """
     opened = {"tensorboard": _tensorboard, "wandb": _wandb}
     with ExitStack() as stack:
