@@ -24,12 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with ending_on_signals():
             return _main(sys.argv[1:] if arguments is None else arguments)
-    except UserError as error:
+    except (UserError, Stopped) as error:
         print_error(error)
         return error.exit_code
-    except Stopped as stopped:
-        print_error(stopped)
-        return stopped.exit_code
     except OSError as error:  # a full disk, a folder that may not be written
         where = f" ({error.filename})" if error.filename else ""
         print_error(f"{error.strerror or error}{where}")
@@ -67,7 +64,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, dict[str, str]]:
     """The named flags, and the `--config.a.b=value` overrides."""
     parser = make_parser()
     flags, others = parser.parse_known_args(arguments)
-    assignments = dict(map(_assignment, _joined(others)))
+    assignments = _assignments(others)
     _check_stages(flags, assignments)
     if flags.config is None and flags.stages.strip() not in (COMPARE, DOCTOR):
         parser.error("the following arguments are required: --config")
@@ -118,24 +115,21 @@ def compare(flags: argparse.Namespace) -> Path:
     return write_comparison(workdirs, (flags.workdir or Path("runs")) / "compare.html")
 
 
-def _joined(others: list[str]) -> list[str]:
-    """Allow `--config.a.b value` beside `--config.a.b=value`."""
+def _assignments(others: list[str]) -> dict[str, str]:
     joined: list[str] = []
     for part in others:
         if joined and not part.startswith("--") and "=" not in joined[-1]:
-            joined[-1] += f"={part}"
+            joined[-1] += f"={part}"  # `--config.a.b value` beside `--config.a.b=value`
         else:
             joined.append(part)
-    return joined
-
-
-def _assignment(flag: str) -> tuple[str, str]:
-    name, equals, value = flag.partition("=")
-    if not name.startswith("--config."):
-        raise ConfigError(f"{name}: unknown flag; see --help")
-    if not equals:
-        raise ConfigError(f"{name}: give it a value, {name}=VALUE")
-    return name.removeprefix("--config."), value
+    found = {}
+    for name, equals, value in (flag.partition("=") for flag in joined):
+        if not name.startswith("--config."):
+            raise ConfigError(f"{name}: unknown flag; see --help")
+        if not equals:
+            raise ConfigError(f"{name}: give it a value, {name}=VALUE")
+        found[name.removeprefix("--config.")] = value
+    return found
 
 
 def parse_stages(text: str) -> list[str]:

@@ -18,17 +18,11 @@ SEAL = "seal"
 
 
 class Record(NamedTuple):
-    """What a record says.
+    """What a record says."""
 
-    Attributes:
-        settings: what the files depend on, by name.
-        sha256: of every file, by its name within the folder.
-        facts: for readers; no comparison reads them.
-    """
-
-    settings: dict[str, Any]
-    sha256: dict[str, str]
-    facts: dict[str, Any]
+    settings: dict[str, Any]  # what the files depend on, by name
+    sha256: dict[str, str]  # of every file, by its name within the folder
+    facts: dict[str, Any]  # for readers; no comparison reads them
 
 
 def finish(
@@ -37,20 +31,15 @@ def finish(
     """Write the record of finished work.
 
     Args:
-        path: of the record.
         folder: that the names of the files are relative to.
         files: files, or folders whose files all count.
-        settings: what the files depend on; JSON values.
-        facts: for readers.
+        settings, facts: see `Record`; JSON values.
     """
-    sha256 = {file.relative_to(folder).as_posix(): _digest(file) for file in _files(files)}
+    found = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
+    whole = sorted(file for file in found if file.is_file())
+    sha256 = {file.relative_to(folder).as_posix(): _digest(file) for file in whole}
     record = dict(facts or {}) | {"settings": dict(settings), "sha256": sha256}
     write_json(path, record | {SEAL: digest(record)})
-
-
-def reopen(path: Path) -> None:
-    """Remove a record: the files are about to change."""
-    path.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> Record | None:
@@ -84,11 +73,6 @@ def first_difference(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str 
             there, here = (str(v)[:60] for v in (held.get(name), value))
             return f"{name} is {there} there and {here} here"
     return None
-
-
-def _files(paths: Iterable[Path]) -> list[Path]:
-    found = (file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
-    return sorted(file for file in found if file.is_file())
 
 
 def _digest(path: Path) -> str:

@@ -63,7 +63,7 @@ def sample(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
     latents, labels = random_latents(config, emotion), np.unique(emotion)
     # From an emotion's first latent to its second; a single latent stays where it is.
     ends = [latents[emotion == label][[0, min(1, np.sum(emotion == label) - 1)]] for label in labels]
-    way = np.concatenate([great_circle(*pair, BETWEEN) for pair in ends])
+    way = np.concatenate([great_circle(first, second, BETWEEN) for first, second in ends])
     between = _decoded(config, workdir, way, np.repeat(labels, BETWEEN).astype(np.int32))
     drawn = _drawn(config, workdir, RANDOM, latents, emotion)
     return drawn._replace(between=between.reshape(len(labels), BETWEEN, *between.shape[1:]))

@@ -17,14 +17,9 @@ PACKAGE = Path(__file__).parent
 
 
 def load_config(path: Path) -> Config:
-    """Return what `get_config()` of a config file returns, checked.
+    """Return what `get_config()` of a config file, or of one that comes with depthjax (`quick`), returns, checked.
 
-    A config is Python: run only files that you trust.
-
-    Args:
-        path: of the file, or the name of one that comes with depthjax, such as `quick`.
-    Raises:
-        ConfigError: no such file, or any mistake in it.
+    A config is Python: run only files that you trust. Any mistake in it is a ConfigError.
     """
     path = find_config(path)
     # Configs derive from each other by `from configs import ...`: from those beside them, or those that are shipped.
@@ -55,11 +50,7 @@ def shipped() -> Path:
 
 
 def run_file(path: Path, flag: str, name: str) -> ModuleType:
-    """Run a Python file that the user named, as a module of this name.
-
-    Raises:
-        ConfigError: no such file, or any mistake in it; the line begins with the flag.
-    """
+    """Run a Python file that the user named, as a module of this name; raise a ConfigError for any mistake in it."""
     if not path.is_file():
         raise ConfigError(f"{flag} {path}: no such file")
     spec = importlib.util.spec_from_file_location(name, path)

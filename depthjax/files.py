@@ -65,18 +65,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_half_written(folder: Path) -> None:
-    """Remove what `replacing`, `replacing_folder` and checkpoints begun, and were killed in, anywhere under a folder.
+    """Remove what `replacing` and `replacing_folder` began, and were killed in, anywhere under a folder.
 
     Only where no other process is at work. Links are not followed.
     """
-    for here, folders, names in os.walk(folder):
-        for name in [name for name in (*folders, *names) if name.startswith(".") and name.endswith(".tmp")]:
-            path = Path(here, name)
-            if name in folders:
-                folders.remove(name)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+    for path in [*folder.rglob(".*.tmp")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -102,14 +99,14 @@ def read_json(path: Path) -> Any:
 
 def parse_json(text: bytes | str) -> Any:
     """Return the value of JSON text; NaN and endless nesting are a ValueError too."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no number of JSON")
+
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def file_digest(path: Path) -> str:

@@ -25,21 +25,13 @@ KNOWN = (*STAGES, *OPTIONAL)
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage.
-
-    Attributes:
-        name: one of KNOWN.
-        sections: of the config, which its files depend on.
-        needs: the stages whose files it reads.
-        run: (config, workdir, log) → the files and folders that it wrote.
-        uses: (config) → the names of those it reads with these settings; None: all.
-    """
+    """One stage."""
 
     name: str
-    sections: tuple[str, ...]
-    needs: tuple[Stage, ...]
-    run: Callable[[Config, Path, Log], list[Path]]
-    uses: Callable[[Config], Collection[str]] | None = None
+    sections: tuple[str, ...]  # of the config, which its files depend on
+    needs: tuple[Stage, ...]  # whose files it reads
+    run: Callable[[Config, Path, Log], list[Path]]  # → the files and folders that it wrote
+    uses: Callable[[Config], Collection[str]] | None = None  # the names of those it reads with a config; None: all
 
     def inputs(self, config: Config) -> list[Stage]:
         """Return the stages whose files this one reads with these settings."""
@@ -59,8 +51,7 @@ class Stage:
     def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
         """Return whether the stage finished with these settings and faces, and its outputs are still there.
 
-        Args:
-            faces: `faces_state` of the stage, where it is known; it looks at every file of a user's folder.
+        `faces` is its `faces_state`, where it is known: that looks at every file of a user's folder.
         """
         record = read(self.name, workdir)
         if record is None or record.settings.get("fingerprint") != self.fingerprint(config):
@@ -74,13 +65,7 @@ class Stage:
     def finish(
         self, config: Config, workdir: Path, outputs: Sequence[Path], *, seconds: float = 0.0, faces: str | None = ""
     ) -> None:
-        """Write the record of a stage that has finished.
-
-        Args:
-            outputs: files or folders inside `workdir`.
-            seconds: that it took.
-            faces: `faces_state` before the stage began.
-        """
+        """Write the record of a stage whose `faces_state` was `faces` before it began."""
         settings = {"fingerprint": self.fingerprint(config), "faces": faces or ""}
         names = [path.relative_to(workdir).as_posix() for path in outputs]
         facts = {"seconds": round(seconds, 2), "outputs": names}

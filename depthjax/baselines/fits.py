@@ -66,7 +66,7 @@ def fit_once(module: Baseline, key: jax.Array, config: Config, faces: DepthFaces
     record = artifact.read_record(folder / RECORD)
     if record is not None and _is_finished(folder, record, settings, module.LONGER, log):
         return
-    artifact.reopen(folder / RECORD)
+    (folder / RECORD).unlink(missing_ok=True)
     chosen = module.fit(key, config, faces, folder, log=log)
     files = [*folder.glob("*.npz"), folder / "checkpoints"]  # not pictures and curves
     artifact.finish(folder / RECORD, folder, files, settings, {"chosen": chosen})
@@ -104,8 +104,7 @@ def sample_fit(module: Baseline, key: jax.Array, config: Config, folder: Path, e
 
 
 def _check_same_fit(folder: Path, held: Settings, wanted: Settings) -> None:
-    difference = artifact.first_difference(held, wanted)
-    if difference:
+    if difference := artifact.first_difference(held, wanted):
         raise UserError(
             f"{folder} belongs to another fit: {difference}; set it back, delete that folder or take another --workdir"
         )

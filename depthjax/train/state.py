@@ -42,9 +42,9 @@ class TrainState(NamedTuple):
 def networks(config: Config) -> Pair:
     """Return the linen generator and discriminator of a config; neither holds any weights."""
     model, classes, dtype = config.model, len(config.data.emotions), jnp.dtype(config.model.dtype)
-    remat, extras = config.train.remat, {"lowpass": model.output_lowpass, "validity_mask": model.validity_mask}
-    generator = Generator(config.data.resolution, model.generator_width, classes, dtype, remat=remat, **extras)
-    return Pair(generator, Discriminator(model.discriminator_width, classes, dtype, remat=remat))
+    size, remat, lowpass, mask = config.data.resolution, config.train.remat, model.output_lowpass, model.validity_mask
+    generator = Generator(size, model.generator_width, classes, dtype, lowpass, remat, mask)
+    return Pair(generator, Discriminator(model.discriminator_width, classes, dtype, remat))
 
 
 def optimizers(config: Config) -> Pair:
