@@ -22,7 +22,7 @@ from depthjax.config_bounds import (
     one_of,
     required,
     within,
-)
+)  # fmt: skip
 
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
@@ -60,14 +60,12 @@ class Data:
     grey_mm: Annotated[float, above(0)] = 0.6  # millimetres of one grey level, for unit = grey
     polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
     invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in mm and m
-    width_mm: Annotated[float, above(0)] = (
-        180.0  # what an image's width spans at the nose; sets the scale of exported points
-    )
+    # What an image's width spans at the nose; sets the scale of exported points.
+    width_mm: Annotated[float, above(0)] = 180.0
     on_error: Literal["fail", "skip"] = "fail"
     # Megabytes; larger training sets stream from disk.
     device_budget: Annotated[int, at_least(0)] = 2000
-    # The networks' images.
-    # Pixels, of the square image that the networks see.
+    # Pixels of the square image that the networks see.
     resolution: Annotated[int, multiple_of(16)] = 256
     crop: Literal["full", "face"] = "full"  # full: all 128x200 squeezed to a square, as the paper does
     near_mm: float = -20.0  # the window of depth about the nose tip: nearer is -1 ...
@@ -244,9 +242,8 @@ class Export:
     """What the export stage writes."""
 
     sets: tuple[str, ...] = ()  # of real, and the names of methods; empty: all that is there
-    formats: Annotated[tuple[str, ...], one_of(EXPORT_FORMATS), required] = (
-        "png16",
-    )  # of png8, png16, npz, points, mesh
+    # Of png8, png16, npz, points, mesh.
+    formats: Annotated[tuple[str, ...], one_of(EXPORT_FORMATS), required] = ("png16",)
 
 
 @dataclass(frozen=True)

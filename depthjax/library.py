@@ -97,13 +97,9 @@ def sample_faces(
     if method not in config.sample.methods:
         known = ", ".join(config.sample.methods)
         raise UserError(f"method '{method}' is not one of this config's sample.methods: {known}")
-    settings = replace(
-        config.sample,
-        methods=(method,),
-        emotions=tuple(emotions),
-        count=config.sample.count if count is None else count,
-        seed=config.sample.seed if seed is None else seed,
-    )
+    settings = replace(config.sample, methods=(method,), emotions=tuple(emotions))
+    settings = settings if count is None else replace(settings, count=count)
+    settings = settings if seed is None else replace(settings, seed=seed)
     ((_, drawn),) = draw(validate(replace(config, sample=settings)), Path(workdir))
     return as_faces(drawn.images, drawn.emotion, config)
 
@@ -113,11 +109,10 @@ def evaluate_faces(
 ) -> Evaluation:
     """Evaluate any generated faces, ours or not, against the training and held-out faces of a run.
 
+    Nothing is written but features that are slow to compute.
+
     Args:
         methods: the faces of each method, at the run's resolution and in its depth range.
-    Returns:
-        The scores as a table (`scores`), and what they rest on; nothing is written but features that are slow to
-        compute.
     Raises:
         UserError: the run is not prepared, or faces that cannot be compared with its own.
     """

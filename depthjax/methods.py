@@ -29,7 +29,6 @@ class Method:
     """A method of `config.sample.methods`.
 
     Attributes:
-        name: its key in the config and in every table.
         needs: the stages that fit it, in order; `fit` does the last of them.
         fit: (config, workdir, training faces, log) → the files and folders that it wrote. A finished fit of the same
             settings and faces is kept, an unfinished one goes on or starts again, another one is a UserError.
@@ -126,12 +125,5 @@ def read_samples(folder: Path, config: Config) -> DepthFaces:
 
 def as_faces(images: np.ndarray, emotion: np.ndarray, config: Config) -> DepthFaces:
     """Return images (n, h, w) in [-1, 1] with labels (n,) as faces; every face is a subject of its own."""
-    count = len(images)
-    return DepthFaces(
-        images=images,
-        emotion=emotion,
-        subject=np.arange(count, dtype=np.int32),
-        frame=np.zeros(count, np.int32),
-        emotions=config.data.emotions,
-        depth_range=DepthRange.of(config.data),
-    )
+    subject, frame = np.arange(len(images), dtype=np.int32), np.zeros(len(images), np.int32)
+    return DepthFaces(images, emotion, subject, frame, config.data.emotions, DepthRange.of(config.data))

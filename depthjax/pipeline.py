@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -173,27 +173,17 @@ def prepared_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
     return DepthFaces(**columns, emotions=config.data.emotions, depth_range=DepthRange.of(config.data))
 
 
-def train(config: Config, workdir: Path, log: Log) -> list[Path]:
-    """Train the networks, going on from the newest good checkpoint."""
-    from depthjax import cdcgan_kd
+def _fitting(names: Callable[[Config], Sequence[str]]) -> Callable[[Config, Path, Log], list[Path]]:
+    """Return the run of a stage that fits methods to the training faces."""
 
-    return cdcgan_kd.fit(config, workdir, prepared_faces(config, workdir, "train"), log)
+    def fit(config: Config, workdir: Path, log: Log) -> list[Path]:
+        from depthjax.methods import REGISTRY
 
+        faces = prepared_faces(config, workdir, "train")
+        fitted = [REGISTRY[name].fit(config, workdir, faces, log) for name in names(config)]
+        return [path for paths in fitted for path in paths]
 
-def baselines(config: Config, workdir: Path, log: Log) -> list[Path]:
-    """Fit the methods that ours is compared with, each in a folder of its own."""
-    from depthjax.methods import REGISTRY
-
-    faces = prepared_faces(config, workdir, "train")
-    fitted = [REGISTRY[name].fit(config, workdir, faces, log) for name in config.baselines.methods]
-    return [path for paths in fitted for path in paths]
-
-
-def evolve(config: Config, workdir: Path, log: Log) -> list[Path]:
-    """Evolve latents of each emotion under the teachers, and keep the winners."""
-    from depthjax import cdcgan_kd
-
-    return cdcgan_kd.evolve(config, workdir, prepared_faces(config, workdir, "train"), log)
+    return fit
 
 
 def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
@@ -292,7 +282,7 @@ def sweep(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def _sampled(config: Config) -> set[str]:
-    """Return the stages whose files the sampled methods need; prepare left the noise of the training faces."""
+    # prepare left the noise of the training faces.
     from depthjax.methods import REGISTRY
 
     return {"prepare"}.union(*(REGISTRY[name].needs for name in config.sample.methods))
@@ -303,9 +293,11 @@ def _exported(config: Config) -> set[str]:
 
 
 PREPARE = Stage("prepare", ("data",), (), prepare)
-TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), train)
-BASELINES = Stage("baselines", ("data", "model", "train", "baselines"), (PREPARE,), baselines)
-EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), evolve)
+TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting(lambda _: ["cdcgan_kd"]))
+BASELINES = Stage(
+    "baselines", ("data", "model", "train", "baselines"), (PREPARE,), _fitting(lambda c: c.baselines.methods)
+)
+EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting(lambda _: ["cdcgan_kd_ga"]))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
 EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate)
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)

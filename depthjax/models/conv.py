@@ -22,28 +22,18 @@ _MANY_FEATURES = 128
 
 
 def transposed_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Transposed convolution 4x4, stride 2, doubling height and width.
+    """Transposed convolution 4x4, stride 2: (n, h, w, c) by (4, 4, c, features) → (n, 2h, 2w, features).
 
     Equal to `lax.conv_transpose(x, kernel, (2, 2), "SAME")`, and to PyTorch's `ConvTranspose2d(.., 4, 2, 1)` with the
     kernel turned by 180 degrees.
-
-    Args:
-        x: (n, h, w, c).
-        kernel: (4, 4, c, features).
-    Returns:
-        (n, 2h, 2w, features).
     """
     return lax.platform_dependent(x, kernel, cpu=transposed_conv_dense, default=transposed_conv_dilated)
 
 
 def strided_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolution 4x4, stride 2, padding 1, halving height and width: PyTorch's `Conv2d(.., 4, 2, 1)`.
+    """Convolution 4x4, stride 2, padding 1: (n, h, w, c), even, by (4, 4, c, features) → (n, h/2, w/2, features).
 
-    Args:
-        x: (n, h, w, c), h and w even.
-        kernel: (4, 4, c, features).
-    Returns:
-        (n, h/2, w/2, features).
+    PyTorch's `Conv2d(.., 4, 2, 1)`.
     """
     return lax.platform_dependent(x, kernel, cpu=strided_conv_dense, default=strided_conv_plain)
 
@@ -102,13 +92,9 @@ def _spread_at_once(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _kernel_gradient(large: jax.Array, small: jax.Array) -> jax.Array:
-    """The gradient of `strided_conv`'s kernel: one matrix product for each of the four blocks that a window covers.
+    """The gradient (4, 4, c, features) of `strided_conv`'s kernel, from its input and the gradient of its output.
 
-    Args:
-        large: (n, 2h, 2w, c), the input.
-        small: (n, h, w, features), the gradient of the output.
-    Returns:
-        (4, 4, c, features).
+    One matrix product for each of the four blocks that a window covers.
     """
     n, h, w, features = small.shape
     padded = jnp.pad(large, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -149,14 +135,7 @@ _spread.defvjp(_spread_forward, _spread_backward)
 
 
 def conv_to_one(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Convolution 3x3 to one channel, stride 1, padding 1: PyTorch's `Conv2d(c, 1, 3, 1, 1)`.
-
-    Args:
-        x: (n, h, w, c).
-        kernel: (3, 3, c, 1).
-    Returns:
-        (n, h, w).
-    """
+    """Convolution 3x3 to one channel, stride 1, padding 1: (n, h, w, c) by (3, 3, c, 1) → (n, h, w)."""
     return lax.platform_dependent(x, kernel, cpu=conv_to_one_by_taps, default=conv_to_one_plain)
 
 
@@ -193,12 +172,13 @@ class UpConv(nn.Module):
 
     features: int
     dtype: Any = jnp.float32
+    convolve = staticmethod(transposed_conv)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(n, h, w, c) → (n, 2h, 2w, features)."""
+        """(n, h, w, c) → (n, h', w', features)."""
         x, kernel, bias = _parameters(self, x, self.features, self.dtype)
-        return transposed_conv(x, kernel) + bias
+        return self.convolve(x, kernel) + bias
 
 
 class ConvToOne(nn.Module):
@@ -213,17 +193,10 @@ class ConvToOne(nn.Module):
         return conv_to_one(x, kernel) + bias[..., 0]
 
 
-class DownConv(nn.Module):
-    """`strided_conv` with a bias: parameters `kernel` (4, 4, c, features) and `bias` (features,)."""
+class DownConv(UpConv):
+    """`strided_conv` with a bias, and the parameters of `UpConv`."""
 
-    features: int
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """(n, h, w, c) → (n, h/2, w/2, features)."""
-        x, kernel, bias = _parameters(self, x, self.features, self.dtype)
-        return strided_conv(x, kernel) + bias
+    convolve = staticmethod(strided_conv)
 
 
 def _parameters(module: nn.Module, x: jax.Array, features: int, dtype: Any, *, side: int = 4) -> tuple[jax.Array, ...]:

@@ -112,8 +112,7 @@ def latent_noise(latents: jax.Array, side: int) -> jax.Array:
 def binomial_lowpass(images: jax.Array, strength: float = 1.0) -> jax.Array:
     """Filter (n, h, w) by [s, 4 - 2s, s] / 4 down and across, edges repeated; a slope stays as it is.
 
-    Args:
-        strength: s. What alternates from pixel to pixel keeps 1 - s of its height each way: at 1, nothing.
+    What alternates from pixel to pixel keeps 1 - s of its height each way, where s is the strength.
     """
     for axis in (1, 2):
         size = images.shape[axis]
@@ -159,12 +158,7 @@ def strided_features(
 ) -> jax.Array:
     """Apply the released discriminator's convolutions as layers of the module in whose compact method this is called.
 
-    Args:
-        module: that module.
-        x: (n, h, w, planes).
-        width, dtype, remat: as in `Discriminator`.
-    Returns:
-        (n, h/16 * w/16 * 8 * width), of `dtype`.
+    (n, h, w, planes) → (n, h/16 * w/16 * 8 * width), of `dtype`; the settings are those of `Discriminator`.
     """
 
     def block(i: int) -> Block:
@@ -189,24 +183,15 @@ def decode(
     *,
     batch_size: int = DECODE_BATCH,
 ) -> np.ndarray:
-    """Generate faces in evaluation mode, a batch at a time.
+    """Return the (n, h, w) faces in [-1, 1] of (n, d) latents and (n,) emotions, in evaluation mode.
 
-    Args:
-        variables: `params` and `batch_stats` of the generator.
-        latents: (n, d) float32.
-        emotion: (n,) int32.
-        batch_size: faces at once; the last batch is padded, so one shape is compiled.
-    Returns:
-        (n, h, w) float32 in [-1, 1].
+    The last batch is padded, so one shape is compiled.
     """
     padding = -len(latents) % batch_size
-    z = np.pad(latents, ((0, padding), (0, 0)))
-    labels = np.pad(emotion, (0, padding))
+    z, labels = np.pad(latents, ((0, padding), (0, 0))), np.pad(emotion, (0, padding))
+    cuts = [slice(i, i + batch_size) for i in range(0, len(z), batch_size)]
     with exact_products():  # a stored face must not depend on the device
-        batches = [
-            decode_batch(generator, variables, z[i : i + batch_size], labels[i : i + batch_size])
-            for i in range(0, len(z), batch_size)
-        ]
+        batches = [decode_batch(net, variables, z[cut], labels[cut]) for cut in cuts]
     return np.concatenate(batches)[: len(latents)].astype(np.float32)
 
 
