@@ -191,7 +191,7 @@ def decode(
     z, labels = np.pad(latents, ((0, padding), (0, 0))), np.pad(emotion, (0, padding))
     cuts = [slice(i, i + batch_size) for i in range(0, len(z), batch_size)]
     with exact_products():  # a stored face must not depend on the device
-        batches = [decode_batch(net, variables, z[cut], labels[cut]) for cut in cuts]
+        batches = [decode_batch(generator, variables, z[cut], labels[cut]) for cut in cuts]
     return np.concatenate(batches)[: len(latents)].astype(np.float32)
 
 
