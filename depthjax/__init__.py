@@ -25,22 +25,16 @@ if TYPE_CHECKING:
         sample_faces,
         train_methods,
         write_report,
-    )
+    )  # fmt: skip
 
 __all__ = [
-    "__version__",
-    "evaluate_faces",
-    "evolve_latents",
-    "load_config",
-    "load_faces",
-    "sample_faces",
-    "train_methods",
+    "__version__", "evaluate_faces", "evolve_latents", "load_config", "load_faces", "sample_faces", "train_methods",
     "write_report",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """The functions of `depthjax.library`, imported when one is asked for: they bring jax along."""
+    """Return a function of `depthjax.library`, imported when one is asked for: it brings jax along."""
     if name in __all__:
         return getattr(import_module("depthjax.library"), name)
     raise AttributeError(f"module 'depthjax' has no attribute '{name}'")

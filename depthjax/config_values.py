@@ -25,13 +25,12 @@ from depthjax.errors import ConfigError
 
 
 def override(config: Config, assignments: dict[str, str]) -> Config:
-    """The config with dotted keys replaced by values parsed from text, then checked.
+    """Return the config with dotted keys replaced by values parsed from text (never evaluated), then checked.
 
     Args:
-        config: what to start from.
         assignments: for instance `{"train.epochs": "3", "data.emotions": "fear,anger"}`.
     Raises:
-        ConfigError: an unknown key, or text that does not parse as the field's type. Text is parsed, never evaluated.
+        ConfigError: an unknown key, or text that does not parse as the field's type.
     """
     for key, text in assignments.items():
         config = _replace(config, key.split("."), text, key)
@@ -41,9 +40,8 @@ def override(config: Config, assignments: dict[str, str]) -> Config:
 def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
     kinds = _hints(type(node))
     if isinstance(node, Sweep):  # every field of its grid is a flag
-        kinds = {"seeds": kinds["seeds"]} | {
-            name: types.GenericAlias(tuple, (kind, ...)) for name, kind in sweepable().items()
-        }
+        lists = {field: types.GenericAlias(tuple, (kind, ...)) for field, kind in sweepable().items()}
+        kinds = {"seeds": kinds["seeds"]} | lists
     name = path[0]
     if name not in kinds:
         raise ConfigError(f"--config.{key}: there is no '{name}'; {_hint(name, kinds, 'known here')}")
@@ -108,11 +106,7 @@ def _hints(section: type) -> dict[str, Any]:
 
 
 def validate(config: Config) -> Config:
-    """The same config, checked.
-
-    Raises:
-        ConfigError: names the field at fault, and says what it may be.
-    """
+    """Return the same config, or raise a ConfigError that names the field at fault, and says what it may be."""
     for key, problem in itertools.chain(_bounds_broken(config), _rules_broken(config)):
         raise ConfigError(f"--config.{key}: {problem}")
     return config

@@ -38,11 +38,7 @@ def load_config(path: Folder, settings: Mapping[str, object] | None = None) -> C
 
 
 def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> tuple[DepthFaces, DepthFaces]:
-    """Return the training and the held-out faces of a run, prepared if they are not yet.
-
-    Raises:
-        UserError: the faces cannot be used.
-    """
+    """Return the training and the held-out faces of a run, prepared if they are not yet."""
     workdir = Path(workdir)
     pipeline.run(config, workdir, ["prepare"], log=log)
     return pipeline.prepared_faces(config, workdir, "train"), pipeline.prepared_faces(config, workdir, "test")
@@ -51,8 +47,7 @@ def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> t
 def train_methods(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
     """Train what the methods of `config.sample.methods` need, going on from where an earlier call was stopped.
 
-    Raises:
-        UserError: the folder holds another training, or the faces cannot be used.
+    Another training in the folder, or faces that cannot be used, are a UserError.
     """
     methods = config.sample.methods
     own = [name for name in methods if name not in BASELINE_METHODS]
@@ -61,11 +56,7 @@ def train_methods(config: Config, workdir: Folder, *, log: Log | None = print) -
 
 
 def evolve_latents(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
-    """Evolve the latents of a trained run, for the evolved method.
-
-    Raises:
-        UserError: the run is not trained.
-    """
+    """Evolve the latents of a trained run, for the evolved method."""
     pipeline.run(config, Path(workdir), ["evolve"], log=log)
 
 

@@ -86,12 +86,9 @@ def _is_finished(folder: Path, record: artifact.Record, settings: Settings, long
 
 
 def sample_fit(module: Baseline, key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Return faces of a finished fit of these settings.
+    """Return faces of a finished fit of these settings; raise a UserError without one, or for a damaged file.
 
     Checkpoints are left to their reader, which checks the part that it reads.
-
-    Raises:
-        UserError: no finished fit in the folder, one of other settings, or a damaged file.
     """
     record = artifact.read_record(folder / RECORD)
     if record is None:

@@ -23,10 +23,6 @@ class Pixels(NamedTuple):
     emotion: np.ndarray
     subject: np.ndarray
 
-    def take(self, index: np.ndarray) -> Pixels:
-        """Return the faces at `index`."""
-        return Pixels(self.rows[index], self.emotion[index], self.subject[index])
-
 
 def pixels_of(faces: DepthFaces, *, mirror: bool) -> Pixels:
     """Return the faces as rows; with `mirror` each is followed, after all others, by its mirror image.
@@ -123,23 +119,17 @@ def choose(
     """
     total = np.zeros((len(sizes), len(choices)))
     for learn, ask in subject_folds(pixels, folds):
-        space = fit_space(learn.rows, max(sizes), seed=seed)
+        whole = fit_space(learn.rows, max(sizes), seed=seed)
         for row, size in enumerate(sizes):
-            total[row] += _likelihoods(learn, ask, space.leading(size), density, choices)
+            space = whole.leading(size)
+            known, asked = space.whiten(learn.rows), space.whiten(ask.rows)
+            sums = np.zeros(len(choices))  # log likelihoods of the held-out faces, in nats
+            for label in np.unique(ask.emotion):
+                ours, theirs = known[learn.emotion == label], asked[ask.emotion == label]
+                sums += [density(ours, theirs, choice).sum() for choice in choices]
+            total[row] += sums + space.outside(ask.rows).sum()
     row, column = divmod(int(np.argmax(total)), len(choices))
     return sizes[row], choices[column], float(total[row, column] / pixels.rows.size)
-
-
-def _likelihoods(
-    learn: Pixels, ask: Pixels, space: Space, density: Density[Choice], choices: Sequence[Choice]
-) -> np.ndarray:
-    """Return (choices,): the summed log likelihood of the held-out faces, in nats."""
-    known, asked = space.whiten(learn.rows), space.whiten(ask.rows)
-    sums = np.zeros(len(choices))
-    for label in np.unique(ask.emotion):
-        ours, theirs = known[learn.emotion == label], asked[ask.emotion == label]
-        sums += [density(ours, theirs, choice).sum() for choice in choices]
-    return sums + space.outside(ask.rows).sum()
 
 
 def subject_folds(pixels: Pixels, folds: int) -> Iterator[tuple[Pixels, Pixels]]:
@@ -153,4 +143,5 @@ def subject_folds(pixels: Pixels, folds: int) -> Iterator[tuple[Pixels, Pixels]]
         missing = np.setdiff1d(pixels.emotion[ask], pixels.emotion[learn])
         if len(missing):
             raise UserError(f"emotion {missing[0]} is shown by the subjects of one fold only: lower baselines.folds")
-        yield pixels.take(learn), pixels.take(ask)
+        others, held_out = (Pixels(*(column[index] for column in pixels)) for index in (learn, ask))
+        yield others, held_out

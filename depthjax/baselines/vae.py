@@ -26,7 +26,7 @@ from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import host_seed
 from depthjax.models.dcgan import DECODE_BATCH, Generator, decode
-from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
+from depthjax.models.vae import Encoder, divergence, optimal_sigma_loss, reparameterised
 from depthjax.progress import Log
 from depthjax.train.feed import feed_for
 from depthjax.train.loop import check_faces_fit
@@ -61,10 +61,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
     """Train both networks, then fit the latents' Gaussians; a fit that was cut short starts over.
 
     Writes `fit.npz`: the decoder's variables by path, `latent_mean` (classes, d) and `latent_root` (classes, d, d), the
-    Cholesky factor of the covariance.
-
-    Raises:
-        UserError: a loss that is not finite (nothing is stored), or faces that don't suit.
+    Cholesky factor of the covariance. A loss that is not finite is a UserError, and nothing is stored.
     """
     check_faces_fit(config, faces)
     check_counts(faces)
@@ -86,7 +83,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
 
 
 def networks(config: Config) -> Pair:
-    """The linen encoder and decoder of a config; the decoder is the GAN's generator in another size."""
+    """Return the linen encoder and decoder of a config; the decoder is the GAN's generator in another size."""
     classes, dtype = len(config.data.emotions), jnp.dtype(config.model.dtype)
     return Pair(
         Encoder(config.model.discriminator_width, config.baselines.vae_latent_size, classes, dtype),
@@ -95,7 +92,7 @@ def networks(config: Config) -> Pair:
 
 
 def train(key: jax.Array, config: Config, faces: DepthFaces, *, log: Log) -> tuple[State, dict[str, float]]:
-    """All epochs; the state, and the METRICS of the last dispatch."""
+    """Train all epochs; return the state, and the METRICS of the last dispatch."""
     key_init, key_train = jax.random.split(key)
     config = replace(config, train=replace(config.train, seed=host_seed(key)))  # the batches are of this key, too
     epochs, per_epoch = config.baselines.vae_epochs or config.train.epochs, len(faces) // config.train.batch_size
@@ -124,20 +121,18 @@ def init_state(key: jax.Array, config: Config, optimizer: optax.GradientTransfor
     key_encoder, key_decoder = jax.random.split(key)
     encoder = nets.encoder.init(key_encoder, jnp.zeros((2, size, size)), emotion, False)
     decoder = nets.decoder.init(key_decoder, jnp.zeros((2, config.baselines.vae_latent_size)), emotion, False)
-    params = Pair(encoder["params"], decoder["params"])
-    stats = Pair(encoder["batch_stats"], decoder["batch_stats"])
+    params, stats = (Pair(encoder[name], decoder[name]) for name in ("params", "batch_stats"))
     return State(jnp.zeros((), jnp.int32), params, stats, optimizer.init(params))
 
 
 def make_update(
     config: Config, optimizer: optax.GradientTransformation
 ) -> Callable[[State, Batch, jax.Array], tuple[State, jax.Array]]:
-    """The learning rule: `update(state, batch, key)` → the next state and the step's METRICS, (3,) nats an image."""
+    """Return the learning rule: (state, batch, key) → the next state and the step's METRICS, (3,) nats an image."""
     nets = networks(config)
 
     def loss_of(params: Pair, stats: Pair, batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
-        encoded, e_stats = forward(nets.encoder, params.encoder, stats.encoder, batch.images, batch.emotion)
-        posterior = Posterior(*encoded)
+        posterior, e_stats = forward(nets.encoder, params.encoder, stats.encoder, batch.images, batch.emotion)
         latents = reparameterised(key, posterior)
         images, d_stats = forward(nets.decoder, params.decoder, stats.decoder, latents, batch.emotion)
         reconstruction, kl = optimal_sigma_loss(batch.images, images), divergence(posterior).mean()
@@ -157,7 +152,7 @@ def make_update(
 def make_steps(
     config: Config, optimizer: optax.GradientTransformation, key: jax.Array, *, streamed: bool
 ) -> Callable[[State, Batch, jax.Array], tuple[State, jax.Array]]:
-    """`steps(state, faces, count)` → the state `count` steps on, and the mean METRICS; as `train.step.make_steps`."""
+    """Return (state, faces, count) → the state `count` steps on, and the mean METRICS; as `train.step.make_steps`."""
     update = make_update(config, optimizer)
 
     def steps(state: State, faces: Batch, count: jax.Array) -> tuple[State, jax.Array]:

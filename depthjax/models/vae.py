@@ -25,14 +25,7 @@ class Posterior(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A depth face and its emotion to the posterior of its latents.
-
-    Attributes:
-        width: channels of the first map; doubled by each of three further layers.
-        latent_size: d.
-        classes: number of emotions; each is a plane of zeros or ones beside the image.
-        dtype: of the computation; parameters and statistics are float32.
-    """
+    """Map a depth face and its emotion to the posterior of its d latents; sizes as in `Discriminator`."""
 
     width: int
     latent_size: int

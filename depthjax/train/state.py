@@ -61,8 +61,7 @@ def init_state(key: jax.Array, config: Config) -> TrainState:
     size, emotion = config.data.resolution, jnp.zeros(2, jnp.int32)
     generator = nets.generator.init(key_g, jnp.zeros((2, config.model.latent_size)), emotion, False)
     discriminator = nets.discriminator.init(key_d, jnp.zeros((2, size, size)), emotion, False)
-    params = Pair(generator["params"], discriminator["params"])
-    stats = Pair(generator["batch_stats"], discriminator["batch_stats"])
+    params, stats = (Pair(generator[name], discriminator[name]) for name in ("params", "batch_stats"))
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
