@@ -107,7 +107,10 @@ def _hints(section: type) -> dict[str, Any]:
 
 def validate(config: Config) -> Config:
     """Return the same config, or raise a ConfigError that names the field at fault, and says what it may be."""
-    for key, problem in itertools.chain(_bounds_broken(config), _rules_broken(config)):
+    parts = (_data_rules, _train_rules, _evolve_rules, _sample_rules)
+    # One after the other: a rule may rely on the bounds, and on the rules before it.
+    broken = ((key, problem) for part in parts for holds, key, problem in part(config) if not holds)
+    for key, problem in itertools.chain(_bounds_broken(config), broken):
         raise ConfigError(f"--config.{key}: {problem}")
     return config
 
@@ -123,8 +126,9 @@ def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
             yield from _grid_broken(value, section)
             continue
         values = value if isinstance(value, tuple) else () if value is None else (value,)
-        problems = [] if key == "data.invalid_value" else [finite_32_bits(v) for v in values]  # a hole may be nan
-        problems += [bound(values) for bound in _bounds_of(kind)]
+        problems = [bound(values) for bound in _bounds_of(kind)]
+        if key != "data.invalid_value":  # which may be nan
+            problems = [*map(finite_32_bits, values), *problems]
         plain = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
         or_none = ", or none" if type(None) in typing.get_args(plain) else ""
         yield from ((key, problem + or_none) for problem in problems if problem)
@@ -151,14 +155,7 @@ def _bounds_of(kind: Any) -> tuple[Bound, ...]:
     return getattr(kind, "__metadata__", ())
 
 
-def _rules_broken(c: Config) -> Iterator[tuple[str, str]]:
-    """Every rule between fields that does not hold: the key of the field to change, and what is wrong."""
-    for holds, key, problem in (*_data_rules(c), *_train_rules(c), *_evolve_rules(c), *_sample_rules(c)):
-        if not holds:
-            yield key, problem
-
-
-Rules = list[tuple[bool, str, str]]
+Rules = list[tuple[bool, str, str]]  # between fields: whether it holds, the field to change, and what is wrong
 
 
 def _data_rules(c: Config) -> Rules:

@@ -26,7 +26,7 @@ from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import host_seed
 from depthjax.models.dcgan import DECODE_BATCH, Generator, decode
-from depthjax.models.vae import Encoder, divergence, optimal_sigma_loss, reparameterised
+from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
 from depthjax.progress import Log
 from depthjax.train.feed import feed_for
 from depthjax.train.loop import check_faces_fit
@@ -132,7 +132,8 @@ def make_update(
     nets = networks(config)
 
     def loss_of(params: Pair, stats: Pair, batch: Batch, key: jax.Array) -> tuple[jax.Array, Any]:
-        posterior, e_stats = forward(nets.encoder, params.encoder, stats.encoder, batch.images, batch.emotion)
+        encoded, e_stats = forward(nets.encoder, params.encoder, stats.encoder, batch.images, batch.emotion)
+        posterior = Posterior(*encoded)
         latents = reparameterised(key, posterior)
         images, d_stats = forward(nets.decoder, params.decoder, stats.decoder, latents, batch.emotion)
         reconstruction, kl = optimal_sigma_loss(batch.images, images), divergence(posterior).mean()
