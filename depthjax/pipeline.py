@@ -167,7 +167,7 @@ def _check_emotions(part: str, emotion: np.ndarray, config: Config) -> None:
 
 
 def prepared_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
-    """The `train` or `test` faces that prepare stored; their images are mapped from the file, read-only."""
+    """Return the `train` or `test` faces that prepare stored; their images are mapped from the file, read-only."""
     arrays = read_inputs(workdir / "faces" / part)
     columns = {name: arrays[name] for name in ("images", "emotion", "subject", "frame")}
     return DepthFaces(**columns, emotions=config.data.emotions, depth_range=DepthRange.of(config.data))
@@ -220,7 +220,7 @@ def evaluate(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def report(config: Config, workdir: Path, log: Log) -> list[Path]:
-    """One page from the stored files."""
+    """Write one page from the stored files."""
     from depthjax.report.page import write_report
 
     del config
@@ -230,7 +230,7 @@ def report(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def with_export_sets(config: Config, workdir: Path) -> Config:
-    """The config with every set that is there in `export.sets`, if none was named."""
+    """Return the config with every set that is there in `export.sets`, if none was named."""
     known = ("real", *config.sample.methods)
     for name in config.export.sets:
         if name not in known:
@@ -294,9 +294,8 @@ def _exported(config: Config) -> set[str]:
 
 PREPARE = Stage("prepare", ("data",), (), prepare)
 TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting(lambda _: ["cdcgan_kd"]))
-BASELINES = Stage(
-    "baselines", ("data", "model", "train", "baselines"), (PREPARE,), _fitting(lambda c: c.baselines.methods)
-)
+FITTED = ("data", "model", "train", "baselines")
+BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting(lambda config: config.baselines.methods))
 EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting(lambda _: ["cdcgan_kd_ga"]))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
 EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate)

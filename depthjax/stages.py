@@ -21,6 +21,7 @@ LAYOUT = 5  # of the work folder; raised when stages come to write other files
 STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")  # in order
 OPTIONAL = ("export", "sweep")  # run only when asked for by name
 KNOWN = (*STAGES, *OPTIONAL)
+WITHOUT_EFFECT = ("writers", "strict_checkpoints")  # settings of train that change no file of a stage
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Stage:
         """Return a sha256 of all that the files depend on: settings, own fitness, stages before it, the version."""
         settings = to_dict(config)
         given = {section: settings[section] for section in self.sections}
+        if "train" in given:
+            given["train"] = {name: value for name, value in given["train"].items() if name not in WITHOUT_EFFECT}
         before = [stage.fingerprint(config) for stage in self.inputs(config)]
         own = own_fitness(config.evolve) if "evolve" in self.sections else None
         if own and not Path(own[0]).is_file():

@@ -52,9 +52,11 @@ def _parse(path: Path, text: str) -> list[Row]:
     """Return the rows of a text; in it, bytes that were not UTF-8 make their line invalid."""
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
         try:
-            row = parse_json(line) if line.strip() else None
-            rows += [] if row is None else [{**row, "step": int(row["step"])}]
+            row = parse_json(line)
+            rows.append({**row, "step": int(row["step"])})
         except (ValueError, KeyError, TypeError):
             raise UserError(f"{path}, line {number}: not a row of metrics; delete the line and run again") from None
     return rows
