@@ -132,7 +132,6 @@ def few_labels(latents: Any) -> Any:
 
 def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     """What lowers the evolution of the config; its real faces are noise, for values change no program."""
-    import jax
     import numpy as np
 
     from depthjax.evolve.measure import Networks
@@ -155,7 +154,7 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     key = key_for(config.evolve.seed, "evolve")
     networks = Networks(teachers.generator, teachers.discriminator)
     arguments = run.arguments_of(program, key[None], networks, real, [config.evolve])
-    return lambda: run.compiled(jax.default_backend()).lower(program, *arguments)
+    return lambda: run.compiled(run.run_experiments).lower(program, *arguments)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,9 @@ import pytest
 from depthjax.config import Evolve
 from depthjax.errors import UserError
 from depthjax.evolve import run
-from depthjax.evolve.algorithms import EVOSAX
 from depthjax.evolve.fitness import EVERYTHING
 from depthjax.evolve.measure import Networks, measure_faces
-from depthjax.evolve.program import images_within, make_program
+from depthjax.evolve.program import EVOSAX, images_within, make_program
 from depthjax.evolve.run import Evolution, check_finite, evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Generator
@@ -134,7 +133,7 @@ def test_the_generator_sees_one_flat_batch_and_weights_stay_arguments() -> None:
     program = make_program(RELEASED, **nets, latent_size=LATENT, images_at_once=100)
     networks, real = Networks(shapes, {}), Statistics(jnp.zeros(CLASSES))
     arguments = run.arguments_of(program, jax.random.key(0)[None], networks, real, [RELEASED])
-    text = run.compiled("cpu").lower(program, *arguments).as_text()
+    text = run.compiled(run.run_experiments).lower(program, *arguments).as_text()
     convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
     assert convolutions and all(f"-> tensor<{CLASSES * 2 * 8}x" in line for line in convolutions)
     assert all("feature_group_count = 1" in line for line in convolutions)
