@@ -148,8 +148,8 @@ def norms(latents: Mapping[str, np.ndarray]) -> Scores:
     scores = []
     for name, values in latents.items():
         norm = np.linalg.norm(values[np.isfinite(values).all(-1)], axis=-1)
-        ends = {"value": float(norm.mean()), "low": float(norm.min()), "high": float(norm.max())}
-        scores.append(replace(COLUMNS["latent norm"], method=name, **ends))
+        mean, low, high = float(norm.mean()), float(norm.min()), float(norm.max())
+        scores.append(replace(COLUMNS["latent norm"], method=name, value=mean, low=low, high=high))
     return Scores(scores)
 
 
@@ -184,7 +184,10 @@ def cell(found: Sequence[Scores], key: Score) -> str:
     scores = [score for score in (scores.at(key) for scores in found) if score and score.value is not None]
     if not scores:
         return "–"
-    value, ends = np.mean([score.value for score in scores]), [(s.low, s.high) for s in scores if s.low is not None]
+    value, ends = (
+        np.mean([score.value for score in scores]),
+        [(s.low, s.high) for s in scores if s.low is not None and s.high is not None],
+    )
     interval = " [{:.3g}, {:.3g}]".format(*np.mean(ends, axis=0)) if ends else ""
     return f"{value:.3f}{interval}" if value < 10 else f"{value:.1f}{interval}"
 
@@ -254,7 +257,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Make the table."""
     options = parsed()
-    few = {"classifiers": ("random_forest", "xgboost"), "scarcity": (1.0,), "scarcity_draws": 1}
+    few: dict[str, Any] = {"classifiers": ("random_forest", "xgboost"), "scarcity": (1.0,), "scarcity_draws": 1}
     try:
         config = override(load_config(options.config), dict(item.split("=", 1) for item in options.set))
         config = replace(config, evaluate=replace(config.evaluate, **few))
