@@ -48,7 +48,6 @@ class Weights(NamedTuple):
     std_weight: float | jax.Array  # beta of equation 2
     emotion_weight: float | jax.Array
     real_logit_median: jax.Array  # ()
-    real_logit_low: Any = None  # () 5th percentile
     real_log_probability_median: Any = None  # ()
     band_low: Any = None  # (3,) 5th percentile of mean, std, empty
     band_high: Any = None  # (3,) 95th

@@ -52,7 +52,6 @@ class Statistics(NamedTuple):
     """Training faces of each emotion, as numbers; without `relief`, only fitnesses that do not read it can run."""
 
     logit_median: jax.Array  # (classes,) of the teacher discriminator
-    logit_low: jax.Array | None = None  # (classes,) 5th percentile
     log_probability_median: jax.Array | None = None  # (classes,) of their emotion, classified as unseen subjects
     band_low: jax.Array | None = None  # (classes, 3) 5th percentile of mean, std, empty share
     band_high: jax.Array | None = None  # (classes, 3) 95th
@@ -131,7 +130,6 @@ def statistics_of(
     relief, copy_distance = _relief_of(small, subject, members)
     found = Statistics(
         logit_median=_single([np.median(logit[rows]) for rows in members]),
-        logit_low=_single([np.percentile(logit[rows], BAND[0]) for rows in members]),
         band_low=_single([low for low, _ in bands]),
         band_high=_single([high for _, high in bands]),
         copy_distance=copy_distance,
