@@ -111,9 +111,8 @@ def fit_classifiers(
         shapes: (n, side, side) in [-1, 1].
         emotion: (n,) below `classes`, all of them present.
         subject: (n,) identity of each face.
-        classes: how many emotions.
+        classes, seed: of the config.
         steps: of training, each of 32 faces.
-        seed: of the config.
     """
     fold = np.unique(subject, return_inverse=True)[1] % FOLDS
     numbers = np.unique(fold)

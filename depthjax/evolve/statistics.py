@@ -44,8 +44,8 @@ class Relief(NamedTuple):
     faces: jax.Array  # (classes, m, 16) training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other subjects
     counts: jax.Array  # (classes,) how many faces there are, each once; the rest of the m repeats them
-    classifiers: Variables | None  # of the emotion classifiers; None: none were trained
-    emotion_features: EmotionFeatures | None  # None where none were trained
+    classifiers: Variables | None = None  # of the emotion classifiers; None: none were trained
+    emotion_features: EmotionFeatures | None = None
 
 
 class Statistics(NamedTuple):
@@ -112,13 +112,12 @@ def statistics_of(
     classifier_steps: int,
     seed: int,
 ) -> Statistics:
-    """Compute all that a fitness reads of the training faces.
+    """Compute all that a fitness reads of the training faces, some of every emotion.
 
     Args:
-        images: (n, height, width) in [-1, 1], some of every emotion.
+        images: (n, height, width) in [-1, 1].
         emotion: (n,) below `classes`.
-        subject: (n,) identities: neighbours, radii and folds are of other subjects, since two frames of one are
-            nearly equal.
+        subject: (n,) identities; neighbours are of other subjects, since two frames of one are nearly equal.
         logit: (n,) of the teacher discriminator.
         classes: emotions.
         classifier_steps, seed: of the training of emotion classifiers; no steps: none are trained.
@@ -159,8 +158,6 @@ def _relief_of(small: np.ndarray, subject: np.ndarray, members: list[np.ndarray]
         faces=_single([where[np.resize(rows, size)] for rows in members]),
         radii=_single([np.resize(_radii(distance), size) for distance in distances]),
         counts=jnp.asarray([len(rows) for rows in members], jnp.int32),
-        classifiers=None,
-        emotion_features=None,
     )
     return relief, _single([np.percentile(distance.min(1), COPY) for distance in distances])
 
