@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import torch
 from deap import algorithms, base, tools
 
+from benchmarks import torch_peer
 from benchmarks.table import Row, report
 from benchmarks.torch_peer import DEVICE
 from depthjax.config import Evolve
@@ -58,27 +59,6 @@ CASES = (
 )
 
 
-class TorchGenerator(torch.nn.Module):
-    """The released generator: linear, batch norm, four transposed convolutions 4x4 stride 2, convolution 3x3, tanh."""
-
-    def __init__(self, resolution: int, width: int) -> None:
-        super().__init__()
-        self.side, self.width = resolution // 16, width
-        flat = self.side**2 * width
-        nn = torch.nn
-        self.linear = nn.Sequential(nn.Linear(LATENT + CLASSES, flat), nn.BatchNorm1d(flat), nn.LeakyReLU(0.2))
-        layers: list[Any] = []
-        for i in range(4):
-            wide, narrow = width >> i, width >> (i + 1)
-            layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1), nn.BatchNorm2d(narrow), nn.LeakyReLU(0.2)]
-        self.convs = nn.Sequential(*layers, nn.Conv2d(width >> 4, 1, 3, 1, 1), nn.Tanh())
-
-    def forward(self, latents: torch.Tensor, emotion: torch.Tensor) -> torch.Tensor:
-        """(n, 256) latents and (n, 3) one-hot emotion → (n, 1, h, w)."""
-        x = self.linear(torch.cat([latents, emotion], 1))
-        return self.convs(x.view(-1, self.width, self.side, self.side))
-
-
 class Maximise(base.Fitness):
     """One value, larger is better."""
 
@@ -95,11 +75,11 @@ class Individual(list):
 
 def released_toolbox(generator: torch.nn.Module, emotion: int) -> base.Toolbox:
     """DEAP's toolbox with the released operators and fitness, for one emotion."""
-    one_hot = torch.nn.functional.one_hot(torch.tensor([emotion], device=DEVICE), CLASSES).float()
+    label = torch.tensor([emotion], device=DEVICE)
 
     def evaluate(individual: Individual) -> tuple[float]:
         with torch.no_grad():
-            image = generator(torch.tensor([individual], device=DEVICE), one_hot)[0, 0]
+            image = generator(torch.tensor([individual], device=DEVICE), label)[0, 0]
         return (float(10 * image.std() - 5 * image.mean().abs()),)
 
     toolbox = base.Toolbox()
@@ -114,7 +94,7 @@ def released_toolbox(generator: torch.nn.Module, emotion: int) -> base.Toolbox:
 def deap_run(case: Case) -> Callable[[], int]:
     """eaSimple for every emotion; returns the number of evaluations."""
     torch.manual_seed(0)
-    generator = TorchGenerator(case.resolution, case.width).eval().to(DEVICE)
+    generator = torch_peer.Generator(case.resolution, case.width, CLASSES, LATENT).eval().to(DEVICE)
 
     def run() -> int:
         evaluations = 0

@@ -28,11 +28,11 @@ SEEDS = 30  # rendered frames of each emotion that the others derive from
 
 
 def make_tree(root: Path, frames: int, bits: int) -> None:
-    """`root/EMOTION/sSSS_fFFFFF.png`, 50 frames a person and emotion."""
+    """`root/EMOTION/sSSS_fFFFFF.png`, 50 frames a subject and emotion."""
     from depthjax.data.generate import generate
 
     made = generate(subjects=range(SEEDS), emotions=EMOTIONS, frames=1, seed=0, full_sequence=False)
-    faces = {emotion: [] for emotion in EMOTIONS}
+    faces: dict[str, list[np.ndarray]] = {emotion: [] for emotion in EMOTIONS}
     for shots in made:
         faces[shots.emotion].append(shots.crops[0])
     for emotion in EMOTIONS:
@@ -53,16 +53,16 @@ def make_tree(root: Path, frames: int, bits: int) -> None:
 
 
 class PeakMemory(threading.Thread):
-    """The most memory that this process and its children held at one time, looked at ten times a second."""
+    """The peak memory of this process and its children together, sampled ten times a second."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.most, self.done = 0, threading.Event()
+        self.peak, self.done = 0, threading.Event()
 
     def run(self) -> None:
-        """Look until `done` is set."""
+        """Sample until `done` is set."""
         while not self.done.wait(0.1):
-            self.most = max(self.most, sum(map(resident, family(os.getpid()))))
+            self.peak = max(self.peak, sum(map(resident, family(os.getpid()))))
 
 
 def family(pid: int) -> list[int]:
@@ -95,10 +95,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_tree(root / "faces", flags.frames, flags.bits)
-        seconds, cpu, most = measure(root, flags)
+        seconds, cpu, peak = measure(root, flags)
     name = f"prepare {flags.frames} PNG of 128x200, {flags.bits}-bit, inputs of {flags.resolution}, a frame"
     note = f"{flags.frames / seconds:.0f} frames/s, {1e3 * cpu / flags.frames:.2f} ms of CPU a frame, "
-    note += f"{most / 2**20:.0f} MB at most"
+    note += f"{peak / 2**20:.0f} MB at most"
     report([Row(name, "none", seconds / flags.frames, None, note)], flags.json)
 
 
@@ -121,7 +121,7 @@ def measure(root: Path, flags: argparse.Namespace) -> tuple[float, float, int]:
     seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
     memory.done.set()
     memory.join()
-    return seconds, cpu, memory.most
+    return seconds, cpu, memory.peak
 
 
 if __name__ == "__main__":

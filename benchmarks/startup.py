@@ -4,8 +4,8 @@ Command: python -m benchmarks.startup [--rounds N] [--config configs/quick.py]
 Needs:   nothing. Programs are compiled and never run, but for the smallest.
 
 Help and the config error are whole commands in fresh processes, the median counts. Compilation is what a run of the
-config compiles of its own: the state, a dispatch of training steps, the teacher's decoding, the discriminator that
-judges real faces, and the evolution; in a fresh process with an empty folder for compiled programs, then in another
+config compiles of its own: the state, a dispatch of training steps, the teacher's decoding, the discriminator on
+training faces, and the evolution; in a fresh process with an empty folder for compiled programs, then in another
 one with what the first has left there. Start-up of Python and jax is left out of both. Beside the clock stands
 processor time, which others on the machine hardly change.
 """
@@ -110,29 +110,21 @@ def programs(config: Any) -> list[tuple[str, Any]]:
     batch = Batch(shape(np.float32, faces, size, size), shape(np.int32, faces))
     steps = jax.jit(make_steps(config, config.train.steps_per_dispatch), donate_argnums=0)
     teachers = jax.eval_shape(teacher_variables, state)
-    latents = shape(np.float32, loop.GRID_COLUMNS * len(config.data.emotions), config.model.latent_size)
-    judge = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
+    cells = loop.GRID_COLUMNS * len(config.data.emotions)
+    latents, labels = shape(np.float32, cells, config.model.latent_size), shape(np.int32, cells)
+    discriminate = jax.jit(lambda v, x, e: nets.discriminator.apply(v, x, e, train=False))
     few = shape(np.float32, 320, size, size), shape(np.int32, 320)
     return [
         ("fresh state", lambda: jax.jit(init_state, static_argnums=1).lower(key, config)),
         ("training", lambda: steps.lower(state, batch, np.int32(1))),
-        ("decoding", lambda: decode_batch.lower(nets.generator, teachers.generator, latents, few_labels(latents))),
-        ("judging", lambda: judge.lower(teachers.discriminator, *few)),
+        ("decoding", lambda: decode_batch.lower(nets.generator, teachers.generator, latents, labels)),
+        ("discriminator", lambda: discriminate.lower(teachers.discriminator, *few)),
         ("evolution", evolution(config, nets, teachers, run)),
     ]
 
 
-def few_labels(latents: Any) -> Any:
-    """As many labels as there are latents."""
-    import jax
-    import numpy as np
-
-    return jax.ShapeDtypeStruct(latents.shape[:1], np.int32)
-
-
 def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
-    """What lowers the evolution of the config; its real faces are noise, for values change no program."""
-    import jax
+    """What lowers the evolution of the config; its training faces are noise: values change no program."""
     import numpy as np
 
     from depthjax.evolve.measure import Networks
@@ -141,21 +133,16 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     from depthjax.keys import key_for
 
     data, rng = config.data, np.random.default_rng(0)
-    people = int(data.subjects * (1 - data.test_fraction))
-    subject, emotion, _ = (a.ravel() for a in np.mgrid[:people, : len(data.emotions), : data.frames])
+    subjects = int(data.subjects * (1 - data.test_fraction))
+    subject, emotion, _ = (a.ravel() for a in np.mgrid[:subjects, : len(data.emotions), : data.frames])
     noise = rng.uniform(-1, 1, (len(subject), data.resolution, data.resolution)).astype(np.float32)
     logits = rng.normal(size=len(subject)).astype(np.float32)
     real = statistics_of(noise, emotion, subject, logits, classes=len(data.emotions), classifier_steps=1, seed=0)
-    program = make_program(
-        config.evolve,
-        generator=nets.generator,
-        discriminator=nets.discriminator,
-        latent_size=config.model.latent_size,
-    )
+    program = make_program(config.evolve, **nets._asdict(), latent_size=config.model.latent_size)
     key = key_for(config.evolve.seed, "evolve")
     networks = Networks(teachers.generator, teachers.discriminator)
     arguments = run.arguments_of(program, key[None], networks, real, [config.evolve])
-    return lambda: run.compiled(jax.default_backend()).lower(program, *arguments)
+    return lambda: run.compiled(run.run_experiments).lower(program, *arguments)
 
 
 if __name__ == "__main__":

@@ -50,12 +50,7 @@ class Inputs(NamedTuple):
 
 
 def evolution_inputs(
-    config: Config,
-    workdir: Path,
-    faces: DepthFaces,
-    *,
-    classifiers: bool = True,
-    quiet: bool = False,
+    config: Config, workdir: Path, faces: DepthFaces, *, classifiers: bool = True, quiet: bool = False
 ) -> Inputs:
     """Restore the teachers, and compute the statistics of the training faces.
 
@@ -70,22 +65,16 @@ def evolution_inputs(
     """
     teachers = restore_teachers(workdir / "checkpoints", config)
     discriminate = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
-    classes = len(config.data.emotions)
-    shuffled = np.random.default_rng([config.evolve.seed, 1]).permutation(len(faces))
+    classes, seed = len(config.data.emotions), config.evolve.seed
+    shuffled = np.random.default_rng([seed, 1]).permutation(len(faces))
     members = [shuffled[faces.emotion[shuffled] == label][:MAX_FACES] for label in range(classes)]
     faces = faces.take(np.sort(np.concatenate(members)))
     chunks = [slice(i, i + CHUNK) for i in range(0, len(faces), CHUNK)]
-    logits = [np.asarray(discriminate(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
+    parts = [np.asarray(discriminate(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
+    measured = faces.images, faces.emotion, faces.subject, np.concatenate(parts)
+    steps = config.evolve.classifier_steps if classifiers else 0
     with waiting("training emotion classifiers", quiet=quiet or not classifiers):
-        real = statistics_of(
-            faces.images,
-            faces.emotion,
-            faces.subject,
-            np.concatenate(logits),
-            classes=classes,
-            classifier_steps=config.evolve.classifier_steps if classifiers else 0,
-            seed=config.evolve.seed,
-        )
+        real = statistics_of(*measured, classes=classes, classifier_steps=steps, seed=seed)
     return Inputs(Networks(teachers.generator, teachers.discriminator), real)
 
 
@@ -106,22 +95,17 @@ def classifier_report(real: Statistics, classes: int) -> str:
 
 def program_of(config: Config, settings: Evolve, fitness: Fitness | None = None) -> Program:
     """Return the program that evolves with these settings, on all devices of this process."""
-    nets = networks(config)
-    return make_program(
-        settings,
-        generator=nets.generator,
-        discriminator=nets.discriminator,
-        latent_size=config.model.latent_size,
-        fitness=fitness,
-        mesh=all_devices(),
-    )
+    nets = networks(config)._asdict()
+    return make_program(settings, **nets, latent_size=config.model.latent_size, fitness=fitness, mesh=all_devices())
 
 
 def evolve_latents(config: Config, inputs: Inputs, folder: Path, log: Log, *, quiet: bool = False) -> list[Path]:
-    """Evolve, and write `statistics.npz`, `history.npz` and `winners.npz` into the folder."""
+    """Evolve, and write `statistics.npz`, `history.npz`, `winners.npz` and a fitness of the user's own there."""
     settings, emotions = config.evolve, config.data.emotions
     program = program_of(config, settings, load_fitness(config))
-    write_arrays(folder / "statistics.npz", **_flat(inputs.real))
+    paths = [folder / name for name in ("statistics.npz", "history.npz", "winners.npz", "fitness.py")]
+    statistics, history, winners, fitness = paths
+    write_arrays(statistics, **_flat(inputs.real))
     if reads_emotions(config):
         log(classifier_report(inputs.real, len(emotions)))
     size = f"{len(emotions)} emotions x {settings.islands} x {settings.population}"
@@ -130,11 +114,13 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, log: Log, *, qu
         found = evolve(program, key_for(settings.seed, "evolve"), *inputs, settings, progress=progress)
         arrays = jax.tree.map(np.asarray, found)
     check_finite(arrays, emotions)
-    write_arrays(folder / "history.npz", best=arrays.best, mean=arrays.mean, std=arrays.std)
-    write_arrays(folder / "winners.npz", latents=arrays.winners, fitness=arrays.winner_fitness)
+    write_arrays(history, best=arrays.best, mean=arrays.mean, std=arrays.std)
+    write_arrays(winners, latents=arrays.winners, fitness=arrays.winner_fitness)
     log(f"{arrays.evaluations.sum()} evaluations of the generator")
-    paths = [folder / name for name in ("statistics.npz", "history.npz", "winners.npz")]
-    return [*paths, *_keep_own_fitness(config, folder)]
+    fitness.unlink(missing_ok=True)
+    if own := own_fitness(settings):
+        write_text(fitness, Path(own[0]).read_text("utf-8"))
+    return paths if own else paths[:-1]
 
 
 @contextmanager
@@ -170,16 +156,6 @@ def is_long(generator: nn.Module, variables: Any, latent_size: int, faces: int) 
     return faces * cost["flops"] > LONG.get(jax.default_backend(), LONG_ELSEWHERE)
 
 
-def _keep_own_fitness(config: Config, folder: Path) -> list[Path]:
-    """Keep a copy of the user's own file beside the winners, `fitness.py`; none of a named fitness."""
-    own, copy = own_fitness(config.evolve), folder / "fitness.py"
-    copy.unlink(missing_ok=True)
-    if own is None:
-        return []
-    write_text(copy, Path(own[0]).read_text("utf-8"))
-    return [copy]
-
-
 def load_fitness(config: Config) -> Fitness | None:
     """Return the fitness of `evolve.fitness = FILE.py:FUNCTION`, checked on the shapes of one face; None if named.
 
@@ -196,7 +172,9 @@ def load_fitness(config: Config) -> Fitness | None:
         raise ConfigError(f"--config.evolve.fitness {path}: no such file")
     function, what = _function(path, name, file_digest(path)), f"--config.evolve.fitness {config.evolve.fitness}"
     with said_of(what):
-        value: Any = jax.eval_shape(function, *_one_face(config.model.latent_size))
+        face, weights = _shapes(Measures, DESCRIBED), _shapes(Weights, 3)
+        latent = jax.ShapeDtypeStruct((config.model.latent_size,), jnp.float32)
+        value: Any = jax.eval_shape(function, face, latent, weights)
         if getattr(value, "shape", None) != () or not jnp.issubdtype(value.dtype, jnp.floating):
             raise ConfigError(f"{what}: must give one real number for one face, and gave {value}")
     return function
@@ -213,21 +191,17 @@ def _function(path: Path, name: str, digest: str) -> Fitness:
     return function
 
 
-def _one_face(latent_size: int) -> tuple[Measures, jax.ShapeDtypeStruct, Weights]:
-    """Return the shapes of a fitness's arguments."""
+VECTORS = ("descriptor", "emotion_features", "band_low", "band_high")
 
-    def shape(*axes: int) -> Any:
-        return jax.ShapeDtypeStruct(axes, jnp.float32)
 
-    face: dict[str, Any] = {name: shape() for name in Measures._fields}
-    face |= {"descriptor": shape(DESCRIBED), "emotion_features": shape(DESCRIBED)}
-    weights = {name: shape() for name in Weights._fields}
-    weights |= {"band_low": shape(3), "band_high": shape(3)}
-    return Measures(**face), shape(latent_size), Weights(**weights)
+def _shapes(kind: Any, size: int) -> Any:
+    """Return a fitness's argument of that kind, of numbers without values and of vectors of that size."""
+    axes = {name: (size,) if name in VECTORS else () for name in kind._fields}
+    return kind(**{name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in axes.items()})
 
 
 def _flat(real: Statistics) -> dict[str, np.ndarray]:
-    """Return arrays by name: `relief/NAME`, and the classifiers' variables as `relief/classifiers/params/NAME`."""
+    """Return arrays by name, such as `relief/NAME` and `relief/classifiers/params/NAME`."""
     assert real.relief is not None
     features = real.relief.emotion_features
     relief = real.relief._asdict() | {"emotion_features": {} if features is None else features._asdict()}
@@ -243,13 +217,10 @@ def sweep_settings(
     Returns:
         The paths; the settings that varied, and the outcomes as means over emotions, both by name.
     """
-    experiments, own = grid(config.evolve, config.sweep), load_fitness(config)
+    experiments, own, emotions = grid(config.evolve, config.sweep), load_fitness(config), config.data.emotions
     programs = [program_of(config, settings, own) for settings in experiments]
-    columns = {
-        name: np.array([getattr(settings, name) for settings in experiments]) for name in ("seed", *config.sweep.grid)
-    }
-    shape = len(experiments), len(config.data.emotions)
-    found = {name: np.zeros(shape, np.float32) for name in Outcome._fields}
+    columns = {name: np.array([getattr(s, name) for s in experiments]) for name in ("seed", *config.sweep.grid)}
+    found = {name: np.zeros((len(experiments), len(emotions)), np.float32) for name in Outcome._fields}
     for program in dict.fromkeys(programs):
         numbers = [i for i, of_this in enumerate(programs) if of_this == program]
         together = [experiments[i] for i in numbers]
@@ -259,18 +230,13 @@ def sweep_settings(
         for name, values in outcome._asdict().items():
             found[name][numbers] = np.asarray(values)
     write_arrays(folder / "sweep.npz", **columns, **found)
-    _write_tidy(folder / "sweep.csv", columns, found, config.data.emotions)
-    settings = {name: columns[name] for name in config.sweep.grid or ("seed",)}
-    means = {name: values.mean(1) for name, values in found.items()}
-    return [folder / "sweep.npz", folder / "sweep.csv"], settings, means
-
-
-def _write_tidy(path: Path, columns: Columns, found: Columns, emotions: Sequence[str]) -> None:
-    """Write a line for each experiment and emotion: settings, then (experiments, classes) outcomes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*columns, "emotion", *found])
-    for i, j in np.ndindex(next(iter(found.values())).shape):
+    for i, j in np.ndindex(len(experiments), len(emotions)):
         outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
         writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
-    write_text(path, text.getvalue())
+    write_text(folder / "sweep.csv", text.getvalue())
+    settings = {name: columns[name] for name in config.sweep.grid or ("seed",)}
+    means = {name: values.mean(1) for name, values in found.items()}
+    return [folder / "sweep.npz", folder / "sweep.csv"], settings, means

@@ -5,9 +5,9 @@
 For each seed, N faces an emotion by each row: the first random latents; the best of each group; farthest first
 (k-centre); truncation; those that novelty search would select of random ones; the paper's genetic algorithm with its
 released fitness, and with `realism`; dominated novelty search, and a wider one. Evaluated by the package's own
-evaluation, on subjects that no network has seen.
-Writes table.csv, table.md and faces.png, and the latents and numbers of each seed, into runs/quick/evolve/table
-(--out); what is stored of the same settings is not computed again.
+evaluation, on held-out subjects.
+Writes table.csv, table.md, real.json and faces.png, and the latents and scores of each seed, into
+runs/quick/evolve/table (--out); what is stored of the same settings is not computed again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import csv
 import io
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,217 +33,181 @@ from depthjax.cdcgan_kd import read_noise, with_training_noise  # noqa: E402
 from depthjax.config import Config, Evolve, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
 from depthjax.config_values import override  # noqa: E402
-from depthjax.data.depth_range import DepthRange  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
-from depthjax.evaluate.bank import FeatureBank, build_bank, seed_of  # noqa: E402
-from depthjax.evaluate.measures import MEASURES, measure_faces  # noqa: E402
-from depthjax.evaluate.recognition import unseen_subjects  # noqa: E402
-from depthjax.evaluate.resampling import draw_halves  # noqa: E402
+from depthjax.evaluate.spaces import box_means, fit_relief_space  # noqa: E402
 from depthjax.evolve.run import evolve  # noqa: E402
 from depthjax.evolving import Inputs, evolution_inputs, program_of  # noqa: E402
-from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text  # noqa: E402
+from depthjax.files import digest, read_arrays, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.dcgan import decode  # noqa: E402
-from depthjax.scores import Score, Scores, read_scores  # noqa: E402
+from depthjax.sampling import as_faces  # noqa: E402
+from depthjax.scores import Score, Scores  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402
+from experiments.ablation import evaluated  # noqa: E402
 from experiments.references import REFERENCES, select_references  # noqa: E402
 
 ISLAND = 20  # population and hall of fame of the paper's algorithm
 SHOWN = 12  # faces a row and emotion of the picture
-Numbers = dict[str, Any]
-
-
-def novelty(config: Config, count: int, generations: int) -> Evolve:
-    """One population of as many as are wanted."""
-    return replace(
-        config.evolve, algorithm="novelty", fitness="natural", population=count, islands=1, generations=generations
-    )
-
-
-def paper(config: Config, count: int, generations: int, fitness: Any = "released") -> Evolve:
-    """The paper's population of 20, as often as it takes; every island's hall of fame counts."""
-    size = min(ISLAND, count)
-    return replace(
-        config.evolve,
-        algorithm="paper",
-        fitness=fitness,
-        population=size,
-        islands=-(-count // size),
-        generations=generations,
-        hall_of_fame=size,
-    )
-
-
-def paper_realism(config: Config, count: int, generations: int) -> Evolve:
-    """The same, with the fitness that the runs had so far."""
-    return paper(config, count, generations, "realism")
-
-
-def novelty_wide(config: Config, count: int, generations: int) -> Evolve:
-    """Novelty search for more variety: faces and their mean may differ more from the training faces."""
-    return replace(
-        novelty(config, count, generations),
-        feasible_fitness=-2.0,
-        emotion_weight=100.0,
-        mix_probability=1.0,
-        shape_balance=0.5,
-        emotion_balance=3.0,
-    )
-
-
-EVOLVED: dict[str, Callable[[Config, int, int], Evolve]] = {
-    "paper": paper,
-    "paper_realism": paper_realism,
-    "novelty": novelty,
-    "novelty_wide": novelty_wide,
+# What each evolution has instead of the config's settings; `novelty_wide` lets faces and their mean differ more from
+# the training faces.
+NOVELTY = {"algorithm": "novelty", "fitness": "natural", "islands": 1}
+WIDE = {"feasible_fitness": -2.0, "emotion_weight": 100.0, "mix_probability": 1.0, "shape_balance": 0.5}
+EVOLVED: dict[str, dict[str, Any]] = {
+    "paper": {"algorithm": "paper", "fitness": "released"},
+    "paper_realism": {"algorithm": "paper", "fitness": "realism"},
+    "novelty": NOVELTY,
+    "novelty_wide": NOVELTY | WIDE | {"emotion_balance": 3.0},
 }
 ROWS = (*REFERENCES, *EVOLVED)
+# Column: the score that it shows of each row.
+COLUMNS = {
+    "distinct": Score("", "diversity", measure="distinct", space="relief"),
+    "Vendi, depthnet": Score("", "diversity", measure="vendi", space="depthnet"),
+    "Vendi, relief": Score("", "diversity", measure="vendi", space="relief"),
+    "coverage, depthnet": Score("", "distance", measure="coverage", space="depthnet"),
+    "coverage, relief": Score("", "distance", measure="coverage", space="relief"),
+    "density, depthnet": Score("", "distance", measure="density", space="depthnet"),
+    "density, relief": Score("", "distance", measure="density", space="relief"),
+    "KID, depthnet": Score("", "distance", measure="kid", space="depthnet"),
+    "KID, relief": Score("", "distance", measure="kid", space="relief"),
+    "emotion as requested": Score("", "emotion", measure="agreement", space="depthnet"),
+    "nearest ratio, depthnet": Score("", "memorisation", measure="nearest_ratio", space="depthnet"),
+    "nearest ratio, relief": Score("", "memorisation", measure="nearest_ratio", space="relief"),
+    "latent norm": Score("", "latents", measure="norm"),
+    "TSTR, random forest": Score("", "tstr", "random_forest", "accuracy"),
+    "TSTR, XGBoost": Score("", "tstr", "xgboost", "accuracy"),
+}
+
+
+def settings_of(name: str, config: Config, count: int, generations: int) -> Evolve:
+    """Return the settings of an evolution to `count` faces an emotion.
+
+    Novelty search has one population of as many; the paper's algorithm its population of 20, as often as it takes:
+    every island's hall of fame counts.
+    """
+    settings = replace(config.evolve, generations=generations, **EVOLVED[name])
+    if settings.algorithm == "novelty":
+        return replace(settings, population=count)
+    size = min(ISLAND, count)
+    return replace(settings, population=size, hall_of_fame=size, islands=-(-count // size))
 
 
 def latents_of(
-    rows: list[str], config: Config, inputs: Inputs, seed: int, options: argparse.Namespace
+    rows: Sequence[str], config: Config, inputs: Inputs, seed: int, options: argparse.Namespace
 ) -> dict[str, np.ndarray]:
-    """(classes, N, d) latents of each row."""
-    key = key_for(seed, "evolution table")
+    """Return the latents (classes, N, d) of each row."""
+    key, sizes = key_for(seed, "evolution table"), (options.count, options.generations)
     found: dict[str, np.ndarray] = {}
     if set(rows) & set(REFERENCES):
-        settings = novelty(config, options.count, options.generations)
-        evaluations = options.count * (options.generations + 1)
-        sizes = {"count": options.count, "evaluations": evaluations}
-        selected = select_references(program_of(config, settings), key, *inputs, settings, **sizes)
+        settings, evaluations = settings_of("novelty", config, *sizes), sizes[0] * (sizes[1] + 1)
+        program = program_of(config, settings)
+        selected = select_references(program, key, *inputs, settings, count=options.count, evaluations=evaluations)
         found |= {name: np.asarray(latents) for name, latents in selected.items()}
     for name in (row for row in rows if row in EVOLVED):
-        settings, start = EVOLVED[name](config, options.count, options.generations), time.monotonic()
+        settings, start = settings_of(name, config, *sizes), time.monotonic()
         made = evolve(program_of(config, settings), key, *inputs, settings)
         winners = np.asarray(made.winners).transpose(0, 2, 1, 3)  # best of every island first
         found[name] = winners.reshape(len(winners), -1, winners.shape[-1])[:, : options.count]
-        print(
-            f"seed {seed}: {name}: {made.evaluations.sum()} faces decoded, {time.monotonic() - start:.0f} s", flush=True
-        )
+        decoded, seconds = made.evaluations.sum(), time.monotonic() - start
+        print(f"seed {seed}: {name}: {decoded} faces decoded, {seconds:.0f} s", flush=True)
     return {name: found[name] for name in rows}
 
 
-def faces_of(config: Config, generator: Any, latents: np.ndarray, spectrum: np.ndarray | None = None) -> DepthFaces:
-    """(classes, N, d) latents as faces of nobody; an empty place of a hall of fame makes none.
-
-    With noise of `spectrum`, as `sample.noise` would have it, if there is one.
-    """
+def faces_of(config: Config, generator: Any, latents: np.ndarray, workdir: Path) -> DepthFaces:
+    """Return the faces of (classes, N, d) latents, with noise if `sample.noise`; an empty slot makes none."""
     flat, emotion = latents.reshape(-1, latents.shape[-1]), np.repeat(np.arange(len(latents)), latents.shape[1])
-    there = np.isfinite(flat).all(1)
-    flat, emotion = flat[there], emotion[there].astype(np.int32)
+    filled = np.isfinite(flat).all(1)
+    flat, emotion = flat[filled], emotion[filled].astype(np.int32)
     images = decode(networks(config).generator, generator, flat, emotion)
-    if spectrum is not None:
-        images = with_training_noise(images, emotion, spectrum, seed=config.sample.seed, name="table")
-    number = np.arange(len(images), dtype=np.int32)
-    return DepthFaces(images, emotion, number, 0 * number, config.data.emotions, DepthRange.of(config.data))
+    if config.sample.noise:
+        images = with_training_noise(images, emotion, read_noise(workdir), seed=config.sample.seed, name="table")
+    return as_faces(images, emotion, config)
 
 
-def judge(config: Config, folder: Path, methods: dict[str, DepthFaces], workdir: Path) -> dict[str, Numbers]:
-    """Every row's numbers, by the functions of the evaluation."""
-    train, test = (pipeline.prepared_faces(config, workdir, part) for part in ("train", "test"))
-    bank = build_bank(config, train, test, methods, folder / "features", lambda line: print(line, flush=True))
-    draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
-    protocols = ("distance", "diversity", "memorisation", "emotion")
-    rows = measure_faces(config, bank, draws, [m for m in MEASURES if m.protocol in protocols])
-    print("classifiers", flush=True)
-    rows += unseen_subjects(config, bank).rows
-    return {
-        name: {
-            "distinct": distinct(bank, name),
-            "scores": Scores(row for row in rows if row.method in (name, "real")).to_records(),
-        }
-        for name in methods
-    }
+def distinct(train: DepthFaces, methods: Mapping[str, DepthFaces]) -> Scores:
+    """Return each row's share of faces farther from every one kept before than 1 % of pairs of training faces are."""
+    means = box_means(train.images)
+    space = fit_relief_space(means)
+    known, scores = space.project(means), []
+    for name, faces in methods.items():
+        where, shares = space.project(box_means(faces.images)), []
+        for label in range(len(train.emotions)):
+            ours = where[faces.emotion == label]
+            near = cdist(ours, ours) <= np.percentile(pdist(known[train.emotion == label]), 1)
+            kept = np.zeros(len(ours), bool)
+            for i in range(len(ours)):
+                kept[i] = not near[i, kept].any()
+            shares.append(kept.mean())
+        scores.append(replace(COLUMNS["distinct"], method=name, value=float(np.mean(shares))))
+    return Scores(scores)
 
 
-def distinct(bank: FeatureBank, name: str) -> float:
-    """The share of faces farther from every other one before it than 1 % of pairs of real faces are, by the relief."""
-    shares = []
-    for label in range(bank.classes):
-        real = bank.spaces["relief"]["train"][bank.train.emotion == label]
-        ours = bank.spaces["relief"][name][bank.methods[name].emotion == label]
-        least = np.percentile(pdist(real), 1)
-        near, kept = cdist(ours, ours) <= least, np.zeros(len(ours), bool)
-        for i in range(len(ours)):
-            kept[i] = not near[i, kept].any()
-        shares.append(kept.mean())
-    return float(np.mean(shares))
+def norms(latents: Mapping[str, np.ndarray]) -> Scores:
+    """Return the mean norm of each row's latents, with the smallest and the largest."""
+    scores = []
+    for name, values in latents.items():
+        norm = np.linalg.norm(values[np.isfinite(values).all(-1)], axis=-1)
+        mean, low, high = float(norm.mean()), float(norm.min()), float(norm.max())
+        scores.append(replace(COLUMNS["latent norm"], method=name, value=mean, low=low, high=high))
+    return Scores(scores)
 
 
-Cell = Callable[[Numbers], tuple[float, list[float] | None]]
+def of_seed(config: Config, inputs: Inputs, seed: int, options: argparse.Namespace) -> Scores:
+    """Return the scores of one seed's rows: latents and evaluation are read where stored, else made and stored."""
+    sizes, workdir = (options.count, options.generations), options.workdir
+    own = {name: to_dict(settings_of(name, config, *sizes)) for name in EVOLVED}
+    mark = digest(*sizes, seed, to_dict(config.evolve), own, pipeline.TRAIN.fingerprint(config))
+    stem = f"seed_{seed}-{mark[:12]}"
+    path = options.out / f"{stem}.npz"
+    latents = read_arrays(path) if path.exists() else {}
+    if missing := [row for row in options.rows if row not in latents]:
+        latents |= latents_of(missing, config, inputs, seed, options)
+        write_arrays(path, **latents)
+    latents = {name: latents[name] for name in options.rows}
+    methods = {name: faces_of(config, inputs.networks.generator, own, workdir) for name, own in latents.items()}
+    train, held_out = (pipeline.prepared_faces(config, workdir, part) for part in ("train", "test"))
+    if seed == options.seeds[0]:
+        draw(options.out / "faces.png", methods, held_out)
+    scores = evaluated(config, train, held_out, methods, options.out / f"{stem}.json", options.out / "features")
+    return Scores([*scores, *distinct(train, methods), *norms(latents)])
 
 
-def score(numbers: Numbers, protocol: str, measure: str, *, real: bool = False, space: str = "", by: str = "") -> Score:
-    """Return the score of the row's own faces, or of real ones; `by` names a classifier."""
-    rows = read_scores(numbers["scores"], "the stored row")
-    found = rows.where(protocol=protocol, measure=measure, space=space, classifier=by, emotion="")
-    return next(row for row in found if (row.method == "real") == real)
+def table(found: Sequence[Scores], rows: Sequence[str]) -> list[list[str]]:
+    """Return a line for each row: the mean over seeds, and the mean ends of the 95 % intervals."""
+    body = [[row, *(cell(found, replace(key, method=row)) for key in COLUMNS.values())] for row in rows]
+    return [["faces by", *COLUMNS], *body]
 
 
-def _of(protocol: str, measure: str, space: str = "", by: str = "") -> Cell:
-    def cell(numbers: Numbers) -> tuple[float, list[float] | None]:
-        found = score(numbers, protocol, measure, space=space, by=by)
-        return found.value, None if found.low is None else [found.low, found.high]
-
-    return cell
-
-
-COLUMNS: dict[str, Cell] = {
-    "distinct": lambda numbers: (numbers["distinct"], None),
-    "Vendi, depthnet": _of("diversity", "vendi", "depthnet"),
-    "Vendi, relief": _of("diversity", "vendi", "relief"),
-    "coverage, depthnet": _of("distance", "coverage", "depthnet"),
-    "coverage, relief": _of("distance", "coverage", "relief"),
-    "density, depthnet": _of("distance", "density", "depthnet"),
-    "density, relief": _of("distance", "density", "relief"),
-    "KID, depthnet": _of("distance", "kid", "depthnet"),
-    "KID, relief": _of("distance", "kid", "relief"),
-    "read as intended": _of("emotion", "agreement", "depthnet"),
-    "nearest train, depthnet": _of("memorisation", "nearest_ratio", "depthnet"),
-    "nearest train, relief": _of("memorisation", "nearest_ratio", "relief"),
-    "latent norm": lambda numbers: (numbers["norm"]["mean"], [numbers["norm"]["least"], numbers["norm"]["most"]]),
-    "TSTR, random forest": _of("tstr", "accuracy", by="random_forest"),
-    "TSTR, XGBoost": _of("tstr", "accuracy", by="xgboost"),
-}
+def cell(found: Sequence[Scores], key: Score) -> str:
+    """Return a score as `0.814 [0.78, 0.85]`; a dash where it has no value."""
+    scores = [score for score in (scores.at(key) for scores in found) if score and score.value is not None]
+    if not scores:
+        return "–"
+    value, ends = (
+        np.mean([score.value for score in scores]),
+        [(s.low, s.high) for s in scores if s.low is not None and s.high is not None],
+    )
+    interval = " [{:.3g}, {:.3g}]".format(*np.mean(ends, axis=0)) if ends else ""
+    return f"{value:.3f}{interval}" if value < 10 else f"{value:.1f}{interval}"
 
 
-def table(found: list[dict[str, Numbers]], rows: list[str]) -> list[list[str]]:
-    """A line a row: the mean over seeds, and the mean ends of the 95 % intervals, by faces or by people."""
-    lines = [["faces by", *(name for name in COLUMNS)]]
-    for row in rows:
-        line = [row]
-        for column in COLUMNS.values():
-            cells = [column(numbers[row]) for numbers in found]
-            value, ends = np.mean([cell[0] for cell in cells]), [cell[1] for cell in cells if cell[1]]
-            inside = " [{:.3g}, {:.3g}]".format(*np.mean(ends, axis=0)) if ends else ""
-            line.append(f"{value:.3f}{inside}" if value < 10 else f"{value:.1f}{inside}")
-        lines.append(line)
-    return lines
-
-
-def of_real(numbers: Numbers) -> dict[str, float]:
-    """Return the same of real faces, by the columns of the table: the references of distances, and TRTR."""
-
-    def value(protocol: str, measure: str, **columns: str) -> float:
-        return score(numbers, protocol, measure, real=True, **columns).value
-
-    spaces = ("relief", "depthnet")
-    found = {f"KID, {space}": value("distance", "kid", space=space) for space in spaces}
-    found |= {f"Vendi, {space}": value("diversity", "vendi", space=space) for space in spaces}
-    found["read as intended"] = value("emotion", "agreement", space="depthnet")
-    named = {"random forest": "random_forest", "XGBoost": "xgboost"}
-    return found | {f"TSTR, {name}": value("trtr", "accuracy", by=key) for name, key in named.items()}
+def of_real(scores: Scores) -> dict[str, float]:
+    """Return the references by column: real-to-real distances, and TRTR for TSTR."""
+    keys = {name: replace(key, method="real") for name, key in COLUMNS.items()}
+    keys |= {name: replace(key, protocol="trtr") for name, key in keys.items() if key.protocol == "tstr"}
+    found = {name: scores.at(key) for name, key in keys.items()}
+    return {name: score.value for name, score in found.items() if score and score.value is not None}
 
 
 def write_tables(out: Path, lines: list[list[str]], caption: str) -> None:
-    """table.csv, and table.md that has a column a row of the table: it is read more easily."""
+    """Write table.csv, and table.md, which has a column for each row of the table."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
     write_text(out / "table.csv", text.getvalue())
     head, *body = [list(column) for column in zip(*lines, strict=True)]
-    marks = [head, ["---"] * len(head), *body]
-    write_text(out / "table.md", "\n".join("| " + " | ".join(m) + " |" for m in marks) + f"\n\n{caption}\n")
+    cells = [head, ["---"] * len(head), *body]
+    write_text(out / "table.md", "\n".join("| " + " | ".join(c) + " |" for c in cells) + f"\n\n{caption}\n")
 
 
 def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
@@ -274,43 +238,8 @@ def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
     plt.close(figure)
 
 
-def of_seed(config: Config, inputs: Callable[[], Inputs], seed: int, options: argparse.Namespace) -> dict[str, Numbers]:
-    """The numbers of one seed: read where they are stored, else made and stored with the latents."""
-    training = pipeline.TRAIN.fingerprint(config)
-    own = {name: to_dict(make(config, options.count, options.generations)) for name, make in EVOLVED.items()}
-    made_by = digest(options.count, options.generations, seed, to_dict(config.evolve), own, training)
-    stem = options.out / f"seed_{seed}-{made_by[:12]}"
-    path = stem.with_suffix(".npz")
-    latents = read_arrays(path) if path.exists() else {}
-    missing = [row for row in options.rows if row not in latents]
-    if missing:
-        latents |= latents_of(missing, config, inputs(), seed, options)
-        write_arrays(path, **latents)
-    spectrum = read_noise(options.workdir) if config.sample.noise else None
-    methods = {name: faces_of(config, inputs().networks.generator, latents[name], spectrum) for name in options.rows}
-    if seed == options.seeds[0]:
-        draw(options.out / "faces.png", methods, pipeline.prepared_faces(config, options.workdir, "test"))
-    return {name: _judged_once(config, stem, name, faces, latents[name], options) for name, faces in methods.items()}
-
-
-def _judged_once(
-    config: Config, stem: Path, name: str, faces: DepthFaces, latents: np.ndarray, options: argparse.Namespace
-) -> Numbers:
-    """The numbers of one row of one seed, stored so that a table that was stopped goes on."""
-    judged_by = digest(to_dict(config.evaluate), to_dict(config.sample), to_dict(config.data))
-    stored = stem.parent / f"{stem.name}-{name}-{judged_by[:12]}.json"
-    if not stored.exists():
-        print(f"{stem.name}: judging {name}", flush=True)
-        norms = np.linalg.norm(latents.reshape(-1, latents.shape[-1]), axis=1)
-        norms = norms[np.isfinite(norms)]
-        found = judge(config, options.out, {name: faces}, options.workdir)[name]
-        ends = {"mean": float(norms.mean()), "least": float(norms.min()), "most": float(norms.max())}
-        write_json(stored, found | {"norm": ends})
-    return dict(read_json(stored))
-
-
-def main() -> None:
-    """Make the table."""
+def parsed() -> argparse.Namespace:
+    """Return the flags."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True, help="of the run; its section evolve tunes `novelty`")
     parser.add_argument("--workdir", type=Path, required=True, help="a folder in which train has finished")
@@ -322,29 +251,25 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as evolve.angle=0.3")
     options = parser.parse_args()
     options.out = options.out or options.workdir / "evolve" / "table"
+    return options
+
+
+def main() -> None:
+    """Make the table."""
+    options = parsed()
+    few: dict[str, Any] = {"classifiers": ("random_forest", "xgboost"), "scarcity": (1.0,), "scarcity_draws": 1}
     try:
         config = override(load_config(options.config), dict(item.split("=", 1) for item in options.set))
-        config = replace(config, evaluate=replace(config.evaluate, classifiers=("random_forest", "xgboost")))
-        known: list[Inputs] = []
-
-        def inputs() -> Inputs:
-            if not known:
-                faces = pipeline.prepared_faces(config, options.workdir, "train")
-                known.append(evolution_inputs(config, options.workdir, faces))
-            return known[0]
-
+        config = replace(config, evaluate=replace(config.evaluate, **few))
+        inputs = evolution_inputs(config, options.workdir, pipeline.prepared_faces(config, options.workdir, "train"))
         found = [of_seed(config, inputs, seed, options) for seed in options.seeds]
     except UserError as error:
         sys.exit(f"error: {error}")
-    evaluations = options.count * (options.generations + 1)
-    real = of_real(found[0][options.rows[0]])
-    write_json(options.out / "real.json", real)
+    write_json(options.out / "real.json", of_real(found[0]))
     caption = (
-        f"{options.count} faces an emotion, {evaluations} decoded for each row at most; means over seeds "
-        f"{', '.join(map(str, options.seeds))}, in brackets the mean 95 % interval (KID, coverage, density: half-sets; "
-        f"TSTR: people; latent norm: range). Real to real people: KID depthnet "
-        f"{real['KID, depthnet']:.3f}, relief {real['KID, relief']:.3f}; random forest "
-        f"{real['TSTR, random forest']:.3f}."
+        f"{options.count} faces an emotion, at most {options.count * (options.generations + 1)} decoded for each row; "
+        f"means over seeds {', '.join(map(str, options.seeds))}, in brackets the mean 95 % interval (KID, coverage, "
+        "density: half-sets; TSTR: subjects; latent norm: range)."
     )
     write_tables(options.out, table(found, options.rows), caption)
     print((options.out / "table.md").read_text())

@@ -15,10 +15,9 @@ import jax.numpy as jnp
 
 from depthjax import config
 from depthjax.evolve import novelty
-from depthjax.evolve.algorithms import with_settings
 from depthjax.evolve.fitness import EVERYTHING, Measures, Weights, of_emotion, weights_of, worst_if_not_finite
 from depthjax.evolve.measure import Networks, measure_faces
-from depthjax.evolve.program import Program, compiler_options
+from depthjax.evolve.program import Program, compiled, with_settings
 from depthjax.evolve.statistics import Statistics
 
 
@@ -93,15 +92,10 @@ def select_references(
     """
     if count > evaluations:
         raise ValueError("the references need at least as many evaluations as faces")
-    run = partial(
-        _selected,
-        replace(program, reads=EVERYTHING, mesh=None),
-        params=with_settings(novelty.Params(), settings),
-        count=count,
-        evaluations=evaluations,
-    )
-    compiled = jax.jit(run, compiler_options=compiler_options(jax.default_backend()))
-    return compiled(key, networks._replace(relief=real.relief), weights_of(settings, real))
+    params = with_settings(novelty.Params(), settings)
+    run = compiled(partial(_selected, params=params, count=count, evaluations=evaluations))
+    program = replace(program, reads=EVERYTHING, mesh=None)
+    return run(program, key, networks._replace(relief=real.relief), weights_of(settings, real))
 
 
 def _selected(
@@ -115,6 +109,7 @@ def _selected(
     evaluations: int,
 ) -> dict[str, jax.Array]:
     classes, d, relief = weights.real_logit_median.shape[-1], program.algorithm.num_dims, networks.relief
+    assert relief is not None
     emotions = jnp.arange(classes)
     latents = jax.vmap(lambda i: jax.random.normal(jax.random.fold_in(key, i), (evaluations, d)))(emotions)
     needed = jnp.ones((classes, evaluations), bool)

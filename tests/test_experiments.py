@@ -8,7 +8,9 @@ import pytest
 
 from configs import quick, smoke
 from depthjax.errors import UserError
-from experiments import ablation, relativistic
+from depthjax.scores import Score, Scores
+from experiments import ablation, evolution_table, relativistic
+from tests.conftest import SMOKE
 
 SMALL = {
     "data.subjects": "8",
@@ -98,3 +100,38 @@ def test_released_filters_take_the_median_and_stretch_contrast():
     np.testing.assert_array_equal(filtered[:, 1:-1, 1:-1], clean[:, 1:-1, 1:-1])
     levels = (clean + 1) * 127.5
     assert np.ptp(levels) == pytest.approx(1.3 * np.ptp(np.rint((image + 1) * 127.5)), abs=1.5)
+
+
+def test_the_table_of_selections_shows_means_over_seeds(load_tool):
+    key = evolution_table.COLUMNS["TSTR, XGBoost"]
+    found = [
+        Scores(
+            [
+                replace(key, method="paper", value=value, low=value - 0.2, high=value + 0.1),
+                Score("real", "trtr", "xgboost", "accuracy", value=0.9),
+                replace(evolution_table.COLUMNS["KID, relief"], method="real", value=0.3),
+                replace(evolution_table.COLUMNS["KID, depthnet"], method="paper", reason="too few faces"),
+            ]
+        )
+        for value in (0.5, 0.7)
+    ]
+    head, line = evolution_table.table(found, ["paper"])
+    cells = dict(zip(head, line, strict=True))
+    assert cells["faces by"] == "paper" and cells["TSTR, XGBoost"] == "0.600 [0.4, 0.7]"
+    assert cells["KID, relief"] == cells["KID, depthnet"] == "–"
+    assert evolution_table.of_real(found[0]) == {"TSTR, XGBoost": 0.9, "KID, relief": 0.3}
+    assert {quantity.key for quantity in load_tool("results").EVOLUTION} <= set(head)
+
+
+@pytest.mark.nightly
+def test_selections_are_evaluated_and_resume(finished, load_tool, tmp_path, monkeypatch):
+    arguments = ["--config", SMOKE, "--workdir", str(finished), "--out", str(tmp_path), "--count", "4"]
+    arguments += ["--generations", "1", "--seeds", "0", "--rows", "random,paper", "--set", "evolve.classifier_steps=5"]
+    monkeypatch.setattr("sys.argv", ["evolution_table", *arguments])
+    evolution_table.main()
+    lines = load_tool("results").evolution_text(tmp_path).splitlines()
+    assert lines[0] == "|  | random | paper's GA |" and "–" not in lines[-1]
+    assert (tmp_path / "faces.png").exists()
+    monkeypatch.setattr(evolution_table, "latents_of", lambda *_: pytest.fail("it is selected"))
+    monkeypatch.setattr("experiments.ablation.evaluate", lambda *_, **__: pytest.fail("it is evaluated"))
+    evolution_table.main()

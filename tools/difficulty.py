@@ -41,9 +41,9 @@ def accuracies(faces: DepthFaces, features: np.ndarray, split: int) -> list[floa
     """Return the accuracies of random forest and XGBoost on the subjects that seed `split` holds out."""
     test = held_out_subjects(faces.subject, 0.2, split)
     sides = (Labelled(features[rows], faces.emotion[rows], faces.subject[rows]) for rows in (~test, test))
-    split = unseen_subjects_split(*sides)
-    tasks = (FitTask(split, name, 0) for name in ("random_forest", "xgboost"))
-    scores = [float((task.predict() == split.actual).mean()) for task in tasks]
+    unseen = unseen_subjects_split(*sides)
+    tasks = (FitTask(unseen, name, 0) for name in ("random_forest", "xgboost"))
+    scores = [float((task.predict() == unseen.actual).mean()) for task in tasks]
     print(f"split {split}: random forest {100 * scores[0]:.1f} %, XGBoost {100 * scores[1]:.1f} %", flush=True)
     return scores
 

@@ -64,8 +64,8 @@ EVOLUTION = (
     Quantity("coverage, relief", "Coverage, relief ↑"),
     Quantity("KID, relief", "KID, relief ↓"),
     Quantity("KID, depthnet", "KID, depthnet ↓"),
-    Quantity("read as intended", "emotion as requested, % ↑", 1, percent=True),
-    Quantity("nearest train, relief", "nearest ratio, relief ≈ 1"),
+    Quantity("emotion as requested", "emotion as requested, % ↑", 1, percent=True),
+    Quantity("nearest ratio, relief", "nearest ratio, relief ≈ 1"),
     Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 0, percent=True, interval=True),
     Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 0, percent=True, interval=True),
 )
@@ -172,7 +172,9 @@ def evolution_text(folder: Path) -> str:
 
 
 def _selection(text: str, quantity: Quantity) -> str:
-    """`0.814 [0.78, 0.85]` as `81 (78–85)`."""
+    """`0.814 [0.78, 0.85]` as `81 (78–85)`; a dash stays."""
+    if text == "–":
+        return text
     value, *ends = (_digits(float(part.strip("[],")), quantity) for part in text.split())
     return f"{value} ({ends[0]}\u2013{ends[1]})" if quantity.interval else value
 

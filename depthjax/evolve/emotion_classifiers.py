@@ -1,10 +1,9 @@
 """Which emotion a face shows: small convolutional networks, trained on the training faces for evolution.
 
-Subjects are split into four folds (fewer than four subjects into one each), and each network is trained
-without one fold. So every training face is classified by a network that does not know its subject;
-generated faces are classified by all networks together, which is a little more accurate. Training takes less
-than a minute on two CPU cores. The networks share nothing with the shipped network that evaluates the run:
-neither training subjects nor weights.
+Subjects are split into four folds, and each network is trained without one. So every training face is classified
+by a network that does not know its subject; generated faces are classified by all networks together, which is a
+little more accurate. Training takes less than a minute on two CPU cores. The networks share neither training
+subjects nor weights with the shipped network that evaluates the run.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Fitted(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """What the networks give for faces."""
+    """The networks' outputs for n faces."""
 
     log_probability: jax.Array  # (n, classes) of their mean probability
     hidden: jax.Array  # (n, networks * size) their hidden layers side by side, before the rectifier
@@ -54,16 +53,11 @@ class EmotionClassifier(nn.Module):
 
     Slopes are alike on subjects with different heads, and steps at a face's edge count no more than the side
     of a nose. In `apply` with the collection `intermediates` mutable, `features` are the hidden layer.
-
-    Attributes:
-        classes: emotions.
-        width: channels of the first map; doubled twice.
-        size: of the hidden layer.
     """
 
     classes: int
-    width: int = 16
-    size: int = 64
+    width: int = 16  # channels of the first map; doubled twice
+    size: int = 64  # of the hidden layer
 
     @nn.compact
     def __call__(self, shapes: jax.Array, train: bool) -> jax.Array:
@@ -87,12 +81,7 @@ class EmotionClassifier(nn.Module):
 
 @jax.jit
 def classify(variables: Variables, shapes: jax.Array) -> Classified:
-    """Classify (n, side, side) shapes by all networks together.
-
-    Args:
-        variables: from `fit_classifiers`.
-        shapes: in [-1, 1], of the side that the networks were trained on.
-    """
+    """Classify (n, side, side) shapes in [-1, 1], of the side in training, by all networks together."""
     count, classes = variables["params"]["emotion"]["bias"].shape
 
     def one(own: Variables) -> tuple[jax.Array, jax.Array]:
@@ -122,9 +111,8 @@ def fit_classifiers(
         shapes: (n, side, side) in [-1, 1].
         emotion: (n,) below `classes`, all of them present.
         subject: (n,) identity of each face.
-        classes: how many emotions.
+        classes, seed: of the config.
         steps: of training, each of 32 faces.
-        seed: of the config.
     """
     fold = np.unique(subject, return_inverse=True)[1] % FOLDS
     numbers = np.unique(fold)
@@ -136,8 +124,8 @@ def fit_classifiers(
     log_probability, correct = np.zeros(len(emotion)), np.zeros(len(emotion))
     for i, number in enumerate(numbers):
         rows = np.flatnonzero(fold == number)
-        own = jax.tree.map(lambda leaf, i=i: leaf[i], variables)
-        found = np.asarray(jax.nn.log_softmax(_logits(own, shapes[rows], classes)))
+        own = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], variables)
+        found = np.asarray(classify(own, shapes[rows]).log_probability)
         log_probability[rows] = found[np.arange(len(rows)), emotion[rows]]
         correct[rows] = found.argmax(1) == emotion[rows]
     accuracy = float(correct.mean()) if complete.all() else float("nan")
@@ -145,13 +133,7 @@ def fit_classifiers(
 
 
 def _trained(
-    shapes: np.ndarray,
-    emotion: np.ndarray,
-    seen: np.ndarray,
-    *,
-    classes: int,
-    steps: int,
-    seed: int,
+    shapes: np.ndarray, emotion: np.ndarray, seen: np.ndarray, *, classes: int, steps: int, seed: int
 ) -> Variables:
     """Train a network on each row of `seen` (networks, n), all of them in one vmapped program."""
     faces, labels = jnp.asarray(shapes, jnp.float32), jnp.asarray(emotion, jnp.int32)
@@ -159,33 +141,24 @@ def _trained(
     order = jnp.asarray(np.argsort(~seen, axis=1, kind="stable"), jnp.int32)
     counts = jnp.asarray(seen.sum(1), jnp.int32)
     # These words fix the random draws of stored runs.
-    inits = jnp.stack([key_for(seed, "reader init", i) for i in range(len(seen))])
-    keys = jnp.stack([key_for(seed, "reader", i) for i in range(len(seen))])
-    carry = _begin(inits, faces[:1], classes)
+    inits, keys = (jnp.stack([key_for(seed, word, i) for i in range(len(seen))]) for word in ("reader init", "reader"))
+    net = EmotionClassifier(classes)
+    carry = _begin(net, inits, faces[:1])
     for i in range(steps):  # a loop inside the program is ten times slower on a CPU
-        carry = _steps(carry, faces, labels, order, counts, keys, i, steps, classes=classes)
+        carry = _step(net, carry, faces, labels, order, counts, keys, i, steps)
     return carry[0]
 
 
-@partial(jax.jit, static_argnames="classes")
-def _begin(keys: jax.Array, face: jax.Array, classes: int) -> Carry:
-    net = EmotionClassifier(classes)
+@partial(jax.jit, static_argnums=0)
+def _begin(net: EmotionClassifier, keys: jax.Array, face: jax.Array) -> Carry:
     variables = jax.vmap(lambda key: net.init(key, face, False))(keys)
     return variables, jax.vmap(optax.adamw(RATE).init)(variables)
 
 
-@partial(jax.jit, static_argnames="classes")
-def _steps(carry: Carry, *arguments: jax.Array, classes: int) -> Carry:
-    """Train every network for a step."""
-    return jax.vmap(partial(_step, classes=classes), in_axes=(0, None, None, 0, 0, 0, None, None))(carry, *arguments)
-
-
-@partial(jax.jit, static_argnames="classes")
-def _logits(variables: Variables, shapes: jax.Array, classes: int) -> jax.Array:
-    return EmotionClassifier(classes).apply(variables, shapes, False)  # type: ignore[return-value]
-
-
+@partial(jax.jit, static_argnums=0)
+@partial(jax.vmap, in_axes=(None, 0, None, None, 0, 0, 0, None, None))
 def _step(
+    net: EmotionClassifier,
     carry: Carry,
     shapes: jax.Array,
     emotion: jax.Array,
@@ -194,15 +167,12 @@ def _step(
     key: jax.Array,
     number: jax.Array,
     steps: jax.Array,
-    *,
-    classes: int,
 ) -> Carry:
-    """Train one network on a batch drawn from the first `count` faces of `order`."""
-    net = EmotionClassifier(classes)
+    """Train every network on a batch drawn from the first `count` faces of its `order`."""
     draw, vary, drop = jax.random.split(jax.random.fold_in(key, number), 3)
     rows = order[jax.random.randint(draw, (BATCH,), 0, count)]
     faces = augmented(vary, shapes[rows])
-    wanted = optax.smooth_labels(jax.nn.one_hot(emotion[rows], classes), SMOOTHING)
+    wanted = optax.smooth_labels(jax.nn.one_hot(emotion[rows], net.classes), SMOOTHING)
 
     def loss(variables: Variables) -> jax.Array:
         logits: Any = net.apply(variables, faces, True, rngs={"dropout": drop})

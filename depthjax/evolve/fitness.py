@@ -1,9 +1,8 @@
 """What evolution maximises: one number for one face, larger is better.
 
-Faces are decoded and measured in batches (`Measures`, the only part that needs the networks). A fitness
-combines one face's measures with its latent. Its numbers are arrays (`Weights`), so that they can be
-vmapped. The weights of `natural` that no config changes are constants here: other weights are a fitness
-of one's own, `--config.evolve.fitness=FILE.py:FUNCTION`, which may use the terms below.
+A fitness combines one decoded face's `Measures` with its latent. Its numbers are arrays (`Weights`), so that they
+can be vmapped. The weights of `natural` that no config changes are constants here: other weights are a fitness of
+one's own, `--config.evolve.fitness=FILE.py:FUNCTION`, which may use the terms below.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import jax.numpy as jnp
 from depthjax import config
 from depthjax.evolve.statistics import Statistics
 
-WORST = -jnp.inf
 NOT_MEASURED: Any = jnp.nan  # by a network or beside training faces
 CHI_STD = 0.5**0.5  # standard deviation of a standard normal vector's norm, for many dimensions
 SHELL = 2.0  # standard deviations of that norm which cost nothing
@@ -44,16 +42,12 @@ class Measures(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The numbers of a fitness: those of the config, then those of the training faces of one emotion.
-
-    Without the relief of training faces, only `real_logit_median` of the latter is known.
-    """
+    """The numbers of a fitness: those of the config, then those of the training faces of one emotion."""
 
     mean_weight: float | jax.Array  # alpha of equation 2
     std_weight: float | jax.Array  # beta of equation 2
     emotion_weight: float | jax.Array
     real_logit_median: jax.Array  # ()
-    real_logit_low: Any = None  # () 5th percentile
     real_log_probability_median: Any = None  # ()
     band_low: Any = None  # (3,) 5th percentile of mean, std, empty
     band_high: Any = None  # (3,) 95th
@@ -131,13 +125,13 @@ def norm_shell_penalty(latent: jax.Array) -> jax.Array:
 
 def worst_if_not_finite(fitness: jax.Array) -> jax.Array:
     """Return -inf in place of NaN and infinity, so that such a face loses every tournament."""
-    return jnp.where(jnp.isfinite(fitness), fitness, WORST)
+    return jnp.where(jnp.isfinite(fitness), fitness, -jnp.inf)
 
 
 FITNESS: dict[str, Fitness] = {"paper": paper, "released": released, "realism": realism, "natural": natural}
+EVERYTHING = ("logit", "relief")
 # What a fitness reads besides mean and std; one of the user's own may read everything.
 READS: dict[Fitness, tuple[str, ...]] = {paper: (), released: (), realism: ("logit",), natural: ("relief",)}
-EVERYTHING = ("logit", "relief")
 
 
 def reads_of(fitness: Fitness) -> tuple[str, ...]:
@@ -147,16 +141,11 @@ def reads_of(fitness: Fitness) -> tuple[str, ...]:
 
 def weights_of(settings: config.Evolve, real: Statistics) -> Weights:
     """Return the weights of a config, with the numbers of all emotions: leading axis (classes,)."""
-    return Weights(
-        settings.mean_weight,
-        settings.std_weight,
-        settings.emotion_weight,
-        *(getattr(real, name.removeprefix("real_")) for name in Weights._fields[3:]),
-    )
+    of_faces = (getattr(real, name.removeprefix("real_")) for name in Weights._fields[3:])
+    return Weights(settings.mean_weight, settings.std_weight, settings.emotion_weight, *of_faces)
 
 
 def of_emotion(weights: Weights, emotion: jax.Array) -> Weights:
     """Return the weights with the numbers of training faces narrowed to one emotion."""
-    named = weights._asdict()
-    real = {name: named[name] for name in Weights._fields[3:]}
-    return weights._replace(**{name: value[emotion] for name, value in real.items() if value is not None})
+    own: Any = (None if value is None else value[emotion] for value in weights[3:])
+    return Weights(*weights[:3], *own)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,11 +35,7 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
 
 
 def measure_faces(
-    program: Program,
-    networks: Networks,
-    latents: jax.Array,
-    emotion: jax.Array,
-    needed: jax.Array,
+    program: Program, networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array
 ) -> Measures:
     """Decode and measure latents as one flat batch, `program.images_at_once` at a time.
 
@@ -48,44 +43,32 @@ def measure_faces(
     emotions, experiments), and only the measures are sent: evolution itself is repeated on each device.
 
     Args:
-        program: generator, discriminator, and what is read.
-        networks: variables.
+        program, networks: the two networks, what is read, and their variables.
         latents: (..., d).
         emotion: int32, of a shape that broadcasts to (...).
         needed: (...) bool; the other rows are not decoded, and their measures have no meaning.
     """
-    shape, d = latents.shape[:-1], latents.shape[-1]
-    rows = latents.reshape(-1, d), jnp.broadcast_to(emotion, shape).reshape(-1), needed.reshape(-1)
-    flat = _over_devices(program, networks, rows)
-    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), flat)
-
-
-def _over_devices(program: Program, networks: Networks, rows: Sequence[jax.Array]) -> Measures:
-    chunks, mesh, n = partial(_in_chunks, program), program.mesh, len(rows[0])
+    shape, mesh, n = latents.shape[:-1], program.mesh, needed.size
+    emotion = jnp.broadcast_to(emotion, shape).reshape(-1)
+    rows = latents.reshape(n, -1), emotion, needed.reshape(-1)
+    chunks = partial(_in_chunks, program)
     if mesh is None:
-        return chunks(networks, *rows)
-    whole, part = PartitionSpec(), PartitionSpec(*mesh.axis_names)
-    # Padding rows are False in `needed`.
-    even = [jnp.pad(x, ((0, -n % mesh.size), *((0, 0) for _ in x.shape[1:]))) for x in rows]
-    specs = (whole, part, part, part)
-    shared = jax.shard_map(chunks, mesh=mesh, in_specs=specs, out_specs=part, check_vma=False)(networks, *even)
-    gathered = jax.lax.with_sharding_constraint(shared, NamedSharding(mesh, whole))
-    return jax.tree.map(lambda x: x[:n], gathered)
+        faces = chunks(networks, *rows)
+    else:
+        whole, part = PartitionSpec(), PartitionSpec(*mesh.axis_names)
+        # Padding rows are False in `needed`.
+        even = [jnp.pad(x, ((0, -n % mesh.size), *((0, 0) for _ in x.shape[1:]))) for x in rows]
+        shared = jax.shard_map(chunks, mesh=mesh, in_specs=(whole, *[part] * 3), out_specs=part, check_vma=False)
+        faces = jax.lax.with_sharding_constraint(shared(networks, *even), NamedSharding(mesh, whole))
+    return jax.tree.map(lambda leaf: leaf[:n].reshape(*shape, *leaf.shape[1:]), faces)
 
 
 def _in_chunks(
-    program: Program,
-    networks: Networks,
-    latents: jax.Array,
-    emotion: jax.Array,
-    needed: jax.Array,
+    program: Program, networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array
 ) -> Measures:
     n, size = latents.shape[0], min(program.images_at_once, latents.shape[0])
     # Needed rows first; n is no row.
     order = jnp.pad(jnp.argsort(~needed), (0, -n % size), constant_values=n)
-
-    def more(carry: tuple[jax.Array, Measures]) -> jax.Array:
-        return carry[0] < needed.sum()
 
     def chunk(carry: tuple[jax.Array, Measures]) -> tuple[jax.Array, Measures]:
         start, measures = carry
@@ -97,7 +80,7 @@ def _in_chunks(
 
     shapes = jax.eval_shape(partial(_measure_batch, program), networks, latents, emotion)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return jax.lax.while_loop(more, chunk, (jnp.int32(0), blank))[1]
+    return jax.lax.while_loop(lambda carry: carry[0] < needed.sum(), chunk, (jnp.int32(0), blank))[1]
 
 
 def _measure_batch(program: Program, networks: Networks, latents: jax.Array, emotion: jax.Array) -> Measures:

@@ -14,7 +14,7 @@ many dimensions. Here, where the fitness saturates and the latents are a generat
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,8 +72,7 @@ class DominatedNovelty(base.PopulationBasedAlgorithm):
     def _init(self, key: jax.Array, params: Params) -> State:
         described = 0 if params.targets is None else len(params.targets.mean)
         blank = jnp.full((self.population_size, described), jnp.nan)
-        named = blank_state(self.population_size, self.num_dims)
-        return State(**named, descriptors=blank, offspring_descriptors=blank)
+        return State(*blank_state(self.population_size, self.num_dims), blank, blank)
 
     def _ask(self, key: jax.Array, state: State, params: Params) -> tuple[jax.Array, State]:
         pair_key, vary_key = jax.random.split(key)
@@ -111,7 +110,7 @@ def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) ->
 
 
 def turn(key: jax.Array, latent: jax.Array, *, angle: float | jax.Array) -> jax.Array:
-    """Return cos(a) z + sin(a) noise: of a standard normal z (d,), another, correlated by cos(a)."""
+    """Return cos(a) z + sin(a) noise: standard normal as z (d,) is, and correlated with it by cos(a)."""
     return jnp.cos(angle) * latent + jnp.sin(angle) * jax.random.normal(key, latent.shape)
 
 
@@ -121,19 +120,17 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
 
 
 def survivors(fitness: jax.Array, descriptors: jax.Array, params: Params, *, count: int) -> jax.Array:
-    """Select the fittest, then the feasible by coverage and distance, then the others by fitness.
+    """Return indices (count,): the fittest, then the feasible by coverage and distance, then the others by fitness.
 
     Args:
         fitness: (n,) larger is better; -inf for none.
         descriptors: (n, k + r), shape then emotion features; only shapes are compared by distance.
         params: of them `feasible_fitness`, `coverage_share`, the balances and `targets`.
         count: at most n.
-    Returns:
-        (count,) indices, in that order.
     """
     feasible = (fitness >= params.feasible_fitness) & jnp.isfinite(descriptors).all(1)
     fittest = jnp.argmax(fitness)
-    points, constraints = _constraints(descriptors, params)
+    points, constraints = constraints_of(descriptors, params)
     order, distance = k_centre_greedy(points, feasible, fittest, constraints, count=count)
     # The rank in that order; `count` for those not selected.
     selected = jnp.where(distance >= 0, jnp.arange(count), count)
@@ -142,8 +139,23 @@ def survivors(fitness: jax.Array, descriptors: jax.Array, params: Params, *, cou
     return jnp.argsort(-worth.at[fittest].set(jnp.inf), stable=True)[:count]
 
 
-def _constraints(descriptors: jax.Array, params: Params) -> tuple[jax.Array, Constraints]:
-    """Return the shapes (n, k), and what the training faces of the emotion ask of the selected ones."""
+class Constraints(NamedTuple):
+    """Coverage and balance that are asked of the selected points, besides distance."""
+
+    covers: jax.Array  # (n, m) bool: which of m targets each point covers
+    coverage_share: float | jax.Array  # () share of the points that are selected for coverage
+    min_distance: float | jax.Array  # () from all selected points, of a point selected for coverage
+    offset: jax.Array  # (n, q) features of each point minus their wanted mean
+    balance: jax.Array  # (q,) weight of the mean; 0: none
+
+
+def no_constraints(n: int) -> Constraints:
+    """Return constraints of n points that ask for distance alone."""
+    return Constraints(jnp.zeros((n, 0), bool), 0.0, 0.0, jnp.zeros((n, 0)), jnp.zeros(0))
+
+
+def constraints_of(descriptors: jax.Array, params: Params) -> tuple[jax.Array, Constraints]:
+    """Return the shapes (n, k) of descriptors (n, k + r), and the constraints by the training faces."""
     if params.targets is None:
         return descriptors, no_constraints(len(descriptors))
     centres, radii, mean = params.targets.centres, params.targets.radii, params.targets.mean
@@ -157,30 +169,6 @@ def _constraints(descriptors: jax.Array, params: Params) -> tuple[jax.Array, Con
         offset=descriptors - mean[None],
         balance=jnp.where(jnp.arange(len(mean)) < k, params.shape_balance, params.emotion_balance),
     )
-
-
-class Constraints(NamedTuple):
-    """What the selected points are to be, besides far from each other."""
-
-    covers: jax.Array  # (n, m) bool: which of m targets each point covers
-    coverage_share: float | jax.Array  # () share of the points that are selected for coverage
-    min_distance: float | jax.Array  # () from all selected points, of a point selected for coverage
-    offset: jax.Array  # (n, q) features of each point minus their wanted mean
-    balance: jax.Array  # (q,) weight of the mean; 0: none
-
-
-class Selection(NamedTuple):
-    """What is carried from one selected point to the next."""
-
-    squared: jax.Array  # (n,) of the distance to the nearest selected point
-    covered: jax.Array  # (m,) by how many selected points each target is covered
-    offset: jax.Array  # (q,) sum over the selected points
-    latest: jax.Array  # () index
-
-
-def no_constraints(n: int) -> Constraints:
-    """Return constraints of n points that ask for distance alone."""
-    return Constraints(jnp.zeros((n, 0), bool), 0.0, 0.0, jnp.zeros((n, 0)), jnp.zeros(0))
 
 
 def k_centre_greedy(
@@ -197,10 +185,9 @@ def k_centre_greedy(
     of those targets which the fewest selected points cover, of all that can still be covered (the greedy
     cover of Johnson 1974, layer upon layer). A point nearer than `min_distance` to a selected one covers
     nothing. Each of the others maximises d² - y·(b s) / count, with d its distance to the selected points,
-    y its offset, s the sum of offsets of the selected points, b the balance: a far point on the side that
-    outweighs is worth less. The second term is that of kernel herding with a linear kernel (Chen, Welling
-    and Smola 2010). Without constraints this is the farthest-first order of Gonzalez (1985), which lies
-    within twice the best possible k-centre radius.
+    y its offset, s the sum of offsets of the selected points, b the balance: the second term is that of
+    kernel herding with a linear kernel (Chen, Welling and Smola 2010). Without constraints this is the
+    farthest-first order of Gonzalez (1985), within twice the best possible k-centre radius.
 
     Args:
         points: (n, k).
@@ -209,14 +196,16 @@ def k_centre_greedy(
         constraints: coverage and balance.
         count: at most n.
     Returns:
-        (count,) indices and (count,) the distance of each to those before it: infinite for the first, -inf
+        Indices (count,), and the distance (count,) of each to those before it: infinite for the first, -inf
         for points that are not usable.
     """
     covers = constraints.covers.astype(jnp.float32)
     points = jnp.where(jnp.isfinite(points), points, 0.0)
     offsets = jnp.where(jnp.isfinite(constraints.offset), constraints.offset, 0.0)
 
-    def step(carry: Selection, number: jax.Array) -> tuple[Selection, tuple[jax.Array, jax.Array]]:
+    def step(carry: Any, number: jax.Array) -> tuple[Any, tuple[jax.Array, jax.Array]]:
+        # Squared distance (n,) to the nearest selected point; by how many selected points each target (m,) is covered;
+        # sum of their offsets (q,); index of the latest.
         squared, covered, offset, latest = carry
         reached = squared[latest]
         squared = jnp.minimum(squared, ((points - points[latest][None]) ** 2).sum(1))
@@ -232,13 +221,8 @@ def k_centre_greedy(
         imbalance = jnp.matmul(offsets, constraints.balance * offset / count, precision=EXACT)
         farthest = jnp.argmax(jnp.where(squared >= 0, squared - imbalance, squared))
         following = jnp.where(gain.max(initial=0) > 0, jnp.argmax(gain), farthest)
-        return Selection(squared, covered, offset, following), (latest, reached)
+        return (squared, covered, offset, following), (latest, reached)
 
-    begin = Selection(
-        jnp.where(usable, jnp.inf, UNUSABLE),
-        jnp.zeros(covers.shape[1]),
-        jnp.zeros(offsets.shape[1]),
-        first,
-    )
+    begin = jnp.where(usable, jnp.inf, UNUSABLE), jnp.zeros(covers.shape[1]), jnp.zeros(offsets.shape[1]), first
     order, squared = jax.lax.scan(step, begin, jnp.arange(1, count + 1))[1]
     return order, jnp.where(squared < 0, -jnp.inf, jnp.sqrt(jnp.maximum(squared, 0)))

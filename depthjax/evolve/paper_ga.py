@@ -1,10 +1,8 @@
 """The paper's genetic algorithm behind evosax's interface: DEAP's `eaSimple` with elites.
 
 In each generation every slot is filled by a tournament. Consecutive winners are crossed with
-`crossover_probability`, then each is mutated with `mutation_probability` (DEAP's `varAnd`). With
-`elite=0` that is exactly `eaSimple`. The operators are written for one individual or one pair, and
-draw from the same distributions as DEAP's `selTournament`, `cxBlend` and `mutGaussian`. Costs are
-minimised, as everywhere in evosax.
+`crossover_probability`, then each is mutated with `mutation_probability` (DEAP's `varAnd`). With `elite=0` that is
+exactly `eaSimple`. The operators draw from the same distributions as DEAP's. Costs are minimised, as in evosax.
 """
 
 from __future__ import annotations
@@ -35,14 +33,7 @@ class PaperGA(base.PopulationBasedAlgorithm):
     """Tournament selection, blend crossover, gene-wise Gaussian mutation, elitism."""
 
     def __init__(self, population_size: int, solution: jax.Array, *, tournament_size: int = 3, elite: int = 1) -> None:
-        """Fix what shapes depend on.
-
-        Args:
-            population_size: even, since crossover takes pairs.
-            solution: (d,) any latent; only its shape is read.
-            tournament_size: individuals in a tournament.
-            elite: best parents that replace the worst offspring.
-        """
+        """Fix the sizes; `elite` best parents replace the worst offspring, and only the shape of `solution` is read."""
         if population_size % 2 or not 0 <= elite < population_size:
             raise ValueError(f"population_size ({population_size}) must be even and above elite ({elite})")
         super().__init__(population_size, solution)
@@ -54,7 +45,7 @@ class PaperGA(base.PopulationBasedAlgorithm):
         return Params()
 
     def _init(self, key: jax.Array, params: Params) -> base.State:
-        return base.State(**blank_state(self.population_size, self.num_dims))
+        return base.State(*blank_state(self.population_size, self.num_dims))
 
     def _ask(self, key: jax.Array, state: base.State, params: Params) -> tuple[jax.Array, base.State]:
         # One split for all keys: each threefry draw costs a quarter of a second of compilation on a CPU.
@@ -79,15 +70,10 @@ class PaperGA(base.PopulationBasedAlgorithm):
         )
 
 
-def blank_state(population_size: int, num_dims: int) -> dict[str, Any]:
-    """Return the fields of evosax's state before a population is known."""
-    return {
-        "population": jnp.full((population_size, num_dims), jnp.nan),
-        "fitness": jnp.full((population_size,), jnp.inf),
-        "best_solution": jnp.full((num_dims,), jnp.nan),
-        "best_fitness": jnp.inf,
-        "generation_counter": 0,
-    }
+def blank_state(population_size: int, num_dims: int) -> tuple[Any, ...]:
+    """Return the fields of evosax's state before a population is known: the best, a counter, latents and costs."""
+    latents = jnp.full((population_size, num_dims), jnp.nan)
+    return latents[0], jnp.inf, 0, latents, jnp.full(population_size, jnp.inf)
 
 
 def _cross(decide: jax.Array, draw: jax.Array, pair: jax.Array, params: Params) -> jax.Array:
@@ -96,27 +82,15 @@ def _cross(decide: jax.Array, draw: jax.Array, pair: jax.Array, params: Params) 
 
 
 def _mutate(decide: jax.Array, draw: jax.Array, individual: jax.Array, params: Params) -> jax.Array:
-    mutated = gaussian_mutation(
-        draw,
-        individual,
-        sigma=params.mutation_sigma,
-        gene_probability=params.gene_probability,
-    )
+    rates = {"sigma": params.mutation_sigma, "gene_probability": params.gene_probability}
+    mutated = gaussian_mutation(draw, individual, **rates)
     return jnp.where(jax.random.bernoulli(decide, params.mutation_probability), mutated, individual)
 
 
 def tournament(key: jax.Array, cost: jax.Array, *, size: int) -> jax.Array:
-    """Return the winner of one tournament among `size` individuals drawn with replacement.
+    """Return the index of the least cost (n,) among `size` individuals drawn with replacement.
 
-    With n distinct costs, the individual with r better ones wins with probability
-    ((n-r)/n)^size - ((n-r-1)/n)^size.
-
-    Args:
-        key: of this tournament.
-        cost: (n,) of the population; not NaN.
-        size: how many are drawn.
-    Returns:
-        () int32 index of the winner; of equals, the one drawn first.
+    With n distinct costs, the individual with r better ones wins with probability ((n-r)/n)^size - ((n-r-1)/n)^size.
     """
     # Plain bits compile three times faster than randint; the bias of the remainder is below n / 2^32.
     drawn = (jax.random.bits(key, (size,), jnp.uint32) % cost.shape[0]).astype(jnp.int32)
@@ -126,18 +100,10 @@ def tournament(key: jax.Array, cost: jax.Array, *, size: int) -> jax.Array:
 def blend(
     key: jax.Array, first: jax.Array, second: jax.Array, *, alpha: float | jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Return both children of a pair by blend crossover (BLX-alpha; Eshelman and Schaffer 1993).
+    """Return both children of a pair (d,), (d,) by blend crossover (BLX-alpha; Eshelman and Schaffer 1993).
 
     Each gene is drawn on the line through the parents' genes, up to `alpha` of their distance beyond
     either: gamma = (1 + 2 alpha) u - alpha, children (1 - gamma) a + gamma b and gamma a + (1 - gamma) b.
-
-    Args:
-        key: of this pair.
-        first: (d,) a.
-        second: (d,) b.
-        alpha: how far beyond the parents, as a fraction of their distance.
-    Returns:
-        Two (d,) children; their sum is the parents' sum.
     """
     gamma = (1 + 2 * alpha) * jax.random.uniform(key, first.shape) - alpha
     # Exactly zero between equal parents, whatever is rounded: their children need no decoding.
@@ -146,22 +112,9 @@ def blend(
 
 
 def gaussian_mutation(
-    key: jax.Array,
-    individual: jax.Array,
-    *,
-    sigma: float | jax.Array,
-    gene_probability: float | jax.Array,
+    key: jax.Array, individual: jax.Array, *, sigma: float | jax.Array, gene_probability: float | jax.Array
 ) -> jax.Array:
-    """Add N(0, sigma^2) to each gene with probability `gene_probability`.
-
-    Args:
-        key: of this individual.
-        individual: (d,).
-        sigma: standard deviation of the step.
-        gene_probability: of a gene to take one.
-    Returns:
-        (d,), the untouched genes bit for bit.
-    """
+    """Add N(0, sigma^2) to each gene (d,) with probability `gene_probability`; the others stay bit for bit."""
     which, step = jax.random.split(key)
     mutated = individual + sigma * jax.random.normal(step, individual.shape)
     return jnp.where(jax.random.bernoulli(which, gene_probability, individual.shape), mutated, individual)
@@ -188,32 +141,16 @@ def update_hall(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
 
     As DEAP's `HallOfFame`: of equal individuals one is kept; of equally good ones the older goes first.
     """
-    everyone = Hall(
-        jnp.concatenate([hall.latents, latents]),
-        jnp.concatenate([hall.cost, cost]),
-    )
-    size, total = hall.cost.shape[0], everyone.cost.shape[0]
-    same = (latents[:, None, :] == everyone.latents[None, :, :]).all(-1)
+    everyone = jnp.concatenate([hall.latents, latents])
+    size, total = len(hall.cost), len(everyone)
+    same = (latents[:, None, :] == everyone[None, :, :]).all(-1)
     older = jnp.arange(total)[None, :] < jnp.arange(size, total)[:, None]
-    duplicate = jnp.concatenate([jnp.zeros(size, bool), (same & older).any(-1)])
-    cost = jnp.where(duplicate, jnp.inf, everyone.cost)
-    return _ranked(everyone.latents, cost, size)
+    cost = jnp.where((same & older).any(-1), jnp.inf, cost)
+    return ranked(everyone, jnp.concatenate([hall.cost, cost]), size)
 
 
-def empty_hall(size: int, latent_size: int) -> Hall:
-    """Return a hall with `size` empty slots."""
-    return Hall(jnp.full((size, latent_size), jnp.nan), jnp.full(size, jnp.inf))
-
-
-def population_hall(latents: jax.Array, cost: jax.Array) -> Hall:
-    """Return a whole population (n, d) as a hall, best first."""
-    return _ranked(latents, cost, len(cost))
-
-
-def _ranked(latents: jax.Array, cost: jax.Array, size: int) -> Hall:
+def ranked(latents: jax.Array, cost: jax.Array, size: int) -> Hall:
+    """Return the best of latents (n, d) as a hall, best first."""
     best = jnp.argsort(cost, stable=True)[:size]
     finite = jnp.isfinite(cost[best])
-    return Hall(
-        jnp.where(finite[:, None], latents[best], jnp.nan),
-        jnp.where(finite, cost[best], jnp.inf),
-    )
+    return Hall(jnp.where(finite[:, None], latents[best], jnp.nan), jnp.where(finite, cost[best], jnp.inf))

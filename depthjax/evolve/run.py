@@ -1,7 +1,7 @@
 """Whole experiments as one compiled program: one scan over generations, one axis over all populations.
 
-Experiments, emotions and islands are flattened into one leading axis b. A generation asks under vmap, decodes
-all latents as one batch (`depthjax.evolve.measure`), and tells under vmap.
+Experiments, emotions and islands are flattened into one leading axis b. A generation asks under vmap, decodes all
+latents as one batch, and tells under vmap.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 
 from depthjax import config
 from depthjax.errors import UserError
-from depthjax.evolve import algorithms
 from depthjax.evolve.fitness import Weights, of_emotion, weights_of, worst_if_not_finite
 from depthjax.evolve.measure import Networks, measure_faces, replicate
 from depthjax.evolve.novelty import DominatedNovelty, targets_of
-from depthjax.evolve.paper_ga import Hall, PaperGA, empty_hall, known_cost, population_hall, update_hall
-from depthjax.evolve.program import Program, compiler_options
+from depthjax.evolve.paper_ga import Hall, PaperGA, known_cost, ranked, update_hall
+from depthjax.evolve.program import Program, compiled, params_of, vmapped
 from depthjax.evolve.statistics import Statistics
 
 Progress = Callable[[int], None]  # called with the number of finished generations; must not raise
@@ -68,9 +68,8 @@ def evolve(
 ) -> Evolution:
     """Evolve latents of every emotion, in one dispatch.
 
-    The program is compiled once; rates, weights and variables may change without a recompilation. On several
-    devices the results are those of one device to 1e-5, except where rounding flips a pixel of
-    `model.validity_mask`.
+    Rates, weights and variables may change without a recompilation. On several devices the results are those of one
+    to 1e-5, except where rounding flips a pixel of `model.validity_mask`.
 
     Args:
         program: from `make_program(settings, ...)`.
@@ -96,56 +95,31 @@ def evolve_together(
     *,
     progress: Progress | None = None,
 ) -> Evolution:
-    """Run x experiments of one program in one dispatch; each is what it would be alone.
-
-    Args:
-        program: of every experiment.
-        keys: (x,).
-        networks, real, progress: as in `evolve`.
-        experiments: x settings, which differ in rates, weights and seeds.
-    """
+    """Run x experiments with keys (x,), which differ in rates and weights, in one dispatch; each as if alone."""
     if "relief" in program.reads and real.relief is None:
         raise ValueError("novelty search, and a fitness that reads training faces, need Statistics.relief")
     arguments = arguments_of(program, keys, networks, real, experiments)
     program = replace(program, watched=progress is not None)
     with listening(progress, program.generations):
-        return compiled(jax.default_backend())(program, *arguments)
+        found: Evolution = compiled(run_experiments)(program, *arguments)
+        return found
 
 
 def arguments_of(
-    program: Program,
-    keys: jax.Array,
-    networks: Networks,
-    real: Statistics,
-    experiments: Sequence[config.Evolve],
+    program: Program, keys: jax.Array, networks: Networks, real: Statistics, experiments: Sequence[config.Evolve]
 ) -> tuple[Any, ...]:
     """Return the arrays that the compiled program takes, on all its devices."""
     networks = networks._replace(relief=real.relief if "relief" in program.reads else None)
     real = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), real._replace(relief=None))
-    params = _stacked([algorithms.params_of(program.algorithm, s) for s in experiments])
-    weights = _stacked([weights_of(s, real) for s in experiments])
+    numbers = [(params_of(program.algorithm, s), weights_of(s, real)) for s in experiments]
+    params, weights = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *numbers)
     return replicate((keys, networks, params, weights), program.mesh)
-
-
-def _stacked(trees: Sequence[Any]) -> Any:
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(leaf) for leaf in leaves]), *trees)
-
-
-@lru_cache
-def compiled(platform: str) -> Callable[..., Evolution]:
-    """Return `run_experiments` under jit, with a static program."""
-    return jax.jit(run_experiments, static_argnums=0, compiler_options=compiler_options(platform))
 
 
 def run_experiments(program: Program, keys: jax.Array, networks: Networks, params: Any, weights: Weights) -> Evolution:
     """Evolve every emotion and island of x experiments; arrays (x, classes, islands, ...).
 
-    Args:
-        program: static.
-        keys: (x,).
-        networks: variables, shared by all.
-        params: of the algorithm, leaves (x, ...).
-        weights: of the fitness, leaves (x, ...); those of training faces (x, classes, ...).
+    Keys, and the leaves of params and weights, have a leading axis x; the weights of training faces (x, classes, ...).
     """
     shape = (len(keys), weights.real_logit_median.shape[-1], program.islands)
     experiment, emotion, island = (index.reshape(-1) for index in jnp.indices(shape))
@@ -155,10 +129,8 @@ def run_experiments(program: Program, keys: jax.Array, networks: Networks, param
         targets = jax.vmap(targets_of, in_axes=(None, 0))(networks.relief, emotion)
         params = params.replace(targets=targets)
     own = Populations(key, emotion, params, jax.vmap(of_emotion)(weights, emotion))
-    return jax.tree.map(
-        lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]),
-        evolve_populations(program, networks, own),
-    )
+    found = evolve_populations(program, networks, own)
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), found)
 
 
 def evolve_populations(program: Program, networks: Networks, own: Populations) -> Evolution:
@@ -172,50 +144,48 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
     keeps_population = isinstance(algorithm, DominatedNovelty)
     leaves_copies = isinstance(algorithm, PaperGA)
     unknown = jnp.full((b, size), jnp.nan)
+    fold_in = jax.vmap(jax.random.fold_in, in_axes=(0, None))
 
     def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
         state, hall = carry
         if program.watched:
             _report(number - 1, program.generations)
-        keys = jax.vmap(jax.random.split)(_fold_in(own.key, number))
-        ask_key, tell_key = keys[:, 0], keys[:, 1]
-        latents, state = algorithms.vmapped(algorithm.ask)(ask_key, state, own.params)
+        keys = jax.vmap(jax.random.split)(fold_in(own.key, number))
+        latents, state = vmapped(algorithm.ask)(keys[:, 0], state, own.params)
         known = jax.vmap(known_cost)(latents, state.population, state.fitness) if leaves_copies else unknown
         cost, descriptors = _evaluate(program, networks, own, latents, known)
         if keeps_population:
             state = state.replace(offspring_descriptors=descriptors)
-        state, _ = algorithms.vmapped(algorithm.tell)(tell_key, latents, cost, state, own.params)
+        state, _ = vmapped(algorithm.tell)(keys[:, 1], latents, cost, state, own.params)
         if not keeps_population:
             hall = jax.vmap(update_hall)(hall, latents, cost)
         return (state, hall), (getattr(state, "fitness", cost), jnp.isnan(known).sum(-1))
 
-    begin = _fold_in(own.key, jnp.int32(0))
+    begin = fold_in(own.key, jnp.int32(0))
     latents = jax.vmap(lambda key: jax.random.normal(key, (size, d)))(begin)
     cost, descriptors = _evaluate(program, networks, own, latents, unknown)
-    state = algorithms.init(algorithm, begin, latents, cost, own.params)
+    # A distribution begins at its mean.
+    by_mean = isinstance(algorithm, DistributionBasedAlgorithm)
+    first = (jnp.zeros((b, d)),) if by_mean else (latents, cost)
+    state = vmapped(algorithm.init)(begin, *first, own.params)
     if keeps_population:
         state = state.replace(descriptors=descriptors)
-    empty = jax.tree.map(lambda leaf: jnp.stack([leaf] * b), empty_hall(program.hall_of_fame, d))
+    slots = program.hall_of_fame
+    empty = Hall(jnp.full((b, slots, d), jnp.nan), jnp.full((b, slots), jnp.inf))
     hall = empty if keeps_population else jax.vmap(update_hall)(empty, latents, cost)
 
     numbers = jnp.arange(1, program.generations + 1)
     (state, hall), (costs, decoded) = jax.lax.scan(generation, (state, hall), numbers)
     if keeps_population:
-        hall = jax.vmap(population_hall)(state.population, state.fitness)
-    history = _statistics(-jnp.concatenate([cost[None], costs]))
-    return Evolution(*history, hall.latents, -hall.cost, size + decoded.sum(0))
-
-
-def _fold_in(keys: jax.Array, number: jax.Array) -> jax.Array:
-    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        hall = jax.vmap(partial(ranked, size=size))(state.population, state.fitness)
+    fitness = -jnp.concatenate([cost[None], costs])  # (generations + 1, b, n)
+    finite = jnp.isfinite(fitness)
+    best, mean, std = fitness.max(-1), fitness.mean(-1, where=finite), fitness.std(-1, where=finite)
+    return Evolution(best.T, mean.T, std.T, hall.latents, -hall.cost, size + decoded.sum(0))
 
 
 def _evaluate(
-    program: Program,
-    networks: Networks,
-    own: Populations,
-    latents: jax.Array,
-    known: jax.Array,
+    program: Program, networks: Networks, own: Populations, latents: jax.Array, known: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return cost (b, n) and descriptors (b, n, k) of latents (b, n, d); those of known cost are not decoded."""
     faces = measure_faces(program, networks, latents, own.emotion[:, None], jnp.isnan(known))
@@ -225,23 +195,8 @@ def _evaluate(
     return jnp.where(jnp.isnan(known), -values, known), descriptors
 
 
-def _statistics(fitness: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return best, mean and standard deviation (b, generations) of (generations, b, n), over the finite ones."""
-    finite = jnp.isfinite(fitness)
-    return (
-        fitness.max(-1).T,
-        fitness.mean(-1, where=finite).T,
-        fitness.std(-1, where=finite).T,
-    )
-
-
 def check_finite(evolution: Evolution, emotions: Sequence[str]) -> None:
-    """Raise a UserError naming the first island in which a whole generation had no finite fitness.
-
-    Args:
-        evolution: of numpy arrays. Single individuals without a finite fitness lose, and are no error.
-        emotions: the names of the classes.
-    """
+    """Raise a UserError naming the first island in which a whole generation had no finite fitness."""
     history = np.stack([evolution.best, evolution.mean, evolution.std])
     finite = np.isfinite(history).all(0).all(-1) & np.isfinite(evolution.winner_fitness[..., 0])
     if not finite.all():
@@ -252,27 +207,23 @@ def check_finite(evolution: Evolution, emotions: Sequence[str]) -> None:
         )
 
 
-# Progress: the program calls `_notify` as some generations begin. Who listens is decided outside, so the program is
-# the same for every listener. jax's disk cache takes no program with such calls: short evolutions do without.
-
-
 def _report(done: jax.Array, generations: int) -> None:
-    """Report, from inside the program, every few generations how many are done."""
+    """Report, from inside the program, every few generations how many are done.
+
+    Listeners are read outside, so the program is the same for all. jax's disk cache takes no program with such calls.
+    """
+
+    def notify(done: jax.Array) -> None:
+        for listener in _listeners[-1:]:
+            listener(int(done))
+
     every = max(1, -(-generations // MAX_REPORTS))
-    jax.lax.cond(done % every == 0, lambda n: jax.debug.callback(_notify, n), lambda n: None, done)
-
-
-def _notify(done: jax.Array) -> None:
-    for listener in _listeners[-1:]:
-        listener(int(done))
+    jax.lax.cond(done % every == 0, lambda n: jax.debug.callback(notify, n), lambda n: None, done)
 
 
 @contextmanager
 def listening(progress: Progress | None, generations: int) -> Iterator[None]:
-    """Within the block, pass an evolution's reports on; at its end, report that all generations are done.
-
-    One at a time: a second one in another thread would receive the reports of the first.
-    """
+    """Within the block, pass an evolution's reports on (one evolution at a time); at its end, report all as done."""
     if progress is None:
         yield
         return

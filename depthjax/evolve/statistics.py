@@ -1,10 +1,9 @@
 """What the fitness knows of the training faces: computed once from the training split, stored with the run.
 
 Shapes are compared in principal components of 32x32 pixels; emotions are classified by networks trained on the
-training faces (`evolve.emotion_classifiers`), not by the shipped network that evaluates the run. Whether
-classifiers learn from the faces, and what depthnet sees in them, is asked of other networks and other subjects.
-But distances to the training faces that the evaluation reports (coverage, density, KID in relief, the nearest
-training face) are what evolution optimises, too.
+training faces (`evolve.emotion_classifiers`), not by the shipped network that evaluates the run. But distances to
+the training faces that the evaluation reports (coverage, density, KID in relief, the nearest training face) are
+what evolution optimises, too.
 """
 
 from __future__ import annotations
@@ -45,15 +44,14 @@ class Relief(NamedTuple):
     faces: jax.Array  # (classes, m, 16) training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other subjects
     counts: jax.Array  # (classes,) how many faces there are, each once; the rest of the m repeats them
-    classifiers: Variables | None  # of the emotion classifiers; None: none were trained
-    emotion_features: EmotionFeatures | None  # None where none were trained
+    classifiers: Variables | None = None  # of the emotion classifiers; None: none were trained
+    emotion_features: EmotionFeatures | None = None
 
 
 class Statistics(NamedTuple):
     """Training faces of each emotion, as numbers; without `relief`, only fitnesses that do not read it can run."""
 
     logit_median: jax.Array  # (classes,) of the teacher discriminator
-    logit_low: jax.Array | None = None  # (classes,) 5th percentile
     log_probability_median: jax.Array | None = None  # (classes,) of their emotion, classified as unseen subjects
     band_low: jax.Array | None = None  # (classes, 3) 5th percentile of mean, std, empty share
     band_high: jax.Array | None = None  # (classes, 3) 95th
@@ -114,13 +112,12 @@ def statistics_of(
     classifier_steps: int,
     seed: int,
 ) -> Statistics:
-    """Compute all that a fitness reads of the training faces.
+    """Compute all that a fitness reads of the training faces, some of every emotion.
 
     Args:
-        images: (n, height, width) in [-1, 1], some of every emotion.
+        images: (n, height, width) in [-1, 1].
         emotion: (n,) below `classes`.
-        subject: (n,) identities: neighbours, radii and folds are of other subjects, since two frames of one are
-            nearly equal.
+        subject: (n,) identities; neighbours are of other subjects, since two frames of one are nearly equal.
         logit: (n,) of the teacher discriminator.
         classes: emotions.
         classifier_steps, seed: of the training of emotion classifiers; no steps: none are trained.
@@ -132,16 +129,17 @@ def statistics_of(
     relief, copy_distance = _relief_of(small, subject, members)
     found = Statistics(
         logit_median=_single([np.median(logit[rows]) for rows in members]),
-        logit_low=_single([np.percentile(logit[rows], BAND[0]) for rows in members]),
-        band_low=_single([band[0] for band in bands]),
-        band_high=_single([band[1] for band in bands]),
+        band_low=_single([low for low, _ in bands]),
+        band_high=_single([high for _, high in bands]),
         copy_distance=copy_distance,
         relief=relief,
     )
     if not classifier_steps:
         return found
     fitted = fit_classifiers(small, emotion, subject, classes=classes, steps=classifier_steps, seed=seed)
-    features = _emotion_features_of(fitted.variables, small, members)
+    hidden = [classify(fitted.variables, small[i : i + AT_ONCE]).hidden for i in range(0, len(small), AT_ONCE)]
+    where, offset, projection = _projected(np.concatenate(hidden))
+    features = EmotionFeatures(offset, projection, _single([where[rows].mean(0) for rows in members]))
     return found._replace(
         log_probability_median=_single([np.median(fitted.log_probability[rows]) for rows in members]),
         relief=relief._replace(classifiers=fitted.variables, emotion_features=features),
@@ -151,29 +149,23 @@ def statistics_of(
 
 def _relief_of(small: np.ndarray, subject: np.ndarray, members: list[np.ndarray]) -> tuple[Relief, jax.Array]:
     """Return the relief without classifiers, and the distance (classes,) below which a face is a copy."""
-    flat = small.reshape(len(small), -1)
-    offset, projection = principal_axes(flat, DESCRIBED)
-    where = flat @ projection - offset
+    where, offset, projection = _projected(small.reshape(len(small), -1))
     distances = [_to_others(where[rows], subject[rows]) for rows in members]
     size = max(len(rows) for rows in members)
     relief = Relief(
-        offset=_single(offset),
-        projection=_single(projection),
-        faces=_single(np.stack([where[np.resize(rows, size)] for rows in members])),
-        radii=_single(np.stack([np.resize(_radii(distance), size) for distance in distances])),
+        offset=offset,
+        projection=projection,
+        faces=_single([where[np.resize(rows, size)] for rows in members]),
+        radii=_single([np.resize(_radii(distance), size) for distance in distances]),
         counts=jnp.asarray([len(rows) for rows in members], jnp.int32),
-        classifiers=None,
-        emotion_features=None,
     )
     return relief, _single([np.percentile(distance.min(1), COPY) for distance in distances])
 
 
-def _emotion_features_of(classifiers: Variables, small: np.ndarray, members: list[np.ndarray]) -> EmotionFeatures:
-    parts = [classify(classifiers, small[i : i + AT_ONCE]).hidden for i in range(0, len(small), AT_ONCE)]
-    hidden = np.concatenate(parts)
-    offset, projection = principal_axes(hidden, DESCRIBED)
-    means = [(hidden[rows] @ projection - offset).mean(0) for rows in members]
-    return EmotionFeatures(_single(offset), _single(projection), _single(means))
+def _projected(values: np.ndarray) -> tuple[np.ndarray, jax.Array, jax.Array]:
+    """Return (n, d) values in their principal components, and offset and projection."""
+    offset, projection = principal_axes(values, DESCRIBED)
+    return values @ projection - offset, _single(offset), _single(projection)
 
 
 def _single(values: Any) -> jax.Array:
@@ -186,12 +178,10 @@ def _measured(images: jax.Array) -> tuple[jax.Array, ...]:
 
 
 def principal_axes(values: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the leading principal components of (n, d) values, scaled alike.
+    """Return offset (k,) and projection (d, k) to the leading principal components of (n, d) values, scaled alike.
 
-    `values @ projection - offset` has mean 0, and components whose mean variance is 1.
-
-    Returns:
-        (k,) offset and (d, k) projection; k is `dimensions`, or fewer where n - 1 or d is smaller.
+    `values @ projection - offset` has mean 0, and components whose mean variance is 1; k is `dimensions`, or fewer
+    where n - 1 or d is smaller.
     """
     values = np.asarray(values, np.float64)
     mean, (n, d) = values.mean(0), values.shape

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from depthjax import config
 from depthjax.evolve.fitness import BALL, EVERYTHING
 from depthjax.evolve.measure import Networks, measure_faces, replicate
-from depthjax.evolve.program import Program, compiler_options
+from depthjax.evolve.program import Program, compiled
 from depthjax.evolve.run import Evolution, Progress, evolve_together
 from depthjax.evolve.statistics import Statistics
 from depthjax.keys import key_for
@@ -36,10 +36,8 @@ class Outcome(NamedTuple):
 
 def grid(settings: config.Evolve, sweep: config.Sweep) -> list[config.Evolve]:
     """Return every combination of the values of a sweep, for each seed; the first field varies slowest."""
-    seeds = range(settings.seed, settings.seed + sweep.seeds)
-    fields = [*sweep.grid, "seed"]
-    combinations = itertools.product(*sweep.grid.values(), seeds)
-    return [replace(settings, **dict(zip(fields, point, strict=True))) for point in combinations]
+    values = {**sweep.grid, "seed": range(settings.seed, settings.seed + sweep.seeds)}
+    return [replace(settings, **dict(zip(values, point, strict=True))) for point in itertools.product(*values.values())]
 
 
 def run_together(
@@ -64,23 +62,17 @@ def run_together(
         raise ValueError("experiments of different sizes are not of this program: run them apart")
     keys = jnp.stack([key_for(s.seed, "evolve") for s in experiments])
     found = evolve_together(program, keys, networks, real, experiments, progress=progress)
-    networks = networks._replace(relief=real.relief)
-    arguments = replicate((networks, real.copy_distance), program.mesh)
-    outcomes = _compiled(jax.default_backend())
-    return outcomes(replace(program, reads=EVERYTHING), found, *arguments)
-
-
-@lru_cache
-def _compiled(platform: str) -> Callable[..., Outcome]:
-    return jax.jit(_outcomes, static_argnums=0, compiler_options=compiler_options(platform))
+    arguments = replicate((networks._replace(relief=real.relief), real.copy_distance), program.mesh)
+    outcome: Outcome = compiled(_outcomes)(replace(program, reads=EVERYTHING), found, *arguments)
+    return outcome
 
 
 def _outcomes(program: Program, found: Evolution, networks: Networks, copy_distance: jax.Array) -> Outcome:
     x, classes, _, _, d = found.winners.shape
     winners = found.winners.reshape(x, classes, -1, d)  # all islands together
     filled = jnp.isfinite(winners).all(-1)
-    emotion = jnp.arange(classes)[None, :, None]
-    faces = measure_faces(program, networks, jnp.where(filled[..., None], winners, 0), emotion, filled)
+    latents = jnp.where(filled[..., None], winners, 0)
+    faces = measure_faces(program, networks, latents, jnp.arange(classes)[None, :, None], filled)
     mean = partial(jnp.mean, axis=-1, where=filled)
     return Outcome(
         best_fitness=found.best[..., -1].max(-1),

@@ -18,6 +18,7 @@ from depthjax.evolve.statistics import Statistics, statistics_of
 CLASSES, LATENT, SIDE, SUBJECTS, FRAMES = 2, 8, 16, 12, 2
 SIZES = {"population": 8, "generations": 3, "islands": 2, "hall_of_fame": 5}
 PAPER = Evolve(fitness="paper", **SIZES)
+RELEASED = Evolve(fitness="released", **SIZES)
 NOVELTY = Evolve(algorithm="novelty", fitness="natural", **SIZES)
 
 
@@ -30,10 +31,8 @@ class SmallGenerator(nn.Module):
     def __call__(self, latents: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:
         x = jnp.concatenate([latents, 2 * jax.nn.one_hot(emotion, CLASSES)], -1)
         images = jnp.tanh(nn.Dense(SIDE * SIDE, dtype=self.dtype)(x)).reshape(-1, SIDE, SIDE)
-        return (
-            images
-            + jnp.asarray(self.param("grey", nn.initializers.zeros, (CLASSES,)), images.dtype)[emotion][:, None, None]
-        )
+        grey = self.param("grey", nn.initializers.zeros, (CLASSES,))
+        return images + jnp.asarray(grey, images.dtype)[emotion][:, None, None]
 
 
 class SmallDiscriminator(nn.Module):

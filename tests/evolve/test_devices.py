@@ -4,18 +4,19 @@ import json
 import os
 import subprocess
 import sys
-from functools import cache
 
 import numpy as np
 import pytest
 
 from tests.train.test_mesh import FLAGS, ROOT
 
-MANY = [2, pytest.param(3, marks=pytest.mark.nightly), pytest.param(8, marks=pytest.mark.nightly)]
+pytestmark = pytest.mark.nightly  # test_run.py measures faces over a mesh of one device
+MANY = (2, 3, 8)
 
 
-@cache
-def found_on(counts):
+@pytest.fixture(scope="module")
+def found():
+    counts = ",".join(map(str, (1, *MANY)))
     environment = os.environ | {"XLA_FLAGS": FLAGS, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
     command = [sys.executable, "-m", "tests.evolve.on_devices", counts]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
@@ -23,16 +24,7 @@ def found_on(counts):
     return json.loads(done.stdout)
 
 
-@pytest.fixture(params=MANY)
-def count(request):
-    return request.param
-
-
-@pytest.fixture
-def found(count):
-    return found_on("1,2" if count == 2 else "1,3,8")
-
-
+@pytest.mark.parametrize("count", MANY)
 @pytest.mark.parametrize("case", ["paper", "novelty", "sweep"])
 def test_any_number_of_devices_makes_the_same_evolution(found, case, count):
     # Neither 3 nor 8 x images_at_once divides the 2 emotions x 2 islands x 8 latents.
@@ -44,6 +36,7 @@ def test_any_number_of_devices_makes_the_same_evolution(found, case, count):
     assert np.ptp(one["mean" if case != "sweep" else "mean_fitness"]) > 0
 
 
+@pytest.mark.parametrize("count", MANY)
 def test_devices_send_only_measures(found, count):
     assert not any(found["collectives 1"].values())
     counted = dict(found[f"collectives {count}"])

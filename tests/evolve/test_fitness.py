@@ -28,7 +28,6 @@ from depthjax.evolve.statistics import Statistics
 MEDIAN = jnp.asarray([0.5, 1.0, -0.3])
 REAL = Statistics(
     MEDIAN,
-    logit_low=MEDIAN - 1,
     log_probability_median=jnp.asarray([-0.1, -0.2, -0.3]),
     band_low=jnp.tile(jnp.asarray([-0.5, 0.2, 0.1]), (3, 1)),
     band_high=jnp.tile(jnp.asarray([0.5, 0.6, 0.4]), (3, 1)),

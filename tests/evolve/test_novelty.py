@@ -8,12 +8,11 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from depthjax.config import Evolve
-from depthjax.evolve.algorithms import with_settings
 from depthjax.evolve.novelty import (
     MIN_DISTANCE,
     Params,
     Targets,
-    _constraints,
+    constraints_of,
     k_centre_greedy,
     mix,
     no_constraints,
@@ -21,6 +20,7 @@ from depthjax.evolve.novelty import (
     turn,
     vary,
 )
+from depthjax.evolve.program import with_settings
 
 DRAWS = 4000
 
@@ -121,7 +121,7 @@ def test_a_repeated_training_face_is_no_target() -> None:
 
 def test_the_least_distance_is_a_share_of_the_median_radius() -> None:
     targets = Targets(jnp.zeros((3, 2)), jnp.asarray([1.0, 4.0, jnp.nan]), jnp.zeros(2))
-    assert np.isclose(_constraints(jnp.zeros((5, 2)), params_with(targets))[1].min_distance, MIN_DISTANCE * 2.5)
+    assert np.isclose(constraints_of(jnp.zeros((5, 2)), params_with(targets))[1].min_distance, MIN_DISTANCE * 2.5)
 
 
 def test_near_points_do_not_cover_a_target_twice() -> None:

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.algorithms import with_settings
 from depthjax.evolve.paper_ga import (
     Hall,
     PaperGA,
     Params,
     blend,
-    empty_hall,
     gaussian_mutation,
     known_cost,
     tournament,
     update_hall,
 )
+from depthjax.evolve.program import with_settings
 
 DRAWS = 20_000
 FAST = {"xla_backend_optimization_level": 2}  # as the package compiles: a third of the time
@@ -202,7 +201,7 @@ def update(hall: Hall, latents: jax.Array, cost: jax.Array) -> Hall:
 
 
 def hall_after(size: int, latents: np.ndarray, cost: np.ndarray) -> Hall:
-    hall = empty_hall(size, 2)
+    hall = Hall(jnp.full((size, 2), jnp.nan), jnp.full(size, jnp.inf))
     for population, values in zip(latents, cost, strict=True):
         hall = update(hall, jnp.asarray(population), jnp.asarray(values))
     return hall

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve
-from depthjax.evolve.algorithms import with_settings
 from depthjax.evolve.novelty import Params, Targets
+from depthjax.evolve.program import with_settings
 from experiments.references import REFERENCES, Pool, best_of, k_centre, no_generations, select_references, truncation
 from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, World
 

@@ -7,20 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from depthjax.config import Evolve
 from depthjax.errors import UserError
 from depthjax.evolve import run
-from depthjax.evolve.algorithms import EVOSAX
 from depthjax.evolve.fitness import EVERYTHING
 from depthjax.evolve.measure import Networks, measure_faces
-from depthjax.evolve.program import images_within, make_program
+from depthjax.evolve.program import EVOSAX, images_within, make_program
 from depthjax.evolve.run import Evolution, check_finite, evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Generator
-from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, PAPER, SIZES, World
+from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, PAPER, RELEASED, SIZES, World
 
-RELEASED = Evolve(fitness="released", **SIZES)
 ELITIST = ("paper", "novelty", "mr15_ga")  # whose population keeps its best
 LONG = ("mr15_ga", "samr_ga", "sep_cma_es")
 ALGORITHMS = ("paper", "novelty", *EVOSAX)
@@ -111,9 +110,10 @@ def test_realism_stops_at_the_median_of_training_faces(world: World) -> None:
     assert np.any(np.isclose(found.best[..., -1], ceiling[..., -1]))
 
 
-def test_chunks_are_the_plain_batch(world: World) -> None:
-    """Chunks with a remainder, and rows that are not needed."""
-    program = world.program(Evolve(fitness="realism", **SIZES))
+@pytest.mark.parametrize("mesh", [None, Mesh(jax.devices()[:1], ("faces",))], ids=["plain", "mesh"])
+def test_chunks_are_the_plain_batch(world: World, mesh: Mesh | None) -> None:
+    """Chunks with a remainder, and rows that are not needed; test_devices.py has meshes of several devices."""
+    program = world.program(Evolve(fitness="realism", **SIZES), mesh=mesh)
     latents = jax.random.normal(jax.random.key(3), (30, LATENT))
     emotion, needed = jnp.arange(30) % CLASSES, jax.random.bernoulli(jax.random.key(4), 0.7, (30,))
     found = jax.jit(measure_faces, static_argnums=0)(program, world.networks, latents, emotion, needed)
@@ -134,7 +134,7 @@ def test_the_generator_sees_one_flat_batch_and_weights_stay_arguments() -> None:
     program = make_program(RELEASED, **nets, latent_size=LATENT, images_at_once=100)
     networks, real = Networks(shapes, {}), Statistics(jnp.zeros(CLASSES))
     arguments = run.arguments_of(program, jax.random.key(0)[None], networks, real, [RELEASED])
-    text = run.compiled("cpu").lower(program, *arguments).as_text()
+    text = run.compiled(run.run_experiments).lower(program, *arguments).as_text()
     convolutions = [line for line in text.splitlines() if "stablehlo.convolution" in line]
     assert convolutions and all(f"-> tensor<{CLASSES * 2 * 8}x" in line for line in convolutions)
     assert all("feature_group_count = 1" in line for line in convolutions)

@@ -1,14 +1,15 @@
 """A grid of experiments in one program: each is what it is alone."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from depthjax.config import Sweep
+from depthjax.config import Evolve, Sweep
 from depthjax.evolve.sweep import grid, run_together
 from depthjax.keys import key_for
-from tests.evolve.conftest import CLASSES, NOVELTY, World
+from tests.evolve.conftest import CLASSES, NOVELTY, RELEASED, World
 
 
 def test_the_grid_has_every_combination() -> None:
@@ -25,11 +26,21 @@ def test_sizes_take_a_program_each(world: World) -> None:
     assert len(set(programs)) == 4 and programs[0] == programs[1] == programs[8]
 
 
-def test_experiments_together_are_each_what_it_is_alone(world: World) -> None:
-    sweep = Sweep(seeds=2, grid={"coverage_share": (0.0, 0.8), "shape_balance": (5.0,), "emotion_weight": (0.5,)})
-    made = grid(NOVELTY, sweep)
+CASES = (
+    (RELEASED, {"mutation_sigma": (0.1, 0.4)}),
+    pytest.param(
+        NOVELTY,
+        {"coverage_share": (0.0, 0.8), "shape_balance": (5.0,), "emotion_weight": (0.5,)},
+        marks=pytest.mark.nightly,
+    ),
+)
+
+
+@pytest.mark.parametrize(("base", "values"), CASES, ids=["released", "novelty"])
+def test_experiments_together_are_each_what_it_is_alone(world: World, base: Evolve, values: dict[str, Any]) -> None:
+    made = grid(base, Sweep(seeds=2, grid=values))
     reports: list[int] = []
-    arguments = world.program(NOVELTY), made, world.networks, world.real
+    arguments = world.program(base), made, world.networks, world.real
     found = run_together(*arguments, progress=reports.append)
     assert reports == [0, 1, 2, 3]  # once for all
     assert all(np.isfinite(values).all() and values.shape == (4, CLASSES) for values in found)
@@ -40,7 +51,7 @@ def test_experiments_together_are_each_what_it_is_alone(world: World) -> None:
         norms = np.linalg.norm(alone.winners, axis=-1).mean((1, 2))
         np.testing.assert_allclose(found.norm[number], norms, atol=1e-5)
         np.testing.assert_array_equal(found.evaluations[number], alone.evaluations.sum(1))
-    assert not np.allclose(found.norm[0], found.norm[2])  # of one seed, with coverage and without
+    assert not np.allclose(found.norm[0], found.norm[2])  # of one seed, with another value
 
 
 def test_experiments_of_other_sizes_are_refused(world: World) -> None:
