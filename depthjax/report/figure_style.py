@@ -13,7 +13,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.transforms import Bbox
 from PIL import Image
@@ -41,6 +40,7 @@ STYLE: Any = {
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY, "axes.labelcolor": INK,
     "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
     "axes.grid": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.7, "lines.linewidth": 1.6,
+    "figure.constrained_layout.wspace": 0.06, "figure.constrained_layout.hspace": 0.06,
     "legend.frameon": False, "legend.fontsize": 8.5, "figure.facecolor": "white",
 }  # fmt: skip
 
@@ -79,11 +79,9 @@ def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt:
             box = axes.get_position(original=True)
             axes.set_position(Bbox(np.round(box.get_points(), 5)))
     canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    red, green, blue = (channel.tobytes() for channel in picture.split())
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     # A sheet of faces is grey as a rule: one channel is a third of the bytes.
-    if red == green == blue:
-        picture = picture.convert("L")
+    picture = Image.fromarray(pixels if np.ptp(pixels, axis=-1).any() else pixels[..., 0])
     png, svg = io.BytesIO(), io.BytesIO()
     picture.save(png, format="PNG", optimize=True)
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, dpi=figure.dpi)
@@ -99,11 +97,6 @@ def save(drawn: Drawn, folder: Path) -> list[Path]:
     return paths
 
 
-def spaced() -> ConstrainedLayoutEngine:
-    """Return a layout with some room between panels."""
-    return ConstrainedLayoutEngine(wspace=0.06, hspace=0.06)
-
-
 def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel for each title, on shared axes and at most ACROSS side by side.
 
@@ -113,14 +106,14 @@ def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tup
     across = min(ACROSS, len(titles))
     lines = -(-len(titles) // across)
     width = 2.75 * max(3, across)  # room for the legend
-    figure = Figure(figsize=(width, more + height * lines), layout=spaced())
+    figure = Figure(figsize=(width, more + height * lines), layout="constrained")
     grid = figure.subplots(lines, across, sharex=True, sharey=True, squeeze=False)
     for place in range(len(titles), grid.size):
         grid.flat[place].set_axis_off()
         grid.flat[place - across].tick_params(labelbottom=True)  # it has become the lowest of its column
     panels = list(grid.flat[: len(titles)])
     for axes, title in zip(panels, titles, strict=True):
-        axes.set_title(wrapped(title, 26, lines=1))
+        axes.set_title(wrapped(title, 26, lines=2))
     return figure, panels
 
 

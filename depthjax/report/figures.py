@@ -13,21 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from depthjax.report import figure_style as style
 from depthjax.report import figures_faces, figures_scores, figures_spaces
-from depthjax.report.figure_style import (
-    ACROSS,
-    BLUE,
-    DPI,
-    GREY,
-    INK,
-    STYLE,
-    VERMILION,
-    Drawn,
-    render,
-    save,
-    small_multiples,
-    spaced,
-)
 from depthjax.report.figures_faces import face_figure_name
 from depthjax.report.stored import Run, StoredEvaluation
 
@@ -42,17 +29,17 @@ VIEWS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfa
 # Panels of the losses: title, unit, and of each line its metric, label, colour and dashes.
 LOSSES = (
     ("Adversarial loss", "binary cross-entropy (nats)", (
-        ("g_adv", "generator", BLUE, "-"),
-        ("d_adv_real", "discriminator, training", INK, "-"),
-        ("d_adv_fake", "discriminator, generated", GREY, "--"),
+        ("g_adv", "generator", style.BLUE, "-"),
+        ("d_adv_real", "discriminator, training", style.INK, "-"),
+        ("d_adv_fake", "discriminator, generated", style.GREY, "--"),
     )),
     ("Distillation loss", "distance to the EMA teacher", (
-        ("g_kd", "generator", BLUE, "-"),
-        ("d_kd", "discriminator", INK, "-"),
+        ("g_kd", "generator", style.BLUE, "-"),
+        ("d_kd", "discriminator", style.INK, "-"),
     )),
     ("Discriminator accuracy", "accuracy (%)", (
-        ("d_acc_real", "on training faces", INK, "-"),
-        ("d_acc_fake", "on generated faces", GREY, "--"),
+        ("d_acc_real", "on training faces", style.INK, "-"),
+        ("d_acc_fake", "on generated faces", style.GREY, "--"),
     )),
 )  # fmt: skip
 
@@ -74,19 +61,19 @@ class FigureSpec:
     alt: str
 
 
-def draw_figures(run: Run, folder: Path, *, dpi: int = DPI) -> dict[str, Drawn]:
+def draw_figures(run: Run, folder: Path, *, dpi: int = style.DPI) -> dict[str, style.Drawn]:
     """Draw every figure that the stored files allow, into `folder` as NAME.png and NAME.svg.
 
     Returns:
         the figures by name.
     """
-    drawn: dict[str, Drawn] = {}
+    drawn: dict[str, style.Drawn] = {}
     for spec in all_figures(run):
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(style.STYLE):
             figure = spec.draw(run)
             if figure is not None:
-                drawn[spec.name] = render(spec.name, figure, dpi=dpi, caption=spec.caption, alt=spec.alt)
-                save(drawn[spec.name], folder)
+                drawn[spec.name] = style.render(spec.name, figure, dpi=dpi, caption=spec.caption, alt=spec.alt)
+                style.save(drawn[spec.name], folder)
     return drawn
 
 
@@ -105,7 +92,7 @@ def losses(run: Run) -> Figure | None:
     if run.metrics is None:
         return None
     epochs, metrics = run.metrics["epoch"], run.metrics
-    figure = Figure(figsize=(11, 4.1), layout=spaced())
+    figure = Figure(figsize=(11, 4.1), layout="constrained")
     panels = figure.subplots(1, len(LOSSES))
     for axes, (title, unit, lines) in zip(panels, LOSSES, strict=True):
         for name, label, colour, dashes in lines:
@@ -116,7 +103,7 @@ def losses(run: Run) -> Figure | None:
         axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16))  # below the panel, where no line passes
     if min(metrics["g_kd"].min(), metrics["d_kd"].min()) > 0:
         panels[1].set_yscale("log")  # the two differ by an order of magnitude
-    panels[2].axhline(50, color=GREY, linewidth=1, linestyle=":")
+    panels[2].axhline(50, color=style.GREY, linewidth=1, linestyle=":")
     panels[2].set_ylim(-2, 102)
     return figure
 
@@ -126,8 +113,8 @@ def evolution(run: Run) -> Figure | None:
     if run.history is None:
         return None
     about = f"lines: median of {run.history['best'].shape[1]} islands; shaded: their range"
-    looks = {"best": ("best", VERMILION, "-"), "mean": (f"mean of the population ({about})", INK, "--")}
-    figure, panels = small_multiples(run.emotions, height=3.0, more=0.4)
+    looks = {"best": ("best", style.VERMILION, "-"), "mean": (f"mean of the population ({about})", style.INK, "--")}
+    figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4)
     for label, axes in enumerate(panels):
         for name, (words, colour, dashes) in looks.items():
             values = run.history[name][label]  # (islands, generations + 1)
@@ -135,7 +122,7 @@ def evolution(run: Run) -> Figure | None:
             axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
             axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=words)
         axes.set_xlabel("generation")
-    for axes in panels[::ACROSS]:
+    for axes in panels[:: style.ACROSS]:
         axes.set_ylabel(f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})", parse_math=False)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
@@ -149,7 +136,7 @@ def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mappi
         settings: of each varied field its (experiments,) values.
         outcomes: (experiments,) of each name in `OUTCOMES`, means over emotions.
     """
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(style.STYLE):
         figure = Figure(figsize=(1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES)), layout="constrained")
         grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)
         for row, (name, words) in zip(grid, OUTCOMES.items(), strict=True):
@@ -157,14 +144,14 @@ def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mappi
             for axes, values in zip(row, settings.values(), strict=True):
                 points = np.unique(values)
                 cells = [mean_with_error(outcomes[name][values == point]) for point in points]
-                axes.errorbar(range(len(points)), *zip(*cells, strict=True), color=BLUE, marker="o", capsize=3)
+                axes.errorbar(range(len(points)), *zip(*cells, strict=True), color=style.BLUE, marker="o", capsize=3)
                 axes.set_xticks(range(len(points)), [f"{point:g}" for point in points])
                 axes.set_xlim(-0.5, len(points) - 0.5)
                 share = 100 * explained(values, outcomes[name])
                 axes.set_title(f"explains {share:.0f} % of the variance", fontsize=8, weight="normal")
         for axes, field in zip(grid[-1], settings, strict=True):
             axes.set_xlabel(field)
-        return save(render("sweep", figure, dpi=150), folder)
+        return style.save(style.render("sweep", figure, dpi=150), folder)
 
 
 def explained(setting: np.ndarray, outcome: np.ndarray) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -42,6 +42,8 @@ def _sheet(
     space: tuple[int, int] = (0, 0),
     margins: tuple[int, int] = (0, 8),
     width: int = 0,
+    title: str = "",
+    note: str = "",
 ) -> tuple[Figure, Axes, list[tuple[int, int]]]:
     """Set blocks of pictures on a figure in which each of their pixels is one pixel of the PNG.
 
@@ -52,6 +54,7 @@ def _sheet(
         space: pixels above and to the right of each block, for its title.
         margins: pixels above and below all blocks.
         width: pixels that words need, right of the names.
+        title, note: at the top left, one below the other.
     Returns:
         the figure, its axes (in pixels), and the upper left corner (x, y) of each block.
     """
@@ -68,17 +71,13 @@ def _sheet(
     axes = figure.add_axes((LEFT / full[0], margins[1] / full[1], size[1] / full[0], size[0] / full[1]))
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
     axes.set_axis_off()
+    figure.text(6 / full[0], 1 - 6 / full[1], title, va="top", size=11, weight="bold")
+    figure.text(6 / full[0], 1 - 27 / full[1], note, va="top", size=9)
     for y in sorted({y for _, y in corners}):
         for row, name in enumerate(names):
             middle = y + row * (tile + GAP) + tile / 2
             axes.text(-10, middle, wrapped(name, 16, lines=4), ha="right", va="center", size=9.5)
     return figure, axes, corners
-
-
-def _heading(figure: Figure, title: str, words: str = "") -> None:
-    width, height = figure.bbox.width, figure.bbox.height
-    figure.text(6 / width, 1 - 6 / height, title, va="top", size=11, weight="bold")
-    figure.text(6 / width, 1 - 27 / height, words, va="top", size=9)
 
 
 def _colour_bar(figure: Figure, colours: str, ends: tuple[float, float], words: str, extend: str = "neither") -> None:
@@ -110,9 +109,8 @@ def faces(run: Run, emotion: int, view: str) -> Figure | None:
         return None
     shown = [one.shown(emotion, COLUMNS) for one in sets]
     rows = [quantise(images) if view == "depth" else _lit(run, images) for images in shown]
-    margins = (36, 56 if view == "depth" else 8)
-    figure, _, _ = _sheet([rows], [one.name for one in sets], COLUMNS, margins=margins)
-    _heading(figure, wrapped(run.emotions[emotion], 60, lines=1))
+    margins, title = (36, 56 if view == "depth" else 8), wrapped(run.emotions[emotion], 60, lines=1)
+    figure, _, _ = _sheet([rows], [one.name for one in sets], COLUMNS, margins=margins, title=title)
     if view == "depth":
         _colour_bar(figure, "gray", run.window_mm, "mm behind the nose tip (darker is closer)")
     return figure
@@ -133,10 +131,10 @@ def normals(run: Run) -> Figure | None:
     def coloured(images: np.ndarray) -> np.ndarray:
         return faces_image.normals(images, run.window_mm, pitch_mm(run))
 
-    figure = _every_emotion(run, coloured, margins=(22, 104), width=620)
+    title = "Surface normals: which way each part of the face looks"
+    figure = _every_emotion(run, coloured, margins=(22, 104), width=620, title=title)
     if figure is None:
         return None
-    _heading(figure, "Surface normals: which way each part of the face looks")
     y, x = np.mgrid[1:-1:152j, -1:1:152j]
     z = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
     colours = faces_image.normal_colours(np.stack([x, y, z + 1e-9], axis=-1))
@@ -149,19 +147,15 @@ def normals(run: Run) -> Figure | None:
     return figure
 
 
-def _every_emotion(
-    run: Run, view: Callable[[np.ndarray], np.ndarray], *, margins: tuple[int, int], width: int = 0, count: int = 4
-) -> Figure | None:
-    """Sets of faces in blocks, at most four side by side, each with a row of `count` faces for every emotion."""
+def _every_emotion(run: Run, view: Callable[[np.ndarray], np.ndarray], **place: Any) -> Figure | None:
+    """Sets of faces in blocks, at most four side by side, each with a row of four faces for every emotion."""
     sets = face_sets(run)
     if not sets:
         return None
     across = -(-len(sets) // -(-len(sets) // 4))
-    tile = 96 if across < 4 else 76
+    count, tile = 4, 96 if across < 4 else 76
     blocks = [[view(one.shown(label, count)) for label in range(len(run.emotions))] for one in sets]
-    figure, axes, corners = _sheet(
-        blocks, run.emotions, count, tile=tile, across=across, space=(36, 22), margins=margins, width=width
-    )
+    figure, axes, corners = _sheet(blocks, run.emotions, count, tile=tile, across=across, space=(36, 22), **place)
     for (x, y), one in zip(corners, sets, strict=True):
         short = wrapped(one.name, count * tile // 15, lines=1)
         axes.text(x, y - 7, short, size=9.5, weight="bold", va="bottom")
@@ -171,16 +165,13 @@ def _every_emotion(
 class Pairs(NamedTuple):
     """Generated faces with the training face closest to each, closest pair first.
 
-    Attributes:
-        train, generated: (k, h, w) in [-1, 1].
-        relative: (k,) distance over the median distance of held-out faces to their closest training face.
-        median: of all faces of the method, relative too.
+    Distances are relative to the median distance of held-out faces to their closest training face.
     """
 
-    train: np.ndarray
+    train: np.ndarray  # (k, h, w) in [-1, 1]
     generated: np.ndarray
-    relative: np.ndarray
-    median: float
+    relative: np.ndarray  # (k,) distances
+    median: float  # distance of all faces of the method
 
 
 def nearest(run: Run) -> Figure | None:
@@ -198,9 +189,18 @@ def nearest(run: Run) -> Figure | None:
     apart = [depth_apart(p.train, p.generated, run.window_mm) for p in pairs]
     limit = _limit(apart, 95)
     blocks = [_pair_rows(run, p, differences, limit) for p, differences in zip(pairs, apart, strict=True)]
-    names = ("closest training face", "generated face", "difference")
     figure, axes, corners = _sheet(
-        blocks, names, count, tile=tile, across=across, space=(56, 30), margins=(58, 64), width=760
+        blocks,
+        ("closest training face", "generated face", "difference"),
+        count,
+        tile=tile,
+        across=across,
+        space=(56, 30),
+        margins=(58, 64),
+        width=760,
+        title="The generated faces closest to a training face, closest pairs first",
+        note="Number: distance to that face, divided by the median distance of held-out faces to their closest "
+        "training face.\n1: as far as an unseen subject; 0: the same shape.",
     )
     for (x, y), method, pair in zip(corners, methods, pairs, strict=True):
         axes.text(x, y - 24, wrapped(method_name(method), 34, lines=1), size=10, weight="bold", va="bottom")
@@ -209,11 +209,6 @@ def nearest(run: Run) -> Figure | None:
         for column, value in enumerate(pair.relative):
             middle = x + column * (tile + GAP) + tile / 2
             axes.text(middle, y - 5, _ratio(value), size=9, ha="center", va="bottom")
-    words = (
-        "Number: distance to that face, divided by the median distance of held-out faces to their closest training "
-        "face.\n1: as far as an unseen subject; 0: the same shape."
-    )
-    _heading(figure, "The generated faces closest to a training face, closest pairs first", words)
     words = "mm apart in depth (grey: only one of the two has a surface there)"
     _colour_bar(figure, DISTANCE_COLOURS, (0, limit), words, "max")
     return figure
@@ -272,13 +267,14 @@ def interpolation(run: Run) -> Figure | None:
             "run --stages=sample again"
         )
     names, steps = [run.emotions[label] for label in labels], images.shape[1]
-    figure, axes, _ = _sheet([[_lit(run, row) for row in images]], names, steps, tile=tile, margins=(76, 8))
-    for place, words in ((0, "first latent"), (steps // 2, "halfway"), (steps - 1, "second latent")):
-        axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
+    title = f"{method_name(INTERPOLATED)}: from one latent to another of the same emotion"
     note = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
     note += ", before new noise" if run.config.get("sample", {}).get("noise") else ""
     note += "; invalid pixels are drawn anew at each step." if run.config.get("model", {}).get("validity_mask") else "."
-    _heading(figure, f"{method_name(INTERPOLATED)}: from one latent to another of the same emotion", note)
+    rows = [_lit(run, row) for row in images]
+    figure, axes, _ = _sheet([rows], names, steps, tile=tile, margins=(76, 8), title=title, note=note)
+    for place, words in ((0, "first latent"), (steps // 2, "halfway"), (steps - 1, "second latent")):
+        axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
     return figure
 
 
@@ -299,14 +295,13 @@ def difference(run: Run) -> Figure | None:
     limit = _limit(maps, 99)
     rows = _coloured(maps, SIGNED_COLOURS, (-limit, limit))
     names = [run.emotions[label] for label in others]
-    figure, axes, _ = _sheet([list(rows)], names, len(sets), margins=(85, 64), width=560)
+    title = f"Mean face of each emotion minus the mean face of {wrapped(run.emotions[reference], 30, lines=1)}"
+    figure, axes, _ = _sheet([list(rows)], names, len(sets), margins=(85, 64), width=560, title=title)
     for column, one in enumerate(sets):
         x = column * (TILE + GAP)
         axes.text(x, -8, wrapped(one.name, 16, lines=3), size=9.5, weight="bold", va="bottom")
         for row in np.flatnonzero(np.isnan(maps[:, column]).all(axis=(1, 2))).tolist():
             axes.text(x + TILE / 2, row * (TILE + GAP) + TILE / 2, "no faces", size=9, ha="center", va="center")
-    title = f"Mean face of each emotion minus the mean face of {wrapped(run.emotions[reference], 30, lines=1)}"
-    _heading(figure, title)
     words = "mm; purple: nearer to the camera\norange: farther away; grey: no face"
     _colour_bar(figure, SIGNED_COLOURS, (-limit, limit), words, "both")
     return figure

@@ -9,19 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from depthjax.report.figure_style import (
-    GREY,
-    INK,
-    bar,
-    intervals,
-    key,
-    method_colour,
-    method_look,
-    name_rows,
-    not_computed,
-    spaced,
-    wrapped,
-)
+from depthjax.report import figure_style as style
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
 from depthjax.report.published import TABLE_1, TABLE_2, published_column
 from depthjax.report.stored import StoredEvaluation, method_name
@@ -33,7 +21,7 @@ CLASSIFIER_LOOKS = {
     "decision_tree": ("#BB5566", "s", "--"),
     "xgboost": ("#997700", "^", "-."),
 }
-OTHER_CLASSIFIER = (GREY, "D", ":")
+OTHER_CLASSIFIER = (style.GREY, "D", ":")
 MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + training faces"}
 # Measure: title, and what it is not.
 PUBLISHED = {
@@ -62,18 +50,18 @@ def recognition(evaluation: StoredEvaluation) -> Figure | None:
     if not classifiers:
         return None
     methods, chance = ["real", *evaluation.methods], 100 / len(evaluation.emotions)
-    figure = Figure(figsize=(11, 1.3 + 0.36 * len(methods)), layout=spaced())
+    figure = Figure(figsize=(11, 1.3 + 0.36 * len(methods)), layout="constrained")
     panels = figure.subplots(1, len(classifiers), sharex=True, sharey=True, squeeze=False)[0]
     for axes, classifier in zip(panels, classifiers, strict=True):
         columns = {"classifier": classifier, "measure": "accuracy"}
         found = [
             evaluation.scores.find(protocol="trtr" if m == "real" else "tstr", method=m, **columns) for m in methods
         ]
-        intervals(axes, found, methods, scale=100)
-        axes.axvline(chance, color=GREY, linewidth=1, linestyle=":")
+        style.intervals(axes, found, methods, scale=100)
+        axes.axvline(chance, color=style.GREY, linewidth=1, linestyle=":")
         axes.set(title=_classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
-    _name_chance(panels[0], (chance, 0.0), ("data", "axes fraction"))
-    name_rows(panels[0], ["training faces", *map(method_name, evaluation.methods)])
+    panels[0].text(chance, len(methods) - 0.5, " chance", size=8, color=style.GREY)
+    style.name_rows(panels[0], ["training faces", *map(method_name, evaluation.methods)])
     return figure
 
 
@@ -83,13 +71,15 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
     if not classifiers:
         return None
     shares = sorted(evaluation.scores.where(protocol="scarcity").values("share"))
+    subjects = {float(s): n for s, n in evaluation.settings.get("scarcity", {}).get("shares", {}).items()}
+    ticks = [f"{100 * share:g} %\n" + (f"{subjects[share]} subjects" if share in subjects else "") for share in shares]
     chance = 100 / len(evaluation.emotions)
-    figure = Figure(figsize=(11, 6.4), layout=spaced())
+    figure = Figure(figsize=(11, 6.4), layout="constrained")
     grid = figure.subplots(2, len(classifiers), sharex=True, sharey="row", squeeze=False)
     for (upper, lower), classifier in zip(grid.T, classifiers, strict=True):
         upper.set_title(_classifier_name(classifier))
-        upper.axhline(chance, color=GREY, linewidth=1, linestyle=":")
-        lower.axhline(0, color=INK, linewidth=1.2)
+        upper.axhline(chance, color=style.GREY, linewidth=1, linestyle=":")
+        lower.axhline(0, color=style.INK, linewidth=1.2)
         for place, method in enumerate(["real", *methods]):
             columns = {"method": method, "classifier": classifier, "measure": "accuracy"}
             accuracy = [evaluation.scores.find(protocol="scarcity", share=s, **columns) for s in shares]
@@ -100,14 +90,15 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
             gains = [evaluation.scores.find(share=s, **paired) for s in shares]
             aside = 0.6 * ((place - 0.5) / len(methods) - 0.5)
             _over_shares(lower, gains, method, bars=True, aside=aside, markersize=4, linestyle="none")
-        lower.set_xticks(range(len(shares)), [_share_name(evaluation, share) for share in shares])
+        lower.set_xticks(range(len(shares)), ticks)
         lower.grid(False, axis="x")
-    _name_chance(grid[0, 0], (0.0, chance), ("axes fraction", "data"))
+    grid[0, 0].text(0, chance, "chance", size=8, color=style.GREY, va="bottom")
     grid[0, 0].set_ylabel("accuracy on unseen subjects (%)")
     grid[1, 0].set_ylabel("gain from generated faces\n(percentage points)")
     figure.supxlabel("training subjects seen by the classifier; bars: 95 % intervals over the unseen subjects", size=9)
-    keys = [key("training faces alone", *method_look("real"))]
-    keys += [key(wrapped(f"training + {method_name(m)}", 34, lines=1), *method_look(m)) for m in methods]
+    keys = [style.key("training faces alone", *style.method_look("real"))]
+    names = [style.wrapped(f"training + {method_name(m)}", 34, lines=1) for m in methods]
+    keys += [style.key(name, *style.method_look(m)) for name, m in zip(names, methods, strict=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=4)
     return figure
 
@@ -117,18 +108,11 @@ def _over_shares(
 ) -> None:
     """Draw a method's scores over the shares; those that were not computed are left out."""
     known = [(x + aside, s) for x, s in enumerate(scores) if s is not None and s.value is not None]
-    colour, marker = method_look(method)
-    axes.plot(
-        [x for x, _ in known], [_percent(s) for _, s in known], marker, **{"color": colour, "linestyle": "-"} | look
-    )
+    colour, marker = style.method_look(method)
+    places, values = [x for x, _ in known], [_percent(score) for _, score in known]
+    axes.plot(places, values, color=colour, marker=marker, **look)
     for x, score in known if bars else ():
-        bar(axes, score, x, colour, scale=100, upright=True)
-
-
-def _share_name(evaluation: StoredEvaluation, share: float) -> str:
-    stored = evaluation.settings.get("scarcity", {}).get("shares", {})
-    subjects = {float(name): count for name, count in stored.items()}
-    return f"{100 * share:g} %\n" + (f"{subjects[share]} subjects" if share in subjects else "")
+        style.bar(axes, score, x, colour, scale=100, upright=True)
 
 
 def table_1(evaluation: StoredEvaluation) -> Figure | None:
@@ -136,21 +120,21 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
     classifiers = _classifiers(evaluation, *(f"published_{mix}" for mix in MIXES))
     if not classifiers:
         return None
-    figure = Figure(figsize=(11, 6.2), layout=spaced())
+    figure = Figure(figsize=(11, 6.2), layout="constrained")
     grid = figure.subplots(len(MIXES), len(RECOGNITION), sharex=True, sharey=True)
     for line, (mix, words) in zip(grid, MIXES.items(), strict=True):
-        for axes, (measure, style) in zip(line, RECOGNITION.items(), strict=True):
+        for axes, (measure, measured) in zip(line, RECOGNITION.items(), strict=True):
             for place, classifier in enumerate(classifiers):
                 aside = 0.36 * ((place + 0.5) / len(classifiers) - 0.5)
                 _table_1_line(axes, evaluation, mix, classifier, measure, aside)
-            axes.axvline(0.5, color=GREY, linewidth=0.8)
-            axes.set_title(style.name)
+            axes.axvline(0.5, color=style.GREY, linewidth=0.8)
+            axes.set_title(measured.name)
         line[0].set_ylabel(f"{words} (%)")
-    ticks = ["training only", *(wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
+    ticks = ["training only", *(style.wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
     for axes in grid[-1]:
         axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", size=8)
-    keys = [key(_classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
-    keys.append(key("the same in the paper (IKFDB)", GREY, "o", ":", markerfacecolor="white"))
+    keys = [style.key(_classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
+    keys.append(style.key("the same in the paper (IKFDB)", style.GREY, "o", ":", markerfacecolor="white"))
     figure.legend(handles=keys, loc="outside upper left", ncols=5)
     return figure
 
@@ -166,7 +150,7 @@ def _table_1_line(
         columns = {"method": method, "classifier": classifier, "measure": measure}
         score = evaluation.scores.find(protocol=f"published_{part}", **columns)
         ours.append(_percent(score))
-        bar(axes, score, place + aside, colour, scale=100, upright=True)
+        style.bar(axes, score, place + aside, colour, scale=100, upright=True)
         column = "real" if method == "real" else published_column(method) or ""
         paper.append(TABLE_1.get((classifier, part, column, measure), np.nan))
     x = np.arange(len(rows)) + aside
@@ -183,30 +167,30 @@ def table_2(evaluation: StoredEvaluation) -> Figure | None:
     methods, scores = evaluation.methods, evaluation.scores.where(protocol="as_published")
     if not any(score.value is not None for score in scores):
         return None
-    figure = Figure(figsize=(11, 1.6 + 0.36 * len(methods)), layout=spaced())
+    figure = Figure(figsize=(11, 1.6 + 0.36 * len(methods)), layout="constrained")
     panels = figure.subplots(1, len(PUBLISHED), sharey=True)
     for axes, (measure, (title, words)) in zip(panels, PUBLISHED.items(), strict=True):
         of_measure = scores.where(measure=measure)
         values = {score.method: score.value for score in of_measure if score.value is not None}
         for row, method in enumerate(methods):
             if method in values:
-                axes.barh(row, values[method], 0.62, color=method_colour(method))
+                axes.barh(row, values[method], 0.62, color=style.method_colour(method))
                 text = AS_PUBLISHED[measure].write(values[method])
                 axes.annotate(text, (1.0, row), xycoords=("axes fraction", "data"), ha="right", va="center", size=8.5)
             else:
-                not_computed(axes, row)
+                style.not_computed(axes, row)
             paper = TABLE_2.get((measure, published_column(method) or ""))
             if paper is not None:
-                axes.plot(paper, row, "D", color=INK, markerfacecolor="white", markersize=5)
-        axes.axvline(0, color=GREY, linewidth=0.8)
+                axes.plot(paper, row, "D", color=style.INK, markerfacecolor="white", markersize=5)
+        axes.axvline(0, color=style.GREY, linewidth=0.8)
         spaces = [space for space in of_measure.values("space") if space not in ("", "pixels")]
         axes.set(title=title, xlabel=words + (f"; on {spaces[0]}" if spaces else ""))
         low, high = axes.get_xlim()
         axes.set_xlim(low, high + 0.28 * (high - low))  # room for the numbers at the right
         axes.locator_params(axis="x", nbins=5)
-    name_rows(panels[0], list(map(method_name, methods)))
-    paper_key = key("the paper (IKFDB, other features)", INK, "D", "none", markerfacecolor="white")
-    figure.legend(handles=[key("here", GREY, linewidth=6), paper_key], loc="outside upper left", ncols=2)
+    style.name_rows(panels[0], list(map(method_name, methods)))
+    paper_key = style.key("the paper (IKFDB, other features)", style.INK, "D", "none", markerfacecolor="white")
+    figure.legend(handles=[style.key("here", style.GREY, linewidth=6), paper_key], loc="outside upper left", ncols=2)
     return figure
 
 
@@ -218,7 +202,7 @@ def violins(evaluation: StoredEvaluation) -> Figure | None:
 
 def annex_1(evaluation: StoredEvaluation) -> Figure | None:
     """Draw four scores of every seed of the random forest by the released protocol (paper: annex 1)."""
-    columns = {style.name: ("random_forest", measure) for measure, style in RECOGNITION.items()}
+    columns = {measured.name: ("random_forest", measure) for measure, measured in RECOGNITION.items()}
     return _seed_figure(evaluation, ANNEX_GROUPS, columns, "random forest, published protocol (%)")
 
 
@@ -241,14 +225,14 @@ def _seed_figure(
     if not shown:
         return None
     heights = [0.6 + 0.27 * len(row) for row in rows.values()]
-    figure = Figure(figsize=(11, 0.9 + sum(heights)), layout=spaced())
+    figure = Figure(figsize=(11, 0.9 + sum(heights)), layout="constrained")
     grid = figure.subplots(len(rows), len(shown), sharex=True, sharey="row", squeeze=False, height_ratios=heights)
     for line, (group, row) in zip(grid, rows.items(), strict=True):
         for axes, name in zip(line, shown, strict=True):
             for place, ((_, method), values) in enumerate(zip(row, runs[group, name], strict=True)):
-                _violin(axes, place, values, method_colour(method))
+                _violin(axes, place, values, style.method_colour(method))
         line[0].set_ylabel(group, weight="bold")
-        name_rows(line[0], ["training only" if m == "real" else method_name(m) for _, m in row])
+        style.name_rows(line[0], ["training only" if m == "real" else method_name(m) for _, m in row])
     for axes, name in zip(grid[0], shown, strict=True):
         low, high = min(counts[name]), max(counts[name])
         span = f"{low}" if low == high else f"{low}–{high}"
@@ -278,11 +262,7 @@ def _classifiers(evaluation: StoredEvaluation, *protocols: str) -> list[str]:
 
 
 def _classifier_name(name: str) -> str:
-    return CLASSIFIER_NAMES.get(name, wrapped(name, 24, lines=1))
-
-
-def _name_chance(axes: Axes, place: tuple[float, float], coordinates: Any) -> None:
-    axes.annotate("chance", place, (3, 3), xycoords=coordinates, textcoords="offset points", size=8, color=GREY)
+    return CLASSIFIER_NAMES.get(name, style.wrapped(name, 24, lines=1))
 
 
 def _percent(score: Score | None) -> float:

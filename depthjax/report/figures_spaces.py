@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from depthjax.report.figure_style import (
-    ACROSS,
-    BAND,
-    DPI,
-    GREY,
-    INK,
-    bar,
-    emotion_keys,
-    emotion_look,
-    intervals,
-    key,
-    name_rows,
-    small_multiples,
-    spaced,
-    wrapped,
-)
+from depthjax.report import figure_style as style
 from depthjax.report.formats import FRECHET, KID
 from depthjax.report.stored import Run, StoredEvaluation, method_name
 
@@ -43,7 +24,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
     methods, spaces = evaluation.methods, _spaces(evaluation, *DISTANCES)
     if not spaces:
         return None
-    figure = Figure(figsize=(11, 1.2 + 2 * (0.55 + 0.3 * len(methods))), layout=spaced())
+    figure = Figure(figsize=(11, 1.2 + 2 * (0.55 + 0.3 * len(methods))), layout="constrained")
     grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
     for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
@@ -57,7 +38,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
             else:
                 axes.locator_params(axis="x", nbins=4)
             axes.set_title(f"{'FID' if (measure, space) == ('frechet', 'inception') else name}, {space}")
-        name_rows(line[0], list(map(method_name, methods)))
+        style.name_rows(line[0], list(map(method_name, methods)))
     figure.supxlabel("distance (no unit); grey band: one half of the subjects against the other half", size=9)
     return figure
 
@@ -70,17 +51,17 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
         return None
     parted = any(row.emotion for row in evaluation.scores.where(measure="coverage") if row.value is not None)
     height = 0.34 + (0.1 * len(emotions) if parted else 0)
-    figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout=spaced())
+    figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout="constrained")
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
         _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
         for row, method in enumerate(methods) if parted else ():
             _emotion_marks(axes, evaluation, method, space, row)
         axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
-    name_rows(panels[0], list(map(method_name, methods)))
-    keys = [key("one half of the subjects by the other half", BAND, linewidth=8)]
+    style.name_rows(panels[0], list(map(method_name, methods)))
+    keys = [style.key("one half of the subjects by the other half", style.BAND, linewidth=8)]
     if parted:
-        keys = [key("all emotions", INK, "o", alpha=0.7), *keys, *emotion_keys(emotions, points=True)]
+        keys = [style.key("all emotions", style.INK, "o", alpha=0.7), *keys, *style.emotion_keys(emotions, points=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=min(len(keys), 5))
     return figure
 
@@ -89,10 +70,10 @@ def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space:
     columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
     for label, emotion in enumerate(evaluation.emotions):
         score = evaluation.scores.find(emotion=emotion, **columns)
-        colour, marker, _ = emotion_look(label)
+        colour, marker, _ = style.emotion_look(label)
         y = row - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
         if score is not None and score.value is not None:
-            bar(axes, score, y, colour)
+            style.bar(axes, score, y, colour)
             axes.plot(score.value, y, marker, color=colour, markersize=4)
 
 
@@ -104,10 +85,10 @@ def _beside_reference(
     found = [evaluation.scores.find(method=method, **columns) for method in evaluation.methods]
     reference = evaluation.scores.find(method="real", **columns)
     if reference is not None and reference.low is not None and reference.high is not None:
-        axes.axvspan(reference.low, reference.high, color=BAND, linewidth=0)
+        axes.axvspan(reference.low, reference.high, color=style.BAND, linewidth=0)
     if reference is not None and reference.value is not None:
-        axes.axvline(reference.value, color=INK, linewidth=1, linestyle=":")
-    intervals(axes, found, evaluation.methods, aside=aside)
+        axes.axvline(reference.value, color=style.INK, linewidth=1, linestyle=":")
+    style.intervals(axes, found, evaluation.methods, aside=aside)
     return [score.value for score in (*found, reference) if score is not None and score.value is not None]
 
 
@@ -134,10 +115,10 @@ def lda(run: Run) -> Figure | None:
     }
     highest, reference = max(peaks.values()), max(peaks.get(name, 0.0) for name in SET_NAMES)
     top = 1.08 * (min(highest, 2.2 * reference) or highest or 1.0)
-    figure, panels = small_multiples([_set_name(name) for name in sets], height=1.9, more=0.9)
+    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=1.9, more=0.9)
     for axes, (name, groups) in zip(panels, sets.items(), strict=True):
         for label, (values, density) in enumerate(zip(groups, curves[name], strict=True)):
-            colour, _, dashes = emotion_look(label)
+            colour, _, dashes = style.emotion_look(label)
             train = curves["train"][label]
             if density is not None:
                 axes.fill_between(x, density, color=colour, alpha=0.22, linewidth=0)
@@ -147,12 +128,12 @@ def lda(run: Run) -> Figure | None:
             if name != "train" and train is not None:
                 axes.plot(x, train, color=colour, linewidth=0.8, linestyle=DOTTED)
         axes.set(xlim=(x[0], x[-1]), ylim=(0, top))
-    for axes in panels[::ACROSS]:
+    for axes in panels[:: style.ACROSS]:
         axes.set_ylabel("density")
     note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
     figure.supxlabel(note + ("; peaks that leave the panel are cut" if highest > top else ""), size=9)
-    dotted = key("the same emotion in training faces", GREY, "", DOTTED, linewidth=0.9)
-    figure.legend(handles=[*emotion_keys(run.emotions, points=False), dotted], loc="outside upper left", ncols=4)
+    dotted = style.key("the same emotion in training faces", style.GREY, "", DOTTED, linewidth=0.9)
+    figure.legend(handles=[*style.emotion_keys(run.emotions, points=False), dotted], loc="outside upper left", ncols=4)
     return figure
 
 
@@ -169,62 +150,41 @@ def tsne(run: Run) -> Figure | None:
         return None
     every = np.concatenate([points for groups in sets.values() for points in groups])
     middle, half = (every.max(0) + every.min(0)) / 2, 0.54 * max(1e-6, *np.ptp(every, axis=0))
-    figure, panels = small_multiples([_set_name(name) for name in sets], height=2.82, more=0.45)
+    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=2.82, more=0.45)
     for axes, groups in zip(panels, sets.values(), strict=True):
         axes.scatter(every[:, 0], every[:, 1], s=5, color="#dcdcdc", linewidth=0, rasterized=True)
         for label, points in enumerate(groups):
-            colour, marker, _ = emotion_look(label)
+            colour, marker, _ = style.emotion_look(label)
             axes.scatter(points[:, 0], points[:, 1], s=11, color=colour, marker=marker, linewidth=0, alpha=0.75)
         axes.set(xticks=[], yticks=[], aspect="equal")
         axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
         axes.spines[:].set(visible=True, color="#cccccc")
-    others = key("all other sets", "#c8c8c8", "o", "none", markersize=4)
-    figure.legend(handles=[*emotion_keys(run.emotions, points=True), others], loc="outside upper left", ncols=4)
+    others = style.key("all other sets", "#c8c8c8", "o", "none", markersize=4)
+    figure.legend(handles=[*style.emotion_keys(run.emotions, points=True), others], loc="outside upper left", ncols=4)
     return figure
 
 
 def correlations(run: Run) -> Figure | None:
     """Draw correlations of the four groups of features (paper: figure 11), of each set and with training faces."""
-    if run.embedding is None:
+    stored, names = run.embedding or {}, _set_names(run)
+    names = [n for n in (*names, *(f"both/{name}" for name in names)) if f"correlation/{n}" in stored]
+    if not names:
         return None
-    generated = [name for name in _set_names(run) if name not in SET_NAMES]
-    pairs = [("train", "test"), *((name, f"both/{name}") for name in generated)]
-    lines = -(-len(pairs) // ACROSS)
-    across = -(-len(pairs) // lines)
-    # Fixed places, in inches: to lay out so many panels takes seconds.
-    width, height = 1.6 + 2.2 * across, 4.7 * lines + 0.1
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    edges = {"left": 0.62 / width, "right": 1 - 0.98 / width, "top": 1 - 0.46 / height, "bottom": 0.24 / height}
-    places: Any = edges | {"wspace": 0.06, "hspace": 0.36}
-    grid = figure.subplots(2 * lines, across, squeeze=False, gridspec_kw=places)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for number, pair in enumerate(pairs):
-        line, column = divmod(number, across)
-        for below, name in enumerate(pair):
-            values = run.embedding.get(f"correlation/{name}")
-            if values is not None:
-                _heatmap(grid[2 * line + below, column], values, _set_name(name), first=column == 0)
-    place = figure.add_axes((1 - 0.86 / width, 0.5 - 1.4 / height, 0.12 / width, 2.8 / height))
-    scale = figure.colorbar(ScalarMappable(Normalize(-1, 1), "RdBu_r"), cax=place)
-    scale.set_label("correlation between faces' first principal scores")
-    scale.ax.grid(False)
+    figure, panels = style.small_multiples([_set_name(name) for name in names], height=2.3, more=0.3)
+    for axes, name in zip(panels, names, strict=True):
+        values = stored[f"correlation/{name}"]
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(np.round(values, 2) + 0.0):  # no minus before zero
+            words, colour = f"{value:.2f}".replace("-", "\u2212"), "white" if abs(value) > 0.6 else style.INK
+            # Layout takes seconds if it measures so many words.
+            axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour, in_layout=False)
+        axes.set_xticks(range(len(GROUPS)), GROUPS, size=8)
+        axes.set_yticks(range(len(GROUPS)), GROUPS, size=8)
+        axes.tick_params(length=0)
+        axes.grid(False)
+    words = "correlation between faces' first principal scores"
+    figure.colorbar(image, ax=panels, shrink=0.4, label=words).ax.grid(False)
     return figure
-
-
-def _heatmap(axes: Axes, values: np.ndarray, name: str, *, first: bool) -> None:
-    axes.set_axis_on()
-    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for row, column in np.ndindex(*values.shape):
-        strength = round(float(values[row, column]), 2) + 0.0  # no minus before zero
-        words = f"{strength:.2f}".replace("-", "\u2212")
-        axes.text(column, row, words, ha="center", va="center", size=8.5, color="white" if abs(strength) > 0.6 else INK)
-    axes.set_title(wrapped(name, 26, lines=2), size=9.5)
-    axes.set_xticks(range(len(GROUPS)), GROUPS, size=8)
-    axes.set_yticks(range(len(GROUPS)), GROUPS if first else [""] * len(GROUPS), size=8)
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
 
 
 def _set_names(run: Run) -> list[str]:

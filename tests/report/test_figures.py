@@ -53,24 +53,23 @@ def cut_off(figure: Figure) -> list[str]:
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
     found = []
-    for text in set(figure.findobj(matplotlib.text.Text)) - _ticks_beyond(figure):
+    for text in set(figure.findobj(matplotlib.text.Text)) - _ticks_not_drawn(figure):
         box = text.get_window_extent(renderer)
         beyond = min(box.x0, box.y0, figure.bbox.x1 - box.x1, figure.bbox.y1 - box.y1)
-        visible = text.get_text().strip() and text.get_visible() and (text.axes is None or text.axes.axison)
-        if visible and beyond < -1:
+        if text.get_text().strip() and text.get_visible() and beyond < -1:
             found.append(text.get_text())
     return found
 
 
-def _ticks_beyond(figure: Figure) -> set:
-    """Labels of ticks outside an axis' range: matplotlib keeps them, and draws none."""
-    beyond = set()
+def _ticks_not_drawn(figure: Figure) -> set:
+    """Labels of hidden axes, and of ticks outside an axis' range: matplotlib keeps them, and draws none."""
+    hidden = set()
     for axes in figure.axes:
         for axis, (low, high) in ((axes.xaxis, sorted(axes.get_xlim())), (axes.yaxis, sorted(axes.get_ylim()))):
             for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-                if not low <= tick.get_loc() <= high:
-                    beyond |= {tick.label1, tick.label2}
-    return beyond
+                if not (axes.axison and low <= tick.get_loc() <= high):
+                    hidden |= {tick.label1, tick.label2}
+    return hidden
 
 
 def test_every_figure_is_stored_twice_with_caption_and_alternative_text(run: Run, finished: Path) -> None:
