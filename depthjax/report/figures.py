@@ -97,7 +97,8 @@ def losses(run: Run) -> Figure | None:
     for axes, (title, unit, lines) in zip(panels, LOSSES, strict=True):
         for name, label, colour, dashes in lines:
             values = metrics[name] * (100 if unit.endswith("(%)") else 1)
-            axes.plot(epochs, values, "o" if len(epochs) == 1 else "", color=colour, linestyle=dashes, label=label)
+            marker = "o" if len(epochs) == 1 else ""
+            axes.plot(epochs, values, marker=marker, color=colour, linestyle=dashes, label=label)
         axes.set(title=title, ylabel=unit, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16))  # below the panel, where no line passes
