@@ -19,7 +19,7 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
-from depthjax.report.figure_style import BLUE, GREY, STYLE, emotion_look, spaced, wrapped
+from depthjax.report.figure_style import BLUE, GREY, STYLE, emotion_look, wrapped
 
 EXAMPLES, TILE, GAP = 8, 112, 6  # subjects, and pixels of a picture
 NAMED_SUBJECTS = 48  # more names would not be legible
@@ -65,7 +65,7 @@ def _examples(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> F
                 top, left = row * (high + GAP), column * (TILE + GAP)
                 picture[top : top + high, left : left + TILE] = _tile(faces, int(middle), settings, high)
 
-    figure = Figure(figsize=(size[1] / 100 + 1, size[0] / 100 + 0.4), layout=spaced())
+    figure = Figure(figsize=(size[1] / 100 + 1, size[0] / 100 + 0.4), layout="constrained")
     axes = figure.subplots()
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
     rows = np.arange(len(numbers.emotions)) * (high + GAP) + high / 2
@@ -88,7 +88,7 @@ def _counts(numbers: Numbers) -> Figure:
     """Faces of each subject (columns) in each emotion (rows); white: none."""
     named = len(numbers.subjects) <= NAMED_SUBJECTS
     order = np.arange(len(numbers.subjects)) if named else np.argsort(-numbers.counts.sum(axis=0), kind="stable")
-    figure = Figure(figsize=(9, 0.35 * len(numbers.emotions) + 1.3), layout=spaced())
+    figure = Figure(figsize=(9, 0.35 * len(numbers.emotions) + 1.3), layout="constrained")
     axes = figure.subplots()
     shown = np.ma.masked_equal(numbers.counts[:, order], 0)
     top = max(1, int(numbers.counts.max()))
@@ -105,7 +105,7 @@ def _counts(numbers: Numbers) -> Figure:
 
 def _depth(numbers: Numbers, settings: configs.Data) -> Figure:
     """Depth by emotion, noise of a pixel, and where depth is invalid."""
-    figure = Figure(figsize=(9, 3.2), layout=spaced())
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
     depth, noise, invalid = figure.subplots(1, 3, width_ratios=(2, 1.2, 1))
     middles = (numbers.edges[:-1] + numbers.edges[1:]) / 2
     depth.axvspan(settings.near_mm, settings.far_mm, color="#eef3f7", linewidth=0)

@@ -10,26 +10,11 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
+from depthjax.report import figure_style as style
 from depthjax.report import figures_faces, figures_scores, figures_spaces
-from depthjax.report.figure_style import (
-    BLUE,
-    DPI,
-    GREY,
-    INK,
-    STYLE,
-    VERMILION,
-    Drawn,
-    panel_grid,
-    plain,
-    render,
-    save,
-    spaced,
-    wrapped,
-)
 from depthjax.report.figures_faces import face_figure_name
 from depthjax.report.stored import Run, StoredEvaluation
 
@@ -41,6 +26,22 @@ OUTCOMES = {
     "apart": "distance to the\nnext winner",
 }
 VIEWS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfaces lit from the upper left."}
+# Panels of the losses: title, unit, and of each line its metric, label, colour and dashes.
+LOSSES = (
+    ("Adversarial loss", "binary cross-entropy (nats)", (
+        ("g_adv", "generator", style.BLUE, "-"),
+        ("d_adv_real", "discriminator, training", style.INK, "-"),
+        ("d_adv_fake", "discriminator, generated", style.GREY, "--"),
+    )),
+    ("Distillation loss", "distance to the EMA teacher", (
+        ("g_kd", "generator", style.BLUE, "-"),
+        ("d_kd", "discriminator", style.INK, "-"),
+    )),
+    ("Discriminator accuracy", "accuracy (%)", (
+        ("d_acc_real", "on training faces", style.INK, "-"),
+        ("d_acc_fake", "on generated faces", style.GREY, "--"),
+    )),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,155 +50,113 @@ class FigureSpec:
 
     Attributes:
         name: of its files, without ending.
+        draw: the figure of a run's stored files; None if they do not hold what it shows.
         caption: what it shows, for the page.
         alt: what it is, for readers who do not see it.
-        draw: the figure of a run's stored files; None if they do not hold what it shows.
     """
 
     name: str
+    draw: Callable[[Run], Figure | None]
     caption: str
     alt: str
-    draw: Callable[[Run], Figure | None]
 
 
-def draw_figures(run: Run, folder: Path, *, dpi: int = DPI) -> dict[str, Drawn]:
+def draw_figures(run: Run, folder: Path, *, dpi: int = style.DPI) -> dict[str, style.Drawn]:
     """Draw every figure that the stored files allow, into `folder` as NAME.png and NAME.svg.
 
     Returns:
         the figures by name.
     """
-    drawn: dict[str, Drawn] = {}
+    drawn: dict[str, style.Drawn] = {}
     for spec in all_figures(run):
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(style.STYLE):
             figure = spec.draw(run)
             if figure is not None:
-                drawn[spec.name] = render(spec.name, figure, dpi=dpi, caption=spec.caption, alt=spec.alt)
-                save(drawn[spec.name], folder)
+                drawn[spec.name] = style.render(spec.name, figure, dpi=dpi, caption=spec.caption, alt=spec.alt)
+                style.save(drawn[spec.name], folder)
     return drawn
 
 
 def all_figures(run: Run) -> list[FigureSpec]:
-    """Every figure of a run: those of FIGURES, and two sheets of faces for each emotion."""
+    """Return every figure of a run: those of FIGURES, and two sheets of faces for each emotion."""
     sheets = []
     for (label, emotion), (view, caption) in itertools.product(enumerate(run.emotions), VIEWS.items()):
         alt = f"{emotion}: a row of training faces, then a row for each method. {caption}"
         draw = partial(figures_faces.faces, emotion=label, view=view)
-        sheets.append(FigureSpec(face_figure_name(run, label, view), caption, alt, draw))
+        sheets.append(FigureSpec(face_figure_name(run, label, view), draw, caption, alt))
     return [*FIGURES, *sheets]
 
 
-def _evaluated(draw: Callable[[StoredEvaluation], Figure | None]) -> Callable[[Run], Figure | None]:
-    """A figure of the evaluation as one of the run."""
-    return lambda run: None if run.evaluation is None else draw(run.evaluation)
-
-
 def losses(run: Run) -> Figure | None:
-    """Adversarial and distillation losses and the discriminator's accuracy over the epochs (paper: figure 12)."""
+    """Draw both losses and the discriminator's accuracy over the epochs (paper: figure 12)."""
     if run.metrics is None:
         return None
-    metrics = run.metrics
-    figure = Figure(figsize=(11, 4.1), layout=spaced())
-    left, middle, right = figure.subplots(1, 3)
-    _line(left, metrics, "g_adv", "generator", BLUE)
-    _line(left, metrics, "d_adv_real", "discriminator, training", INK)
-    _line(left, metrics, "d_adv_fake", "discriminator, generated", GREY, "--")
-    left.set(title="Adversarial loss", ylabel="binary cross-entropy (nats)")
-    _line(middle, metrics, "g_kd", "generator", BLUE)
-    _line(middle, metrics, "d_kd", "discriminator", INK)
-    middle.set(title="Distillation loss", ylabel="distance to the EMA teacher")
-    if min(metrics["g_kd"].min(), metrics["d_kd"].min()) > 0:
-        middle.set_yscale("log")  # the two differ by an order of magnitude
-        middle.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        middle.yaxis.set_major_formatter("{x:g}")
-        middle.yaxis.set_minor_formatter(NullFormatter())
-    right.axhline(50, color=GREY, linewidth=1, linestyle=":")
-    _line(right, metrics, "d_acc_real", "on training faces", INK, scale=100)
-    _line(right, metrics, "d_acc_fake", "on generated faces", GREY, "--", scale=100)
-    right.set(title="Discriminator accuracy", ylabel="accuracy (%)", ylim=(-2, 102))
-    for axes in (left, middle, right):
-        axes.set_xlabel("epoch")
+    epochs, metrics = run.metrics["epoch"], run.metrics
+    figure = Figure(figsize=(11, 4.1), layout="constrained")
+    panels = figure.subplots(1, len(LOSSES))
+    for axes, (title, unit, lines) in zip(panels, LOSSES, strict=True):
+        for name, label, colour, dashes in lines:
+            values = metrics[name] * (100 if unit.endswith("(%)") else 1)
+            marker = "o" if len(epochs) == 1 else ""
+            axes.plot(epochs, values, marker=marker, color=colour, linestyle=dashes, label=label)
+        axes.set(title=title, ylabel=unit, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.16))  # below the panel, where no line passes
+    if min(metrics["g_kd"].min(), metrics["d_kd"].min()) > 0:
+        panels[1].set_yscale("log")  # the two differ by an order of magnitude
+    panels[2].axhline(50, color=style.GREY, linewidth=1, linestyle=":")
+    panels[2].set_ylim(-2, 102)
     return figure
-
-
-def _line(
-    axes: Axes,
-    metrics: Mapping[str, np.ndarray],
-    name: str,
-    label: str,
-    colour: str,
-    dashes: str = "-",
-    *,
-    scale: float = 1.0,
-) -> None:
-    marker = "o" if len(metrics["epoch"]) == 1 else ""
-    axes.plot(metrics["epoch"], scale * metrics[name], color=colour, linestyle=dashes, label=label, marker=marker)
 
 
 def evolution(run: Run) -> Figure | None:
-    """Best and mean fitness over the generations, median and range of the islands (paper: figure 15)."""
+    """Draw best and mean fitness over the generations, median and range of the islands (paper: figure 15)."""
     if run.history is None:
         return None
-    best, mean = run.history["best"], run.history["mean"]  # (classes, islands, generations + 1)
-    across = min(len(run.emotions), 4)
-    lines = -(-len(run.emotions) // across)
-    figure = Figure(figsize=(11, 0.4 + 3.0 * lines), layout="constrained")
-    panels = panel_grid(figure, len(run.emotions), across)
+    about = f"lines: median of {run.history['best'].shape[1]} islands; shaded: their range"
+    looks = {"best": ("best", style.VERMILION, "-"), "mean": (f"mean of the population ({about})", style.INK, "--")}
+    figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4)
     for label, axes in enumerate(panels):
-        _islands(axes, best[label], "best", VERMILION, "-")
-        _islands(axes, mean[label], "mean", INK, "--")
-        axes.set_title(wrapped(run.emotions[label], 26, lines=1))
+        for name, (words, colour, dashes) in looks.items():
+            values = run.history[name][label]  # (islands, generations + 1)
+            generations = np.arange(values.shape[1])
+            axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
+            axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=words)
         axes.set_xlabel("generation")
-    for axes in panels[::across]:
-        axes.set_ylabel(f"fitness ({plain(str(run.config.get('evolve', {}).get('fitness', 'as configured')))})")
-    about = f"lines: median of {best.shape[1]} islands; shaded: their range"
-    handles, _ = panels[0].get_legend_handles_labels()
-    figure.legend(handles, ["best", f"mean of the population ({about})"], loc="outside upper left", ncols=2)
+    for axes in panels[:: style.ACROSS]:
+        axes.set_ylabel(f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})", parse_math=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 
-def _islands(axes: Axes, values: np.ndarray, label: str, colour: str, dashes: str) -> None:
-    """Draw (islands, generations + 1) values as their median and range."""
-    generations = np.arange(values.shape[1])
-    axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
-    axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=label)
-
-
 def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> list[Path]:
-    """Write `folder/sweep.png` and `.svg`: the mean of each outcome at each value of a varied setting.
+    """Write `folder/sweep.png` and `.svg`: means with 95 % intervals, a column a setting, a row an outcome.
 
     Args:
         folder: of figures.
         settings: of each varied field its (experiments,) values.
         outcomes: (experiments,) of each name in `OUTCOMES`, means over emotions.
     """
-    with matplotlib.rc_context(STYLE):
-        return save(render("sweep", sweep(settings, outcomes), dpi=150), folder)
-
-
-def sweep(settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> Figure:
-    """A column a setting, a row an outcome: means with 95 % intervals; arguments as of `draw_sweep`."""
-    size = (1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES))
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)
-    for row, (name, words) in zip(grid, OUTCOMES.items(), strict=True):
-        row[0].set_ylabel(words)
-        for axes, values in zip(row, settings.values(), strict=True):
-            points = np.unique(values)
-            cells = [mean_with_error(outcomes[name][values == point]) for point in points]
-            axes.errorbar(range(len(points)), *zip(*cells, strict=True), color=BLUE, marker="o", capsize=3)
-            axes.set_xticks(range(len(points)), [f"{point:g}" for point in points])
-            axes.set_xlim(-0.5, len(points) - 0.5)
-            share = 100 * explained(values, outcomes[name])
-            axes.set_title(f"explains {share:.0f} % of the variance", fontsize=8, weight="normal")
-    for axes, field in zip(grid[-1], settings, strict=True):
-        axes.set_xlabel(field)
-    return figure
+    with matplotlib.rc_context(style.STYLE):
+        figure = Figure(figsize=(1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES)), layout="constrained")
+        grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)
+        for row, (name, words) in zip(grid, OUTCOMES.items(), strict=True):
+            row[0].set_ylabel(words)
+            for axes, values in zip(row, settings.values(), strict=True):
+                points = np.unique(values)
+                cells = [mean_with_error(outcomes[name][values == point]) for point in points]
+                axes.errorbar(range(len(points)), *zip(*cells, strict=True), color=style.BLUE, marker="o", capsize=3)
+                axes.set_xticks(range(len(points)), [f"{point:g}" for point in points])
+                axes.set_xlim(-0.5, len(points) - 0.5)
+                share = 100 * explained(values, outcomes[name])
+                axes.set_title(f"explains {share:.0f} % of the variance", fontsize=8, weight="normal")
+        for axes, field in zip(grid[-1], settings, strict=True):
+            axes.set_xlabel(field)
+        return style.save(style.render("sweep", figure, dpi=150), folder)
 
 
 def explained(setting: np.ndarray, outcome: np.ndarray) -> float:
-    """The share of an outcome's variance that lies between the means at a setting's values (eta squared)."""
+    """Return the share of an outcome's variance between the means at a setting's values (eta squared)."""
     mean, total = outcome.mean(), ((outcome - outcome.mean()) ** 2).sum()
     groups = [outcome[setting == value] for value in np.unique(setting)]
     between = sum(len(group) * (group.mean() - mean) ** 2 for group in groups)
@@ -205,128 +164,98 @@ def explained(setting: np.ndarray, outcome: np.ndarray) -> float:
 
 
 def mean_with_error(values: np.ndarray) -> tuple[float, float]:
-    """The mean of (n,) values, and 1.96 standard errors of it (0 for one value)."""
+    """Return the mean of (n,) values, and 1.96 standard errors of it (0 for one value)."""
     error = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
     return float(values.mean()), float(error)
 
 
+def _evaluated(draw: Callable[[StoredEvaluation], Figure | None]) -> Callable[[Run], Figure | None]:
+    """A figure of the evaluation as one of the run."""
+    return lambda run: None if run.evaluation is None else draw(run.evaluation)
+
+
 OVERVIEW = FigureSpec(
-    "overview",
+    "overview", figures_faces.overview,
     "Every emotion, training faces beside each method, as surfaces lit from the upper left.",
     "Lit relief of faces: a row for each emotion, a block for each source.",
-    figures_faces.overview,
-)
+)  # fmt: skip
 FIGURES = (
     OVERVIEW,
     FigureSpec(
-        "normals",
+        "normals", figures_faces.normals,
         "The same faces as surface normals: the colour is the way the surface faces. Noise and flattened features "
         "show that depth alone hides.",
-        "Surface normals of some training faces and of some faces of each method, in colours.",
-        figures_faces.normals,
-    ),
+        "Surface normals of some training faces and of some faces of each method, in colours."),
     FigureSpec(
-        "difference",
+        "difference", figures_faces.difference,
         "What an emotion does to the mean face, in millimetres nearer or farther than in the reference emotion. A "
         "method that has learnt an emotion changes what the emotion changes in training faces.",
-        "Maps of the mean depth of each emotion less the reference emotion's, a column for each source.",
-        figures_faces.difference,
-    ),
+        "Maps of the mean depth of each emotion less the reference emotion's, a column for each source."),
     FigureSpec(
-        "interpolation",
+        "interpolation", figures_faces.interpolation,
         "From one latent to another along the sphere, one emotion a row. Faces should change gradually; a jump means "
         "that the generator holds separate faces and little between them.",
-        "Rows of generated faces that turn step by step from one into another.",
-        figures_faces.interpolation,
-    ),
+        "Rows of generated faces that turn step by step from one into another."),
     FigureSpec(
-        "recognition",
+        "recognition", _evaluated(figures_scores.recognition),
         "Accuracy on unseen subjects with 95\u202f% intervals; higher is better.",
-        "Accuracy on unseen subjects with intervals: the numbers are in the table below.",
-        _evaluated(figures_scores.recognition),
-    ),
+        "Accuracy on unseen subjects with intervals: the numbers are in the table below."),
     FigureSpec(
-        "violins",
+        "violins", _evaluated(figures_scores.violins),
         "The same accuracy over the seeds of each classifier: how much is chance.",
-        "Violins of the accuracy of every seed, by classifier and source of the faces.",
-        _evaluated(figures_scores.violins),
-    ),
+        "Violins of the accuracy of every seed, by classifier and source of the faces."),
     FigureSpec(
-        "scarcity",
+        "scarcity", _evaluated(figures_scores.scarcity),
         "With few training subjects: accuracy on unseen subjects without and with generated faces.",
-        "Lines of accuracy against the share of training subjects: the numbers are in the table below.",
-        _evaluated(figures_scores.scarcity),
-    ),
+        "Lines of accuracy against the share of training subjects: the numbers are in the table below."),
     FigureSpec(
-        "distances",
+        "distances", _evaluated(figures_spaces.distances),
         "Lower is better, down to the grey band: the distance between two halves of the subjects.",
-        "Distances by method, with intervals and references: the table below has the numbers.",
-        _evaluated(figures_spaces.distances),
-    ),
+        "Distances by method, with intervals and references: the table below has the numbers."),
     FigureSpec(
-        "coverage",
+        "coverage", _evaluated(figures_spaces.coverage),
         "How much of the variety of faces is reached, emotion by emotion; higher is better.",
-        "Coverage by emotion and method.",
-        _evaluated(figures_spaces.coverage),
-    ),
+        "Coverage by emotion and method."),
     FigureSpec(
-        "tsne",
+        "tsne", figures_spaces.tsne,
         "Faces of each source among all others (t-SNE of the features). Nearness means likeness; the size of a gap, "
         "and distances between clusters, mean nothing.",
-        "Scatter plots of t-SNE coordinates by emotion, a panel for each source.",
-        figures_spaces.tsne,
-    ),
+        "Scatter plots of t-SNE coordinates by emotion, a panel for each source."),
     FigureSpec(
-        "lda",
+        "lda", figures_spaces.lda,
         "Emotions along the direction that best separates them in training faces. Generated faces should fall where "
         "the training faces of their emotion do.",
-        "Densities along the first linear discriminant, by emotion and source.",
-        figures_spaces.lda,
-    ),
+        "Densities along the first linear discriminant, by emotion and source."),
     FigureSpec(
-        "correlations",
+        "correlations", figures_spaces.correlations,
         "How the groups of handcrafted features move together, in training faces, generated faces and both.",
-        "Correlation matrices of four groups of features, by source.",
-        figures_spaces.correlations,
-    ),
+        "Correlation matrices of four groups of features, by source."),
     FigureSpec(
-        "nearest",
+        "nearest", figures_faces.nearest,
         "The generated faces closest to any training face, each below it, closest pair first: look for the same "
         "subject.",
-        "Pairs of a generated face and the training face nearest to it.",
-        figures_faces.nearest,
-    ),
+        "Pairs of a generated face and the training face nearest to it."),
     FigureSpec(
-        "table_1",
+        "table_1", _evaluated(figures_scores.table_1),
         "Table 1 of the paper as lines, with the published protocol.",
-        "Lines of accuracy, precision, recall and F1 by method: the numbers are in the table below.",
-        _evaluated(figures_scores.table_1),
-    ),
+        "Lines of accuracy, precision, recall and F1 by method: the numbers are in the table below."),
     FigureSpec(
-        "annex_1",
+        "annex_1", _evaluated(figures_scores.annex_1),
         "All four scores of the random forest's seeds by the released protocol, which tests on subjects it trained on "
         "(paper: annex 1).",
-        "Violins of accuracy, precision, recall and F1 of every seed, by what the forest was trained on.",
-        _evaluated(figures_scores.annex_1),
-    ),
+        "Violins of accuracy, precision, recall and F1 of every seed, by what the forest was trained on."),
     FigureSpec(
-        "table_2",
+        "table_2", _evaluated(figures_scores.table_2),
         "Table 2 of the paper as bars, with the released formulas.",
-        "Bars of the distances and scores by method: the numbers are in the table below.",
-        _evaluated(figures_scores.table_2),
-    ),
+        "Bars of the distances and scores by method: the numbers are in the table below."),
     FigureSpec(
-        "losses",
+        "losses", losses,
         "At 50\u202f% a discriminator does not separate training from generated faces; at 100\u202f% it separates all "
         "of them; between, a lower loss is not better. Distillation losses ↓ compare each network with its teacher.",
-        "Three line charts over the epochs: adversarial losses, distillation losses, discriminator accuracy.",
-        losses,
-    ),
+        "Three line charts over the epochs: adversarial losses, distillation losses, discriminator accuracy."),
     FigureSpec(
-        "evolution",
+        "evolution", evolution,
         "Fitness ↑ is what the search maximises; it says nothing by itself about quality. Lines: median of the "
         "independent islands; shaded: their range.",
-        "Best and mean fitness over the generations, a panel for each emotion.",
-        evolution,
-    ),
-)
+        "Best and mean fitness over the generations, a panel for each emotion."),
+)  # fmt: skip

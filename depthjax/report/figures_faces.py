@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
@@ -17,66 +17,88 @@ from depthjax.config import OWN_METHODS
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.errors import UserError
 from depthjax.report import faces_image
-from depthjax.report.faces_image import mosaic, one_per_subject, shade, spaced_samples, surface
-from depthjax.report.figure_style import LEFT, colour_bar, heading, plain, sheet, wrapped
+from depthjax.report.faces_image import face_sets, mosaic, pitch_mm, shade, surface
+from depthjax.report.figure_style import wrapped
 from depthjax.report.stored import Run, method_name
 
-COLUMNS, TILE, GAP = 8, 128, 6  # of a sheet of faces
+COLUMNS, TILE, GAP = 8, 128, 6  # of a sheet of faces; pixels
+LEFT = 132  # pixels for the names of rows of faces
 MASK = (232, 232, 232)  # where a difference means nothing
 DISTANCE_COLOURS, SIGNED_COLOURS = "YlOrRd", "PuOr_r"
 CHUNK = 128  # faces at a time: all of a large set in millimetres would fill the memory
 INTERPOLATED = OWN_METHODS[0]  # the method whose interpolation is stored
+NORMALS_KEY = """The same colours on a ball, seen from the camera.
+red: x, to the right of the picture; green: y, up; blue: z, towards the camera
+(each component of the unit normal from -1 to 1 as 0 to 255)"""
 
 
-@dataclass(frozen=True)
-class FaceSet:
-    """The faces of one source.
+def _sheet(
+    blocks: Sequence[Sequence[np.ndarray]],
+    names: Sequence[str],
+    columns: int,
+    *,
+    tile: int = TILE,
+    across: int = 1,
+    space: tuple[int, int] = (0, 0),
+    margins: tuple[int, int] = (0, 8),
+    width: int = 0,
+    title: str = "",
+    note: str = "",
+) -> tuple[Figure, Axes, list[tuple[int, int]]]:
+    """Set blocks of pictures on a figure in which each of their pixels is one pixel of the PNG.
 
-    Attributes:
-        key: `real` for the training faces, or a method.
-        name: for labels.
-        arrays: images (n, h, w) in [-1, 1] and emotion (n,); of training faces subject and frame besides.
+    Args:
+        blocks: rows of pictures, as of `mosaic`; all blocks have one size.
+        names: of the rows, to the left of them.
+        across: blocks side by side.
+        space: pixels above and to the right of each block, for its title.
+        margins: pixels above and below all blocks.
+        width: pixels that words need, right of the names.
+        title, note: at the top left, one below the other.
+    Returns:
+        the figure, its axes (in pixels), and the upper left corner (x, y) of each block.
     """
+    parts = [mosaic(rows, columns, tile=tile, gap=GAP) for rows in blocks]
+    high, wide = parts[0].shape[0] + space[0], parts[0].shape[1] + space[1]
+    size = (-(-len(parts) // across) * high, min(across, len(parts)) * wide - space[1])
+    picture = np.full((*size, *parts[0].shape[2:]), 255, np.uint8)
+    corners = [(i % across * wide, i // across * high + space[0]) for i in range(len(parts))]
+    for (x, y), part in zip(corners, parts, strict=True):
+        picture[y:, x:][: part.shape[0], : part.shape[1]] = part
 
-    key: str
-    name: str
-    arrays: dict[str, np.ndarray]
-
-    def shown(self, emotion: int, count: int) -> np.ndarray:
-        """Up to `count` faces of an emotion, the same ones in every figure: no subject twice, none picked."""
-        choose = one_per_subject if self.key == "real" else spaced_samples
-        return choose(self.arrays, emotion, count)
-
-
-def face_sets(run: Run) -> list[FaceSet]:
-    """The training faces, then each method's."""
-    train = [] if run.train is None else [FaceSet("real", "Training faces", run.train)]
-    return train + [FaceSet(m, method_name(m), arrays) for m, arrays in run.samples.items()]
-
-
-def pitch_mm(run: Run) -> tuple[float, float]:
-    """Millimetres a pixel on the face, down and across."""
-    sets = face_sets(run)
-    height, width = sets[0].arrays["images"].shape[1:]
-    wide = float(run.config["data"]["width_mm"])
-    # A whole crop of 128x200 pixels is squeezed into a square; any other crop is square already.
-    high = wide * 200 / 128 if run.config["data"].get("crop") == "full" else wide
-    return high / height, wide / width
+    full = np.array([max(size[1], width) + LEFT + 8, size[0] + sum(margins)])
+    figure = Figure(figsize=tuple(full / 100), dpi=100)
+    axes = figure.add_axes((LEFT / full[0], margins[1] / full[1], size[1] / full[0], size[0] / full[1]))
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")
+    axes.set_axis_off()
+    figure.text(6 / full[0], 1 - 6 / full[1], title, va="top", size=11, weight="bold")
+    figure.text(6 / full[0], 1 - 27 / full[1], note, va="top", size=9)
+    for y in sorted({y for _, y in corners}):
+        for row, name in enumerate(names):
+            middle = y + row * (tile + GAP) + tile / 2
+            axes.text(-10, middle, wrapped(name, 16, lines=4), ha="right", va="center", size=9.5)
+    return figure, axes, corners
 
 
-def lit(run: Run, images: np.ndarray) -> np.ndarray:
-    """Faces as lit relief: (n, h, w) in [-1, 1] to uint8."""
-    return shade(images, run.window_mm, pitch_mm(run))
+def _colour_bar(figure: Figure, colours: str, ends: tuple[float, float], words: str, extend: str = "neither") -> None:
+    """A horizontal scale of colours below a sheet, its ends and middle named, with words beside it."""
+    width, height = figure.bbox.width, figure.bbox.height
+    axes = figure.add_axes((LEFT / width, 28 / height, 240 / width, 11 / height))
+    bar = figure.colorbar(ScalarMappable(Normalize(*ends), colours), axes, orientation="horizontal", extend=extend)
+    bar.set_ticks([ends[0], (ends[0] + ends[1]) / 2, ends[1]])
+    bar.ax.xaxis.set_major_formatter("{x:g}")
+    bar.ax.grid(False)
+    figure.text((LEFT + 258) / width, 33 / height, words, size=9, va="center")
 
 
 def face_figure_name(run: Run, emotion: int, view: str) -> str:
-    """The file name of a sheet of faces; odd characters of an emotion's name are left out."""
+    """Return the file name of a sheet of faces; odd characters of an emotion's name are left out."""
     slug = re.sub(r"[^a-z0-9]+", "-", run.emotions[emotion].lower()).strip("-")
     return f"faces_{emotion}_{slug}_{view}"
 
 
 def faces(run: Run, emotion: int, view: str) -> Figure | None:
-    """Training faces and each method's faces of one emotion, a row each; None without faces.
+    """Draw training faces and each method's faces of one emotion, a row each; None without faces.
 
     Args:
         emotion: its label.
@@ -85,113 +107,75 @@ def faces(run: Run, emotion: int, view: str) -> Figure | None:
     sets = face_sets(run)
     if not sets:
         return None
-    rows = [one.shown(emotion, COLUMNS) for one in sets]
-    pictures = [quantise(row) if view == "depth" else lit(run, row) for row in rows]
-    figure, axes = sheet(mosaic(pictures, COLUMNS, tile=TILE, gap=GAP), top=36, bottom=56 if view == "depth" else 8)
-    heading(figure, wrapped(run.emotions[emotion], 60, lines=1))
-    _name_rows(axes, [one.name for one in sets], TILE)
+    shown = [one.shown(emotion, COLUMNS) for one in sets]
+    rows = [quantise(images) if view == "depth" else _lit(run, images) for images in shown]
+    margins, title = (36, 56 if view == "depth" else 8), wrapped(run.emotions[emotion], 60, lines=1)
+    figure, _, _ = _sheet([rows], [one.name for one in sets], COLUMNS, margins=margins, title=title)
     if view == "depth":
-        colour_bar(figure, "gray", run.window_mm, "mm behind the nose tip (darker is closer)")
+        _colour_bar(figure, "gray", run.window_mm, "mm behind the nose tip (darker is closer)")
     return figure
+
+
+def _lit(run: Run, images: np.ndarray) -> np.ndarray:
+    return shade(images, run.window_mm, pitch_mm(run))
 
 
 def overview(run: Run) -> Figure | None:
-    """Every emotion (rows) of the training faces and each method (blocks), as lit relief (paper: figure 16)."""
-    return _blocks(run, lambda images: lit(run, images), top=0, bottom=6)
+    """Draw every emotion (rows) of the training faces and each method (blocks), as lit relief (paper: figure 16)."""
+    return _every_emotion(run, lambda images: _lit(run, images), margins=(0, 6))
 
 
 def normals(run: Run) -> Figure | None:
-    """Surface normals as colours, of some faces of each emotion (rows) and set (blocks); None without faces."""
-    figure = _blocks(run, lambda images: _directions(run, images), top=22, bottom=104, width=620)
-    if figure is not None:
-        heading(figure, "Surface normals: which way each part of the face looks")
-        _sphere(figure)
+    """Draw surface normals of each emotion (rows) and set (blocks) as colours, and a ball in the same colours."""
+
+    def coloured(images: np.ndarray) -> np.ndarray:
+        return faces_image.normals(images, run.window_mm, pitch_mm(run))
+
+    title = "Surface normals: which way each part of the face looks"
+    figure = _every_emotion(run, coloured, margins=(22, 104), width=620, title=title)
+    if figure is None:
+        return None
+    y, x = np.mgrid[1:-1:152j, -1:1:152j]
+    z = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
+    colours = faces_image.normal_colours(np.stack([x, y, z + 1e-9], axis=-1))
+    ball = np.where((z > 0)[..., None], colours, 255).astype(np.uint8)
+    width, height = figure.bbox.width, figure.bbox.height
+    axes = figure.add_axes((LEFT / width, 10 / height, 76 / width, 76 / height))
+    axes.imshow(ball, aspect="auto")
+    axes.set_axis_off()
+    figure.text((LEFT + 92) / width, 48 / height, NORMALS_KEY, size=9, va="center", linespacing=1.5)
     return figure
 
 
-def _directions(run: Run, images: np.ndarray) -> np.ndarray:
-    return faces_image.normals(images, run.window_mm, pitch_mm(run))
-
-
-def _blocks(
-    run: Run, view: Callable[[np.ndarray], np.ndarray], *, top: int, bottom: int, width: int = 0, count: int = 4
-) -> Figure | None:
-    """Sets of faces side by side, at most four in a line, each with a row for every emotion.
-
-    Args:
-        view: (n, h, w) faces to pictures, (n, h, w) or (n, h, w, 3) uint8.
-        top, bottom, width: pixels, as of `sheet`.
-        count: faces a row.
-    """
+def _every_emotion(run: Run, view: Callable[[np.ndarray], np.ndarray], **place: Any) -> Figure | None:
+    """Sets of faces in blocks, at most four side by side, each with a row of four faces for every emotion."""
     sets = face_sets(run)
     if not sets:
         return None
-    lines = -(-len(sets) // 4)
-    across = -(-len(sets) // lines)
-    tile = 96 if across < 4 else 76
-    labels = range(len(run.emotions))
-    rows = [[view(one.shown(label, count)) for label in labels] for one in sets]
-    pictures = [mosaic(row, count, tile=tile, gap=GAP) for row in rows]
-    whole, corners = _assembled(pictures, across, right=22, above=36)
-    figure, axes = sheet(whole, top=top, bottom=bottom, width=width)
+    across = -(-len(sets) // -(-len(sets) // 4))
+    count, tile = 4, 96 if across < 4 else 76
+    blocks = [[view(one.shown(label, count)) for label in range(len(run.emotions))] for one in sets]
+    figure, axes, corners = _sheet(blocks, run.emotions, count, tile=tile, across=across, space=(36, 22), **place)
     for (x, y), one in zip(corners, sets, strict=True):
-        short = wrapped(one.name, pictures[0].shape[1] // 15, lines=1)
+        short = wrapped(one.name, count * tile // 15, lines=1)
         axes.text(x, y - 7, short, size=9.5, weight="bold", va="bottom")
-        if x == 0:
-            _name_rows(axes, run.emotions, tile, first=y)
     return figure
-
-
-def _assembled(
-    pictures: Sequence[np.ndarray], across: int, *, right: int, above: int
-) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Pictures of one size in lines on white, with room for a title above each; and their corners (x, y)."""
-    high, wide = pictures[0].shape[0] + above, pictures[0].shape[1] + right
-    lines = -(-len(pictures) // across)
-    size = (lines * high, min(across, len(pictures)) * wide - right)
-    whole = np.full((*size, *pictures[0].shape[2:]), 255, np.uint8)
-    corners = [(i % across * wide, i // across * high + above) for i in range(len(pictures))]
-    for (x, y), picture in zip(corners, pictures, strict=True):
-        whole[y:, x:][: picture.shape[0], : picture.shape[1]] = picture
-    return whole, corners
-
-
-def _sphere(figure: Figure, *, size: int = 76) -> None:
-    """The key: a ball in the colours of its own normals."""
-    y, x = np.mgrid[1 : -1 : size * 2j, -1 : 1 : size * 2j]
-    inside = x**2 + y**2 < 1
-    z = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
-    colours = faces_image.normal_colours(np.stack([x, y, z + 1e-9], axis=-1))
-    picture = np.where(inside[..., None], colours, 255)
-    width, height = figure.bbox.width, figure.bbox.height
-    axes = figure.add_axes((LEFT / width, 10 / height, size / width, size / height))
-    axes.imshow(np.rint(picture).astype(np.uint8), interpolation="bilinear", aspect="auto")
-    axes.set_axis_off()
-    words = (
-        "The same colours on a ball, seen from the camera.\n"
-        "red: x, to the right of the picture; green: y, up; blue: z, towards the camera\n"
-        "(each component of the unit normal from -1 to 1 as 0 to 255)"
-    )
-    figure.text((LEFT + size + 16) / width, (10 + size / 2) / height, words, size=9, va="center", linespacing=1.5)
 
 
 class Pairs(NamedTuple):
     """Generated faces with the training face closest to each, closest pair first.
 
-    Attributes:
-        train, generated: (k, h, w) in [-1, 1].
-        relative: (k,) distance over the median distance of held-out faces to their closest training face.
-        median: of all faces of the method, relative too.
+    Distances are relative to the median distance of held-out faces to their closest training face.
     """
 
-    train: np.ndarray
+    train: np.ndarray  # (k, h, w) in [-1, 1]
     generated: np.ndarray
-    relative: np.ndarray
-    median: float
+    relative: np.ndarray  # (k,) distances
+    median: float  # distance of all faces of the method
 
 
 def nearest(run: Run) -> Figure | None:
-    """For each method, the generated faces closest to a training face, that face, and the difference in mm.
+    """Draw each method's generated faces closest to a training face, that face, and the difference in mm.
 
     None without `evaluation/nearest.npz`, the training faces it points to, or a method that it holds.
     """
@@ -204,27 +188,34 @@ def nearest(run: Run) -> Figure | None:
     pairs = [closest_pairs(run, method, count) for method in methods]
     apart = [depth_apart(p.train, p.generated, run.window_mm) for p in pairs]
     limit = _limit(apart, 95)
-    rows = [_pair_rows(run, p, differences, limit) for p, differences in zip(pairs, apart, strict=True)]
-    blocks = [mosaic(row, count, tile=tile, gap=GAP) for row in rows]
-    picture, corners = _assembled(blocks, across, right=30, above=56)
-    figure, axes = sheet(picture, top=58, bottom=64, width=760)
-    for (x, y), method, pair in zip(corners, methods, pairs, strict=True):
-        _name_pairs(axes, (x, y), method_name(method), pair, tile, blocks[0].shape[1])
-        if x == 0:
-            _name_rows(axes, ["closest\ntraining face", "generated face", "difference"], tile, first=y)
-    words = (
-        "Number: distance to that face, divided by the median distance of held-out faces to their closest training "
-        "face.\n1: as far as an unseen subject; 0: the same shape."
+    blocks = [_pair_rows(run, p, differences, limit) for p, differences in zip(pairs, apart, strict=True)]
+    figure, axes, corners = _sheet(
+        blocks,
+        ("closest training face", "generated face", "difference"),
+        count,
+        tile=tile,
+        across=across,
+        space=(56, 30),
+        margins=(58, 64),
+        width=760,
+        title="The generated faces closest to a training face, closest pairs first",
+        note="Number: distance to that face, divided by the median distance of held-out faces to their closest "
+        "training face.\n1: as far as an unseen subject; 0: the same shape.",
     )
-    heading(figure, "The generated faces closest to a training face, closest pairs first", words)
-    extend = "max" if _largest(apart) > limit else "neither"
-    colour_bar(figure, DISTANCE_COLOURS, (0, limit),
-                "mm apart in depth (grey: only one of the two has a surface there)", extend)  # fmt: skip
+    for (x, y), method, pair in zip(corners, methods, pairs, strict=True):
+        axes.text(x, y - 24, wrapped(method_name(method), 34, lines=1), size=10, weight="bold", va="bottom")
+        median = f"median of all its faces: {_ratio(pair.median)}"
+        axes.text(x + count * (tile + GAP) - GAP, y - 24, median, size=9, ha="right", va="bottom")
+        for column, value in enumerate(pair.relative):
+            middle = x + column * (tile + GAP) + tile / 2
+            axes.text(middle, y - 5, _ratio(value), size=9, ha="center", va="bottom")
+    words = "mm apart in depth (grey: only one of the two has a surface there)"
+    _colour_bar(figure, DISTANCE_COLOURS, (0, limit), words, "max")
     return figure
 
 
 def closest_pairs(run: Run, method: str, count: int) -> Pairs:
-    """The `count` faces of a method that lie closest to a training face.
+    """Return the `count` faces of a method that lie closest to a training face.
 
     Raises:
         UserError: `evaluation/nearest.npz` is of other faces than those stored.
@@ -242,27 +233,18 @@ def closest_pairs(run: Run, method: str, count: int) -> Pairs:
 
 
 def depth_apart(a: np.ndarray, b: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
-    """Millimetres between two images in [-1, 1], NaN where not both have a surface."""
+    """Return millimetres between two images in [-1, 1], NaN where not both have a surface."""
     window = DepthRange(*window_mm)
     both = surface(a, window_mm) & surface(b, window_mm)
     return np.where(both, np.abs(window.to_mm(a) - window.to_mm(b)), np.float32(np.nan))
 
 
 def _pair_rows(run: Run, pair: Pairs, apart: np.ndarray, limit: float) -> list[np.ndarray]:
+    """Training faces, generated faces and differences as RGB; white where neither has a surface."""
     coloured = _coloured(apart, DISTANCE_COLOURS, (0, limit))
-    neither = ~(surface(pair.train, run.window_mm) | surface(pair.generated, run.window_mm))
-    coloured[neither] = 255
-    grey = (lit(run, pair.train), lit(run, pair.generated))
+    coloured[~(surface(pair.train, run.window_mm) | surface(pair.generated, run.window_mm))] = 255
+    grey = (_lit(run, pair.train), _lit(run, pair.generated))
     return [*(np.repeat(images[..., None], 3, axis=-1) for images in grey), coloured]
-
-
-def _name_pairs(axes: Axes, corner: tuple[int, int], name: str, pair: Pairs, tile: int, width: int) -> None:
-    x, y = corner
-    axes.text(x, y - 24, wrapped(name, 34, lines=1), size=10, weight="bold", va="bottom")
-    axes.text(x + width, y - 24, f"median of all its faces: {_ratio(pair.median)}", size=9, ha="right", va="bottom")
-    for column, value in enumerate(pair.relative):
-        middle = x + column * (tile + GAP) + tile / 2
-        axes.text(middle, y - 5, _ratio(value), size=9, ha="center", va="bottom")
 
 
 def _ratio(value: float) -> str:
@@ -270,37 +252,34 @@ def _ratio(value: float) -> str:
 
 
 def interpolation(run: Run) -> Figure | None:
-    """Faces on the way from one latent to another of the same emotion, a row an emotion; None if none are stored."""
+    """Draw faces from one latent to another of the same emotion, a row an emotion; None if none are stored.
+
+    Raises:
+        UserError: the rows are not those of the sampled emotions.
+    """
     if run.interpolation is None:
         return None
-    images, tile = run.interpolation["images"], 112
-    steps = images.shape[1]
-    figure, axes = sheet(mosaic([lit(run, row) for row in images], steps, tile=tile, gap=GAP), top=76, bottom=8)
-    _name_rows(axes, _interpolated(run), tile)
-    for place, words in ((0, "first latent"), (steps // 2, "halfway"), (steps - 1, "second latent")):
-        axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
+    images, sampled, tile = run.interpolation["images"], run.samples.get(INTERPOLATED), 112
+    labels = range(len(run.emotions)) if sampled is None else np.unique(sampled["emotion"]).tolist()
+    if len(images) != len(labels):
+        raise UserError(
+            f"samples/{INTERPOLATED}/interpolation.npz holds {len(images)} emotions, its samples {len(labels)}: "
+            "run --stages=sample again"
+        )
+    names, steps = [run.emotions[label] for label in labels], images.shape[1]
+    title = f"{method_name(INTERPOLATED)}: from one latent to another of the same emotion"
     note = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
     note += ", before new noise" if run.config.get("sample", {}).get("noise") else ""
     note += "; invalid pixels are drawn anew at each step." if run.config.get("model", {}).get("validity_mask") else "."
-    heading(figure, f"{plain(method_name(INTERPOLATED))}: from one latent to another of the same emotion", note)
+    rows = [_lit(run, row) for row in images]
+    figure, axes, _ = _sheet([rows], names, steps, tile=tile, margins=(76, 8), title=title, note=note)
+    for place, words in ((0, "first latent"), (steps // 2, "halfway"), (steps - 1, "second latent")):
+        axes.text(place * (tile + GAP) + tile / 2, -8, words, size=9, ha="center", va="bottom")
     return figure
 
 
-def _interpolated(run: Run) -> list[str]:
-    """The emotions of the rows: those that were sampled."""
-    assert run.interpolation is not None
-    rows, sampled = len(run.interpolation["images"]), run.samples.get(INTERPOLATED)
-    labels = range(len(run.emotions)) if sampled is None else np.unique(sampled["emotion"]).tolist()
-    if rows != len(labels):
-        raise UserError(
-            f"samples/{INTERPOLATED}/interpolation.npz holds {rows} emotions, its samples {len(labels)}: "
-            "run --stages=sample again"
-        )
-    return [run.emotions[label] for label in labels]
-
-
 def difference(run: Run) -> Figure | None:
-    """Mean depth of each emotion minus that of neutral, in mm; a row an emotion, a column a set.
+    """Draw the mean depth of each emotion minus that of neutral, in mm; a row an emotion, a column a set.
 
     None with a single emotion or without faces.
     """
@@ -309,48 +288,43 @@ def difference(run: Run) -> Figure | None:
         return None
     reference = reference_label(run.emotions)
     others = [label for label in range(len(run.emotions)) if label != reference]
-    maps = [
-        differences_mm(one.arrays["images"], one.arrays["emotion"], others, reference, run.window_mm) for one in sets
-    ]
+    maps = np.stack(
+        [differences_mm(one.arrays["images"], one.arrays["emotion"], others, reference, run.window_mm) for one in sets],
+        axis=1,
+    )  # (emotions, sets, h, w)
     limit = _limit(maps, 99)
-    rows = [np.stack([_coloured(m[row], SIGNED_COLOURS, (-limit, limit)) for m in maps]) for row in range(len(others))]
-    titles = [wrapped(one.name, 16, lines=3) for one in sets]
-    top = 40 + 15 * max(title.count("\n") + 1 for title in titles)
-    figure, axes = sheet(mosaic(rows, len(sets), tile=TILE, gap=GAP), top=top, bottom=64, width=560)
-    _name_rows(axes, [run.emotions[label] for label in others], TILE)
-    for column, title in enumerate(titles):
-        axes.text(column * (TILE + GAP), -8, title, size=9.5, weight="bold", va="bottom")
-        for row in np.flatnonzero(np.isnan(maps[column]).all(axis=(1, 2))).tolist():
-            middle = column * (TILE + GAP) + TILE / 2, row * (TILE + GAP) + TILE / 2
-            axes.text(*middle, "no faces", size=9, ha="center", va="center")
-    heading(figure, f"Mean face of each emotion minus the mean face of {wrapped(run.emotions[reference], 30, lines=1)}")
-    extend = "both" if _largest(maps) > limit else "neither"
+    rows = _coloured(maps, SIGNED_COLOURS, (-limit, limit))
+    names = [run.emotions[label] for label in others]
+    title = f"Mean face of each emotion minus the mean face of {wrapped(run.emotions[reference], 30, lines=1)}"
+    figure, axes, _ = _sheet([list(rows)], names, len(sets), margins=(85, 64), width=560, title=title)
+    for column, one in enumerate(sets):
+        x = column * (TILE + GAP)
+        axes.text(x, -8, wrapped(one.name, 16, lines=3), size=9.5, weight="bold", va="bottom")
+        for row in np.flatnonzero(np.isnan(maps[:, column]).all(axis=(1, 2))).tolist():
+            axes.text(x + TILE / 2, row * (TILE + GAP) + TILE / 2, "no faces", size=9, ha="center", va="center")
     words = "mm; purple: nearer to the camera\norange: farther away; grey: no face"
-    colour_bar(figure, SIGNED_COLOURS, (-limit, limit), words, extend)
+    _colour_bar(figure, SIGNED_COLOURS, (-limit, limit), words, "both")
     return figure
 
 
 def reference_label(emotions: Sequence[str]) -> int:
-    """The label of `neutral`, or of the first class where there is none."""
+    """Return the label of `neutral`, or of the first class where there is none."""
     return next((i for i, name in enumerate(emotions) if name.strip().lower() == "neutral"), 0)
 
 
 def differences_mm(
     images: np.ndarray, emotion: np.ndarray, labels: Sequence[int], reference: int, window_mm: tuple[float, float]
 ) -> np.ndarray:
-    """(labels, h, w) mean depth of each emotion minus that of the reference, mm; positive is farther away.
+    """Return (labels, h, w) mean depth of each emotion minus that of the reference, mm; positive is farther away.
 
     NaN where either mean face is background.
     """
-    base = mean_depth(images, np.flatnonzero(emotion == reference), window_mm)
-    return np.stack([mean_depth(images, np.flatnonzero(emotion == label), window_mm) - base for label in labels])
+    means = {label: _mean_depth(images, np.flatnonzero(emotion == label), window_mm) for label in (reference, *labels)}
+    return np.stack([means[label] - means[reference] for label in labels])
 
 
-def mean_depth(images: np.ndarray, rows: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
-    """(h, w) mean millimetres behind the nose tip over those of `rows` that have a surface there.
-
-    NaN where fewer than half of them have one: there the mean face is background.
-    """
+def _mean_depth(images: np.ndarray, rows: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
+    """(h, w) mean millimetres of the faces that have a surface there; NaN where fewer than half of them have one."""
     total, counts = np.zeros(images.shape[1:]), np.zeros(images.shape[1:], np.int64)
     for start in range(0, len(rows), CHUNK):
         chunk = images[rows[start : start + CHUNK]]
@@ -367,21 +341,7 @@ def _coloured(values: np.ndarray, colours: str, ends: tuple[float, float]) -> np
     return np.where(np.isnan(values)[..., None], np.array(MASK, np.uint8), shown)
 
 
-def _limit(values: Sequence[np.ndarray], share: float) -> float:
-    """A round number of mm that `share` percent of the differences do not pass, at least 1."""
+def _limit(values: Sequence[np.ndarray] | np.ndarray, share: float) -> float:
+    """Whole mm that `share` percent of the differences do not pass, at least 1."""
     known = np.concatenate([np.abs(v[np.isfinite(v)]) for v in values])
-    top = float(np.percentile(known, share)) if len(known) else 1.0
-    step = 1.0 if top <= 10 else 5.0
-    return max(1.0, step * float(np.ceil(top / step)))
-
-
-def _largest(values: Sequence[np.ndarray]) -> float:
-    return max((float(np.abs(v[np.isfinite(v)]).max(initial=0)) for v in values), default=0.0)
-
-
-def _name_rows(axes: Axes, names: Sequence[str], tile: int, first: int = 0) -> None:
-    """Names left of rows of faces, from `first` pixels down."""
-    for row, name in enumerate(names):
-        middle = first + row * (tile + GAP) + tile / 2
-        lines = name if "\n" in name else wrapped(name, 16, lines=4)
-        axes.text(-10, middle, lines, ha="right", va="center", size=9.5)
+    return float(max(1.0, np.ceil(np.percentile(known, share)))) if len(known) else 1.0

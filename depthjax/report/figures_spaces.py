@@ -2,77 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from depthjax.report.figure_style import (
-    BAND,
-    DPI,
-    GREY,
-    INK,
-    emotion_keys,
-    emotion_look,
-    intervals,
-    key,
-    method_look,
-    name_rows,
-    panel_grid,
-    spaced,
-    wrapped,
-)
+from depthjax.report import figure_style as style
 from depthjax.report.formats import FRECHET, KID
 from depthjax.report.stored import Run, StoredEvaluation, method_name
 
 DISTANCES = {"kid": KID.name, "frechet": FRECHET.name}
 SET_NAMES = {"train": "Training faces", "test": "Held-out faces"}
 GROUPS = ("HOG", "LBP", "Sobel", "intensity")
-COLUMNS = 4  # of panels side by side
 FAR_APART = 30.0  # times the median: one value beyond it would press the others together
 MIN_SPREAD = 1e-3  # of the axis: a set that varies less is a line, not a density
 DOTTED = (0, (1, 1.5))
 
 
 def distances(evaluation: StoredEvaluation) -> Figure | None:
-    """Each distance with its interval, and the reference as a band, a space a column."""
+    """Draw each distance with its interval, and the reference as a band, a space a column."""
     methods, spaces = evaluation.methods, _spaces(evaluation, *DISTANCES)
     if not spaces:
         return None
-    figure = Figure(figsize=(11, 1.2 + 2 * (0.55 + 0.3 * len(methods))), layout=spaced())
+    figure = Figure(figsize=(11, 1.2 + 2 * (0.55 + 0.3 * len(methods))), layout="constrained")
     grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
     for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
-            _squeeze(axes, _beside_reference(axes, evaluation, measure, space))
+            values = _beside_reference(axes, evaluation, measure, space)
+            sizes = [abs(value) for value in values if value]
+            axes.margins(x=0.12)
+            # Where one value lies far beyond the others, scale logarithmically away from zero.
+            if sizes and max(sizes) > FAR_APART * np.median(sizes):
+                axes.set_xscale("symlog", linthresh=float(np.median(sizes)))
+                axes.set_xlabel("(logarithmic)", size=7.5)
+            else:
+                axes.locator_params(axis="x", nbins=4)
             axes.set_title(f"{'FID' if (measure, space) == ('frechet', 'inception') else name}, {space}")
-        name_rows(line[0], list(map(method_name, methods)))
+        style.name_rows(line[0], list(map(method_name, methods)))
     figure.supxlabel("distance (no unit); grey band: one half of the subjects against the other half", size=9)
     return figure
 
 
 def coverage(evaluation: StoredEvaluation) -> Figure | None:
-    """The share of faces that have a generated one near, by method and emotion, a space a panel."""
+    """Draw the share of faces that have a generated one near, by method and emotion, a space a panel."""
     methods, emotions = evaluation.methods, evaluation.emotions
     spaces = _spaces(evaluation, "coverage")
     if not spaces:
         return None
     parted = any(row.emotion for row in evaluation.scores.where(measure="coverage") if row.value is not None)
     height = 0.34 + (0.1 * len(emotions) if parted else 0)
-    figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout=spaced())
+    figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout="constrained")
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
         _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
         for row, method in enumerate(methods) if parted else ():
             _emotion_marks(axes, evaluation, method, space, row)
         axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
-    name_rows(panels[0], list(map(method_name, methods)))
-    keys = [key("one half of the subjects by the other half", BAND, linewidth=8)]
+    style.name_rows(panels[0], list(map(method_name, methods)))
+    keys = [style.key("one half of the subjects by the other half", style.BAND, linewidth=8)]
     if parted:
-        keys = [key("all emotions", INK, "o", alpha=0.7), *keys, *emotion_keys(emotions, points=True)]
+        keys = [style.key("all emotions", style.INK, "o", alpha=0.7), *keys, *style.emotion_keys(emotions, points=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=min(len(keys), 5))
     return figure
 
@@ -81,11 +70,10 @@ def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space:
     columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
     for label, emotion in enumerate(evaluation.emotions):
         score = evaluation.scores.find(emotion=emotion, **columns)
-        colour, marker, _ = emotion_look(label)
+        colour, marker, _ = style.emotion_look(label)
         y = row - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
         if score is not None and score.value is not None:
-            if score.low is not None and score.high is not None:
-                axes.plot([score.low, score.high], [y, y], color=colour, linewidth=1.2, alpha=0.5)
+            style.bar(axes, score, y, colour)
             axes.plot(score.value, y, marker, color=colour, markersize=4)
 
 
@@ -97,23 +85,11 @@ def _beside_reference(
     found = [evaluation.scores.find(method=method, **columns) for method in evaluation.methods]
     reference = evaluation.scores.find(method="real", **columns)
     if reference is not None and reference.low is not None and reference.high is not None:
-        axes.axvspan(reference.low, reference.high, color=BAND, linewidth=0)
+        axes.axvspan(reference.low, reference.high, color=style.BAND, linewidth=0)
     if reference is not None and reference.value is not None:
-        axes.axvline(reference.value, color=INK, linewidth=1, linestyle=":")
-    looks = [method_look(method) for method in evaluation.methods]
-    intervals(axes, found, looks, rows=[row + aside for row in range(len(found))])
+        axes.axvline(reference.value, color=style.INK, linewidth=1, linestyle=":")
+    style.intervals(axes, found, evaluation.methods, aside=aside)
     return [score.value for score in (*found, reference) if score is not None and score.value is not None]
-
-
-def _squeeze(axes: Axes, values: Sequence[float]) -> None:
-    """Make room beside the ends; where one value lies far beyond the others, scale logarithmically away from zero."""
-    sizes = [abs(value) for value in values if value]
-    axes.margins(x=0.12)
-    if sizes and max(sizes) > FAR_APART * np.median(sizes):
-        axes.set_xscale("symlog", linthresh=float(np.median(sizes)))
-        axes.set_xlabel("(logarithmic)", size=7.5)
-    else:
-        axes.locator_params(axis="x", nbins=4)
 
 
 def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
@@ -124,44 +100,41 @@ def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
 
 
 def lda(run: Run) -> Figure | None:
-    """Densities of each set on the first linear discriminant of the training emotions (paper: figure 9)."""
-    if run.embedding is None:
+    """Draw densities of each set on the first linear discriminant of the training emotions (paper: figure 9)."""
+    sets = _by_emotion(run, "lda")
+    if not sets:
         return None
-    points = {name: _by_emotion(run, "lda", name) for name in set_names(run)}
-    x = _common_axis(points.values())
-    curves = {name: [_density(values, x) for values in groups] for name, groups in points.items()}
+    # The axis holds the middle 98 % of every set, with some room.
+    ends = np.concatenate([np.percentile(np.concatenate(s), (1, 99)) for s in sets.values() if any(map(len, s))])
+    pad = 0.2 * max(1e-6, np.ptp(ends))
+    x = np.linspace(ends.min() - pad, ends.max() + pad, 121)
+    curves = {name: [_density(values, x) for values in groups] for name, groups in sets.items()}
     # One scale for all panels, set by training and held-out faces: a generated peak may leave the panel.
-    highest = _highest(curves.values())
-    reference = _highest(curves[name] for name in SET_NAMES if name in curves)
+    peaks = {
+        name: max((float(c.max()) for c in of_set if c is not None), default=0.0) for name, of_set in curves.items()
+    }
+    highest, reference = max(peaks.values()), max(peaks.get(name, 0.0) for name in SET_NAMES)
     top = 1.08 * (min(highest, 2.2 * reference) or highest or 1.0)
-    figure, panels = _panels(run, height=1.9, more=0.9)
-    for axes, (name, groups) in zip(panels, points.items(), strict=True):
+    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=1.9, more=0.9)
+    for axes, (name, groups) in zip(panels, sets.items(), strict=True):
         for label, (values, density) in enumerate(zip(groups, curves[name], strict=True)):
-            _draw_density(axes, x, density, values, label)
+            colour, _, dashes = style.emotion_look(label)
             train = curves["train"][label]
+            if density is not None:
+                axes.fill_between(x, density, color=colour, alpha=0.22, linewidth=0)
+                axes.plot(x, density, color=colour, linestyle=dashes)
+            elif len(values):
+                axes.axvline(float(np.median(values)), color=colour, linestyle=dashes, linewidth=2.4)
             if name != "train" and train is not None:
-                axes.plot(x, train, color=emotion_look(label)[0], linewidth=0.8, linestyle=DOTTED)
+                axes.plot(x, train, color=colour, linewidth=0.8, linestyle=DOTTED)
         axes.set(xlim=(x[0], x[-1]), ylim=(0, top))
-    for axes in panels[::COLUMNS]:
+    for axes in panels[:: style.ACROSS]:
         axes.set_ylabel("density")
     note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
     figure.supxlabel(note + ("; peaks that leave the panel are cut" if highest > top else ""), size=9)
-    dotted = key("the same emotion in training faces", GREY, "", DOTTED, linewidth=0.9)
-    figure.legend(handles=[*emotion_keys(run.emotions, points=False), dotted], loc="outside upper left", ncols=4)
+    dotted = style.key("the same emotion in training faces", style.GREY, "", DOTTED, linewidth=0.9)
+    figure.legend(handles=[*style.emotion_keys(run.emotions, points=False), dotted], loc="outside upper left", ncols=4)
     return figure
-
-
-def _common_axis(points: Iterable[Sequence[np.ndarray]]) -> np.ndarray:
-    """(121,) places that hold the middle 98 % of every set, with some room."""
-    sets = [np.concatenate(groups) for groups in points]
-    ends = np.concatenate([np.percentile(values, (1, 99)) for values in sets if len(values)])
-    low, high = ends.min(), ends.max()
-    pad = 0.2 * max(1e-6, high - low)
-    return np.linspace(low - pad, high + pad, 121)
-
-
-def _highest(curves: Iterable[Sequence[np.ndarray | None]]) -> float:
-    return max((float(c.max()) for of_set in curves for c in of_set if c is not None), default=0.0)
 
 
 def _density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
@@ -170,110 +143,68 @@ def _density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
     return gaussian_kde(values)(x) if spread else None
 
 
-def _draw_density(axes: Axes, x: np.ndarray, density: np.ndarray | None, values: np.ndarray, label: int) -> None:
-    colour, _, dashes = emotion_look(label)
-    if density is not None:
-        axes.fill_between(x, density, color=colour, alpha=0.22, linewidth=0)
-        axes.plot(x, density, color=colour, linestyle=dashes)
-    elif len(values):
-        axes.axvline(float(np.median(values)), color=colour, linestyle=dashes, linewidth=2.4)
-
-
 def tsne(run: Run) -> Figure | None:
-    """One t-SNE of all sets (paper: figure 10), a set a panel in colour over all others in grey."""
-    if run.embedding is None:
+    """Draw one t-SNE of all sets (paper: figure 10), a set a panel in colour over all others in grey."""
+    sets = _by_emotion(run, "tsne")
+    if not sets:
         return None
-    names = set_names(run)
-    every = np.concatenate([run.embedding[f"tsne/{name}"] for name in names])
-    low, high = every.min(axis=0), every.max(axis=0)
-    width, height = 1.08 * np.maximum(high - low, 1e-6)
-    ratio = float(np.clip(height / width, 0.5, 1.2))
-    middle, half = (low + high) / 2, 0.5 * max(width, height / ratio) * np.array([1, ratio])
-    figure, panels = _panels(run, height=0.2 + 2.62 * ratio, more=0.45)
-    for axes, name in zip(panels, names, strict=True):
+    every = np.concatenate([points for groups in sets.values() for points in groups])
+    middle, half = (every.max(0) + every.min(0)) / 2, 0.54 * max(1e-6, *np.ptp(every, axis=0))
+    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=2.82, more=0.45)
+    for axes, groups in zip(panels, sets.values(), strict=True):
         axes.scatter(every[:, 0], every[:, 1], s=5, color="#dcdcdc", linewidth=0, rasterized=True)
-        for label, points in enumerate(_by_emotion(run, "tsne", name)):
-            colour, marker, _ = emotion_look(label)
+        for label, points in enumerate(groups):
+            colour, marker, _ = style.emotion_look(label)
             axes.scatter(points[:, 0], points[:, 1], s=11, color=colour, marker=marker, linewidth=0, alpha=0.75)
         axes.set(xticks=[], yticks=[], aspect="equal")
-        axes.set(xlim=(middle[0] - half[0], middle[0] + half[0]), ylim=(middle[1] - half[1], middle[1] + half[1]))
+        axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
         axes.spines[:].set(visible=True, color="#cccccc")
-    others = key("all other sets", "#c8c8c8", "o", "none", markersize=4)
-    figure.legend(handles=[*emotion_keys(run.emotions, points=True), others], loc="outside upper left", ncols=4)
+    others = style.key("all other sets", "#c8c8c8", "o", "none", markersize=4)
+    figure.legend(handles=[*style.emotion_keys(run.emotions, points=True), others], loc="outside upper left", ncols=4)
     return figure
 
 
 def correlations(run: Run) -> Figure | None:
-    """Correlations of the four groups of features (paper: figure 11), of each set and of each with training faces."""
-    if run.embedding is None:
+    """Draw correlations of the four groups of features (paper: figure 11), of each set and with training faces."""
+    stored, names = run.embedding or {}, _set_names(run)
+    names = [n for n in (*names, *(f"both/{name}" for name in names)) if f"correlation/{n}" in stored]
+    if not names:
         return None
-    generated = [name for name in set_names(run) if name not in SET_NAMES]
-    pairs = [("train", "test"), *((name, f"both/{name}") for name in generated)]
-    lines = -(-len(pairs) // COLUMNS)
-    across = -(-len(pairs) // lines)
-    # Fixed places, in inches: to lay out so many panels takes seconds.
-    width, height = 1.6 + 2.2 * across, 4.7 * lines + 0.1
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    edges = {"left": 0.62 / width, "right": 1 - 0.98 / width, "top": 1 - 0.46 / height, "bottom": 0.24 / height}
-    grid = figure.subplots(2 * lines, across, squeeze=False, gridspec_kw=edges | {"wspace": 0.06, "hspace": 0.36})
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for number, pair in enumerate(pairs):
-        line, column = divmod(number, across)
-        for below, name in enumerate(pair):
-            values = run.embedding.get(f"correlation/{name}")
-            if values is not None:
-                _heatmap(grid[2 * line + below, column], values, _set_name(name), first=column == 0)
-    place = figure.add_axes((1 - 0.86 / width, 0.5 - 1.4 / height, 0.12 / width, 2.8 / height))
-    bar = figure.colorbar(ScalarMappable(Normalize(-1, 1), "RdBu_r"), cax=place)
-    bar.set_label("correlation between faces' first principal scores")
-    bar.ax.grid(False)
+    figure, panels = style.small_multiples([_set_name(name) for name in names], height=2.3, more=0.3)
+    for axes, name in zip(panels, names, strict=True):
+        values = stored[f"correlation/{name}"]
+        image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+        for (row, column), value in np.ndenumerate(np.round(values, 2) + 0.0):  # no minus before zero
+            words, colour = f"{value:.2f}".replace("-", "\u2212"), "white" if abs(value) > 0.6 else style.INK
+            # Layout takes seconds if it measures so many words.
+            axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour, in_layout=False)
+        axes.set_xticks(range(len(GROUPS)), GROUPS, size=8)
+        axes.set_yticks(range(len(GROUPS)), GROUPS, size=8)
+        axes.tick_params(length=0)
+        axes.grid(False)
+    words = "correlation between faces' first principal scores"
+    figure.colorbar(image, ax=panels, shrink=0.4, label=words).ax.grid(False)
     return figure
 
 
-def _heatmap(axes: Axes, values: np.ndarray, name: str, *, first: bool) -> None:
-    axes.set_axis_on()
-    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for row, column in np.ndindex(*values.shape):
-        strength = round(float(values[row, column]), 2) + 0.0  # no minus before zero
-        colour = "white" if abs(strength) > 0.6 else INK
-        words = f"{strength:.2f}".replace("-", "\u2212")
-        axes.text(column, row, words, ha="center", va="center", size=8.5, color=colour)
-    axes.set_title(wrapped(name, 26, lines=2), size=9.5)
-    axes.set_xticks(range(len(GROUPS)), GROUPS, size=8)
-    axes.set_yticks(range(len(GROUPS)), GROUPS if first else [""] * len(GROUPS), size=8)
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-
-
-def set_names(run: Run) -> list[str]:
+def _set_names(run: Run) -> list[str]:
     """The sets of the embedding: training and held-out faces, methods in the run's order, then any others."""
-    assert run.embedding is not None
-    stored = [name.removeprefix("emotion/") for name in run.embedding if name.startswith("emotion/")]
+    stored = [name.removeprefix("emotion/") for name in run.embedding or () if name.startswith("emotion/")]
     order = [*SET_NAMES, *run.samples]
     return [n for n in order if n in stored] + [n for n in stored if n not in order]
 
 
-def _by_emotion(run: Run, kind: str, name: str) -> list[np.ndarray]:
-    """The values of a set, an array for each emotion."""
-    assert run.embedding is not None
-    values, emotion = run.embedding[f"{kind}/{name}"].astype(float), run.embedding[f"emotion/{name}"]
-    return [values[emotion == label] for label in range(len(run.emotions))]
+def _by_emotion(run: Run, kind: str) -> dict[str, list[np.ndarray]]:
+    """The values of each set, an array for each emotion; empty where none are stored."""
+    arrays, labels = run.embedding or {}, range(len(run.emotions))
+    sets = {}
+    for name in _set_names(run):
+        values, emotion = arrays[f"{kind}/{name}"].astype(float), arrays[f"emotion/{name}"]
+        sets[name] = [values[emotion == label] for label in labels]
+    return sets
 
 
 def _set_name(name: str) -> str:
     if name.startswith("both/"):
         return f"{method_name(name.removeprefix('both/'))} with training faces"
     return SET_NAMES.get(name) or method_name(name)
-
-
-def _panels(run: Run, *, height: float, more: float) -> tuple[Figure, list[Axes]]:
-    """A panel for each set of the embedding, on shared axes and with its name."""
-    names = set_names(run)
-    across = min(COLUMNS, len(names))
-    figure = Figure(figsize=(2.75 * across, more + height * -(-len(names) // across)), layout=spaced())
-    panels = panel_grid(figure, len(names), across)
-    for axes, name in zip(panels, names, strict=True):
-        axes.set_title(wrapped(_set_name(name), 26, lines=1))
-    return figure, panels

@@ -11,10 +11,10 @@ from typing import Any
 
 from depthjax import files
 from depthjax.report import html
+from depthjax.report.faces_image import gallery
 from depthjax.report.figure_style import Drawn
 from depthjax.report.figures import VIEWS, draw_figures
 from depthjax.report.figures_faces import COLUMNS, face_figure_name
-from depthjax.report.gallery import gallery
 from depthjax.report.model_card import card_text
 from depthjax.report.stored import Run, face_kind, method_name, read_run
 from depthjax.report.table import Table

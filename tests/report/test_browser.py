@@ -11,8 +11,7 @@ from chromium import Chromium, find_chromium
 from PIL import Image
 
 from depthjax.data.depth_range import quantise
-from depthjax.report.faces_image import one_per_subject, shade
-from depthjax.report.gallery import gallery
+from depthjax.report.faces_image import gallery, one_per_subject, shade
 from depthjax.report.page import render_page
 from depthjax.report.stored import read_run
 

@@ -53,24 +53,23 @@ def cut_off(figure: Figure) -> list[str]:
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
     found = []
-    for text in set(figure.findobj(matplotlib.text.Text)) - _ticks_beyond(figure):
+    for text in set(figure.findobj(matplotlib.text.Text)) - _ticks_not_drawn(figure):
         box = text.get_window_extent(renderer)
         beyond = min(box.x0, box.y0, figure.bbox.x1 - box.x1, figure.bbox.y1 - box.y1)
-        visible = text.get_text().strip() and text.get_visible() and (text.axes is None or text.axes.axison)
-        if visible and beyond < -1:
+        if text.get_text().strip() and text.get_visible() and beyond < -1:
             found.append(text.get_text())
     return found
 
 
-def _ticks_beyond(figure: Figure) -> set:
-    """Labels of ticks outside an axis' range: matplotlib keeps them, and draws none."""
-    beyond = set()
+def _ticks_not_drawn(figure: Figure) -> set:
+    """Labels of hidden axes, and of ticks outside an axis' range: matplotlib keeps them, and draws none."""
+    hidden = set()
     for axes in figure.axes:
         for axis, (low, high) in ((axes.xaxis, sorted(axes.get_xlim())), (axes.yaxis, sorted(axes.get_ylim()))):
             for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
-                if not low <= tick.get_loc() <= high:
-                    beyond |= {tick.label1, tick.label2}
-    return beyond
+                if not (axes.axison and low <= tick.get_loc() <= high):
+                    hidden |= {tick.label1, tick.label2}
+    return hidden
 
 
 def test_every_figure_is_stored_twice_with_caption_and_alternative_text(run: Run, finished: Path) -> None:
@@ -96,15 +95,16 @@ def test_the_same_files_give_the_same_bytes(run: Run, finished: Path, name: str)
     assert again.png == (finished / "figures" / f"{name}.png").read_bytes()
 
 
-QUICK = ("recognition", "scarcity", "lda")
+QUICK = ("recognition", "scarcity", "lda", "normals", "difference", "interpolation", "nearest")
 REST = [pytest.param(name, marks=pytest.mark.nightly) for name in (*CHARTS, "overview") if name not in QUICK]
 
 
 @pytest.mark.parametrize("name", [*QUICK, *REST])
 def test_long_and_hostile_names_are_set_as_they_stand(run: Run, name: str) -> None:
-    odd = "$\\bad{ <img> method " * 4
+    odd = "W" * 200 if name in FACES else "$\\bad{ <img> method " * 4
     figure = drawn(draw(_hostile(run, odd), name))
     assert cut_off(figure) == []
+    assert name not in ("difference", "interpolation", "normals") or any("<script>" in text for text in texts(figure))
 
 
 def _hostile(run: Run, odd: str) -> Run:
@@ -112,13 +112,15 @@ def _hostile(run: Run, odd: str) -> Run:
     stored = fake_evaluation(HOSTILE, ("gan", "vae"))
     data = stored["data"] | {"generated": {"gan": 300, odd: 300}}
     rows = [row | {"method": odd} if row["method"] == "vae" else row for row in stored["scores"]]
-    assert run.evaluation is not None and run.embedding is not None
+    assert run.evaluation is not None and run.embedding is not None and run.nearest is not None
     runs = {name.replace("/vae/", f"/{odd}/"): values for name, values in run.evaluation.runs.items()}
     evaluation = StoredEvaluation(data, stored["settings"], read_scores(rows, ""), runs)
     embedding = {n.replace("vae", odd): a for n, a in run.embedding.items() if not re.search("gmm|kde|cdcgan", n)}
     config = run.config | {"data": run.config["data"] | {"emotions": list(HOSTILE)}}
     samples = {"gan": run.samples["gan"], odd: run.samples["vae"]}
-    return replace(run, config=config, evaluation=evaluation, embedding=embedding, samples=samples)
+    nearest = run.nearest | {f"{kind}/{odd}": run.nearest[f"{kind}/vae"] for kind in ("index", "distance")}
+    changes = {"config": config, "evaluation": evaluation, "embedding": embedding, "samples": samples}
+    return replace(run, **changes, nearest=nearest)
 
 
 def test_one_colour_a_method_whatever_else_is_shown(evaluation: StoredEvaluation) -> None:

@@ -1,13 +1,11 @@
 """Figures made of faces: depth as pictures, the right pairs, differences in true millimetres."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from test_figures import cut_off, texts
 
 from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
@@ -25,7 +23,6 @@ from depthjax.report.faces_image import (
 from depthjax.report.stored import Run, read_run
 
 WINDOW = (-10.0, 80.0)
-FIGURES = (drawn.nearest, drawn.interpolation, drawn.difference, drawn.normals)
 
 
 @pytest.fixture(scope="module")
@@ -33,48 +30,9 @@ def run(finished: Path) -> Run:
     return read_run(finished)
 
 
-def words(figure: Figure) -> list[str]:
-    return [t.get_text() for part in (figure, *figure.axes) for t in part.texts]
-
-
-def outside(figure: Figure) -> list[str]:
-    """Words that stick out of the picture."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    texts = [t for part in (figure, *figure.axes) for t in part.texts if t.get_text()]
-    boxes = [t.get_window_extent(renderer) for t in texts]
-    page = figure.bbox
-    return [
-        t.get_text()
-        for t, box in zip(texts, boxes, strict=True)
-        if box.x0 < 0 or box.y0 < 0 or box.x1 > page.x1 or box.y1 > page.y1
-    ]
-
-
 def image(depth: np.ndarray) -> np.ndarray:
     """Millimetres behind the nose tip, infinite for none, to [-1, 1]."""
     return ((np.clip(depth, *WINDOW) + 10) / 90 * 2 - 1).astype(np.float32)
-
-
-@pytest.mark.parametrize("draw", FIGURES, ids=lambda f: f.__name__)
-def test_every_figure_is_drawn_with_nothing_cut_off(run: Run, draw: Callable[[Run], Figure | None]) -> None:
-    figure = draw(run)
-    assert figure is not None
-    assert outside(figure) == []
-
-
-@pytest.mark.parametrize("draw", FIGURES, ids=lambda f: f.__name__)
-def test_hostile_and_long_names_are_set_as_they_stand_within_the_picture(
-    run: Run, draw: Callable[[Run], Figure | None]
-) -> None:
-    names = ["neutral", "<script>$\\frac{1}{0}$", "a name of an emotion that does not come to an end " * 3]
-    long = {"gan": run.samples["gan"], "W" * 200: run.samples["vae"]}
-    config = run.config | {"data": run.config["data"] | {"emotions": names}}
-    nearest = dict(run.nearest or {})
-    nearest |= {f"{kind}/{'W' * 200}": nearest[f"{kind}/vae"] for kind in ("index", "distance")}
-    figure = draw(replace(run, config=config, samples=long, nearest=nearest))
-    assert figure is not None
-    assert outside(figure) == []
-    assert draw is drawn.nearest or any("<script>" in text for text in words(figure))
 
 
 def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None:
@@ -90,7 +48,8 @@ def test_closest_pairs_come_first_with_their_relative_distance(run: Run) -> None
     assert found.median == pytest.approx(np.median(distance) / np.median(run.nearest["held_out"]))
     figure = drawn.nearest(run)
     assert figure is not None
-    shown = words(figure)
+    assert cut_off(figure) == []
+    shown = texts(figure)
     assert {f"{value:.2f}" for value in expected} <= set(shown)
     assert {"GAN", "VAE", "GMM", "KDE", "KD-cDCGAN", "KD-cDCGAN evolved"} <= set(shown)
 
@@ -106,7 +65,7 @@ def test_an_impossible_reference_is_not_a_number(run: Run) -> None:
     assert run.nearest is not None
     figure = drawn.nearest(replace(run, nearest=run.nearest | {"reference": np.float32(0)}))
     assert figure is not None
-    assert "n/a" in words(figure)
+    assert "n/a" in texts(figure)
 
 
 def test_two_faces_are_apart_only_where_both_have_a_surface() -> None:
@@ -149,14 +108,14 @@ def test_a_mouth_eight_mm_farther_is_eight_mm_of_the_farther_colour(run: Run) ->
     assert picture[60, 10].tolist() == list(drawn.MASK)
     assert np.ptp(picture[30, 80].astype(int)) < 4  # no change: without hue
     np.testing.assert_array_equal(picture[:, :128], picture[:, 134:])  # one scale for all sets
-    assert any("purple: nearer to the camera" in text for text in words(figure))
+    assert any("purple: nearer to the camera" in text for text in texts(figure))
 
 
 def test_a_set_without_an_emotion_says_so(run: Run) -> None:
     gan = {name: values[run.samples["gan"]["emotion"] != 2] for name, values in run.samples["gan"].items()}
     figure = drawn.difference(replace(run, samples={"gan": gan}))
     assert figure is not None
-    assert words(figure).count("no faces") == 1
+    assert texts(figure).count("no faces") == 1
     assert drawn.normals(replace(run, samples={"gan": gan})) is not None
 
 
@@ -194,14 +153,14 @@ def test_interpolation_shows_every_step_of_the_emotions_that_were_sampled(run: R
     two = {"images": run.interpolation["images"][[0, 2]]}
     figure = drawn.interpolation(replace(run, samples={"cdcgan_kd": some}, interpolation=two))
     assert figure is not None
-    assert {"neutral", "fear"} <= set(words(figure))
-    assert "happiness" not in words(figure) and not any("new noise" in text for text in words(figure))
+    assert {"neutral", "fear"} <= set(texts(figure))
+    assert "happiness" not in texts(figure) and not any("new noise" in text for text in texts(figure))
     assert np.shape(figure.axes[0].images[0].get_array()) == (2 * 118 - 6, 9 * 118 - 6)
     with pytest.raises(UserError, match="--stages=sample"):
         drawn.interpolation(replace(run, samples={"cdcgan_kd": some}))
     drawn_holes = run.config.get("model", {}) | {"validity_mask": True}
     noisy = drawn.interpolation(replace(run, config=run.config | {"sample": {"noise": True}, "model": drawn_holes}))
-    assert noisy is not None and any("before new noise; invalid pixels are drawn anew" in text for text in words(noisy))
+    assert noisy is not None and any("before new noise; invalid pixels are drawn anew" in text for text in texts(noisy))
 
 
 def test_what_is_absent_is_not_drawn(run: Run) -> None:

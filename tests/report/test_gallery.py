@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from depthjax.data.depth_range import quantise
-from depthjax.report.gallery import MAX_FACES, gallery
+from depthjax.report.faces_image import MAX_FACES, gallery
 from depthjax.report.page import render_page
 from depthjax.report.stored import Run, read_run
 
