@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from depthjax.data.window import quantise
+from depthjax.data.depth_range import quantise
 from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 from threadpoolctl import threadpool_limits

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -56,17 +55,12 @@ def write_inputs(folder: Path, faces: StoredFaces, index: np.ndarray, settings: 
 
 
 def _chunks(faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> Iterator[np.ndarray]:
-    waiting: deque[Future[np.ndarray]] = deque()
     cores = joblib.cpu_count()
+    starts = range(0, len(index), CHUNK)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:  # array code: it lets other threads run
-        for start in range(0, len(index), CHUNK):
-            waiting.append(
-                pool.submit(lambda i: network_inputs(faces.depth[i], settings), index[start : start + CHUNK])
-            )
-            if len(waiting) > 2 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for first in range(0, len(starts), 2 * cores):  # bounds the memory
+            parts = [index[start : start + CHUNK] for start in starts[first : first + 2 * cores]]
+            yield from pool.map(lambda part: network_inputs(faces.depth[part], settings), parts)
 
 
 def read_inputs(folder: Path) -> dict[str, np.ndarray]:
