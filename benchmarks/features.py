@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from depthjax.data.depth_range import quantise
 from skimage.feature import hog, local_binary_pattern
 from skimage.filters import sobel
 from threadpoolctl import threadpool_limits
 
 from benchmarks.table import Row, report
+from depthjax.data.depth_range import quantise
 from depthjax.evaluate.handcrafted import feature_groups, fused_features
 
 

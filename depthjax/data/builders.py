@@ -20,7 +20,7 @@ from depthjax.errors import UserError
 PART_BYTES = 64 * 2**20  # of a split: the library holds a whole split in memory before it writes it
 
 
-class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Depth faces in whole camera millimetres (0 is invalid) with emotion, subject, frame and source, in order."""
 
     VERSION = tfds.core.Version("1.0.0")

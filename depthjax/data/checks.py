@@ -94,7 +94,7 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     _report([*problems, *more], settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
-    log(_units(faces, settings))
+    log(_units(faces[0].stored, settings))
     checked = _grouped(faces, log) if grouped else _labelled(faces, names, log)
     _check_subjects(checked, settings, grouped)
     return checked
@@ -116,48 +116,39 @@ def _read_all_files(
 
 
 def _names(settings: configs.Data, listing: Listing, log: Log) -> tuple[dict[str, Name], list[Problem]]:
-    """Subject and frame of each file's name; empty without a pattern."""
+    """Return subject and frame of each file's name; empty without a pattern."""
     template = settings.pattern
     if not template and listing.layout == SUBJECT_FIRST:
-        template = max(ORIGINAL_PATTERNS, key=lambda t: len(_read_all(t, listing)))
+        template = max(ORIGINAL_PATTERNS, key=lambda t: len(_read_names(t, listing)))
         log(f"subjects are the first folders, as in the original IKFDB (--config.data.pattern='{template}')")
+    names = _read_names(template, listing) if template else {}
+    proposals = [] if names else propose([(file.emotion, file.name) for file in listing.files])
     if not template:
-        _propose(listing, log)
+        log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
+        for proposal in proposals:
+            log(f"these names fit: --config.data.pattern='{escape(proposal)}'")
+        if not proposals:
+            log("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
         return {}, []
-    names = _read_all(template, listing)
-    todo = "rename it, or mend --config.data.pattern"
-    unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
-               for f in listing.files if f.name not in names]  # fmt: skip
     if not names:
-        proposals = ", ".join(f"'{template}'" for template in _proposals(listing))
-        fitting = f"; these fit: {proposals}" if proposals else ""
+        fitting = "; these fit: " + ", ".join(f"'{proposal}'" for proposal in proposals) if proposals else ""
         raise UserError(
             f"--config.data.pattern={template} matches no name, such as '{escape(listing.files[0].name)}'{fitting}"
         )
+    todo = "rename it, or mend --config.data.pattern"
+    unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
+               for f in listing.files if f.name not in names]  # fmt: skip
     return names, unnamed
 
 
-def _read_all(template: str, listing: Listing) -> dict[str, Name]:
+def _read_names(template: str, listing: Listing) -> dict[str, Name]:
     pattern = compile_template(template)
     read = ((file.name, read_name(pattern, file.name)) for file in listing.files)
     return {file: name for file, name in read if name is not None}
 
 
-def _proposals(listing: Listing) -> list[str]:
-    return propose([(file.emotion, file.name) for file in listing.files])
-
-
-def _propose(listing: Listing, log: Log) -> None:
-    log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
-    proposals = _proposals(listing)
-    for template in proposals:
-        log(f"these names fit: --config.data.pattern='{escape(template)}'")
-    if not proposals:
-        log("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
-
-
 def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
-    """Without images whose size or unit is not that of most, and without copies."""
+    """Leave out images whose size or unit is not that of most, and copies."""
     if not faces:
         return [], []
     shape = Counter(face.shape for face in faces).most_common(1)[0][0]
@@ -165,9 +156,8 @@ def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     kept: list[Face] = []
     problems: list[Problem] = []
     for face in faces:
-        size = "{1}x{0}".format(*face.shape)
         if face.shape != shape:
-            what = f"{size} pixels; most are {shape[1]}x{shape[0]}"
+            what = "{1}x{0} pixels; most are {3}x{2}".format(*face.shape, *shape)
             problems.append(Problem(face.shown, "other size", what, "crop it alike, or remove it"))
         elif face.stored != stored:
             what = f"{face.stored}; most are {stored}"
@@ -207,21 +197,17 @@ def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log
     log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
 
 
-def _units(faces: Sequence[Face], settings: configs.Data) -> str:
-    stored = faces[0].stored
-    invalid = "invalid" if settings.invalid_value is None else f"invalid, and {settings.invalid_value:g} too"
+def _units(stored: str, settings: configs.Data) -> str:
+    value = settings.invalid_value
     if stored.endswith("(grey)"):
-        marked = (
-            "no level stands for invalid depth"
-            if settings.invalid_value is None
-            else f"level {settings.invalid_value:g} is invalid depth"
-        )
+        marked = "no level stands for invalid depth" if value is None else f"level {value:g} is invalid depth"
         return (
             f"{stored}: a level is {settings.grey_mm:g} mm (--config.data.grey_mm), "
             f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity), {marked} "
             "(--config.data.invalid_value)"
         )
     unit = stored.split("(")[1][:-1]
+    invalid = "invalid" if value is None else f"invalid, and {value:g} too"
     return f"{stored}: depth in {unit} (--config.data.unit), 0 is {invalid} (--config.data.invalid_value)"
 
 
@@ -244,13 +230,9 @@ def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
 
 
 def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
-    """Running numbers within each subject and emotion."""
-    following: Counter[tuple[int, int]] = Counter()
-    numbers = np.empty(len(subject), np.int32)
-    for i, key in enumerate(zip(subject.tolist(), emotion.tolist(), strict=True)):
-        numbers[i] = following[key]
-        following[key] += 1
-    return numbers
+    """Return running numbers within each subject and emotion, (n,) int32."""
+    following: defaultdict[tuple[int, int], Iterator[int]] = defaultdict(itertools.count)
+    return np.array([next(following[key]) for key in zip(subject.tolist(), emotion.tolist(), strict=True)], np.int32)
 
 
 def _grouped(faces: list[Face], log: Log) -> Checked:
@@ -269,9 +251,8 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
         "both sides, and scores are then too high"
     )
     names = tuple(f"group {i}" for i in range(len(sizes)))
-    return Checked(
-        [face._replace(boxes=None) for face in faces], group, _numbered(group, emotion), names, faces[0].shape
-    )
+    faces = [face._replace(boxes=None) for face in faces]
+    return Checked(faces, group, _numbered(group, emotion), names, faces[0].shape)
 
 
 def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:

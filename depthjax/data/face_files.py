@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import itertools
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -87,7 +88,8 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
                 continue
             digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
             boxes = relief_boxes(depth[None])[0] if compare else None
-            stored = _describe(raw, settings)
+            kind = "floats" if raw.dtype.kind == "f" else "integers"
+            stored = f"{8 * raw.dtype.itemsize}-bit {kind} ({unit_of(raw.dtype, settings.unit)})"
             faces.append(Face(file, row, False, depth.shape, stored, digest, boxes, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
@@ -106,11 +108,6 @@ def _check_empty(depth: np.ndarray) -> None:
     if nose_distance(depth[None])[0] == 0:
         todo = "crop it about the face; or remove it"
         raise Unfit("no nose", "no depth around the nose (the middle of the image)", todo)
-
-
-def _describe(raw: np.ndarray, settings: configs.Data) -> str:
-    kind = "floats" if raw.dtype.kind == "f" else "integers"
-    return f"{8 * raw.dtype.itemsize}-bit {kind} ({unit_of(raw.dtype, settings.unit)})"
 
 
 def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
@@ -132,12 +129,8 @@ def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
 
 def read_spooled(faces: Iterable[Face]) -> Iterator[np.ndarray]:
     """Yield the millimetres that `read_files` put aside, (h, w) uint16 each."""
-    with contextlib.ExitStack() as stack:
-        path, file = None, None
-        for face in faces:
-            if file is None or face.spool != path:
-                stack.close()
-                path, file = face.spool, stack.enter_context(face.spool.open("rb"))
-            file.seek(face.offset)
-            height, width = face.shape
-            yield np.frombuffer(file.read(2 * height * width), np.uint16).reshape(height, width)
+    for path, together in itertools.groupby(faces, key=lambda face: face.spool):
+        with path.open("rb") as file:
+            for face in together:
+                file.seek(face.offset)
+                yield np.frombuffer(file.read(2 * math.prod(face.shape)), np.uint16).reshape(face.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,14 +35,8 @@ class DepthFaces:
 
     def take(self, index: np.ndarray) -> DepthFaces:
         """The faces at `index` (integers or a mask), in that order."""
-        return DepthFaces(
-            self.images[index],
-            self.emotion[index],
-            self.subject[index],
-            self.frame[index],
-            self.emotions,
-            self.depth_range,
-        )
+        columns = {name: getattr(self, name)[index] for name in ("images", "emotion", "subject", "frame")}
+        return dataclasses.replace(self, **columns)
 
     def of(self, emotion: str) -> DepthFaces:
         """The faces of one emotion, by name."""

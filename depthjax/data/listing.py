@@ -16,7 +16,9 @@ from depthjax.errors import UserError
 # Where the emotion's folder stands above a file: `Fear/x.png` (authors' release), `person/fear/x.png` (original).
 EMOTION_FIRST, SUBJECT_FIRST = 0, 1
 ORIGINAL_PATTERNS = ("{subject}/**{frame}", "{subject}/**{frame}*", "{subject}/**")
-SHOWN = 8  # names in a sentence
+NAMES_SHOWN = 8  # in a sentence
+SHOWN = 20  # problems of a kind
+CELL = 60  # characters of a path in the table
 IGNORED = ("thumbs.db", "desktop.ini")
 
 
@@ -65,12 +67,14 @@ def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = Fal
         raise UserError(f"--config.data.path={escape(str(root))}: no such folder")
     problems: list[Problem] = []
     found = sorted(_walk(root, "", set(), problems), key=natural)
-    layout = _layout(found, emotions) if subject_first else EMOTION_FIRST
+    heads = {name.split("/")[0].lower() for name in found}
+    layout = SUBJECT_FIRST if subject_first and not heads & {e.lower() for e in emotions} else EMOTION_FIRST
     folders = Counter(parts[layout] for name in found if len(parts := name.split("/")) > layout + 1)
     labels = _labels(folders, emotions, root)
-    named = [name for name in found if _folder(name, layout) in labels]
+    named = [name for name in found if len(parts := name.split("/")) > layout + 1 and parts[layout] in labels]
     files = [_file(root, name, layout, labels) for name in named if _suffix(name) in SUFFIXES]
-    problems = [p for p in problems if not p.path.count("/") or _is_asked_for(p.path, layout, labels)]
+    wanted = {escape(name) for name in labels}
+    problems = [p for p in problems if len(parts := p.path.split("/")) == 1 or parts[layout] in wanted]
     return Listing(sorted(files, key=lambda f: f.emotion), problems, _notes(found, named, folders, labels), layout)
 
 
@@ -82,9 +86,8 @@ def _walk(folder: Path, within: str, seen: set[tuple[int, int]], problems: list[
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:
-            problems.append(
-                Problem(escape(within), "link", "leads to a folder that is read already", "remove the link")
-            )
+            what = "leads to a folder that is read already"
+            problems.append(Problem(escape(within), "link", what, "remove the link"))
             return
         seen.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
@@ -111,12 +114,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _layout(found: Sequence[str], emotions: Sequence[str]) -> int:
-    wanted = {e.lower() for e in emotions}
-    heads = {name.split("/")[0].lower() for name in found}
-    return EMOTION_FIRST if heads & wanted else SUBJECT_FIRST
-
-
 def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[str, int]:
     """Label of each folder's name; an emotion's very name, else its name in any case."""
     labels, missing = {}, []
@@ -135,22 +132,12 @@ def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[
 
 def _shown_names(names: Sequence[str] | Counter[str]) -> str:
     ordered = sorted(names, key=natural)
-    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return ", ".join(escape(name) for name in ordered[:SHOWN]) + more
+    more = f" and {len(ordered) - NAMES_SHOWN} more" if len(ordered) > NAMES_SHOWN else ""
+    return ", ".join(escape(name) for name in ordered[:NAMES_SHOWN]) + more
 
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 (plain text: a folder may hold a hundred thousand)
-
-
-def _folder(name: str, layout: int) -> str | None:
-    parts = name.split("/")
-    return parts[layout] if len(parts) > layout + 1 else None
-
-
-def _is_asked_for(path: str, layout: int, labels: dict[str, int]) -> bool:
-    parts = path.split("/")
-    return len(parts) <= layout or parts[layout] in {escape(name) for name in labels}
 
 
 def _file(root: Path, name: str, layout: int, labels: dict[str, int]) -> DepthFile:
@@ -170,13 +157,11 @@ def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], la
         notes.append(f"left out: {loose} files beside the folders of the emotions")
     kinds = Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES)
     if kinds:
-        each = ", ".join(f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(SHOWN))
+        each = ", ".join(
+            f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(NAMES_SHOWN)
+        )
         notes.append(f"left out: {each}; depth is read from {', '.join(SUFFIXES)}")
     return notes
-
-
-SHOWN = 20  # problems of a kind
-CELL = 60  # characters of a path in the table
 
 
 class Problem(NamedTuple):

@@ -63,17 +63,13 @@ def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tup
     Returns:
         (n,) int32 group numbers, in order of first appearance, and the thresholds.
     """
-    points = _principal(boxes)
+    centred = boxes - boxes.mean(axis=0, keepdims=True)
+    points = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]  # principal components
     thresholds = _thresholds(points, np.random.default_rng(seed))
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     begins = ~(follows[1:] & (steps <= thresholds.wide))
     runs = np.concatenate([[0], np.cumsum(begins)])
     return _chains(points, runs, thresholds.tight), thresholds
-
-
-def _principal(boxes: np.ndarray) -> np.ndarray:
-    centred = boxes - boxes.mean(axis=0, keepdims=True)
-    return centred @ np.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]
 
 
 def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -96,6 +92,9 @@ def _thresholds(points: np.ndarray, rng: np.random.Generator) -> Thresholds:
 
 def _chains(points: np.ndarray, label: np.ndarray, threshold: float) -> np.ndarray:
     """Connected components of "of one label, or closer than the threshold", block by block of the distance matrix."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     count, (tall, wide) = len(points), CHUNK
     for top in range(0, count, tall):
         pairs = []
@@ -105,14 +104,8 @@ def _chains(points: np.ndarray, label: np.ndarray, threshold: float) -> np.ndarr
             first, second = label[row + top], label[column + left]
             apart = first != second
             pairs.append(np.unique(first[apart] * count + second[apart]))
-        label = _merged(label, *np.divmod(np.concatenate(pairs), count))
+        links = np.divmod(np.concatenate(pairs), count)
+        graph = coo_array((np.ones(len(links[0]), bool), links), shape=(count, count))
+        label = connected_components(graph, directed=False)[1].astype(np.int64)[label]
     _, first, number = np.unique(label, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number].astype(np.int32)
-
-
-def _merged(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(label), len(label)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)[label]

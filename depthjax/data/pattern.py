@@ -101,10 +101,6 @@ def _reach(place: str, name: str, start: int) -> int:
     return len(name) if slash < 0 else slash
 
 
-def _places(template: str) -> int:
-    return len(PLACE.findall(template))
-
-
 def propose(names: Sequence[tuple[int, str]], *, limit: int = 3) -> list[str]:
     """Templates that fit nearly all names, the likeliest first.
 
@@ -129,17 +125,15 @@ def _from_digits(names: Sequence[str]) -> list[str]:
     literals = [re.sub(r"[*{}]", "*", text) for text in usual.split("\0")]
     runs = range(min(len(literals) - 1, MAX_PLACES + 1))  # with more of them nothing is proposed
     chosen = [(subject, frame) for subject in runs for frame in (*runs, None) if frame != subject]
-    templates = (_fill(literals, subject, frame) for subject, frame in chosen)
-    return [template for template in templates if _places(template) <= MAX_PLACES]
-
-
-def _fill(literals: Sequence[str], subject: int, frame: int | None) -> str:
-    places = {subject: "{subject}", frame: "{frame}"}
-    return literals[0] + "".join(places.get(i, "*") + text for i, text in enumerate(literals[1:]))
+    templates = []
+    for subject, frame in chosen:
+        places = {subject: "{subject}", frame: "{frame}"}
+        templates.append(literals[0] + "".join(places.get(i, "*") + text for i, text in enumerate(literals[1:])))
+    return [template for template in templates if len(PLACE.findall(template)) <= MAX_PLACES]
 
 
 class _Fit(NamedTuple):
-    """A template that fits: how likely it is meant, and the number of each name's person (-1: does not match)."""
+    """A template, how likely it is meant, and the subject's number of each name (-1: no match)."""
 
     template: str
     score: tuple[float, ...]

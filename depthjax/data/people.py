@@ -24,8 +24,7 @@ class Person:
     """One subject.
 
     Attributes:
-        subject: its number.
-        sex, age: "male" or "female"; years.
+        subject, sex, age: its number; "male" or "female"; years.
         rest: (vertices, 3) float32 millimetres, the face at rest, the middle of the eyes at the origin.
         expressiveness: how strongly emotions show, 1 is the full facial action.
         action_style: (52,) float32, a factor of each facial action; holds the asymmetry.
@@ -165,7 +164,7 @@ def action_weights(model: HeadModel, person: Person, emotion: str, phase: np.nda
         (frames, 52) float32.
     """
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), 2])
-    apex = _row(model, ACTIONS[emotion]) * person.action_style * person.expressiveness
+    apex = _weights(model, ACTIONS[emotion]) * person.action_style * person.expressiveness
     apex *= rng.lognormal(0, 0.15, len(apex))
     weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex) + _unrelated(model, phase, rng)
     weights[:, _columns(model, "eyeBlink")] += (rng.random((len(phase), 1)) < 0.08) * rng.uniform(0.5, 1.0)
@@ -194,11 +193,11 @@ def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> 
     return (spread * np.clip(held + drift, -2.5, 2.5)).astype(np.float32)
 
 
-def _row(model: HeadModel, actions: dict[str, float]) -> np.ndarray:
-    row = np.zeros(len(model.face))
+def _weights(model: HeadModel, actions: dict[str, float]) -> np.ndarray:
+    weights = np.zeros(len(model.face))
     for action, weight in actions.items():
-        row[_columns(model, action)] = weight
-    return row
+        weights[_columns(model, action)] = weight
+    return weights
 
 
 def _columns(model: HeadModel, action: str) -> list[int]:
