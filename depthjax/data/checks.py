@@ -40,12 +40,8 @@ Log = Callable[[str], None]
 class Checked:
     """The faces that are to be stored, file by file in natural order, with their labels.
 
-    Attributes:
-        faces: (n,) where each is read from.
-        subject: (n,) int32, an index into `subjects`.
-        frame: (n,) int32.
-        subjects: names of subjects, or of groups that stand for them.
-        shape: height and width, the same for all.
+    `subject` and `frame` are (n,) int32; `subjects` names subjects, or groups that stand for them; `shape` is the
+    height and width of all.
     """
 
     faces: list[Face]
@@ -55,16 +51,20 @@ class Checked:
     shape: tuple[int, int]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of the stored set, in order, from where the check put them aside."""
+        """Yield the rows of the stored set, in order, from where the check put them aside."""
         for i, (face, depth) in enumerate(zip(self.faces, read_spooled(self.faces), strict=True)):
             labels = {"emotion": face.file.emotion, "subject": int(self.subject[i]), "frame": int(self.frame[i])}
             yield {"depth": depth, "source": face.shown, **labels}
 
     def labels(self) -> dict[str, np.ndarray]:
-        """Every column of the stored set but the depth, (n,) each."""
-        emotion = np.array([face.file.emotion for face in self.faces], np.int32)
-        sources = np.array([face.shown for face in self.faces])
-        return {"emotion": emotion, "subject": self.subject, "frame": self.frame, "sources": sources}
+        """Return every column of the stored set but the depth, (n,) each."""
+        columns = {"emotion": self.emotion, "subject": self.subject, "frame": self.frame}
+        return columns | {"sources": np.array([face.shown for face in self.faces])}
+
+    @property
+    def emotion(self) -> np.ndarray:
+        """Label of each face, (n,) int32."""
+        return np.array([face.file.emotion for face in self.faces], np.int32)
 
 
 def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Checked:
@@ -89,9 +89,8 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     files = [file for file in listing.files if grouped or file.name in names]
     log(f"checking {len(files)} files")
     faces, problems = _read_all_files(files, settings, spool, compare=grouped)
-    problems = [*listing.problems, *unnamed, *problems]
-    faces, more = _alike(faces)
-    _report([*problems, *more], settings, root, log)
+    faces, unlike = _alike(faces)
+    _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
     log(_units(faces[0].stored, settings))
@@ -108,10 +107,10 @@ def _read_all_files(
     faces: list[Face] = []
     problems: list[Problem] = []
     results = (found for batch in in_order(read, tasks) for found in batch)
-    for file, found in zip(files, results, strict=True):
-        problems += found.problems
+    for file, (found, faults) in zip(files, results, strict=True):
+        problems += faults
         # The process returns a copy of the file's entry with every face: one is enough.
-        faces += [face._replace(file=file, stack=found.rows > 1) for face in found.faces]
+        faces += [face._replace(file=file) for face in found]
     return faces, problems
 
 
@@ -164,24 +163,24 @@ def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
             problems.append(Problem(face.shown, "other unit", what, "export all in one format, or remove it"))
         else:
             kept.append(face)
-    kept, copies = _without_copies(kept)
-    return kept, [*problems, *copies]
+    copies = _copies(kept)
+    return [face for face in kept if (face.spool, face.offset) not in copies], [*problems, *copies.values()]
 
 
-def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
-    """The first of equal images; none of those that stand under two emotions, for one of the labels is wrong."""
+def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
+    """Return what to leave out of equal images: all but the first, or all if one of their emotions must be wrong."""
     by_digest: dict[bytes, list[Face]] = defaultdict(list)
     for face in faces:
         by_digest[face.digest].append(face)
-    problems, dropped = [], set()
+    copies = {}
     for same in (group for group in by_digest.values() if len(group) > 1):
         contradicted = len({face.file.emotion for face in same}) > 1
         todo = "keep it under its one true emotion" if contradicted else "remove it"
         for face in same if contradicted else same[1:]:
             other = same[1] if face is same[0] else same[0]
-            problems.append(Problem(face.shown, "duplicate", f"the same pixels as {shorten(other.shown)}", todo))
-            dropped.add((face.file.path, face.row))
-    return [face for face in faces if (face.file.path, face.row) not in dropped], problems
+            what = f"the same pixels as {shorten(other.shown)}"
+            copies[face.spool, face.offset] = Problem(face.shown, "duplicate", what, todo)
+    return copies
 
 
 def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log: Log) -> None:
@@ -256,14 +255,13 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
 
 
 def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:
-    subjects: dict[int, set[int]] = defaultdict(set)
-    for face, subject in zip(checked.faces, checked.subject.tolist(), strict=True):
-        subjects[face.file.emotion].add(subject)
+    labels = checked.emotion
     who, hint = ("groups of frames", "; a pattern that names subjects may help") if grouped else ("subjects", "")
     for label, emotion in enumerate(settings.emotions):
-        if len(subjects[label]) < MIN_SUBJECTS_EACH:
+        count = len(np.unique(checked.subject[labels == label]))
+        if count < MIN_SUBJECTS_EACH:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {len(subjects[label])} {who}, and at least "
+                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least "
                 f"{MIN_SUBJECTS_EACH} are needed to test on unseen ones: add faces, or leave it out of "
                 f"--config.data.emotions{hint}"
             )

@@ -56,7 +56,7 @@ def _within(index: Array, size: int) -> Array:
 
 
 def nose_distance(crops: np.ndarray) -> np.ndarray:
-    """Distance of the nose tip in each crop.
+    """Return the distance of the nose tip in each crop.
 
     Not the nearest return around the nose but the 20th nearest (in a crop of 200x128): noise and flying pixels come
     closer than any skin. The region and the rank are shares of the image, so that any size is measured alike.
@@ -77,7 +77,7 @@ def nose_distance(crops: np.ndarray) -> np.ndarray:
 
 
 def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the largest square about the middle of the face, within an image of this height and width."""
+    """Return rows and columns of the largest square about the middle of the face, in an image of (height, width)."""
     height, width = shape
     side = min(height, width)
     top = min(max(0, round(FACE_MIDDLE * height - side / 2)), height - side)

@@ -23,10 +23,7 @@ class Face(NamedTuple):
     """An image that can be used by itself.
 
     Attributes:
-        file: it comes from.
-        row: in that file.
-        stack: whether the file holds several images.
-        shape: height and width.
+        file, row: where it comes from; `stack` says whether the file holds several images.
         stored: the type and unit of the values in the file.
         digest: of the millimetres, to find copies.
         boxes: to find near-duplicates, if that was asked for.
@@ -49,15 +46,10 @@ class Face(NamedTuple):
         return f"{self.file.shown}, row {self.row}" if self.stack else self.file.shown
 
 
-class FileResult(NamedTuple):
-    """The usable faces of a file, its problems, and how many images it holds."""
-
-    faces: list[Face]
-    problems: list[Problem]
-    rows: int
+Found = tuple[list[Face], list[Problem]]  # of one file
 
 
-def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[FileResult]:
+def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[Found]:
     """Read some files, and put the millimetres of what can be used into one spool file.
 
     Every file is decoded once: what is stored later is what was checked.
@@ -73,7 +65,7 @@ def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: b
         return [_read_file(file, settings, compare, aside, Path(path)) for file in files]
 
 
-def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> FileResult:
+def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> Found:
     faces: list[Face] = []
     problems: list[Problem] = []
     rows = 0
@@ -93,10 +85,10 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
             faces.append(Face(file, row, False, depth.shape, stored, digest, boxes, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
-        return FileResult([], [Problem(file.shown, fault.kind, fault.what, fault.todo)], rows)
+        return [], [Problem(file.shown, fault.kind, fault.what, fault.todo)]
     if rows == 1:
         problems = [p._replace(path=file.shown) for p in problems]
-    return FileResult(faces, problems, rows)
+    return [face._replace(stack=rows > 1) for face in faces], problems
 
 
 def _check_empty(depth: np.ndarray) -> None:
