@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from depthjax import config as configs
-
 Array = Any  # of NumPy or of JAX, but all of a call alike
 
 SENSOR_SHAPE = (424, 512)  # height, width of a Kinect v2's depth image
@@ -85,29 +83,14 @@ def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
     return slice(top, top + side), slice(left, left + side)
 
 
-def pixel_pitch(settings: configs.Data) -> tuple[float, float]:
-    """Millimetres on the face that a pixel of the networks' square spans, downwards and across.
-
-    A full crop is taken to have the shape of CROP_SHAPE.
-    """
-    across = settings.width_mm / settings.resolution
-    tall = 1.0 if settings.crop == "face" else CROP_SHAPE[0] / CROP_SHAPE[1]
-    return across * tall, across
-
-
 def to_square(crops: np.ndarray, resolution: int, *, crop: str) -> np.ndarray:
-    """Crops in [-1, 1] to the networks' square by area averaging.
+    """Return crops (n, h, w) in [-1, 1] as the networks' squares (n, resolution, resolution) by area averaging.
 
     Args:
-        crops: (n, height, width) float32 after the depth window.
         crop: "full" squeezes the whole crop (the paper); "face" takes the square from brow to chin (of a crop of
             200x128: FACE_ROWS).
-    Returns:
-        (n, resolution, resolution) float32.
     """
-    height, width = crops.shape[1:]
-    rows, columns = face_square((height, width)) if crop == "face" else (slice(None), slice(None))
-    cut = crops[:, rows, columns]
+    cut = crops[:, *face_square(crops.shape[1:])] if crop == "face" else crops
     down, across = _area_weights(cut.shape[1], resolution), _area_weights(cut.shape[2], resolution)
     return np.matmul(np.matmul(down, cut), across.T).astype(np.float32)
 

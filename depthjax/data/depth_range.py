@@ -25,7 +25,7 @@ class DepthRange:
         return cls(settings.near_mm, settings.far_mm)
 
     def from_mm(self, depth: np.ndarray, nose: np.ndarray) -> np.ndarray:
-        """Return camera millimetres (n, h, w), 0 is invalid, as float32 in [-1, 1]; the nose tip is `nose` (n,) mm off."""
+        """Return camera millimetres (n, h, w), 0 is invalid, as float32 in [-1, 1]; `nose` (n,) mm is the tip."""
         relief = np.where(depth > 0, depth.astype(np.float32) - nose[:, None, None], np.inf)
         return self.from_relief(relief)
 

@@ -66,52 +66,53 @@ def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = Fal
     if not root.is_dir():
         raise UserError(f"--config.data.path={escape(str(root))}: no such folder")
     problems: list[Problem] = []
-    found = sorted(_walk(root, "", set(), problems), key=natural)
+    found = sorted(_walk(root, problems), key=natural)
     heads = {name.split("/")[0].lower() for name in found}
     layout = SUBJECT_FIRST if subject_first and not heads & {e.lower() for e in emotions} else EMOTION_FIRST
     folders = Counter(parts[layout] for name in found if len(parts := name.split("/")) > layout + 1)
     labels = _labels(folders, emotions, root)
     named = [name for name in found if len(parts := name.split("/")) > layout + 1 and parts[layout] in labels]
-    files = [_file(root, name, layout, labels) for name in named if _suffix(name) in SUFFIXES]
+    files = []
+    for name in named:
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        if suffix.lower() in SUFFIXES:
+            parts = stem.split("/")
+            label = labels[parts.pop(layout)]
+            files.append(DepthFile(root / name, escape(name), "/".join(parts), label))
     wanted = {escape(name) for name in labels}
     problems = [p for p in problems if len(parts := p.path.split("/")) == 1 or parts[layout] in wanted]
     return Listing(sorted(files, key=lambda f: f.emotion), problems, _notes(found, named, folders, labels), layout)
 
 
-def _walk(folder: Path, within: str, seen: set[tuple[int, int]], problems: list[Problem]) -> Iterator[str]:
-    """Paths of files within the folder, links followed wherever they lead, no folder entered twice.
+def _walk(root: Path, problems: list[Problem]) -> Iterator[str]:
+    """Yield paths of files within the folder, links followed wherever they lead, no folder entered twice.
 
     A folder that is reached a second time is a link in a circle, or its faces would count twice.
     """
-    try:
-        status = folder.stat()
+
+    def within(path: str) -> str:
+        return path[len(str(root)) + 1 :]
+
+    def unreadable(error: OSError) -> None:
+        what = f"cannot be read ({error.strerror})"
+        problems.append(Problem(escape(within(error.filename)), "unreadable", what, "make it readable, or remove it"))
+
+    seen: set[tuple[int, int]] = set()
+    for here, folders, names in os.walk(str(root), followlinks=True, onerror=unreadable):
+        status = os.stat(here)  # noqa: PTH116 (plain text: a folder may hold a hundred thousand)
         if (status.st_dev, status.st_ino) in seen:
             what = "leads to a folder that is read already"
-            problems.append(Problem(escape(within), "link", what, "remove the link"))
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            # Links last: a folder is read under its own name where it has one in this folder.
-            here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-    except OSError as error:
-        what = f"cannot be read ({error.strerror})"
-        problems.append(Problem(escape(within), "unreadable", what, "make it readable, or remove it"))
-        return
-    for entry in here:
-        if entry.name.startswith(".") or entry.name.lower() in IGNORED:
+            problems.append(Problem(escape(within(here)), "link", what, "remove the link"))
+            folders.clear()
             continue
-        name = f"{within}/{entry.name}" if within else entry.name
-        if _is_folder(entry):
-            yield from _walk(folder / entry.name, name, seen, problems)
-        else:
-            yield name
+        seen.add((status.st_dev, status.st_ino))
+        # Links last: a folder is read under its own name where it has one in this folder.
+        folders[:] = sorted(filter(_counts, folders), key=lambda name: (Path(here, name).is_symlink(), name))
+        yield from (within(f"{here}/{name}") for name in names if _counts(name))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # links that lead to each other: opening it will say so
-        return False
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in IGNORED
 
 
 def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[str, int]:
@@ -138,13 +139,6 @@ def _shown_names(names: Sequence[str] | Counter[str]) -> str:
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 (plain text: a folder may hold a hundred thousand)
-
-
-def _file(root: Path, name: str, layout: int, labels: dict[str, int]) -> DepthFile:
-    parts = name.split("/")
-    rest = "/".join(parts[:layout] + parts[layout + 1 :])
-    stem = os.path.splitext(rest)[0]  # noqa: PTH122
-    return DepthFile(root / name, escape(name), stem, labels[parts[layout]])
 
 
 def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], labels: dict[str, int]) -> list[str]:

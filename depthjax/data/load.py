@@ -53,10 +53,7 @@ def stored(settings: configs.Data, folder: Path) -> StoredFaces:
     Raises:
         UserError: it is not there, or damaged.
     """
-    path = stored_folder(settings, folder)
-    if not (path / "dataset_info.json").exists():
-        raise UserError(f"{folder} does not hold the faces of this config: run --stages=prepare first")
-    return read_stored(path)
+    return read_stored(stored_folder(settings, folder))
 
 
 def stored_folder(settings: configs.Data, folder: Path) -> Path:

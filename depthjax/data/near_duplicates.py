@@ -72,21 +72,13 @@ def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tup
     return _chains(points, runs, thresholds.tight), thresholds
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)
-
-
 def _thresholds(points: np.ndarray, rng: np.random.Generator) -> Thresholds:
-    asked = rng.permutation(len(points))[:SAMPLE]
-    nearest, drawn = np.empty(len(asked)), []
-    for start in range(0, len(asked), 16):  # 16 frames against all: a few megabytes even for 100,000
-        chunk = asked[start : start + 16]
-        squared = _squared_distances(points[chunk], points)
-        squared[np.arange(len(chunk)), chunk] = np.inf
-        nearest[start : start + 16] = np.sqrt(np.maximum(squared.min(axis=1), 0))
-        others = squared[:, asked]
-        drawn.append(np.sqrt(np.maximum(others[np.isfinite(others)], 0)))
-    wide = RANDOM_SHARE * float(np.median(np.concatenate(drawn)))
+    from scipy.spatial.distance import pdist
+    from sklearn.neighbors import NearestNeighbors
+
+    sample = points[rng.permutation(len(points))[:SAMPLE]]
+    nearest = NearestNeighbors(n_neighbors=2).fit(points).kneighbors(sample)[0][:, 1]  # the first is the frame itself
+    wide = RANDOM_SHARE * float(np.median(pdist(sample)))
     return Thresholds(min(float(np.quantile(nearest, NEAREST_SHARE)), wide), wide)
 
 
@@ -94,12 +86,13 @@ def _chains(points: np.ndarray, label: np.ndarray, threshold: float) -> np.ndarr
     """Connected components of "of one label, or closer than the threshold", block by block of the distance matrix."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
+    from sklearn.metrics.pairwise import euclidean_distances
 
     count, (tall, wide) = len(points), CHUNK
     for top in range(0, count, tall):
         pairs = []
         for left in range(top, count, wide):
-            squared = _squared_distances(points[top : top + tall], points[left : left + wide])
+            squared = euclidean_distances(points[top : top + tall], points[left : left + wide], squared=True)
             row, column = np.nonzero(squared <= threshold**2)
             first, second = label[row + top], label[column + left]
             apart = first != second

@@ -84,7 +84,7 @@ def read_stored(folder: Path) -> StoredFaces:
     import tensorflow_datasets as tfds  # takes seconds to import
 
     if not (folder / "dataset_info.json").exists():
-        raise UserError(f"{folder} holds no stored faces: run --stages=prepare first")
+        raise UserError(f"{folder} does not hold the faces of this config: run --stages=prepare first")
     try:
         builder = tfds.builder_from_directory(folder)
         source = builder.as_data_source(split="all")
