@@ -42,7 +42,7 @@ class Unfit(Exception):
 
 
 def read_images(path: Path) -> Iterator[np.ndarray]:
-    """The images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
+    """Yield the images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
 
     Raises:
         Unfit: it is no such file, or it holds what is no depth image. Rows of a stack come before a fault behind them.
@@ -201,7 +201,7 @@ MAX_MM = 2**16 - 1
 
 
 def unit_of(dtype: np.dtype, unit: str) -> str:
-    """`mm`, `m` or `grey`: as configured, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
+    """Return `mm`, `m` or `grey`: as configured, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
     if unit != "auto":
         return unit
     if dtype.kind == "f":
@@ -210,7 +210,7 @@ def unit_of(dtype: np.dtype, unit: str) -> str:
 
 
 def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """(height, width) stored values to uint16 camera millimetres of the same shape; 0 is invalid.
+    """Return stored values (height, width) as uint16 camera millimetres; 0 is invalid.
 
     Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
     `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always does.

@@ -103,7 +103,7 @@ def _check_empty(depth: np.ndarray) -> None:
 
 
 def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """A stored image as a face in camera millimetres: found and cropped, if it is a whole frame of IKFDB's sensor.
+    """Return an image as a face in camera millimetres: found and cropped, if it is a whole frame of IKFDB's sensor.
 
     Raises:
         Unfit: it is no depth in the configured unit, or a frame without a face.

@@ -40,7 +40,7 @@ def axial_sigma(depth: jax.Array, angle: jax.Array) -> jax.Array:
 
 
 def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Array) -> jax.Array:
-    """The frame that the sensor delivers.
+    """Return the frame that the sensor delivers.
 
     Args:
         surface: rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1.

@@ -50,7 +50,7 @@ class Listing:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A sorting key in which `f2` comes before `f10`."""
+    """Return a sorting key in which `f2` comes before `f10`."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split("([0-9]+)", name)]
 
 
@@ -175,14 +175,14 @@ class Problem(NamedTuple):
 
 
 def escape(name: str) -> str:
-    """A file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
+    """Return a file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
     return "".join(
         c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode() for c in name
     )
 
 
 def table(problems: Sequence[Problem]) -> list[str]:
-    """The problems as aligned lines, the first of each kind, and the count of each kind."""
+    """Return the problems as aligned lines, the first of each kind, and the count of each kind."""
     kinds: dict[str, list[Problem]] = defaultdict(list)
     for problem in problems:
         kinds[problem.kind].append(problem)
@@ -198,5 +198,5 @@ def table(problems: Sequence[Problem]) -> list[str]:
 
 
 def shorten(path: str) -> str:
-    """The end of a path, for a table."""
+    """Return the end of a path, for a table."""
     return path if len(path) <= CELL else "..." + path[3 - CELL :]

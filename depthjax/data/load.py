@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import logging
 import shutil
@@ -57,7 +56,7 @@ def stored(settings: configs.Data, folder: Path) -> StoredFaces:
 
 
 def stored_folder(settings: configs.Data, folder: Path) -> Path:
-    """Where `prepare` stores the faces of these settings, under `folder`."""
+    """Return where `prepare` stores the faces of these settings, under `folder`."""
     return Path(_builder(settings, folder).data_path)
 
 
@@ -119,12 +118,12 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
 
 @contextlib.contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
-    """Report a full or read-only disk in one line."""
+    """Raise a UserError of one line for a full or read-only disk."""
     try:
         yield
     except (RuntimeError, OSError) as error:  # array_record raises the former
-        said = getattr(error, "strerror", None) or str(error).split(";")[0].split(": ", 1)[-1]
-        reason = " ".join(said.split())
+        text = getattr(error, "strerror", None) or str(error).split(";")[0].split(": ", 1)[-1]
+        reason = " ".join(text.split())
         raise UserError(
             f"{folder}: the faces could not be stored ({reason}): make room and run again; nothing half-written stays"
         ) from None
@@ -146,13 +145,8 @@ def _write(builder: Any, settings: configs.Data) -> None:
         shutil.rmtree(left, ignore_errors=True)
     tfds.disable_progress_bar()
     downloads = tfds.download.DownloadConfig(manual_dir=settings.path) if settings.path else None
-    gc.collect()
-    gc.freeze()  # a hundred thousand checked faces stay alive: the collector need not walk through them again and again
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
-            builder.download_and_prepare(download_config=downloads)
-    finally:
-        gc.unfreeze()
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
+        builder.download_and_prepare(download_config=downloads)
 
 
 def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:

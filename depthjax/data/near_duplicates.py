@@ -26,7 +26,7 @@ CHUNK = (1024, 8192)
 
 
 def relief_boxes(depth: np.ndarray) -> np.ndarray:
-    """What frames are compared by: box means of the face's relief, without its mean and tilt.
+    """Return what frames are compared by: box means of the face's relief, without its mean and tilt.
 
     A head that turns a little, or sits a little farther off, stays the same.
 
@@ -54,7 +54,7 @@ class Thresholds(NamedTuple):
 
 
 def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, Thresholds]:
-    """Groups of frames that hang together by near-duplicates.
+    """Return groups of frames that hang together by near-duplicates.
 
     Args:
         boxes: (n, 256) of `relief_boxes`, n at least 2.

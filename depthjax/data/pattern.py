@@ -29,14 +29,14 @@ class Template(NamedTuple):
 
 
 class Name(NamedTuple):
-    """What a name says: the person, and the frame's number if the template has one."""
+    """Subject of a name, and the frame's number if the template has one."""
 
     subject: str
     frame: int | None
 
 
 def compile_template(template: str) -> Template:
-    """The parts of a template.
+    """Return the parts of a template.
 
     `{subject}` is any text within a folder's or file's name, `{frame}` digits, `*` any text within a name, `**` any
     text across folders; all else stands for itself.
@@ -57,7 +57,7 @@ def compile_template(template: str) -> Template:
 
 
 def read_name(template: Template, name: str) -> Name | None:
-    """Subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
+    """Return subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
     if not name.startswith(template.head):
         return None
     ends = _ends(template.places, name, 0, len(template.head), {})
@@ -102,7 +102,7 @@ def _reach(place: str, name: str, start: int) -> int:
 
 
 def propose(names: Sequence[tuple[int, str]], *, limit: int = 3) -> list[str]:
-    """Templates that fit nearly all names, the likeliest first.
+    """Return templates that fit nearly all names, the likeliest first.
 
     One fits if all but a tenth match it, at least two subjects come out, fewer than there are names, and no frame of a
     subject and an emotion comes out twice. Likeliest are those whose subjects appear in every emotion, with a

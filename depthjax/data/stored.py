@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +37,6 @@ class DepthRows:
         except Exception as error:  # the file readers raise their own on damaged files; every record has a checksum
             raise _damaged(self._folder, error) from None
         return rows.reshape(*wanted.shape, *self._shape)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for start in range(0, len(self), 64):
-            yield from self[start : start + 64]
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-    """`map(function, tasks)` on all cores.
+    """Yield `map(function, tasks)`, on all cores.
 
     A process is never forked, which is unsafe once JAX runs; fresh ones import the function's module alone.
 
