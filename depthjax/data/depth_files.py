@@ -201,7 +201,7 @@ MAX_MM = 2**16 - 1
 
 
 def unit_of(dtype: np.dtype, unit: str) -> str:
-    """Return `mm`, `m` or `grey`: as configured, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
+    """Return `mm`, `m` or `grey`: as set, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
     if unit != "auto":
         return unit
     if dtype.kind == "f":

@@ -175,7 +175,7 @@ class Problem(NamedTuple):
 
 
 def escape(name: str) -> str:
-    """Return a file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
+    """Return a name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
     return "".join(
         c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode() for c in name
     )
