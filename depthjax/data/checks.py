@@ -40,12 +40,8 @@ Log = Callable[[str], None]
 class Checked:
     """The faces that are to be stored, file by file in natural order, with their labels.
 
-    Attributes:
-        faces: (n,) where each is read from.
-        subject: (n,) int32, an index into `subjects`.
-        frame: (n,) int32.
-        subjects: names of subjects, or of groups that stand for them.
-        shape: height and width, the same for all.
+    `subject` and `frame` are (n,) int32; `subjects` names subjects, or groups that stand for them; `shape` is the
+    height and width of all.
     """
 
     faces: list[Face]
@@ -55,16 +51,20 @@ class Checked:
     shape: tuple[int, int]
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of the stored set, in order, from where the check put them aside."""
+        """Yield the rows of the stored set, in order, from where the check put them aside."""
         for i, (face, depth) in enumerate(zip(self.faces, read_spooled(self.faces), strict=True)):
             labels = {"emotion": face.file.emotion, "subject": int(self.subject[i]), "frame": int(self.frame[i])}
             yield {"depth": depth, "source": face.shown, **labels}
 
     def labels(self) -> dict[str, np.ndarray]:
-        """Every column of the stored set but the depth, (n,) each."""
-        emotion = np.array([face.file.emotion for face in self.faces], np.int32)
-        sources = np.array([face.shown for face in self.faces])
-        return {"emotion": emotion, "subject": self.subject, "frame": self.frame, "sources": sources}
+        """Return every column of the stored set but the depth, (n,) each."""
+        columns = {"emotion": self.emotion, "subject": self.subject, "frame": self.frame}
+        return columns | {"sources": np.array([face.shown for face in self.faces])}
+
+    @property
+    def emotion(self) -> np.ndarray:
+        """Label of each face, (n,) int32."""
+        return np.array([face.file.emotion for face in self.faces], np.int32)
 
 
 def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Checked:
@@ -89,12 +89,11 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     files = [file for file in listing.files if grouped or file.name in names]
     log(f"checking {len(files)} files")
     faces, problems = _read_all_files(files, settings, spool, compare=grouped)
-    problems = [*listing.problems, *unnamed, *problems]
-    faces, more = _alike(faces)
-    _report([*problems, *more], settings, root, log)
+    faces, unlike = _alike(faces)
+    _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
-    log(_units(faces, settings))
+    log(_units(faces[0].stored, settings))
     checked = _grouped(faces, log) if grouped else _labelled(faces, names, log)
     _check_subjects(checked, settings, grouped)
     return checked
@@ -108,56 +107,47 @@ def _read_all_files(
     faces: list[Face] = []
     problems: list[Problem] = []
     results = (found for batch in in_order(read, tasks) for found in batch)
-    for file, found in zip(files, results, strict=True):
-        problems += found.problems
+    for file, (found, faults) in zip(files, results, strict=True):
+        problems += faults
         # The process returns a copy of the file's entry with every face: one is enough.
-        faces += [face._replace(file=file, stack=found.rows > 1) for face in found.faces]
+        faces += [face._replace(file=file) for face in found]
     return faces, problems
 
 
 def _names(settings: configs.Data, listing: Listing, log: Log) -> tuple[dict[str, Name], list[Problem]]:
-    """Subject and frame of each file's name; empty without a pattern."""
+    """Return subject and frame of each file's name; empty without a pattern."""
     template = settings.pattern
     if not template and listing.layout == SUBJECT_FIRST:
-        template = max(ORIGINAL_PATTERNS, key=lambda t: len(_read_all(t, listing)))
+        template = max(ORIGINAL_PATTERNS, key=lambda t: len(_read_names(t, listing)))
         log(f"subjects are the first folders, as in the original IKFDB (--config.data.pattern='{template}')")
+    names = _read_names(template, listing) if template else {}
+    proposals = [] if names else propose([(file.emotion, file.name) for file in listing.files])
     if not template:
-        _propose(listing, log)
+        log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
+        for proposal in proposals:
+            log(f"these names fit: --config.data.pattern='{escape(proposal)}'")
+        if not proposals:
+            log("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
         return {}, []
-    names = _read_all(template, listing)
-    todo = "rename it, or mend --config.data.pattern"
-    unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
-               for f in listing.files if f.name not in names]  # fmt: skip
     if not names:
-        proposals = ", ".join(f"'{template}'" for template in _proposals(listing))
-        fitting = f"; these fit: {proposals}" if proposals else ""
+        fitting = "; these fit: " + ", ".join(f"'{proposal}'" for proposal in proposals) if proposals else ""
         raise UserError(
             f"--config.data.pattern={template} matches no name, such as '{escape(listing.files[0].name)}'{fitting}"
         )
+    todo = "rename it, or mend --config.data.pattern"
+    unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
+               for f in listing.files if f.name not in names]  # fmt: skip
     return names, unnamed
 
 
-def _read_all(template: str, listing: Listing) -> dict[str, Name]:
+def _read_names(template: str, listing: Listing) -> dict[str, Name]:
     pattern = compile_template(template)
     read = ((file.name, read_name(pattern, file.name)) for file in listing.files)
     return {file: name for file, name in read if name is not None}
 
 
-def _proposals(listing: Listing) -> list[str]:
-    return propose([(file.emotion, file.name) for file in listing.files])
-
-
-def _propose(listing: Listing, log: Log) -> None:
-    log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
-    proposals = _proposals(listing)
-    for template in proposals:
-        log(f"these names fit: --config.data.pattern='{escape(template)}'")
-    if not proposals:
-        log("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
-
-
 def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
-    """Without images whose size or unit is not that of most, and without copies."""
+    """Leave out images whose size or unit is not that of most, and copies."""
     if not faces:
         return [], []
     shape = Counter(face.shape for face in faces).most_common(1)[0][0]
@@ -165,33 +155,32 @@ def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     kept: list[Face] = []
     problems: list[Problem] = []
     for face in faces:
-        size = "{1}x{0}".format(*face.shape)
         if face.shape != shape:
-            what = f"{size} pixels; most are {shape[1]}x{shape[0]}"
+            what = "{1}x{0} pixels; most are {3}x{2}".format(*face.shape, *shape)
             problems.append(Problem(face.shown, "other size", what, "crop it alike, or remove it"))
         elif face.stored != stored:
             what = f"{face.stored}; most are {stored}"
             problems.append(Problem(face.shown, "other unit", what, "export all in one format, or remove it"))
         else:
             kept.append(face)
-    kept, copies = _without_copies(kept)
-    return kept, [*problems, *copies]
+    copies = _copies(kept)
+    return [face for face in kept if (face.spool, face.offset) not in copies], [*problems, *copies.values()]
 
 
-def _without_copies(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
-    """The first of equal images; none of those that stand under two emotions, for one of the labels is wrong."""
+def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
+    """Return what to leave out of equal images: all but the first, or all if one of their emotions must be wrong."""
     by_digest: dict[bytes, list[Face]] = defaultdict(list)
     for face in faces:
         by_digest[face.digest].append(face)
-    problems, dropped = [], set()
+    copies = {}
     for same in (group for group in by_digest.values() if len(group) > 1):
         contradicted = len({face.file.emotion for face in same}) > 1
         todo = "keep it under its one true emotion" if contradicted else "remove it"
         for face in same if contradicted else same[1:]:
             other = same[1] if face is same[0] else same[0]
-            problems.append(Problem(face.shown, "duplicate", f"the same pixels as {shorten(other.shown)}", todo))
-            dropped.add((face.file.path, face.row))
-    return [face for face in faces if (face.file.path, face.row) not in dropped], problems
+            what = f"the same pixels as {shorten(other.shown)}"
+            copies[face.spool, face.offset] = Problem(face.shown, "duplicate", what, todo)
+    return copies
 
 
 def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log: Log) -> None:
@@ -207,21 +196,17 @@ def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log
     log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
 
 
-def _units(faces: Sequence[Face], settings: configs.Data) -> str:
-    stored = faces[0].stored
-    invalid = "invalid" if settings.invalid_value is None else f"invalid, and {settings.invalid_value:g} too"
+def _units(stored: str, settings: configs.Data) -> str:
+    value = settings.invalid_value
     if stored.endswith("(grey)"):
-        marked = (
-            "no level stands for invalid depth"
-            if settings.invalid_value is None
-            else f"level {settings.invalid_value:g} is invalid depth"
-        )
+        marked = "no level stands for invalid depth" if value is None else f"level {value:g} is invalid depth"
         return (
             f"{stored}: a level is {settings.grey_mm:g} mm (--config.data.grey_mm), "
             f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity), {marked} "
             "(--config.data.invalid_value)"
         )
     unit = stored.split("(")[1][:-1]
+    invalid = "invalid" if value is None else f"invalid, and {value:g} too"
     return f"{stored}: depth in {unit} (--config.data.unit), 0 is {invalid} (--config.data.invalid_value)"
 
 
@@ -244,13 +229,9 @@ def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
 
 
 def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
-    """Running numbers within each subject and emotion."""
-    following: Counter[tuple[int, int]] = Counter()
-    numbers = np.empty(len(subject), np.int32)
-    for i, key in enumerate(zip(subject.tolist(), emotion.tolist(), strict=True)):
-        numbers[i] = following[key]
-        following[key] += 1
-    return numbers
+    """Return running numbers within each subject and emotion, (n,) int32."""
+    following: defaultdict[tuple[int, int], Iterator[int]] = defaultdict(itertools.count)
+    return np.array([next(following[key]) for key in zip(subject.tolist(), emotion.tolist(), strict=True)], np.int32)
 
 
 def _grouped(faces: list[Face], log: Log) -> Checked:
@@ -269,20 +250,18 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
         "both sides, and scores are then too high"
     )
     names = tuple(f"group {i}" for i in range(len(sizes)))
-    return Checked(
-        [face._replace(boxes=None) for face in faces], group, _numbered(group, emotion), names, faces[0].shape
-    )
+    faces = [face._replace(boxes=None) for face in faces]
+    return Checked(faces, group, _numbered(group, emotion), names, faces[0].shape)
 
 
 def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:
-    subjects: dict[int, set[int]] = defaultdict(set)
-    for face, subject in zip(checked.faces, checked.subject.tolist(), strict=True):
-        subjects[face.file.emotion].add(subject)
+    labels = checked.emotion
     who, hint = ("groups of frames", "; a pattern that names subjects may help") if grouped else ("subjects", "")
     for label, emotion in enumerate(settings.emotions):
-        if len(subjects[label]) < MIN_SUBJECTS_EACH:
+        count = len(np.unique(checked.subject[labels == label]))
+        if count < MIN_SUBJECTS_EACH:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {len(subjects[label])} {who}, and at least "
+                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least "
                 f"{MIN_SUBJECTS_EACH} are needed to test on unseen ones: add faces, or leave it out of "
                 f"--config.data.emotions{hint}"
             )

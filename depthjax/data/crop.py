@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from depthjax import config as configs
-
 Array = Any  # of NumPy or of JAX, but all of a call alike
 
 SENSOR_SHAPE = (424, 512)  # height, width of a Kinect v2's depth image
@@ -56,7 +54,7 @@ def _within(index: Array, size: int) -> Array:
 
 
 def nose_distance(crops: np.ndarray) -> np.ndarray:
-    """Distance of the nose tip in each crop.
+    """Return the distance of the nose tip in each crop.
 
     Not the nearest return around the nose but the 20th nearest (in a crop of 200x128): noise and flying pixels come
     closer than any skin. The region and the rank are shares of the image, so that any size is measured alike.
@@ -77,7 +75,7 @@ def nose_distance(crops: np.ndarray) -> np.ndarray:
 
 
 def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the largest square about the middle of the face, within an image of this height and width."""
+    """Return rows and columns of the largest square about the middle of the face, in an image of (height, width)."""
     height, width = shape
     side = min(height, width)
     top = min(max(0, round(FACE_MIDDLE * height - side / 2)), height - side)
@@ -85,29 +83,14 @@ def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
     return slice(top, top + side), slice(left, left + side)
 
 
-def pixel_pitch(settings: configs.Data) -> tuple[float, float]:
-    """Millimetres on the face that a pixel of the networks' square spans, downwards and across.
-
-    A full crop is taken to have the shape of CROP_SHAPE.
-    """
-    across = settings.width_mm / settings.resolution
-    tall = 1.0 if settings.crop == "face" else CROP_SHAPE[0] / CROP_SHAPE[1]
-    return across * tall, across
-
-
 def to_square(crops: np.ndarray, resolution: int, *, crop: str) -> np.ndarray:
-    """Crops in [-1, 1] to the networks' square by area averaging.
+    """Return crops (n, h, w) in [-1, 1] as the networks' squares (n, resolution, resolution) by area averaging.
 
     Args:
-        crops: (n, height, width) float32 after the depth window.
         crop: "full" squeezes the whole crop (the paper); "face" takes the square from brow to chin (of a crop of
             200x128: FACE_ROWS).
-    Returns:
-        (n, resolution, resolution) float32.
     """
-    height, width = crops.shape[1:]
-    rows, columns = face_square((height, width)) if crop == "face" else (slice(None), slice(None))
-    cut = crops[:, rows, columns]
+    cut = crops[:, *face_square(crops.shape[1:])] if crop == "face" else crops
     down, across = _area_weights(cut.shape[1], resolution), _area_weights(cut.shape[2], resolution)
     return np.matmul(np.matmul(down, cut), across.T).astype(np.float32)
 

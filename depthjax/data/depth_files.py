@@ -12,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO
 
 import numpy as np
 
@@ -41,16 +41,8 @@ class Unfit(Exception):
         self.kind, self.what, self.todo = kind, what, todo
 
 
-class _Header(NamedTuple):
-    """Of an array in a file: images of this height and width, one after the other."""
-
-    images: int
-    shape: tuple[int, int]
-    dtype: np.dtype
-
-
 def read_images(path: Path) -> Iterator[np.ndarray]:
-    """The images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
+    """Yield the images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
 
     Raises:
         Unfit: it is no such file, or it holds what is no depth image. Rows of a stack come before a fault behind them.
@@ -85,8 +77,7 @@ def _check_size(height: int, width: int) -> None:
         todo = "crop it to the face, or remove it"
         raise Unfit("too large", f"{width}x{height} pixels: more than {MAX_PIXELS // 2**20} megapixels", todo)
     if min(height, width) < MIN_SIDE:
-        todo = "remove it"
-        raise Unfit("too small", f"{width}x{height} pixels: smaller than {MIN_SIDE}x{MIN_SIDE}", todo)
+        raise Unfit("too small", f"{width}x{height} pixels: smaller than {MIN_SIDE}x{MIN_SIDE}", "remove it")
 
 
 def _read_png(file: IO[bytes]) -> Iterator[np.ndarray]:
@@ -152,10 +143,6 @@ def _native(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
 
 
-def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
-    yield from _rows(file, _array_header(file))
-
-
 def _read_npz(file: IO[bytes]) -> Iterator[np.ndarray]:
     if not zipfile.is_zipfile(file):
         raise Unfit("not an NPZ", "named .npz, but its bytes are no complete NPZ", AGAIN)
@@ -166,7 +153,7 @@ def _read_npz(file: IO[bytes]) -> Iterator[np.ndarray]:
             raise Unfit("hostile", str(error), "remove it") from None
         member = _choose_member(archive)
         with archive.open(member) as array:
-            yield from _rows(array, _array_header(array))
+            yield from _read_npy(array)
             array.read()  # to the end, where zipfile compares the checksum
 
 
@@ -181,7 +168,8 @@ def _choose_member(archive: zipfile.ZipFile) -> str:
     return next(iter(members.values()))
 
 
-def _array_header(file: Any) -> _Header:
+def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
+    """Yield the images of an array, read one at a time."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
@@ -197,28 +185,23 @@ def _array_header(file: Any) -> _Header:
         raise Unfit("no images", f"an array of shape {shape}", "save (height, width) or (images, height, width)")
     if fortran:
         raise Unfit("Fortran order", "saved column by column", "save np.ascontiguousarray(array)")
-    _check_size(*shape[-2:])
-    return _Header(1 if len(shape) == 2 else shape[0], (shape[-2], shape[-1]), dtype)
-
-
-def _rows(file: Any, header: _Header) -> Iterator[np.ndarray]:
-    size = header.shape[0] * header.shape[1] * header.dtype.itemsize
-    for row in range(header.images):
+    height, width = shape[-2:]
+    _check_size(height, width)
+    images, size = 1 if len(shape) == 2 else shape[0], height * width * dtype.itemsize
+    for row in range(images):
         data = file.read(size)
         if len(data) < size:
-            raise Unfit("damaged", f"ends in the middle of image {row} of {header.images}", AGAIN)
-        yield _native(np.frombuffer(data, header.dtype).reshape(header.shape))
+            raise Unfit("damaged", f"ends in the middle of image {row} of {images}", AGAIN)
+        yield _native(np.frombuffer(data, dtype).reshape(height, width))
 
 
 _READERS = {".png": _read_png, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": _read_npy, ".npz": _read_npz}
-
-
 GREY_START_MM = 500.0  # where grey level 0 is put: relief has no absolute distance, and 0 mm means invalid depth
 MAX_MM = 2**16 - 1
 
 
 def unit_of(dtype: np.dtype, unit: str) -> str:
-    """`mm`, `m` or `grey`: as configured, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
+    """Return `mm`, `m` or `grey`: as set, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
     if unit != "auto":
         return unit
     if dtype.kind == "f":
@@ -227,22 +210,17 @@ def unit_of(dtype: np.dtype, unit: str) -> str:
 
 
 def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """(height, width) stored values to uint16 camera millimetres of the same shape; 0 is invalid.
+    """Return stored values (height, width) as uint16 camera millimetres; 0 is invalid.
 
     Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
-    `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always
-    does.
+    `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always does.
 
     Raises:
         Unfit: values that are no depth in this unit.
     """
     unit = unit_of(raw.dtype, settings.unit)
-    if (
-        raw.dtype == np.uint16
-        and unit == "mm"
-        and settings.invalid_value is None
-        and settings.polarity == "darker_closer"
-    ):
+    plain = settings.invalid_value is None and settings.polarity == "darker_closer"
+    if raw.dtype == np.uint16 and unit == "mm" and plain:
         return raw  # already what is kept: half of an import's time, were it scaled like the others
     invalid = _invalid(raw, settings.invalid_value, unit)
     values = raw[~invalid]

@@ -21,18 +21,11 @@ class DepthRange:
 
     @classmethod
     def of(cls, settings: configs.Data) -> DepthRange:
-        """The window that the settings name."""
+        """Return the range that the settings name."""
         return cls(settings.near_mm, settings.far_mm)
 
     def from_mm(self, depth: np.ndarray, nose: np.ndarray) -> np.ndarray:
-        """Camera millimetres to [-1, 1].
-
-        Args:
-            depth: (n, height, width) millimetres from the camera; 0 is invalid.
-            nose: (n,) millimetres from the camera to the nose tip.
-        Returns:
-            (n, height, width) float32 in [-1, 1].
-        """
+        """Return camera millimetres (n, h, w), 0 is invalid, as float32 in [-1, 1]; `nose` (n,) mm is the tip."""
         relief = np.where(depth > 0, depth.astype(np.float32) - nose[:, None, None], np.inf)
         return self.from_relief(relief)
 
@@ -42,10 +35,9 @@ class DepthRange:
         return (clipped - self.near_mm) * np.float32(2 / (self.far_mm - self.near_mm)) - 1
 
     def to_mm(self, images: np.ndarray) -> np.ndarray:
-        """[-1, 1] to millimetres behind the nose tip; what was clipped comes back as the window's edge."""
-        return (np.asarray(images, np.float32) + 1) * np.float32((self.far_mm - self.near_mm) / 2) + np.float32(
-            self.near_mm
-        )
+        """Return millimetres behind the nose tip; what was clipped comes back as the range's end."""
+        half = np.float32((self.far_mm - self.near_mm) / 2)
+        return (np.asarray(images, np.float32) + 1) * half + np.float32(self.near_mm)
 
 
 def quantise(images: np.ndarray) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import itertools
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,10 +23,7 @@ class Face(NamedTuple):
     """An image that can be used by itself.
 
     Attributes:
-        file: it comes from.
-        row: in that file.
-        stack: whether the file holds several images.
-        shape: height and width.
+        file, row: where it comes from; `stack` says whether the file holds several images.
         stored: the type and unit of the values in the file.
         digest: of the millimetres, to find copies.
         boxes: to find near-duplicates, if that was asked for.
@@ -48,15 +46,10 @@ class Face(NamedTuple):
         return f"{self.file.shown}, row {self.row}" if self.stack else self.file.shown
 
 
-class FileResult(NamedTuple):
-    """The usable faces of a file, its problems, and how many images it holds."""
-
-    faces: list[Face]
-    problems: list[Problem]
-    rows: int
+Found = tuple[list[Face], list[Problem]]  # of one file
 
 
-def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[FileResult]:
+def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[Found]:
     """Read some files, and put the millimetres of what can be used into one spool file.
 
     Every file is decoded once: what is stored later is what was checked.
@@ -72,7 +65,7 @@ def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: b
         return [_read_file(file, settings, compare, aside, Path(path)) for file in files]
 
 
-def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> FileResult:
+def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> Found:
     faces: list[Face] = []
     problems: list[Problem] = []
     rows = 0
@@ -87,14 +80,15 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
                 continue
             digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
             boxes = relief_boxes(depth[None])[0] if compare else None
-            stored = _describe(raw, settings)
+            kind = "floats" if raw.dtype.kind == "f" else "integers"
+            stored = f"{8 * raw.dtype.itemsize}-bit {kind} ({unit_of(raw.dtype, settings.unit)})"
             faces.append(Face(file, row, False, depth.shape, stored, digest, boxes, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
-        return FileResult([], [Problem(file.shown, fault.kind, fault.what, fault.todo)], rows)
+        return [], [Problem(file.shown, fault.kind, fault.what, fault.todo)]
     if rows == 1:
         problems = [p._replace(path=file.shown) for p in problems]
-    return FileResult(faces, problems, rows)
+    return [face._replace(stack=rows > 1) for face in faces], problems
 
 
 def _check_empty(depth: np.ndarray) -> None:
@@ -108,13 +102,8 @@ def _check_empty(depth: np.ndarray) -> None:
         raise Unfit("no nose", "no depth around the nose (the middle of the image)", todo)
 
 
-def _describe(raw: np.ndarray, settings: configs.Data) -> str:
-    kind = "floats" if raw.dtype.kind == "f" else "integers"
-    return f"{8 * raw.dtype.itemsize}-bit {kind} ({unit_of(raw.dtype, settings.unit)})"
-
-
 def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """A stored image as a face in camera millimetres: found and cropped, if it is a whole frame of IKFDB's sensor.
+    """Return an image as a face in camera millimetres: found and cropped, if it is a whole frame of IKFDB's sensor.
 
     Raises:
         Unfit: it is no depth in the configured unit, or a frame without a face.
@@ -132,12 +121,8 @@ def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
 
 def read_spooled(faces: Iterable[Face]) -> Iterator[np.ndarray]:
     """Yield the millimetres that `read_files` put aside, (h, w) uint16 each."""
-    with contextlib.ExitStack() as stack:
-        path, file = None, None
-        for face in faces:
-            if file is None or face.spool != path:
-                stack.close()
-                path, file = face.spool, stack.enter_context(face.spool.open("rb"))
-            file.seek(face.offset)
-            height, width = face.shape
-            yield np.frombuffer(file.read(2 * height * width), np.uint16).reshape(height, width)
+    for path, together in itertools.groupby(faces, key=lambda face: face.spool):
+        with path.open("rb") as file:
+            for face in together:
+                file.seek(face.offset)
+                yield np.frombuffer(file.read(2 * math.prod(face.shape)), np.uint16).reshape(face.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,22 +34,16 @@ class DepthFaces:
         return len(self.images)
 
     def take(self, index: np.ndarray) -> DepthFaces:
-        """The faces at `index` (integers or a mask), in that order."""
-        return DepthFaces(
-            self.images[index],
-            self.emotion[index],
-            self.subject[index],
-            self.frame[index],
-            self.emotions,
-            self.depth_range,
-        )
+        """Return the faces at `index` (integers or a mask), in that order."""
+        columns = {name: getattr(self, name)[index] for name in ("images", "emotion", "subject", "frame")}
+        return dataclasses.replace(self, **columns)
 
     def of(self, emotion: str) -> DepthFaces:
-        """The faces of one emotion, by name."""
+        """Return the faces of one emotion, by name."""
         return self.take(self.emotion == self.emotions.index(emotion))
 
     def relief_mm(self) -> np.ndarray:
-        """(n, height, width) float32 millimetres behind the nose tip."""
+        """Return (n, height, width) float32 millimetres behind the nose tip."""
         return self.depth_range.to_mm(self.images)
 
 

@@ -69,9 +69,12 @@ def generate(
     def film(subject: int) -> list[Frames]:
         with _host():  # a thread has a default device of its own
             person = sample_person(model, seed=seed, subject=subject)
-            scene = kinect.Scene(_wall(person, seed), jnp.float32(person.hair))
+            wall = np.random.default_rng([seed, subject, 5]).uniform(1700, 2200)
+            scene = kinect.Scene(jnp.float32(wall), jnp.float32(person.hair))
             shots = [_shots(model, person, e, frames=frames, seed=seed, full_sequence=full_sequence) for e in emotions]
-            crops = [np.asarray(_film(person, shot, scene)) for shot in shots]
+            size = np.float32(face_size(person.rest))
+            head = Head(*map(jnp.asarray, (person.rest, model.face_targets, model.scalp, size)))
+            crops = [np.asarray(_film(head, shot, scene)) for shot in shots]
         return [Frames(crop, subject, emotion) for crop, emotion in zip(crops, emotions, strict=True)]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # XLA releases the lock: a person a core
@@ -80,7 +83,7 @@ def generate(
 
 
 def _host() -> AbstractContextManager[Any]:
-    """Programs started in this context run on the processor, if jax was given it: the same faces beside any GPU.
+    """Run programs on the processor, if jax was given it: the same faces beside any GPU.
 
     A GPU would be slower: the programs are small, and their scattering is one sample after the other.
     """
@@ -106,10 +109,6 @@ def _shots(model: HeadModel, person: Person, emotion: str, *, frames: int, seed:
     )
 
 
-def _wall(person: Person, seed: int) -> jax.Array:
-    return jnp.float32(np.random.default_rng([seed, person.subject, 5]).uniform(1700, 2200))
-
-
 @functools.cache
 def _bins() -> tuple[Bin, ...]:
     """Sampling fine enough for big heads, turned either way, with open mouths, at the nearest distance."""
@@ -124,15 +123,8 @@ def _bins() -> tuple[Bin, ...]:
     return sampling_bins(model.quads, np.stack(shapes), pixels_per_mm=magnification)
 
 
-def _film(person: Person, shots: Shot, scene: kinect.Scene) -> jax.Array:
-    model = load_head_model()
-    size = jnp.float32(face_size(person.rest))
-    head = Head(jnp.asarray(person.rest), jnp.asarray(model.face_targets), jnp.asarray(model.scalp), size)
-    return _film_jitted(head, shots, scene)
-
-
 @jax.jit
-def _film_jitted(head: Head, shots: Shot, scene: kinect.Scene) -> jax.Array:
+def _film(head: Head, shots: Shot, scene: kinect.Scene) -> jax.Array:
     # One frame at a time keeps the z-buffer in the cache: four times faster on a CPU than one large scatter.
     return jax.lax.map(lambda shot: _frame(head, shot, scene), shots)
 
@@ -143,11 +135,7 @@ def _frame(head: Head, shot: Shot, scene: kinect.Scene) -> jax.Array:
     turned = jnp.matmul(moved - pivot, _rotation(shot.pose).T, precision=EXACT)
     nose = turned[load_head_model().nose_tip]
     camera = (turned - nose[None]) * jnp.array([[1.0, -1.0, -1.0]]) + shot.position[None]
-    return _photograph(camera, head, shot, scene)
-
-
-def _photograph(camera: jax.Array, head: Head, shot: Shot, scene: kinect.Scene) -> jax.Array:
-    """Render the window of the sensor about the nose, measure it, find the face, crop."""
+    # Render the window of the sensor about the nose, measure it, find the face, crop.
     detect_key, size_key, sensor_key = jax.random.split(shot.key, 3)
     distance = shot.position[2]
     on_sensor = kinect.FOCAL * shot.position[:2] / distance  # from the principal point

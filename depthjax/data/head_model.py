@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -53,31 +52,31 @@ def load_head_model() -> HeadModel:
     quads, part_names = asset["quads"].astype(np.int32), tuple(str(name) for name in asset["part_names"])
     skin = np.unique(quads[asset["parts"] == part_names.index("body")])
     eyes = np.unique(quads[np.isin(asset["parts"], [i for i, n in enumerate(part_names) if n.endswith("-eye")])])
-    macro, local, face = (_dense_targets(asset, kind, len(base), delta_unit) for kind in ("macro", "local", "face"))
+    names = ("macro", "local", "face")
+    (macro, macro_targets), (local, local_targets), (face, face_targets) = (
+        _dense_targets(asset, name, len(base), delta_unit) for name in names
+    )
     nose_tip = int(skin[np.argmax(base[skin, 2] - np.abs(base[skin, 0]))])
     return HeadModel(
         base=base,
         quads=quads,
         parts=asset["parts"],
         part_names=part_names,
-        macro=macro.rows,
-        local=local.rows,
-        face=face.rows,
-        macro_targets=macro.moves,
-        local_targets=local.moves,
-        face_targets=face.moves,
+        macro=macro,
+        local=local,
+        face=face,
+        macro_targets=macro_targets,
+        local_targets=local_targets,
+        face_targets=face_targets,
         nose_tip=nose_tip,
         eyes=eyes,
         scalp=_scalp(base, skin, eyes),
     )
 
 
-class _Targets(NamedTuple):
-    rows: dict[str, int]
-    moves: np.ndarray
-
-
-def _dense_targets(asset: dict[str, np.ndarray], kind: str, vertices: int, unit: float) -> _Targets:
+def _dense_targets(
+    asset: dict[str, np.ndarray], kind: str, vertices: int, unit: float
+) -> tuple[dict[str, int], np.ndarray]:
     ends = asset["target_ends"]
     chosen = [i for i, name in enumerate(asset["target_names"]) if str(name).startswith(f"{kind}/")]
     dense = np.zeros((len(chosen), vertices, 3), np.float32)
@@ -85,7 +84,7 @@ def _dense_targets(asset: dict[str, np.ndarray], kind: str, vertices: int, unit:
         span = slice(ends[i - 1] if i else 0, ends[i])
         dense[row, asset["target_index"][span]] = asset["target_delta"][span] * unit
     rows = {str(asset["target_names"][i]).split("/")[1]: row for row, i in enumerate(chosen)}
-    return _Targets(rows, dense)
+    return rows, dense
 
 
 def _scalp(base: np.ndarray, skin: np.ndarray, eyes: np.ndarray) -> np.ndarray:

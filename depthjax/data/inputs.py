@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
@@ -23,7 +22,7 @@ LABELS = ("emotion", "subject", "frame", "stored")
 
 
 def network_inputs(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """Camera millimetres (n, h, w) to the networks' (n, resolution, resolution) float32 in [-1, 1].
+    """Return camera millimetres (n, h, w) as the networks' (n, resolution, resolution) float32 in [-1, 1].
 
     Raises:
         UserError: a face has no nose to measure from.
@@ -31,17 +30,13 @@ def network_inputs(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
     nose = nose_distance(depth)
     if (nose == 0).any():
         raise UserError(f"face {int(np.argmin(nose))} has no depth around its nose: remove it from the data")
-    window = DepthRange.of(settings)
-    return to_square(window.from_mm(depth, nose), settings.resolution, crop=settings.crop)
+    return to_square(DepthRange.of(settings).from_mm(depth, nose), settings.resolution, crop=settings.crop)
 
 
 def write_inputs(folder: Path, faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> list[Path]:
-    """Write the faces at `index` as `folder/images.npy` and `folder/labels.npz`, a few of them in memory at a time.
+    """Write the faces at `index` (k,) in that order, a few of them in memory at a time; return the paths written.
 
-    Args:
-        index: (k,) of the stored faces, in the order they are to have.
-    Returns:
-        The paths written. The labels are emotion, subject, frame and stored (the `index`), (k,) int32 each.
+    `images.npy` holds the images; `labels.npz` emotion, subject, frame and stored (the `index`), (k,) int32 each.
     """
     images, labels = folder / "images.npy", folder / "labels.npz"
     shape = (len(index), settings.resolution, settings.resolution)
@@ -56,21 +51,16 @@ def write_inputs(folder: Path, faces: StoredFaces, index: np.ndarray, settings: 
 
 
 def _chunks(faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> Iterator[np.ndarray]:
-    waiting: deque[Future[np.ndarray]] = deque()
     cores = joblib.cpu_count()
+    starts = range(0, len(index), CHUNK)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(cores) as pool:  # array code: it lets other threads run
-        for start in range(0, len(index), CHUNK):
-            waiting.append(
-                pool.submit(lambda i: network_inputs(faces.depth[i], settings), index[start : start + CHUNK])
-            )
-            if len(waiting) > 2 * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for first in range(0, len(starts), 2 * cores):  # bounds the memory
+            parts = [index[start : start + CHUNK] for start in starts[first : first + 2 * cores]]
+            yield from pool.map(lambda part: network_inputs(faces.depth[part], settings), parts)
 
 
 def read_inputs(folder: Path) -> dict[str, np.ndarray]:
-    """What `write_inputs` wrote: images (k, h, w) float32, mapped read-only, and the labels.
+    """Return what `write_inputs` wrote: images (k, h, w) float32, mapped read-only, and the labels.
 
     Raises:
         UserError: a file is missing or damaged.

@@ -29,10 +29,10 @@ class Scene(NamedTuple):
 
 
 def axial_sigma(depth: jax.Array, angle: jax.Array) -> jax.Array:
-    """Standard deviation of depth in mm.
+    """Return the standard deviation of depth in mm.
 
     Args:
-        depth: mm, in the sensor's range (0.5 m to 2 m is what the fit was made for).
+        depth: mm; the fit was made for 500 to 2000.
         angle: radians between ray and surface normal, below pi/2.
     """
     z = depth / 1000
@@ -40,7 +40,7 @@ def axial_sigma(depth: jax.Array, angle: jax.Array) -> jax.Array:
 
 
 def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Array) -> jax.Array:
-    """The frame that the sensor delivers.
+    """Return the frame that the sensor delivers.
 
     Args:
         surface: rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1.
@@ -81,6 +81,6 @@ def _blur(image: jax.Array, sigma: jax.Array, *, reach: int = 2) -> jax.Array:
 
 def _range(image: jax.Array, *, reach: int = 1) -> jax.Array:
     """Largest less smallest depth in the footprint."""
-    window, ones = (2 * reach + 1, 2 * reach + 1), (1, 1)
+    window, ones = 2 * (2 * reach + 1,), (1, 1)
     high = jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, window, ones, "SAME")
     return high - jax.lax.reduce_window(image, jnp.inf, jax.lax.min, window, ones, "SAME")

@@ -16,7 +16,9 @@ from depthjax.errors import UserError
 # Where the emotion's folder stands above a file: `Fear/x.png` (authors' release), `person/fear/x.png` (original).
 EMOTION_FIRST, SUBJECT_FIRST = 0, 1
 ORIGINAL_PATTERNS = ("{subject}/**{frame}", "{subject}/**{frame}*", "{subject}/**")
-SHOWN = 8  # names in a sentence
+NAMES_SHOWN = 8  # in a sentence
+SHOWN = 20  # problems of a kind
+CELL = 60  # characters of a path in the table
 IGNORED = ("thumbs.db", "desktop.ini")
 
 
@@ -48,7 +50,7 @@ class Listing:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """A sorting key in which `f2` comes before `f10`."""
+    """Return a sorting key in which `f2` comes before `f10`."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split("([0-9]+)", name)]
 
 
@@ -64,57 +66,53 @@ def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = Fal
     if not root.is_dir():
         raise UserError(f"--config.data.path={escape(str(root))}: no such folder")
     problems: list[Problem] = []
-    found = sorted(_walk(root, "", set(), problems), key=natural)
-    layout = _layout(found, emotions) if subject_first else EMOTION_FIRST
+    found = sorted(_walk(root, problems), key=natural)
+    heads = {name.split("/")[0].lower() for name in found}
+    layout = SUBJECT_FIRST if subject_first and not heads & {e.lower() for e in emotions} else EMOTION_FIRST
     folders = Counter(parts[layout] for name in found if len(parts := name.split("/")) > layout + 1)
     labels = _labels(folders, emotions, root)
-    named = [name for name in found if _folder(name, layout) in labels]
-    files = [_file(root, name, layout, labels) for name in named if _suffix(name) in SUFFIXES]
-    problems = [p for p in problems if not p.path.count("/") or _is_asked_for(p.path, layout, labels)]
+    named = [name for name in found if len(parts := name.split("/")) > layout + 1 and parts[layout] in labels]
+    files = []
+    for name in named:
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        if suffix.lower() in SUFFIXES:
+            parts = stem.split("/")
+            label = labels[parts.pop(layout)]
+            files.append(DepthFile(root / name, escape(name), "/".join(parts), label))
+    wanted = {escape(name) for name in labels}
+    problems = [p for p in problems if len(parts := p.path.split("/")) == 1 or parts[layout] in wanted]
     return Listing(sorted(files, key=lambda f: f.emotion), problems, _notes(found, named, folders, labels), layout)
 
 
-def _walk(folder: Path, within: str, seen: set[tuple[int, int]], problems: list[Problem]) -> Iterator[str]:
-    """Paths of files within the folder, links followed wherever they lead, no folder entered twice.
+def _walk(root: Path, problems: list[Problem]) -> Iterator[str]:
+    """Yield paths of files within the folder, links followed wherever they lead, no folder entered twice.
 
     A folder that is reached a second time is a link in a circle, or its faces would count twice.
     """
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            problems.append(
-                Problem(escape(within), "link", "leads to a folder that is read already", "remove the link")
-            )
-            return
-        seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            # Links last: a folder is read under its own name where it has one in this folder.
-            here = sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name))
-    except OSError as error:
+
+    def within(path: str) -> str:
+        return path[len(str(root)) + 1 :]
+
+    def unreadable(error: OSError) -> None:
         what = f"cannot be read ({error.strerror})"
-        problems.append(Problem(escape(within), "unreadable", what, "make it readable, or remove it"))
-        return
-    for entry in here:
-        if entry.name.startswith(".") or entry.name.lower() in IGNORED:
+        problems.append(Problem(escape(within(error.filename)), "unreadable", what, "make it readable, or remove it"))
+
+    seen: set[tuple[int, int]] = set()
+    for here, folders, names in os.walk(str(root), followlinks=True, onerror=unreadable):
+        status = os.stat(here)  # noqa: PTH116 (plain text: a folder may hold a hundred thousand)
+        if (status.st_dev, status.st_ino) in seen:
+            what = "leads to a folder that is read already"
+            problems.append(Problem(escape(within(here)), "link", what, "remove the link"))
+            folders.clear()
             continue
-        name = f"{within}/{entry.name}" if within else entry.name
-        if _is_folder(entry):
-            yield from _walk(folder / entry.name, name, seen, problems)
-        else:
-            yield name
+        seen.add((status.st_dev, status.st_ino))
+        # Links last: a folder is read under its own name where it has one in this folder.
+        folders[:] = sorted(filter(_counts, folders), key=lambda name: (Path(here, name).is_symlink(), name))
+        yield from (within(f"{here}/{name}") for name in names if _counts(name))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # links that lead to each other: opening it will say so
-        return False
-
-
-def _layout(found: Sequence[str], emotions: Sequence[str]) -> int:
-    wanted = {e.lower() for e in emotions}
-    heads = {name.split("/")[0].lower() for name in found}
-    return EMOTION_FIRST if heads & wanted else SUBJECT_FIRST
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in IGNORED
 
 
 def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[str, int]:
@@ -135,29 +133,12 @@ def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[
 
 def _shown_names(names: Sequence[str] | Counter[str]) -> str:
     ordered = sorted(names, key=natural)
-    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return ", ".join(escape(name) for name in ordered[:SHOWN]) + more
+    more = f" and {len(ordered) - NAMES_SHOWN} more" if len(ordered) > NAMES_SHOWN else ""
+    return ", ".join(escape(name) for name in ordered[:NAMES_SHOWN]) + more
 
 
 def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122 (plain text: a folder may hold a hundred thousand)
-
-
-def _folder(name: str, layout: int) -> str | None:
-    parts = name.split("/")
-    return parts[layout] if len(parts) > layout + 1 else None
-
-
-def _is_asked_for(path: str, layout: int, labels: dict[str, int]) -> bool:
-    parts = path.split("/")
-    return len(parts) <= layout or parts[layout] in {escape(name) for name in labels}
-
-
-def _file(root: Path, name: str, layout: int, labels: dict[str, int]) -> DepthFile:
-    parts = name.split("/")
-    rest = "/".join(parts[:layout] + parts[layout + 1 :])
-    stem = os.path.splitext(rest)[0]  # noqa: PTH122
-    return DepthFile(root / name, escape(name), stem, labels[parts[layout]])
 
 
 def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], labels: dict[str, int]) -> list[str]:
@@ -170,13 +151,11 @@ def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], la
         notes.append(f"left out: {loose} files beside the folders of the emotions")
     kinds = Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES)
     if kinds:
-        each = ", ".join(f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(SHOWN))
+        each = ", ".join(
+            f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(NAMES_SHOWN)
+        )
         notes.append(f"left out: {each}; depth is read from {', '.join(SUFFIXES)}")
     return notes
-
-
-SHOWN = 20  # problems of a kind
-CELL = 60  # characters of a path in the table
 
 
 class Problem(NamedTuple):
@@ -196,14 +175,14 @@ class Problem(NamedTuple):
 
 
 def escape(name: str) -> str:
-    """A file's name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
+    """Return a name as printable text: unprintable characters, bytes that are no UTF-8 and backslashes are escaped."""
     return "".join(
         c if c.isprintable() and c != "\\" else c.encode("unicode_escape", "surrogatepass").decode() for c in name
     )
 
 
 def table(problems: Sequence[Problem]) -> list[str]:
-    """The problems as aligned lines, the first of each kind, and the count of each kind."""
+    """Return the problems as aligned lines, the first of each kind, and the count of each kind."""
     kinds: dict[str, list[Problem]] = defaultdict(list)
     for problem in problems:
         kinds[problem.kind].append(problem)
@@ -219,5 +198,5 @@ def table(problems: Sequence[Problem]) -> list[str]:
 
 
 def shorten(path: str) -> str:
-    """The end of a path, for a table."""
+    """Return the end of a path, for a table."""
     return path if len(path) <= CELL else "..." + path[3 - CELL :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
 import logging
 import shutil
@@ -37,8 +36,13 @@ def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], N
     Raises:
         UserError: the faces cannot be used, or the disk is full.
     """
-    store = _store_rendered if settings.source == "depth_heads" else _store_own
-    builder = store(settings, folder, progress)
+    if settings.source != "depth_heads":
+        builder = _store_own(settings, folder, progress)
+    elif not _is_complete(builder := _builder(settings, folder)):
+        subjects = builder.builder_config.subjects
+        progress(f"rendering {subjects * settings.frames * len(settings.emotions)} faces of {subjects} subjects")
+        with _disk_errors(folder):
+            _write(builder, settings)
     return sum(split.num_examples for split in builder.info.splits.values())
 
 
@@ -48,14 +52,11 @@ def stored(settings: configs.Data, folder: Path) -> StoredFaces:
     Raises:
         UserError: it is not there, or damaged.
     """
-    path = stored_folder(settings, folder)
-    if not (path / "dataset_info.json").exists():
-        raise UserError(f"{folder} does not hold the faces of this config: run --stages=prepare first")
-    return read_stored(path)
+    return read_stored(stored_folder(settings, folder))
 
 
 def stored_folder(settings: configs.Data, folder: Path) -> Path:
-    """Where `prepare` stores the faces of these settings, under `folder`."""
+    """Return where `prepare` stores the faces of these settings, under `folder`."""
     return Path(_builder(settings, folder).data_path)
 
 
@@ -93,34 +94,23 @@ def added(subject: np.ndarray, settings: configs.Data) -> np.ndarray:
     return (subject >= settings.subjects) & rendered
 
 
-def _store_rendered(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
-    builder = _builder(settings, folder)
-    subjects = builder.builder_config.subjects
-    if not _is_complete(builder):
-        progress(f"rendering {subjects * settings.frames * len(settings.emotions)} faces of {subjects} subjects")
-        with _disk_errors(folder):
-            _write(builder, settings)
-    return builder
-
-
 def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], None]) -> Any:
     from depthjax.data.checks import check
 
-    before = _builder(settings, folder)
-    listing = tree_digest(Path(settings.path))
-    if _is_complete(before) and before.info.metadata["listing"] == listing:
+    builder, root = _builder(settings, folder), Path(settings.path)
+    listing = tree_digest(root)
+    if _is_complete(builder) and builder.info.metadata["listing"] == listing:
         progress(f"{settings.path} is stored already, and has not changed")
-        return before
+        return builder
     for left in folder.glob(f"{SPOOL}*"):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     with _disk_errors(folder), tempfile.TemporaryDirectory(prefix=SPOOL, dir=folder) as spool:
-        checked = check(settings, Path(settings.path), Path(spool), log=progress)
+        checked = check(settings, root, Path(spool), log=progress)
         progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
-        builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
         if _is_complete(builder):
             shutil.rmtree(builder.data_path)  # of other files
-            builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
+        builder = _builder(settings, folder, shape=checked.shape, listing=listing, checked=checked)
         _write(builder, settings)
         write_arrays(Path(builder.data_path) / LABELS_NAME, **checked.labels())
     return builder
@@ -128,12 +118,12 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
 
 @contextlib.contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
-    """Report a full or read-only disk in one line."""
+    """Raise a UserError of one line for a full or read-only disk."""
     try:
         yield
     except (RuntimeError, OSError) as error:  # array_record raises the former
-        said = getattr(error, "strerror", None) or str(error).split(";")[0].split(": ", 1)[-1]
-        reason = " ".join(said.split())
+        text = getattr(error, "strerror", None) or str(error).split(";")[0].split(": ", 1)[-1]
+        reason = " ".join(text.split())
         raise UserError(
             f"{folder}: the faces could not be stored ({reason}): make room and run again; nothing half-written stays"
         ) from None
@@ -154,35 +144,25 @@ def _write(builder: Any, settings: configs.Data) -> None:
     for left in (path, *path.parent.glob(f"*incomplete*{path.name}*")):
         shutil.rmtree(left, ignore_errors=True)
     tfds.disable_progress_bar()
-    downloads = None
-    if settings.source != "depth_heads":
-        downloads = tfds.download.DownloadConfig(manual_dir=settings.path)
-    gc.collect()
-    gc.freeze()  # a hundred thousand checked faces stay alive: the collector need not walk through them again and again
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
-            builder.download_and_prepare(download_config=downloads)
-    finally:
-        gc.unfreeze()
+    downloads = tfds.download.DownloadConfig(manual_dir=settings.path) if settings.path else None
+    with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads, and there are none
+        builder.download_and_prepare(download_config=downloads)
 
 
 def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:
     """The builder of this source; `own` are further fields of the config of a user's faces."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # a user's configuration is no reason for a warning
+    from depthjax.data import builders
+
     place = {"data_dir": str(folder), "file_format": "array_record"}
     if settings.source == "depth_heads":
-        from depthjax.data.depth_heads import depth_heads_dataset_builder as depth_heads
-
         parameters = {name: getattr(settings, name) for name in ("emotions", "frames", "seed", "full_sequence")}
         parameters["subjects"] = settings.subjects + settings.extra_test_subjects
         name = "{}_{subjects}x{frames}_seed{seed}".format("-".join(settings.emotions), **parameters)
         name += "" if settings.full_sequence else "_expression"
-        rendered = depth_heads.DepthHeadsConfig(name=name, description="of a run", **parameters)
-        return depth_heads.Builder(config=rendered, **place)
-    from depthjax.data.depth_folder import depth_folder_dataset_builder as depth_folder
-    from depthjax.data.ikfdb import ikfdb_dataset_builder as ikfdb
-
+        rendered = builders.RenderedConfig(name=name, description="of a run", **parameters)
+        return builders.DepthHeads(config=rendered, **place)
     name = f"faces_{digest(*(str(getattr(settings, key)) for key in READ_BY))[:12]}"
-    read = ikfdb.IkfdbConfig if settings.source == "ikfdb" else depth_folder.DepthFolderConfig
-    builder = ikfdb.Builder if settings.source == "ikfdb" else depth_folder.Builder
-    return builder(config=read(name=name, description="of a run", settings=settings, **own), **place)
+    config = builders.FolderConfig(name=name, description="of a run", settings=settings, **own)
+    kind = builders.Ikfdb if settings.source == "ikfdb" else builders.DepthFolder
+    return kind(config=config, **place)

@@ -26,7 +26,7 @@ CHUNK = (1024, 8192)
 
 
 def relief_boxes(depth: np.ndarray) -> np.ndarray:
-    """What frames are compared by: box means of the face's relief, without its mean and tilt.
+    """Return what frames are compared by: box means of the face's relief, without its mean and tilt.
 
     A head that turns a little, or sits a little farther off, stays the same.
 
@@ -54,7 +54,7 @@ class Thresholds(NamedTuple):
 
 
 def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, Thresholds]:
-    """Groups of frames that hang together by near-duplicates.
+    """Return groups of frames that hang together by near-duplicates.
 
     Args:
         boxes: (n, 256) of `relief_boxes`, n at least 2.
@@ -63,7 +63,8 @@ def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tup
     Returns:
         (n,) int32 group numbers, in order of first appearance, and the thresholds.
     """
-    points = _principal(boxes)
+    centred = boxes - boxes.mean(axis=0, keepdims=True)
+    points = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]  # principal components
     thresholds = _thresholds(points, np.random.default_rng(seed))
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     begins = ~(follows[1:] & (steps <= thresholds.wide))
@@ -71,48 +72,33 @@ def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tup
     return _chains(points, runs, thresholds.tight), thresholds
 
 
-def _principal(boxes: np.ndarray) -> np.ndarray:
-    centred = boxes - boxes.mean(axis=0, keepdims=True)
-    return centred @ np.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]
-
-
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)
-
-
 def _thresholds(points: np.ndarray, rng: np.random.Generator) -> Thresholds:
-    asked = rng.permutation(len(points))[:SAMPLE]
-    nearest, drawn = np.empty(len(asked)), []
-    for start in range(0, len(asked), 16):  # 16 frames against all: a few megabytes even for 100,000
-        chunk = asked[start : start + 16]
-        squared = _squared_distances(points[chunk], points)
-        squared[np.arange(len(chunk)), chunk] = np.inf
-        nearest[start : start + 16] = np.sqrt(np.maximum(squared.min(axis=1), 0))
-        others = squared[:, asked]
-        drawn.append(np.sqrt(np.maximum(others[np.isfinite(others)], 0)))
-    wide = RANDOM_SHARE * float(np.median(np.concatenate(drawn)))
+    from scipy.spatial.distance import pdist
+    from sklearn.neighbors import NearestNeighbors
+
+    sample = points[rng.permutation(len(points))[:SAMPLE]]
+    nearest = NearestNeighbors(n_neighbors=2).fit(points).kneighbors(sample)[0][:, 1]  # the first is the frame itself
+    wide = RANDOM_SHARE * float(np.median(pdist(sample)))
     return Thresholds(min(float(np.quantile(nearest, NEAREST_SHARE)), wide), wide)
 
 
 def _chains(points: np.ndarray, label: np.ndarray, threshold: float) -> np.ndarray:
     """Connected components of "of one label, or closer than the threshold", block by block of the distance matrix."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from sklearn.metrics.pairwise import euclidean_distances
+
     count, (tall, wide) = len(points), CHUNK
     for top in range(0, count, tall):
         pairs = []
         for left in range(top, count, wide):
-            squared = _squared_distances(points[top : top + tall], points[left : left + wide])
+            squared = euclidean_distances(points[top : top + tall], points[left : left + wide], squared=True)
             row, column = np.nonzero(squared <= threshold**2)
             first, second = label[row + top], label[column + left]
             apart = first != second
             pairs.append(np.unique(first[apart] * count + second[apart]))
-        label = _merged(label, *np.divmod(np.concatenate(pairs), count))
+        links = np.divmod(np.concatenate(pairs), count)
+        graph = coo_array((np.ones(len(links[0]), bool), links), shape=(count, count))
+        label = connected_components(graph, directed=False)[1].astype(np.int64)[label]
     _, first, number = np.unique(label, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[number].astype(np.int32)
-
-
-def _merged(label: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(len(label), len(label)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)[label]

@@ -29,14 +29,14 @@ class Template(NamedTuple):
 
 
 class Name(NamedTuple):
-    """What a name says: the person, and the frame's number if the template has one."""
+    """Subject of a name, and the frame's number if the template has one."""
 
     subject: str
     frame: int | None
 
 
 def compile_template(template: str) -> Template:
-    """The parts of a template.
+    """Return the parts of a template.
 
     `{subject}` is any text within a folder's or file's name, `{frame}` digits, `*` any text within a name, `**` any
     text across folders; all else stands for itself.
@@ -57,7 +57,7 @@ def compile_template(template: str) -> Template:
 
 
 def read_name(template: Template, name: str) -> Name | None:
-    """Subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
+    """Return subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
     if not name.startswith(template.head):
         return None
     ends = _ends(template.places, name, 0, len(template.head), {})
@@ -101,12 +101,8 @@ def _reach(place: str, name: str, start: int) -> int:
     return len(name) if slash < 0 else slash
 
 
-def _places(template: str) -> int:
-    return len(PLACE.findall(template))
-
-
 def propose(names: Sequence[tuple[int, str]], *, limit: int = 3) -> list[str]:
-    """Templates that fit nearly all names, the likeliest first.
+    """Return templates that fit nearly all names, the likeliest first.
 
     One fits if all but a tenth match it, at least two subjects come out, fewer than there are names, and no frame of a
     subject and an emotion comes out twice. Likeliest are those whose subjects appear in every emotion, with a
@@ -129,17 +125,15 @@ def _from_digits(names: Sequence[str]) -> list[str]:
     literals = [re.sub(r"[*{}]", "*", text) for text in usual.split("\0")]
     runs = range(min(len(literals) - 1, MAX_PLACES + 1))  # with more of them nothing is proposed
     chosen = [(subject, frame) for subject in runs for frame in (*runs, None) if frame != subject]
-    templates = (_fill(literals, subject, frame) for subject, frame in chosen)
-    return [template for template in templates if _places(template) <= MAX_PLACES]
-
-
-def _fill(literals: Sequence[str], subject: int, frame: int | None) -> str:
-    places = {subject: "{subject}", frame: "{frame}"}
-    return literals[0] + "".join(places.get(i, "*") + text for i, text in enumerate(literals[1:]))
+    templates = []
+    for subject, frame in chosen:
+        places = {subject: "{subject}", frame: "{frame}"}
+        templates.append(literals[0] + "".join(places.get(i, "*") + text for i, text in enumerate(literals[1:])))
+    return [template for template in templates if len(PLACE.findall(template)) <= MAX_PLACES]
 
 
 class _Fit(NamedTuple):
-    """A template that fits: how likely it is meant, and the number of each name's person (-1: does not match)."""
+    """A template, how likely it is meant, and the subject's number of each name (-1: no match)."""
 
     template: str
     score: tuple[float, ...]

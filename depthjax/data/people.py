@@ -24,8 +24,7 @@ class Person:
     """One subject.
 
     Attributes:
-        subject: its number.
-        sex, age: "male" or "female"; years.
+        subject, sex, age: its number; "male" or "female"; years.
         rest: (vertices, 3) float32 millimetres, the face at rest, the middle of the eyes at the origin.
         expressiveness: how strongly emotions show, 1 is the full facial action.
         action_style: (52,) float32, a factor of each facial action; holds the asymmetry.
@@ -62,11 +61,7 @@ def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
 
 
 def face_size(rest: np.ndarray) -> float:
-    """Size of a face, 1 for an average adult: what a face detector's box follows.
-
-    Args:
-        rest: (vertices, 3) mm, the middle of the eyes at the origin.
-    """
+    """Return the size of a face at rest, 1 for an average adult: what a face detector's box follows."""
     front = rest[(rest[:, 2] > -60) & (rest[:, 1] > -110) & (rest[:, 1] < 60)]
     return float(np.abs(front[:, 0]).mean() / ADULT_HALF_BREADTH_MM)
 
@@ -149,7 +144,7 @@ UNRELATED = {
 
 
 def intensity(phase: np.ndarray) -> np.ndarray:
-    """How much of the emotion shows at `phase` in [0, 1] of a sequence, in [0, 1].
+    """Return how much of the emotion shows at `phase` in [0, 1] of a sequence, in [0, 1].
 
     A micro-expression first, under 30 %; then onset, apex from 60 to 88 %, and the offset, down to a half.
     """
@@ -157,15 +152,9 @@ def intensity(phase: np.ndarray) -> np.ndarray:
 
 
 def action_weights(model: HeadModel, person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> np.ndarray:
-    """Weights of the facial actions, frame by frame.
-
-    Args:
-        phase: (frames,) in [0, 1], where in the sequence each frame stands.
-    Returns:
-        (frames, 52) float32.
-    """
+    """Return weights of the facial actions, (frames, 52) float32, at `phase` (frames,) in [0, 1] of the sequence."""
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), 2])
-    apex = _row(model, ACTIONS[emotion]) * person.action_style * person.expressiveness
+    apex = _weights(model, ACTIONS[emotion]) * person.action_style * person.expressiveness
     apex *= rng.lognormal(0, 0.15, len(apex))
     weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex) + _unrelated(model, phase, rng)
     weights[:, _columns(model, "eyeBlink")] += (rng.random((len(phase), 1)) < 0.08) * rng.uniform(0.5, 1.0)
@@ -180,13 +169,13 @@ def _unrelated(model: HeadModel, phase: np.ndarray, rng: np.random.Generator) ->
 
 
 def smooth_noise(phase: np.ndarray, rng: np.random.Generator, *, waves: int = 3) -> np.ndarray:
-    """(frames,) of unit variance that drift smoothly over a sequence, with a mean of their own."""
+    """Return (frames,) of unit variance that drift smoothly over a sequence, with a mean of their own."""
     frequency, angle = rng.uniform(0.3, 2.0, waves), rng.uniform(0, 2 * np.pi, waves)
     return np.sqrt(2 / waves) * np.sin(2 * np.pi * np.outer(phase, frequency) + angle).sum(axis=1)
 
 
 def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> np.ndarray:
-    """(frames, 3) float32 radians: yaw, pitch, roll, moving smoothly about a pose of the sequence's own."""
+    """Return (frames, 3) float32 radians: yaw, pitch, roll, moving smoothly about a pose of the sequence's own."""
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), 3])
     spread = np.deg2rad([7.0, 5.0, 3.0])
     held = rng.normal(0, 0.8, 3)
@@ -194,11 +183,11 @@ def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> 
     return (spread * np.clip(held + drift, -2.5, 2.5)).astype(np.float32)
 
 
-def _row(model: HeadModel, actions: dict[str, float]) -> np.ndarray:
-    row = np.zeros(len(model.face))
+def _weights(model: HeadModel, actions: dict[str, float]) -> np.ndarray:
+    weights = np.zeros(len(model.face))
     for action, weight in actions.items():
-        row[_columns(model, action)] = weight
-    return row
+        weights[_columns(model, action)] = weight
+    return weights
 
 
 def _columns(model: HeadModel, action: str) -> list[int]:

@@ -76,7 +76,7 @@ def _grid(along: int, across: int) -> np.ndarray:
 def render(
     vertices: jax.Array, attribute: jax.Array, view: View, *, bins: tuple[Bin, ...], shape: tuple[int, int]
 ) -> Surface:
-    """The surface nearest to the camera in each pixel; pixel (row i, column j) is centred at (x=j, y=i).
+    """Return the surface nearest to the camera in each pixel; pixel (row i, column j) is centred at (x=j, y=i).
 
     Args:
         vertices: (vertices, 3) mm in camera axes: x right, y down, z away, all z > 0.

@@ -1,28 +1,25 @@
-"""Work on files in fresh processes, results in order and never many of them waiting."""
+"""Work on files in fresh processes, results in order."""
 
 from __future__ import annotations
 
-import itertools
 import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from depthjax.errors import UserError
 
 FEW = 4  # tasks that are done sooner than processes start
-AHEAD = 16  # tasks a core that are done or under way before their turn
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def in_order(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-    """`map(function, tasks)` on all cores, at most a few results ahead of the reader.
+def in_order(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
+    """Yield `map(function, tasks)`, on all cores.
 
     A process is never forked, which is unsafe once JAX runs; fresh ones import the function's module alone.
 
@@ -33,20 +30,13 @@ def in_order(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Itera
     """
     import joblib  # here, so that the processes start without it
 
-    ahead, cores = iter(tasks), joblib.cpu_count()
-    first = list(itertools.islice(ahead, FEW))
-    if len(first) < FEW or cores == 1:
-        yield from map(function, itertools.chain(first, ahead))
+    cores = joblib.cpu_count()
+    if len(tasks) < FEW or cores == 1:
+        yield from map(function, tasks)
         return
     pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), initializer=_begin)
-    waiting: deque[Future[Result]] = deque()
     try:
-        for task in itertools.chain(first, ahead):
-            waiting.append(pool.submit(function, task))
-            if len(waiting) >= AHEAD * cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield from pool.map(function, tasks)
     except BrokenProcessPool:
         raise UserError("a process that reads the faces was killed: is there enough memory? Then run again") from None
     finally:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import os
 import unicodedata
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from depthjax.data.crop import EDGE_MM
+from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
-from depthjax.export.formats import FILES, npz_stack
-from depthjax.export.sets import GENERATED_MM, Face, FaceSet
+from depthjax.export.sets import GENERATED_MM, Camera, Face, FaceSet
 from depthjax.files import digest, replacing_folder
 
 PIXELS_AT_ONCE = 2**21
@@ -81,31 +85,21 @@ def _write_faces(faces: FaceSet, folder: Path, formats: Sequence[str], pool: Exe
             continue
         for name in formats:
             (folder / name / emotion).mkdir(parents=True)
-        files = [f"{emotion}/{names[i]}" for i in members]
-        arrays = {
-            "emotion": faces.emotion[members],
-            "subject": faces.subject[members],
-            "frame": faces.frame[members],
-            "file": np.array(files),
-            "emotions": np.array(faces.emotions),
-            "subjects": np.array(faces.subjects),
-        }
+        files = np.array([f"{emotion}/{names[i]}" for i in members])
+        arrays = {column: getattr(faces, column)[members] for column in ("emotion", "subject", "frame")}
+        arrays |= {"file": files, "emotions": np.array(faces.emotions), "subjects": np.array(faces.subjects)}
         path, shape = folder / "npz" / emotion / "faces.npz", (len(members), *faces.shape)
-        with npz_stack(path, shape, **arrays) if "npz" in formats else nullcontext() as append:
+        with _npz_stack(path, shape, **arrays) if "npz" in formats else nullcontext() as append:
             for start in range(0, len(members), at_once):
-                index, part = members[start : start + at_once], files[start : start + at_once]
+                index, part = members[start : start + at_once], files[start : start + at_once].tolist()
                 read = faces.read(index)
-                _write_files(folder, formats, part, read, pool)
+                for name in (f for f in formats if f in FILES):
+                    suffix, write = FILES[name]
+                    paths = [folder / name / f"{file}{suffix}" for file in part]
+                    list(pool.map(write, paths, read))  # Pillow compresses without Python's lock
                 if append:
                     append(read)
                 yield [_row(faces, int(i), file, face) for i, file, face in zip(index, part, read, strict=True)]
-
-
-def _write_files(folder: Path, formats: Sequence[str], files: list[str], read: list[Face], pool: Executor) -> None:
-    for name in (f for f in formats if f in FILES):
-        suffix, write = FILES[name]
-        paths = [folder / name / f"{file}{suffix}" for file in files]
-        list(pool.map(write, paths, read))  # Pillow compresses without Python's lock
 
 
 def _row(faces: FaceSet, i: int, file: str, face: Face) -> list[object]:
@@ -117,7 +111,6 @@ def _row(faces: FaceSet, i: int, file: str, face: Face) -> list[object]:
 
 
 def _readme(faces: FaceSet) -> str:
-    """What the numbers of the set mean, in plain text."""
     camera = faces.read(np.array([0]))[0].camera
     height, width = faces.shape
     generated = f"Generated faces: their relief was put with the nose {GENERATED_MM:g} mm from the camera."
@@ -133,6 +126,101 @@ def _readme(faces: FaceSet) -> str:
         span_x=width * camera.nose_mm / camera.focal_x,
         span_y=height * camera.nose_mm / camera.focal_y,
     )
+
+
+def write_png8(path: Path, face: Face) -> None:
+    """Write grey levels of the depth range: 0 nearest, 255 far or invalid; darker is closer."""
+    Image.fromarray(quantise(face.image)).save(path)
+
+
+def write_png16(path: Path, face: Face) -> None:
+    """Write camera millimetres; 0 is invalid."""
+    # Noise does not compress: the default level is three times slower.
+    Image.fromarray(face.depth).save(path, compress_level=3)
+
+
+def write_points(path: Path, face: Face) -> None:
+    """Write a binary PLY of one point a valid pixel."""
+    import trimesh  # takes seconds to import
+
+    points = back_project(face.depth, face.camera)[face.depth > 0]
+    # Without a point, the library can write a mesh but no cloud.
+    cloud = trimesh.PointCloud(points) if len(points) else trimesh.Trimesh(points)
+    _write_ply(path, cloud)
+
+
+def write_mesh(path: Path, face: Face) -> None:
+    """Write a binary PLY of the surface, without points that belong to no triangle."""
+    import trimesh
+
+    used, faces = np.unique(triangles(face.depth), return_inverse=True)
+    points = back_project(face.depth, face.camera).reshape(-1, 3)[used]
+    mesh = trimesh.Trimesh(points, faces.reshape(-1, 3), process=False, validate=False)
+    _write_ply(path, mesh)
+
+
+def _write_ply(path: Path, geometry: Any) -> None:
+    path.write_bytes(geometry.export(file_type="ply"))
+
+
+# Formats of one file a face; npz is one an emotion.
+FILES: dict[str, tuple[str, Callable[[Path, Face], None]]] = {
+    "png8": (".png", write_png8),
+    "png16": (".png", write_png16),
+    "points": (".ply", write_points),
+    "mesh": (".ply", write_mesh),
+}
+
+
+def back_project(depth: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return each pixel's point.
+
+    Args:
+        depth: (h, w) mm along the camera's axis.
+    Returns:
+        (h, w, 3) float32 mm; x right, y down, z forward; all 0 where depth is 0.
+    """
+    z = depth.astype(np.float32)
+    x = (np.arange(depth.shape[1], dtype=np.float32) - np.float32(camera.centre_x)) / np.float32(camera.focal_x)
+    y = (np.arange(depth.shape[0], dtype=np.float32) - np.float32(camera.centre_y)) / np.float32(camera.focal_y)
+    return np.stack(np.broadcast_arrays(z * x, z * y[:, None], z), axis=-1)
+
+
+def triangles(depth: np.ndarray) -> np.ndarray:
+    """Return two triangles for each 2x2 pixels, without those that span invalid depth or a jump.
+
+    Args:
+        depth: (h, w) mm, 0 is invalid.
+    Returns:
+        (m, 3) int32 pixel numbers (row times w plus column), counterclockwise as the camera sees them: normals point
+        to the camera.
+    """
+    number = np.arange(depth.size, dtype=np.int32).reshape(depth.shape)
+    a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]
+    faces = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], axis=-2).reshape(-1, 3)
+    corners = depth.astype(np.int32).reshape(-1)[faces]
+    nearest, farthest = corners.min(axis=1), corners.max(axis=1)
+    return faces[(nearest > 0) & (farthest - nearest < EDGE_MM)]
+
+
+@contextmanager
+def _npz_stack(
+    path: Path, shape: tuple[int, int, int], **labels: np.ndarray
+) -> Iterator[Callable[[Sequence[Face]], None]]:
+    """Open an NPZ of labels and of `depth` (n, h, w) uint16; yield a function that appends faces, n in all."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("depth.npy", "w", force_zip64=True) as member:
+            header = {"descr": "<u2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(member, header)
+
+            def append(faces: Sequence[Face]) -> None:
+                for face in faces:
+                    member.write(np.ascontiguousarray(face.depth, "<u2").tobytes())
+
+            yield append
+        for name, values in labels.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
 
 
 def safe_names(names: Iterable[str]) -> list[str]:
@@ -155,7 +243,6 @@ def safe_names(names: Iterable[str]) -> list[str]:
 
 
 def _clean(name: str) -> str:
-    """The same name if it is safe, which a name with a hash of its own cannot be mistaken for."""
     composed = unicodedata.normalize("NFC", name)
     kept = "".join(c if c.isalnum() or c in "-_. " else "-" for c in composed)
     short = kept.encode()[:MAX_BYTES].decode(errors="ignore").strip(". ")
@@ -163,26 +250,21 @@ def _clean(name: str) -> str:
 
 
 def stems(emotion: np.ndarray, subject: np.ndarray, frame: np.ndarray, subjects: Sequence[str]) -> list[str]:
-    """Return `SUBJECT_FRAME` of each face, unique within its emotion.
+    """Return `SUBJECT_FRAME` of each face, (n,) labels, unique within its emotion.
 
     A frame number that a subject has twice in one emotion is replaced by the next free one.
-
-    Args:
-        emotion, subject, frame: (n,) whole numbers.
-        subjects: a name for each subject.
     """
     safe = safe_names(subjects)
     labels = list(zip(emotion.tolist(), subject.tolist(), frame.tolist(), strict=True))
     highest: dict[tuple[int, int], int] = defaultdict(int)
     for e, s, f in labels:
         highest[e, s] = max(highest[e, s], f)
-    seen: set[tuple[int, int, int]] = set()
+    taken: set[tuple[int, int, int]] = set()
     names = []
     for e, s, f in labels:
-        number = f
-        if (e, s, f) in seen:
-            highest[e, s] += 1
-            number = highest[e, s]
-        seen.add((e, s, number))
+        repeated = (e, s, f) in taken
+        highest[e, s] += repeated
+        number = highest[e, s] if repeated else f
+        taken.add((e, s, number))
         names.append(f"{safe[s]}_{number:05d}")
     return names

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import face_square, nose_distance
+from depthjax.data.crop import nose_distance
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.data.stored import StoredFaces
@@ -46,15 +46,13 @@ class FaceSet:
 
     Attributes:
         name: of the set, and of its folder.
-        emotion, subject: (n,) int32, indices into `emotions` and `subjects`.
-        frame: (n,) int32.
+        emotion, subject, frame: (n,) int32; the first two are indices into `emotions` and `subjects`.
         emotions, subjects: names, as the user gave them.
         sources: (n,) where each face came from.
         read: the faces of the given numbers.
         shape: height and width.
         depth_range: what the values of `Face.image` mean.
-        seed: that the set was made with.
-        fingerprint: of the settings that the set was made with.
+        seed, fingerprint: that the set was made with; the latter is of the settings.
     """
 
     name: str
@@ -99,16 +97,11 @@ def prepared_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: st
         cameras = [camera_of(stored.shape, float(distance), span) for distance in nose]
         return list(map(Face, depth, depth_range.from_mm(depth, nose), cameras))
 
+    shared = ("emotion", "subject", "frame", "emotions", "subjects", "sources", "shape")
     return FaceSet(
         name="real",
-        emotion=stored.emotion,
-        subject=stored.subject,
-        frame=stored.frame,
-        emotions=stored.emotions,
-        subjects=stored.subjects,
-        sources=stored.sources,
+        **{column: getattr(stored, column) for column in shared},
         read=read,
-        shape=stored.shape,
         depth_range=depth_range,
         seed=settings.seed,
         fingerprint=fingerprint,
@@ -116,26 +109,24 @@ def prepared_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: st
 
 
 def sample_set(
-    settings: configs.Data,
-    faces: DepthFaces,
-    *,
-    method: str,
-    crop_shape: tuple[int, int],
-    seed: int,
-    fingerprint: str,
+    settings: configs.Data, faces: DepthFaces, *, method: str, crop_shape: tuple[int, int], seed: int, fingerprint: str
 ) -> FaceSet:
     """Return a method's samples, put `GENERATED_MM` from a camera.
 
     Args:
         crop_shape: height and width of the crops that the network inputs were made from.
     """
+    height, width = 2 * [min(crop_shape)] if settings.crop == "face" else crop_shape
+    pixel_mm = settings.width_mm / crop_shape[1]
     shape = (faces.images.shape[1], faces.images.shape[2])
-    camera = camera_of(shape, GENERATED_MM, _input_span(settings, crop_shape))
+    camera = camera_of(shape, GENERATED_MM, (height * pixel_mm, width * pixel_mm))
 
     def read(index: np.ndarray) -> list[Face]:
         images = faces.images[index]
-        depth = _camera_mm(images, faces.depth_range)
-        return [Face(one, image, camera) for one, image in zip(depth, images, strict=True)]
+        relief = faces.depth_range.to_mm(images)
+        depth = np.clip(np.rint(relief + GENERATED_MM), 1, 2**16 - 1)
+        far = relief > faces.depth_range.far_mm - FAR_MARGIN_MM  # background or invalid
+        return [Face(*face, camera) for face in zip(np.where(far, 0, depth).astype(np.uint16), images, strict=True)]
 
     return FaceSet(
         name=method,
@@ -151,18 +142,3 @@ def sample_set(
         seed=seed,
         fingerprint=fingerprint,
     )
-
-
-def _input_span(settings: configs.Data, crop_shape: tuple[int, int]) -> tuple[float, float]:
-    """Millimetres at the nose that a network input spans, in height and width; it may squeeze the crop."""
-    rows, columns = face_square(crop_shape) if settings.crop == "face" else map(slice, crop_shape)
-    pixel_mm = settings.width_mm / crop_shape[1]
-    height, width = (len(range(size)[part]) for part, size in zip((rows, columns), crop_shape, strict=True))
-    return height * pixel_mm, width * pixel_mm
-
-
-def _camera_mm(images: np.ndarray, depth_range: DepthRange) -> np.ndarray:
-    """[-1, 1] to uint16 camera millimetres; far and invalid are 0."""
-    relief = depth_range.to_mm(images)
-    depth = np.clip(np.rint(relief + GENERATED_MM), 1, 2**16 - 1)
-    return np.where(relief > depth_range.far_mm - FAR_MARGIN_MM, 0, depth).astype(np.uint16)

@@ -124,17 +124,17 @@ def test_stacks_are_streamed_in_order(tmp_path):
 def test_the_builder_works_by_itself(root, tmp_path):
     import tensorflow_datasets as tfds
 
-    from depthjax.data.depth_folder import depth_folder_dataset_builder as depth_folder
+    from depthjax.data import builders
 
-    own = depth_folder.DepthFolderConfig(name="mine", settings=settings(root), shape=SHAPE)
-    builder = depth_folder.Builder(data_dir=str(tmp_path), config=own, file_format="array_record")
+    own = builders.FolderConfig(name="mine", settings=settings(root), shape=SHAPE)
+    builder = builders.DepthFolder(data_dir=str(tmp_path), config=own, file_format="array_record")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=str(root)))
     assert builder.name == "depth_folder"
     assert labels(stored.read_stored(Path(builder.data_path))) == expected()
 
 
 def test_parts_keep_order_and_bound_the_writer(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(stored, "PART_BYTES", 7 * 2 * SHAPE[0] * SHAPE[1])
+    monkeypatch.setattr("depthjax.data.builders.PART_BYTES", 7 * 2 * SHAPE[0] * SHAPE[1])
     assert load.prepare(settings(root), tmp_path, **SILENT) == 30
     assert len({p.name.split(".")[0] for p in tmp_path.rglob("*part*")}) == 5
     assert labels(load.stored(settings(root), tmp_path)) == expected()

@@ -81,10 +81,10 @@ def test_whole_frames_are_cropped_about_the_face(tmp_path, monkeypatch):
 def test_the_builder_reads_a_manual_dir(tmp_path):
     import tensorflow_datasets as tfds
 
-    from depthjax.data.ikfdb import ikfdb_dataset_builder as ikfdb
+    from depthjax.data import builders
 
     root = tree(tmp_path / "mine")
-    own = ikfdb.IkfdbConfig(name="mine", settings=settings(root, pattern="s{subject}_f{frame}"), shape=(40, 32))
-    builder = ikfdb.Builder(data_dir=str(tmp_path / "data"), config=own, file_format="array_record")
+    own = builders.FolderConfig(name="mine", settings=settings(root, pattern="s{subject}_f{frame}"), shape=(40, 32))
+    builder = builders.Ikfdb(data_dir=str(tmp_path / "data"), config=own, file_format="array_record")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=str(root)))
     assert builder.name == "ikfdb" and len(read_stored(builder.data_path)) == 24

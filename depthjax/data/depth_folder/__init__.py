@@ -1,1 +1,0 @@
-"""A folder of depth faces as a tensorflow-datasets set (no TensorFlow needed)."""

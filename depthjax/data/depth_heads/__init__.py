@@ -1,1 +1,0 @@
-"""The embedded depth faces as a tensorflow-datasets set (no TensorFlow needed)."""
