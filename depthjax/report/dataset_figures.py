@@ -27,34 +27,24 @@ DPI = 110
 
 
 def draw_dataset(numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path) -> dict[str, bytes]:
-    """Draw the figures into `folder` as NAME.png.
-
-    Returns:
-        The PNG of each: examples, counts, depth.
-    """
+    """Draw the figures into `folder` as NAME.png and return the PNG of each: examples, counts, depth."""
     with matplotlib.rc_context(STYLE):
-        figures = {
-            "examples": _examples(numbers, faces, settings),
-            "counts": _counts(numbers),
-            "depth": _depth(numbers, settings),
+        drawn = {
+            "examples": _png(_examples(numbers, faces, settings)),
+            "counts": _png(_counts(numbers)),
+            "depth": _png(_depth(numbers, settings)),
         }
-        drawn = {name: _png(figure) for name, figure in figures.items()}
     for name, content in drawn.items():
         with files.replacing(folder / f"{name}.png") as file:
             file.write(content)
     return drawn
 
 
-def chosen_subjects(numbers: Numbers) -> np.ndarray:
-    """Return columns of `numbers.subjects` for the examples: the first that show the most emotions."""
-    shown = (numbers.counts > 0).sum(axis=0)
-    return np.sort(np.argsort(-shown, kind="stable")[:EXAMPLES])
-
-
 def _examples(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> Figure:
     """A row an emotion, a column a subject: the middle frame of each clip, at one scale and in one light."""
     high = round(TILE * numbers.shape[0] / numbers.shape[1])
-    subjects = chosen_subjects(numbers)
+    # The first subjects that show the most emotions.
+    subjects = np.sort(np.argsort(-(numbers.counts > 0).sum(axis=0), kind="stable")[:EXAMPLES])
     size = (len(numbers.emotions) * (high + GAP), len(subjects) * (TILE + GAP))
     picture = np.full(size, 255, np.uint8)
     for row in range(len(numbers.emotions)):

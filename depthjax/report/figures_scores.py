@@ -21,8 +21,8 @@ from depthjax.report.figure_style import (
     wrapped,
 )
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
-from depthjax.report.published import TABLE_1, TABLE_2, published_column
 from depthjax.report.stored import StoredEvaluation, method_name
+from depthjax.report.tables import TABLE_1, TABLE_2, published_column
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.
