@@ -31,8 +31,8 @@ MEASURES: tuple[tuple[str, Format, dict[str, str]], ...] = (
     ("AuthPct, relief, %\u00a0↑", formats.AUTH_PCT,
      {"protocol": "memorisation", "measure": "auth_pct", "space": "relief"}),
 )  # fmt: skip
-# A heading, and a value for each run.
-Values = tuple[str, tuple[str, ...]]
+# A heading, then a value for each run.
+Values = tuple[str, ...]
 
 
 def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
@@ -168,15 +168,15 @@ def _minutes(runs: dict[str, Run]) -> list[Values]:
     every = {stage for run in runs.values() for stage in run.minutes}
     known = [stage for stage in stages.KNOWN if stage in every]
     by_run = [{stage: f"{value:.1f}" for stage, value in run.minutes.items()} for run in runs.values()]
-    lines = [(s, tuple(own.get(s, NONE) for own in by_run)) for s in (*known, *sorted(every - set(known)))]
-    return [*lines, ("all", tuple(f"{sum(run.minutes.values()):.1f}" for run in runs.values()))]
+    lines = [(s, *(own.get(s, NONE) for own in by_run)) for s in (*known, *sorted(every - set(known)))]
+    return [*lines, ("all", *(f"{sum(run.minutes.values()):.1f}" for run in runs.values()))]
 
 
 def differing(by_run: dict[str, dict[str, str]]) -> list[Values]:
     """Return the names whose values are not the same in every run, with the value in each; a dash where it has none."""
     every = dict.fromkeys(name for values in by_run.values() for name in values)
-    lines = [(name, tuple(values.get(name, NONE) for values in by_run.values())) for name in every]
-    return [(name, values) for name, values in lines if len(set(values)) > 1]
+    lines = [(name, *(values.get(name, NONE) for values in by_run.values())) for name in every]
+    return [line for line in lines if len(set(line[1:])) > 1]
 
 
 def _environment(run: Run) -> dict[str, str]:

@@ -21,7 +21,7 @@ from depthjax.report.figures import VIEWS, draw_figures
 from depthjax.report.figures_faces import COLUMNS, face_figure_name
 from depthjax.report.formats import Number
 from depthjax.report.gallery import gallery
-from depthjax.report.stored import Run, face_kind, method_name, read_run
+from depthjax.report.stored import Run, method_name, read_run
 from depthjax.report.table import Table, write_tables
 from depthjax.report.tables import all_tables
 from depthjax.report.verdicts import Verdict, verdicts
@@ -192,13 +192,15 @@ def facts(run: Run) -> list[tuple[str, str]]:
     source = str(data.get("source", config["data"].get("source", unknown)))
     side, (near, far) = config["data"]["resolution"], run.window_mm
     window = f"{near:g} to {far:g}\u202fmm from the nose tip".replace("-", "\u2212")
+    # A sensor recorded the faces of these sources only.
+    kind = "real" if source in ("folder", "ikfdb") else "rendered"
     generated = ", ".join(f"{len(stored['images'])} by {method_name(m)}" for m, stored in run.samples.items())
     return [
         ("Config", str(config.get("name", unknown))),
         ("Date", str(environment.get("date", unknown))[:16].replace("T", " ")),
         ("Device", ", ".join(map(str, environment.get("devices") or [unknown]))),
         ("Revision", str(environment.get("git_revision") or unknown)[:12]),
-        ("Faces", f"{face_kind(source)} ({source}), {side}\u202f×\u202f{side}, {window}"),
+        ("Faces", f"{kind} ({source}), {side}\u202f×\u202f{side}, {window}"),
         ("Emotions", ", ".join(run.emotions)),
         *((term, "{images} images of {subjects} subjects".format(**data[part]))
           for part, term in SETS.items() if part in data),

@@ -18,8 +18,6 @@ from depthjax.errors import UserError
 from depthjax.scores import Scores, read_scores
 
 Arrays = dict[str, np.ndarray]
-# Sources of faces that a sensor recorded.
-SENSOR_SOURCES = ("folder", "ikfdb")
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
 
 
@@ -170,11 +168,6 @@ def _config(path: Path) -> dict[str, Any]:
 def method_name(method: str) -> str:
     """Return the label of a method."""
     return METHODS.get(method, method)
-
-
-def face_kind(source: str) -> str:
-    """Return whether the faces of a source (`data.source`) are real or rendered."""
-    return "real" if source in SENSOR_SOURCES else "rendered"
 
 
 def _object(path: Path) -> dict[str, Any]:

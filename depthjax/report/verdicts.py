@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from depthjax.config import OWN_METHODS
 from depthjax.report.formats import ACCURACY, POINTS, Number
 from depthjax.report.stored import StoredEvaluation, method_name
@@ -76,12 +78,11 @@ def headline_classifier(evaluation: StoredEvaluation) -> str:
 
 def holm(p: Sequence[float]) -> list[float]:
     """Return the p values of a family, adjusted by Holm's step-down procedure (Holm 1979), in the given order."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    adjusted, reached = [0.0] * len(p), 0.0
-    for rank, i in enumerate(order):
-        reached = max(reached, min(1.0, (len(p) - rank) * p[i]))
-        adjusted[i] = reached
-    return adjusted
+    order = np.argsort(p)
+    steps = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted.tolist()
 
 
 def differences(rows: Iterable[Score]) -> Tests:
