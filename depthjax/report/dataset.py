@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
@@ -26,11 +25,6 @@ MAX_CLIPPED = 0.05  # of face pixels
 MIN_SUBJECTS, MIN_TEST_SUBJECTS = 10, 4
 MAX_ALIKE = 0.5  # of faces with a near-duplicate of the same subject
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
-ALTS = {
-    "examples": "Shaded depth faces: a row an emotion, a column a subject.",
-    "counts": "Map of the number of faces by emotion and subject.",
-    "depth": "Depth behind the nose tip by emotion, pixel noise, and a map of invalid depth.",
-}
 
 
 class Finding(NamedTuple):
@@ -62,7 +56,9 @@ def write_dataset_card(
     names = ("dataset_card.md", "dataset.html", "faces.csv", "croissant.json")
     paths = [folder / name for name in names]
     files.write_text(paths[0], render_card(card))
-    files.write_text(paths[1], render_page(card, drawn))
+    page = templates(autoescape=True).get_template("dataset.html.j2")
+    text = page.render(**card, pictures=drawn, style=own_file("page.css"))
+    files.write_text(paths[1], text.strip() + "\n")
     files.write_text(paths[2], labels_csv(faces, numbers))  # before Croissant, which takes its checksum
     files.write_json(paths[3], croissant(numbers, faces, settings, folder, stored=stored))
     return [*paths, figures]
@@ -73,17 +69,6 @@ def render_card(card: dict[str, Any]) -> str:
     environment = templates(autoescape=False)
     environment.finalize = markdown
     return environment.get_template("dataset_card.md.j2").render(**card).strip() + "\n"
-
-
-def render_page(card: dict[str, Any], drawn: dict[str, bytes]) -> str:
-    """Return the card with its figures as one page that loads nothing from elsewhere."""
-    pictures = {
-        name: (f"data:image/png;base64,{base64.b64encode(drawn[name]).decode()}", alt)
-        for name, alt in ALTS.items()
-        if name in drawn
-    }
-    template = templates(autoescape=True).get_template("dataset.html.j2")
-    return template.render(**card, pictures=pictures, style=own_file("page.css")).strip() + "\n"
 
 
 def markdown(text: object) -> str:
