@@ -26,12 +26,10 @@ sys.path.insert(0, str(ROOT))
 
 from depthjax.errors import UserError  # noqa: E402
 from depthjax.files import read_json, replacing, write_text  # noqa: E402
-from depthjax.report import published  # noqa: E402
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, Number  # noqa: E402
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run  # noqa: E402
-from depthjax.report.table import Cell, Column, Line, heads, pivot, reference  # noqa: E402
-from depthjax.report.table_files import cell_text  # noqa: E402
-from depthjax.report.tables import MEASURES, classifier_name, set_sizes  # noqa: E402
+from depthjax.report.table import Cell, Column, Line, cell_text, heads, pivot, reference  # noqa: E402
+from depthjax.report.tables import MEASURES, classifier_name, printed, set_sizes  # noqa: E402
 from depthjax.scores import Score  # noqa: E402
 
 # Pixels of the picture's width.
@@ -108,7 +106,7 @@ def _table(evaluation: StoredEvaluation, text: tuple[str, ...], first: str, line
 def _cell(cell: Cell) -> str:
     """A number with its interval; one of the published protocol with the paper's: `91.2 / 91.67`."""
     if isinstance(cell, Number) and "published" in cell.score.protocol:
-        return f"{cell.digits} / {published.printed(cell.score)}"
+        return f"{cell.digits} / {printed(cell.score)}"
     return cell_text(cell).replace("\u00a0", " ").replace("\u202f", " ")
 
 

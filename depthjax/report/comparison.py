@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +11,28 @@ from PIL import Image
 
 from depthjax import files, stages
 from depthjax.errors import UserError
-from depthjax.report import formats, html
+from depthjax.report import formats
 from depthjax.report.figure_style import Drawn, method_colour
 from depthjax.report.figures import OVERVIEW
 from depthjax.report.formats import Format
-from depthjax.report.page import Picture, flat, picture
+from depthjax.report.page import flat, own_file, script, templates
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run
 from depthjax.report.table import NONE, Cell, Column, Line, Table, heads, pivot, reasons
 from depthjax.report.verdicts import headline_classifier
 from depthjax.scores import Score
 
-# Settings that differ between any two runs.
-OWN_SETTINGS = ("name",)
-# Heading, protocol and measure, space, format. The classifier of the accuracy is that of the run's summary.
-MEASURES: tuple[tuple[str, str, str, str, Format], ...] = (
-    ("Accuracy on held-out subjects, %\u00a0↑", "tstr", "accuracy", "", formats.ACCURACY),
-    ("KID, relief\u00a0↓", "distance", "kid", "relief", formats.KID),
-    ("KID, depthnet\u00a0↓", "distance", "kid", "depthnet", formats.KID),
-    ("Coverage, relief\u00a0↑", "distance", "coverage", "relief", formats.COVERAGE),
-    ("Variety (Vendi), relief\u00a0≈", "diversity", "vendi", "relief", formats.VENDI),
-    ("AuthPct, relief, %\u00a0↑", "memorisation", "auth_pct", "relief", formats.AUTH_PCT),
-)
-# Its heading, and a value for each run.
-Values = tuple[str, tuple[str, ...]]
+# Heading, format, and columns of the score. The classifier of the accuracy is that of the run's summary.
+MEASURES: tuple[tuple[str, Format, dict[str, str]], ...] = (
+    ("Accuracy on held-out subjects, %\u00a0↑", formats.ACCURACY, {"protocol": "tstr", "measure": "accuracy"}),
+    ("KID, relief\u00a0↓", formats.KID, {"protocol": "distance", "measure": "kid", "space": "relief"}),
+    ("KID, depthnet\u00a0↓", formats.KID, {"protocol": "distance", "measure": "kid", "space": "depthnet"}),
+    ("Coverage, relief\u00a0↑", formats.COVERAGE, {"protocol": "distance", "measure": "coverage", "space": "relief"}),
+    ("Variety (Vendi), relief\u00a0≈", formats.VENDI, {"protocol": "diversity", "measure": "vendi", "space": "relief"}),
+    ("AuthPct, relief, %\u00a0↑", formats.AUTH_PCT,
+     {"protocol": "memorisation", "measure": "auth_pct", "space": "relief"}),
+)  # fmt: skip
+# A heading, then a value for each run.
+Values = tuple[str, ...]
 
 
 def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
@@ -51,24 +50,24 @@ def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
     return path
 
 
-def render_comparison(runs: dict[str, Run], overviews: dict[str, Picture | None]) -> str:
+def render_comparison(runs: dict[str, Run], overviews: dict[str, Drawn | None]) -> str:
     """Return the page as text. It loads nothing from elsewhere, and its content policy forbids it.
 
     Args:
         runs: by the name that the page shows.
         overviews: figures/overview.png of each run, if it was drawn.
     """
-    page = html.environment(autoescape=True).get_template("compare.html.j2").render(
+    page = templates(autoescape=True).get_template("compare.html.j2").render(
         runs=runs,
         main=main_table(runs),
         unevaluated=[name for name, run in runs.items() if run.evaluation is None],
         warnings=_warnings(runs),
         minutes=_minutes(runs),
-        settings=differing({name: dict(flat(run.config)) for name, run in runs.items()}, without=OWN_SETTINGS),
+        settings=differing({name: dict(flat({**run.config, "name": ""})) for name, run in runs.items()}),
         environments=differing({name: _environment(run) for name, run in runs.items()}),
         overviews=overviews,
-        style=html.own("page.css"),
-        **html.script(),
+        style=own_file("page.css"),
+        **script(),
     )  # fmt: skip
     return page.strip() + "\n"
 
@@ -79,11 +78,13 @@ def main_table(runs: dict[str, Run]) -> Table:
     colours: list[str] = []
     columns: list[Column] = []
     for name, evaluation in _evaluations(runs).items():
-        columns = list(_columns(headline_classifier(evaluation)))
+        own = {"classifier": headline_classifier(evaluation)}
+        columns = [Column(h, key | (own if key["protocol"] == "tstr" else {}), f) for h, f, key in MEASURES]
         for method in evaluation.methods:
             line = Line((name, method_name(method)), Score(method, ""), formats.ACCURACY)
-            rows += pivot(evaluation.scores, [line], columns)
-            colours += [method_colour(method)] if rows and rows[-1][:2] == line.words else []
+            found = pivot(evaluation.scores, [line], columns)
+            rows += found
+            colours += [method_colour(method)] * len(found)
     return Table(
         "main",
         "By run and method, with 95\u202f% intervals; each column's marks share one scale",
@@ -104,12 +105,6 @@ def main_table(runs: dict[str, Run]) -> Table:
         ),
         tuple(colours),
     )  # fmt: skip
-
-
-def _columns(classifier: str) -> Iterator[Column]:
-    for head, protocol, measure, space, format in MEASURES:
-        key = {"protocol": protocol, "measure": measure, "space": space}
-        yield Column(head, key | ({"classifier": classifier} if protocol == "tstr" else {}), format)
 
 
 def _evaluations(runs: dict[str, Run]) -> dict[str, StoredEvaluation]:
@@ -139,7 +134,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return [str(folder) for folder in folders]
 
 
-def _overview(folder: Path) -> Picture | None:
+def _overview(folder: Path) -> Drawn | None:
     path = folder / "figures" / "overview.png"
     if not path.exists():
         return None
@@ -150,7 +145,7 @@ def _overview(folder: Path) -> Picture | None:
             size = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run --stages=report") from None
-    return picture(Drawn("overview", content, b"", *size, OVERVIEW.caption, f"{folder.name}: {OVERVIEW.alt}"))
+    return Drawn("", content, b"", *size, OVERVIEW.caption, f"{folder.name}: {OVERVIEW.alt}")
 
 
 def _warnings(runs: dict[str, Run]) -> list[str]:
@@ -172,22 +167,21 @@ def _warnings(runs: dict[str, Run]) -> list[str]:
 def _minutes(runs: dict[str, Run]) -> list[Values]:
     every = {stage for run in runs.values() for stage in run.minutes}
     known = [stage for stage in stages.KNOWN if stage in every]
-    lines = [
-        (stage, tuple(f"{run.minutes[stage]:.1f}" if stage in run.minutes else NONE for run in runs.values()))
-        for stage in (*known, *sorted(every - set(known)))
-    ]
-    return [*lines, ("all", tuple(f"{sum(run.minutes.values()):.1f}" for run in runs.values()))]
+    by_run = [{stage: f"{value:.1f}" for stage, value in run.minutes.items()} for run in runs.values()]
+    lines = [(s, *(own.get(s, NONE) for own in by_run)) for s in (*known, *sorted(every - set(known)))]
+    return [*lines, ("all", *(f"{sum(run.minutes.values()):.1f}" for run in runs.values()))]
 
 
-def differing(by_run: dict[str, dict[str, str]], *, without: Sequence[str] = ()) -> list[Values]:
+def differing(by_run: dict[str, dict[str, str]]) -> list[Values]:
     """Return the names whose values are not the same in every run, with the value in each; a dash where it has none."""
-    every = dict.fromkeys(name for values in by_run.values() for name in values if name not in without)
-    lines = [(name, tuple(values.get(name, NONE) for values in by_run.values())) for name in every]
-    return [(name, values) for name, values in lines if len(set(values)) > 1]
+    every = dict.fromkeys(name for values in by_run.values() for name in values)
+    lines = [(name, *(values.get(name, NONE) for values in by_run.values())) for name in every]
+    return [line for line in lines if len(set(line[1:])) > 1]
 
 
 def _environment(run: Run) -> dict[str, str]:
-    stored: dict[str, Any] = run.environment or {}
-    plain = {k: str(v) for k, v in stored.items() if k not in ("packages", "devices", "seeds")}
-    devices = {"devices": ", ".join(map(str, stored["devices"]))} if stored.get("devices") else {}
-    return plain | devices | {name: str(version) for name, version in (stored.get("packages") or {}).items()}
+    stored: dict[str, Any] = {"devices": [], "packages": {}} | (run.environment or {})
+    devices, packages = stored.pop("devices"), stored.pop("packages")
+    plain = {name: str(value) for name, value in stored.items() if name != "seeds"}
+    plain |= {"devices": ", ".join(map(str, devices))} if devices else {}
+    return plain | {name: str(version) for name, version in (packages or {}).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from depthjax import files
 from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_numbers import Numbers, clean
 
-CONFORMS_TO = ("http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0")
 # Croissant names an unregistered format by the page that defines it; a .npz is a zip of .npy files.
 FORMATS = {
     ".csv": "text/csv",
@@ -46,9 +46,6 @@ CONTEXT = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "name": {"@container": "@language"},
 }
-
-
-CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
 IKFDB_DOI = "10.1007/s42452-020-03999-y"
 USES = (
     "Training and testing recognisers of posed facial expressions from depth, and generators of such faces.",
@@ -58,41 +55,22 @@ USES = (
 
 @dataclass(frozen=True)
 class Source:
-    """A source of faces.
+    """A source of faces."""
 
-    Attributes:
-        title: a name for headings.
-        description: what the faces are.
-        licence: a sentence.
-        licence_node: of schema.org: a URL or a CreativeWork.
-        creators: (schema.org type, name).
-        citation: BibTeX, or empty.
-        published: ISO date of the set's first publication, or empty: it is not published.
-        url: of the set or its description, or empty.
-        personal: what of it is personal data.
-        biases: what it does not show of people.
-        limits: what it is not.
-        collection: how it came to be.
-        collection_type: in the terms of Croissant's RAI vocabulary, or empty.
-        upkeep: who keeps it, and where it may go.
-        version: of the set's contents.
-    """
-
-    title: str
-    description: str
-    licence: str
-    licence_node: str | dict[str, Any]
-    creators: tuple[tuple[str, str], ...]
-    citation: str
-    published: str
-    url: str
-    personal: str
-    biases: str
-    limits: str
-    collection: str
-    collection_type: str
-    upkeep: str
-    version: str = "1.0.0"
+    title: str  # a name for headings
+    description: str  # what the faces are
+    licence: str  # a sentence
+    licence_node: str | dict[str, Any]  # of schema.org: a URL or a CreativeWork
+    creators: tuple[tuple[str, str], ...]  # (schema.org type, name)
+    citation: str  # BibTeX, or empty
+    published: str  # ISO date of the set's first publication, or empty: it is not published
+    url: str  # of the set or its description, or empty
+    personal: str  # what of it is personal data
+    biases: str  # what it does not show of people
+    limits: str  # what it is not
+    collection: str  # how it came to be
+    collection_type: str  # in the terms of Croissant's RAI vocabulary, or empty
+    upkeep: str  # who keeps it, and where it may go
 
 
 SOURCES: dict[str, Source] = {
@@ -103,7 +81,7 @@ SOURCES: dict[str, Source] = {
             "expressions and head pose, seen by a simulated Kinect v2."
         ),
         licence="CC0 1.0. The head model is CC0 (MakeHuman / MPFB2), and nothing is claimed for its renderings.",
-        licence_node=CC0,
+        licence_node="https://creativecommons.org/publicdomain/zero/1.0/",
         creators=(("Organization", "depthjax"),),
         citation="@misc{depthjax_depth_heads, title = {depth_heads: rendered depth faces with emotions}, "
         "author = {{depthjax}}, year = {2026}, note = {Head model: MakeHuman / MPFB2, CC0}}",
@@ -157,10 +135,7 @@ SOURCES: dict[str, Source] = {
             "Not known to depthjax. The data are the user's and stay where they are: ask whoever gave them before "
             "passing on this card or the files beside it, for they show faces."
         ),
-        licence_node={
-            "@type": "sc:CreativeWork",
-            "name": "Not stated: held by the owner of the images",
-        },
+        licence_node={"@type": "sc:CreativeWork", "name": "Not stated: held by the owner of the images"},
         creators=(("Organization", "The owner of the images"),),
         citation="",
         published="",
@@ -178,53 +153,67 @@ SOURCES: dict[str, Source] = {
 def croissant(
     numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path, *, stored: Path
 ) -> dict[str, Any]:
-    """The JSON-LD of the set stored in `folder`, whose files are read for their checksums.
+    """Return what croissant.json holds; it depends on the files and the settings only, not on the time.
 
     Args:
         folder: the work folder with `faces.csv`; the files of its `faces/` are described if there.
         stored: the folder inside it of the stored set, whose array_record files are described.
-    Returns:
-        what croissant.json holds; it depends on the files and the settings only, not on the time.
     """
     source = SOURCES[settings.source]
+    emotions, people = enumerate(numbers.emotions), zip(numbers.subjects.tolist(), numbers.names, strict=True)
+    size = f"{numbers.shape[1]} x {numbers.shape[0]}"
+    kept = ["source", "emotions", "seed", "split", "test_fraction"]
+    kept += ["extra_test_subjects"] if settings.source == "depth_heads" else []
+    described = {
+        "Labels: a row a face, in stored order.": [folder / "faces.csv"],
+        f"Depth ({size} uint16 mm, compressed) and labels; read by depthjax or tensorflow-datasets.": sorted(
+            stored.glob("*.array_record*")
+        ),
+        "The network inputs (float32 in [-1, 1]), or their emotion, subject and frame, for numpy.load.": sorted(
+            folder.glob("faces/*/*.np[yz]")
+        ),
+    }
     found = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": list(CONFORMS_TO),
+        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
         "name": re.sub(r"[^\w.-]+", "_", "_".join((settings.source, *numbers.emotions))),
         "description": f"{source.description} {len(faces):,} faces of {len(numbers.subjects):,} subjects, "
-        f"{numbers.shape[1]} x {numbers.shape[0]} pixels of whole millimetres (0 is invalid).",
+        f"{size} pixels of whole millimetres (0 is invalid).",
         "license": source.licence_node,
         "creator": [{"@type": f"sc:{kind}", "name": name} for kind, name in source.creators],
         "citeAs": source.citation,
         "datePublished": source.published,
         "url": source.url,
-        "version": source.version,
+        "version": "1.0.0",
         "keywords": ["depth images", "faces", "facial expressions", *numbers.emotions],
-        "distribution": _distribution(numbers, folder, stored),
-        "recordSet": [_faces_records(numbers, faces), _emotion_records(numbers), _subject_records(numbers)],
-        **_responsible(source, numbers, settings),
+        "distribution": [_file_object(path, folder, text) for text, paths in described.items() for path in paths],
+        "recordSet": [
+            _faces_records(numbers, faces),
+            _names("emotions", "The emotions by label.", emotions),
+            _names("people", "The subjects by label.", people),
+        ],
+        # The vocabulary of responsible AI: how the set came to be, what it is for, what is missing.
+        "rai:dataCollection": source.collection,
+        "rai:dataCollectionType": source.collection_type,
+        "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {100 * float(numbers.invalid_map.mean()):.1f} % "
+        "of the pixels measured.",
+        "rai:dataPreprocessingProtocol": [
+            "Cropped about the nose; whole millimetres from the camera, not filtered.",
+            f"Settings of the run: {json.dumps({name: getattr(settings, name) for name in kept})}",
+        ],
+        "rai:dataAnnotationProtocol": ["The emotion that was asked for or rendered; no person checked the faces."],
+        "rai:dataUseCases": list(USES),
+        "rai:dataBiases": [source.biases],
+        "rai:dataLimitations": [source.limits],
+        "rai:personalSensitiveInformation": [source.personal],
+        "rai:dataReleaseMaintenancePlan": source.upkeep,
     }
     return {key: value for key, value in found.items() if value}
 
 
-def _distribution(numbers: Numbers, folder: Path, stored: Path) -> list[dict[str, Any]]:
-    size = f"{numbers.shape[1]} x {numbers.shape[0]}"
-    described = [(folder / "faces.csv", "Labels: a row a face, in stored order.")]
-    described += [
-        (path, f"Depth ({size} uint16 mm, compressed) and labels; read by depthjax or tensorflow-datasets.")
-        for path in sorted(stored.glob("*.array_record*"))
-    ]
-    described += [
-        (path, "The network inputs (float32 in [-1, 1]), or their emotion, subject and frame, for numpy.load.")
-        for path in sorted(folder.glob("faces/*/*.np[yz]"))
-    ]
-    return [_file_object(path, folder, text) for path, text in described]
-
-
 def _file_object(path: Path, folder: Path, text: str) -> dict[str, Any]:
     inside = path.relative_to(folder).as_posix()
-    ending = next(ending for ending in FORMATS if ending in path.name)
     return {
         "@type": "cr:FileObject",
         "@id": inside,
@@ -232,7 +221,7 @@ def _file_object(path: Path, folder: Path, text: str) -> dict[str, Any]:
         "description": text,
         "contentUrl": inside,
         "contentSize": f"{path.stat().st_size} B",
-        "encodingFormat": FORMATS[ending],
+        "encodingFormat": next(FORMATS[ending] for ending in FORMATS if ending in path.name),
         "sha256": files.file_digest(path),
     }
 
@@ -251,50 +240,32 @@ def _faces_records(numbers: Numbers, faces: StoredFaces) -> dict[str, Any]:
         "source": ("Where the face came from.", {clean(source) for source in faces.sources}),
         "side": ("train or test.", {"train", "test"}),
     }
-    columns |= {name: ("sc:Text", text) for name, (text, values) in texts.items() if _is_text(values)}
+    columns |= {name: ("sc:Text", text) for name, (text, values) in texts.items() if all(map(_is_text, values))}
+    sources = {name: {"fileObject": {"@id": "faces.csv"}, "extract": {"column": name}} for name in columns}
     return {
         "@type": "cr:RecordSet",
         "@id": "faces",
         "name": "faces",
         "description": "The labels of each face.",
         "key": {"@id": "faces/face"},
-        "field": [_column(name, kind, text) for name, (kind, text) in columns.items()],
+        "field": [_field("faces", name, *column) | {"source": sources[name]} for name, column in columns.items()],
     }
 
 
-def _is_text(values: set[str]) -> bool:
-    """Whether a CSV reader that guesses types gives these back as they are."""
-    return not any(value.strip().lower() in NOT_TEXT or _is_number(value) for value in values)
-
-
-def _is_number(text: str) -> bool:
+def _is_text(value: str) -> bool:
+    """Whether a CSV reader that guesses types gives it back as it is."""
     try:
-        float(text)
+        float(value)
     except ValueError:
-        return False
-    return True
-
-
-def _column(name: str, kind: str, text: str) -> dict[str, Any]:
-    source = {"fileObject": {"@id": "faces.csv"}, "extract": {"column": name}}
-    return _field("faces", name, kind, text) | {"source": source}
+        return value.strip().lower() not in NOT_TEXT
+    return False
 
 
 def _field(record_set: str, name: str, kind: str, text: str) -> dict[str, Any]:
     return {"@type": "cr:Field", "@id": f"{record_set}/{name}", "name": name, "description": text, "dataType": kind}
 
 
-def _emotion_records(numbers: Numbers) -> dict[str, Any]:
-    rows = list(enumerate(numbers.emotions))
-    return _names("emotions", "The emotions by label.", rows)
-
-
-def _subject_records(numbers: Numbers) -> dict[str, Any]:
-    rows = [(int(label), name) for label, name in zip(numbers.subjects, numbers.names, strict=True)]
-    return _names("people", "The subjects by label.", rows)
-
-
-def _names(record_set: str, text: str, rows: list[tuple[int, str]]) -> dict[str, Any]:
+def _names(record_set: str, text: str, rows: Iterable[tuple[int, str]]) -> dict[str, Any]:
     """An enumeration that carries its own records."""
     return {
         "@type": "cr:RecordSet",
@@ -308,27 +279,4 @@ def _names(record_set: str, text: str, rows: list[tuple[int, str]]) -> dict[str,
             _field(record_set, "name", "sc:Text", "The name."),
         ],
         "data": [{f"{record_set}/label": label, f"{record_set}/name": name} for label, name in rows],
-    }
-
-
-def _responsible(source: Source, numbers: Numbers, settings: configs.Data) -> dict[str, Any]:
-    """Croissant's vocabulary of responsible AI: how it came to be, what it is for, what is missing."""
-    invalid = f"{100 * float(numbers.invalid_map.mean()):.1f} %"
-    kept = {name: getattr(settings, name) for name in ("source", "emotions", "seed", "split", "test_fraction")}
-    if settings.source == "depth_heads":
-        kept["extra_test_subjects"] = settings.extra_test_subjects
-    return {
-        "rai:dataCollection": source.collection,
-        "rai:dataCollectionType": source.collection_type,
-        "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {invalid} of the pixels measured.",
-        "rai:dataPreprocessingProtocol": [
-            "Cropped about the nose; whole millimetres from the camera, not filtered.",
-            f"Settings of the run: {json.dumps(kept)}",
-        ],
-        "rai:dataAnnotationProtocol": ["The emotion that was asked for or rendered; no person checked the faces."],
-        "rai:dataUseCases": list(USES),
-        "rai:dataBiases": [source.biases],
-        "rai:dataLimitations": [source.limits],
-        "rai:personalSensitiveInformation": [source.personal],
-        "rai:dataReleaseMaintenancePlan": source.upkeep,
     }

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +13,10 @@ import numpy as np
 from depthjax import config as configs
 from depthjax import files
 from depthjax.data.stored import StoredFaces
-from depthjax.report import html
 from depthjax.report.croissant import SOURCES, USES, croissant
 from depthjax.report.dataset_figures import draw_dataset
 from depthjax.report.dataset_numbers import DUPLICATE_MM, SAMPLE, Numbers, clean, measure, subject_name
+from depthjax.report.page import own_file, templates
 
 COLUMNS = ("face", "label", "emotion", "subject", "person", "frame", "source", "side")
 MAX_IMBALANCE = 1.5  # largest class to smallest
@@ -27,11 +25,6 @@ MAX_CLIPPED = 0.05  # of face pixels
 MIN_SUBJECTS, MIN_TEST_SUBJECTS = 10, 4
 MAX_ALIKE = 0.5  # of faces with a near-duplicate of the same subject
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
-ALTS = {
-    "examples": "Shaded depth faces: a row an emotion, a column a subject.",
-    "counts": "Map of the number of faces by emotion and subject.",
-    "depth": "Depth behind the nose tip by emotion, pixel noise, and a map of invalid depth.",
-}
 
 
 class Finding(NamedTuple):
@@ -50,8 +43,6 @@ def write_dataset_card(
     Reads at most `dataset_numbers.SAMPLE` faces; the same set and settings give the same bytes.
 
     Args:
-        faces: the stored set.
-        settings: that it was made with.
         test: (n,) bool, which faces are test faces.
         folder: the work folder.
         stored: the folder of the stored set inside `folder`.
@@ -65,7 +56,9 @@ def write_dataset_card(
     names = ("dataset_card.md", "dataset.html", "faces.csv", "croissant.json")
     paths = [folder / name for name in names]
     files.write_text(paths[0], render_card(card))
-    files.write_text(paths[1], render_page(card, drawn))
+    page = templates(autoescape=True).get_template("dataset.html.j2")
+    text = page.render(**card, pictures=drawn, style=own_file("page.css"))
+    files.write_text(paths[1], text.strip() + "\n")
     files.write_text(paths[2], labels_csv(faces, numbers))  # before Croissant, which takes its checksum
     files.write_json(paths[3], croissant(numbers, faces, settings, folder, stored=stored))
     return [*paths, figures]
@@ -73,20 +66,9 @@ def write_dataset_card(
 
 def render_card(card: dict[str, Any]) -> str:
     """Return the card as Markdown; every name and sentence is escaped, so that none becomes markup."""
-    environment = html.environment(autoescape=False)
+    environment = templates(autoescape=False)
     environment.finalize = markdown
     return environment.get_template("dataset_card.md.j2").render(**card).strip() + "\n"
-
-
-def render_page(card: dict[str, Any], drawn: dict[str, bytes]) -> str:
-    """Return the card with its figures as one page that loads nothing from elsewhere."""
-    pictures = {
-        name: (f"data:image/png;base64,{base64.b64encode(drawn[name]).decode()}", alt)
-        for name, alt in ALTS.items()
-        if name in drawn
-    }
-    template = html.environment(autoescape=True).get_template("dataset.html.j2")
-    return template.render(**card, pictures=pictures, style=html.own("page.css")).strip() + "\n"
 
 
 def markdown(text: object) -> str:
@@ -99,40 +81,19 @@ def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    names = {int(label): name for label, name in zip(numbers.subjects, numbers.names, strict=True)}
-    labels = zip(faces.emotion.tolist(), faces.subject.tolist(), faces.frame.tolist(), strict=True)
-    for i, (emotion, subject, frame) in enumerate(labels):
+    for i, (emotion, subject, frame) in enumerate(zip(faces.emotion, faces.subject, faces.frame, strict=True)):
+        names = numbers.emotions[emotion], subject_name(faces, int(subject))
         side = "test" if numbers.test[i] else "train"
-        row = (i, emotion, numbers.emotions[emotion], subject, names[subject], frame, clean(faces.sources[i]), side)
-        writer.writerow(row)
+        writer.writerow((i, emotion, names[0], subject, names[1], frame, clean(faces.sources[i]), side))
     return text.getvalue()
 
 
 def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Any]:
     """Return all that the card says: text, and tables as rows of text."""
-    return {
-        "source": SOURCES[settings.source],
-        "uses": USES,
-        "facts": _facts(numbers, settings),
-        "findings": findings(numbers, settings),
-        "measured": _measured(numbers, settings),
-        "tables": {
-            "Faces by emotion": (("emotion", "faces", "share", "subjects"), _classes(numbers)),
-            "Split": (("side", "subjects", "faces", "share"), _split(numbers)),
-            "Depth": (("measure", "value"), _pixels(numbers)),
-            "Nearest other face": (
-                ("compared with", f"nearer than {DUPLICATE_MM:g} mm", "mm: median (minimum)"),
-                _alike(numbers),
-            ),
-        },
-        "pairs": [(_which(a, faces), _which(b, faces), f"{mm:.2f}") for a, b, mm in numbers.nearest.pairs],
-    }
-
-
-def _facts(numbers: Numbers, settings: configs.Data) -> list[tuple[str, str]]:
-    return [
+    source = SOURCES[settings.source]
+    facts = [
         ("Source", settings.source),
-        ("Licence", SOURCES[settings.source].licence),
+        ("Licence", source.licence),
         ("Faces", f"{numbers.faces:,}"),
         ("Subjects", f"{len(numbers.subjects):,}"),
         ("Emotions", ", ".join(numbers.emotions)),
@@ -140,6 +101,21 @@ def _facts(numbers: Numbers, settings: configs.Data) -> list[tuple[str, str]]:
         ("Network inputs", f"{settings.resolution} × {settings.resolution}, {_range(settings)} about the nose tip"),
         ("Seed", str(settings.seed)),
     ]
+    near = f"nearer than {DUPLICATE_MM:g} mm"
+    return {
+        "source": source,
+        "uses": USES,
+        "facts": facts,
+        "findings": findings(numbers, settings),
+        "measured": _measured(numbers, settings),
+        "tables": {
+            "Faces by emotion": (("emotion", "faces", "share", "subjects"), _classes(numbers)),
+            "Split": (("side", "subjects", "faces", "share"), _split(numbers)),
+            "Depth": (("measure", "value"), _pixels(numbers)),
+            "Nearest other face": (("compared with", near, "mm: median (minimum)"), _alike(numbers)),
+        },
+        "pairs": [(_which(a, faces), _which(b, faces), f"{mm:.2f}") for a, b, mm in numbers.nearest.pairs],
+    }
 
 
 def _range(settings: configs.Data) -> str:
@@ -195,8 +171,8 @@ def _spread(values: np.ndarray, decimals: int) -> str:
 
 
 def _alike(numbers: Numbers) -> list[tuple[str, ...]]:
-    kinds = {"same": "same subject", "other": "other subjects", "across": "test faces to training faces"}
     rows: list[tuple[str, ...]] = []
+    kinds = {"same": "same subject", "other": "other subjects", "across": "test faces to training faces"}
     for kind, title in kinds.items():
         values = getattr(numbers.nearest, kind)
         values = values[np.isfinite(values)]
@@ -222,78 +198,59 @@ def percent(share: float | None) -> str:
 
 def findings(numbers: Numbers, settings: configs.Data) -> list[Finding]:
     """Return alarms, then warnings; empty if nothing stands out."""
-    found = [*_leaks(numbers), *_imbalance(numbers), *_few(numbers, settings), *_bad_depth(numbers, settings)]
+    # Each: whether it was found, and what to say of it.
+    checks = (*_label_checks(numbers, settings), *_depth_checks(numbers, settings))
+    found = [Finding(*finding) for is_found, *finding in checks if is_found]
     return sorted(found, key=lambda finding: finding.level != "alarm")
 
 
-def _leaks(numbers: Numbers) -> Iterator[Finding]:
+def _label_checks(numbers: Numbers, settings: configs.Data) -> list[tuple[bool, str, str, str]]:
     shared = np.intersect1d(numbers.train_subjects, numbers.test_subjects)
-    same, other, across = (numbers.nearest.rate(kind) or 0 for kind in ("same", "other", "across"))
-    if len(shared):
-        text = f"{len(shared):,} subjects are in the training and in the test faces: set data.split = subject."
-        yield Finding("alarm", "Same subjects on both sides", text)
-    if across:
-        text = (
-            f"{percent(across)} of the test faces have a training face nearer than {DUPLICATE_MM:g} mm: the same "
-            "recording, or a subject under two names. Scores on them are not valid; correct the pairs listed below."
-        )
-        yield Finding("alarm", "Near-duplicates across the split", text)
-    elif other:
-        text = f"{percent(other)} of the faces have a near-duplicate of another name. Is a subject there twice?"
-        yield Finding("warning", "Near-duplicates across subjects", text)
-    if same > MAX_ALIKE:
-        text = (
-            f"{percent(same)} of the faces have a near-duplicate of the same subject: frames of one clip. The set "
-            "holds less variety than its size suggests; every second or third frame would do."
-        )
-        yield Finding("warning", "Many frames alike", text)
-
-
-def _imbalance(numbers: Numbers) -> Iterator[Finding]:
     totals = numbers.counts.sum(axis=1)
     there = totals > 0
-    if not there.all():
-        missing = ", ".join(numbers.emotions[i] for i in np.flatnonzero(~there))
-        yield Finding("alarm", "Emotions without a face", f"{missing}: nothing to learn from.")
+    missing = ", ".join(numbers.emotions[i] for i in np.flatnonzero(~there))
     low, high = int(totals[there].min()), int(totals.max())
-    if high / low > MAX_IMBALANCE:
-        small, large = (numbers.emotions[int(np.flatnonzero(totals == n)[0])] for n in (low, high))
-        text = f"{large} has {high:,} faces, {small} {low:,}: generators and classifiers will favour the first."
-        yield Finding("warning", "Imbalanced emotions", text)
+    small, large = (numbers.emotions[int(np.flatnonzero(totals == n)[0])] for n in (low, high))
     partial = int((numbers.counts[there] == 0).any(axis=0).sum())
-    if partial:
-        text = f"{partial:,} of {len(numbers.subjects):,} subjects lack one: identity and emotion are confounded."
-        yield Finding("warning", "Emotions missing for some subjects", text)
-
-
-def _few(numbers: Numbers, settings: configs.Data) -> Iterator[Finding]:
     own = len(numbers.subjects) - (settings.extra_test_subjects if settings.source == "depth_heads" else 0)
-    if own < MIN_SUBJECTS:
-        text = f"{own} in all: a generator may memorise them, and intervals over subjects will be wide."
-        yield Finding("warning", "Few subjects", text)
-    elif len(numbers.test_subjects) < MIN_TEST_SUBJECTS:
-        text = f"{len(numbers.test_subjects)}: intervals over subjects will be wide. Raise data.test_fraction."
-        yield Finding("warning", "Few test subjects", text)
+    tested = len(numbers.test_subjects)
+    return [
+        (len(shared) > 0, "alarm", "Same subjects on both sides",
+         f"{len(shared):,} subjects are in the training and in the test faces: set data.split = subject."),
+        (not there.all(), "alarm", "Emotions without a face", f"{missing}: nothing to learn from."),
+        (high / low > MAX_IMBALANCE, "warning", "Imbalanced emotions",
+         f"{large} has {high:,} faces, {small} {low:,}: generators and classifiers will favour the first."),
+        (partial > 0, "warning", "Emotions missing for some subjects",
+         f"{partial:,} of {len(numbers.subjects):,} subjects lack one: identity and emotion are confounded."),
+        (own < MIN_SUBJECTS, "warning", "Few subjects",
+         f"{own} in all: a generator may memorise them, and intervals over subjects will be wide."),
+        (tested < MIN_TEST_SUBJECTS and own >= MIN_SUBJECTS, "warning", "Few test subjects",
+         f"{tested}: intervals over subjects will be wide. Raise data.test_fraction."),
+    ]  # fmt: skip
 
 
-def _bad_depth(numbers: Numbers, settings: configs.Data) -> Iterator[Finding]:
-    if numbers.constant:
-        text = f"{numbers.constant:,} of {numbers.sampled:,} measured hold a single value: remove them."
-        yield Finding("alarm", "Constant faces", text)
-    if numbers.noseless:
-        text = f"{numbers.noseless:,} of {numbers.sampled:,} measured have no depth where the nose should be."
-        yield Finding("alarm", "Faces without a nose", text)
+def _depth_checks(numbers: Numbers, settings: configs.Data) -> list[tuple[bool, str, str, str]]:
+    same, other, across = (numbers.nearest.rate(kind) or 0 for kind in ("same", "other", "across"))
     worst = int(np.argmax(numbers.face_invalid))
-    if numbers.face_invalid[worst] > MAX_INVALID:
-        text = (
-            f"{percent(numbers.face_invalid[worst])} of the pixels inside the mean face are invalid in "
-            f"{numbers.emotions[worst]}. They become the far end of the depth range: networks will learn it as shape."
-        )
-        yield Finding("warning", "Much invalid depth", text)
+    invalid = float(numbers.face_invalid[worst])
     before, behind = numbers.clipped
-    if before + behind > MAX_CLIPPED:
-        text = (
-            f"{percent(before)} of the face pixels lie before and {percent(behind)} behind {_range(settings)}, and "
-            "are clipped. Beyond ears and neck that costs expression: widen data.near_mm and data.far_mm."
-        )
-        yield Finding("warning", "Depth clipped by the depth range", text)
+    return [
+        (across > 0, "alarm", "Near-duplicates across the split",
+         f"{percent(across)} of the test faces have a training face nearer than {DUPLICATE_MM:g} mm: the same "
+         "recording, or a subject under two names. Scores on them are not valid; correct the pairs listed below."),
+        (other > 0 and not across, "warning", "Near-duplicates across subjects",
+         f"{percent(other)} of the faces have a near-duplicate of another name. Is a subject there twice?"),
+        (same > MAX_ALIKE, "warning", "Many frames alike",
+         f"{percent(same)} of the faces have a near-duplicate of the same subject: frames of one clip. The set "
+         "holds less variety than its size suggests; every second or third frame would do."),
+        (numbers.constant > 0, "alarm", "Constant faces",
+         f"{numbers.constant:,} of {numbers.sampled:,} measured hold a single value: remove them."),
+        (numbers.noseless > 0, "alarm", "Faces without a nose",
+         f"{numbers.noseless:,} of {numbers.sampled:,} measured have no depth where the nose should be."),
+        (invalid > MAX_INVALID, "warning", "Much invalid depth",
+         f"{percent(invalid)} of the pixels inside the mean face are invalid in {numbers.emotions[worst]}. "
+         "They become the far end of the depth range: networks will learn it as shape."),
+        (before + behind > MAX_CLIPPED, "warning", "Depth clipped by the depth range",
+         f"{percent(before)} of the face pixels lie before and {percent(behind)} behind {_range(settings)}, and "
+         "are clipped. Beyond ears and neck that costs expression: widen data.near_mm and data.far_mm."),
+    ]  # fmt: skip

@@ -2,59 +2,53 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from depthjax import config as configs
-from depthjax import files
 from depthjax.data.crop import nose_distance
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
-from depthjax.report.figure_style import BLUE, GREY, STYLE, emotion_look, wrapped
+from depthjax.report.figure_style import BLUE, GREY, STYLE, Drawn, emotion_look, render, save, wrapped
 
 EXAMPLES, TILE, GAP = 8, 112, 6  # subjects, and pixels of a picture
 NAMED_SUBJECTS = 48  # more names would not be legible
 DPI = 110
 
 
-def draw_dataset(numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path) -> dict[str, bytes]:
-    """Draw the figures into `folder` as NAME.png.
-
-    Returns:
-        The PNG of each: examples, counts, depth.
-    """
+def draw_dataset(numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path) -> list[Drawn]:
+    """Draw the figures into `folder` and return them in reading order."""
     with matplotlib.rc_context(STYLE):
-        figures = {
-            "examples": _examples(numbers, faces, settings),
-            "counts": _counts(numbers),
-            "depth": _depth(numbers, settings),
-        }
-        drawn = {name: _png(figure) for name, figure in figures.items()}
-    for name, content in drawn.items():
-        with files.replacing(folder / f"{name}.png") as file:
-            file.write(content)
+        drawn = [
+            render("examples", _examples(numbers, faces, settings), dpi=DPI,
+                   caption="The middle frame of each clip, of the first subjects that show the most emotions. Dark "
+                   "specks are invalid depth.",
+                   alt="Shaded depth faces: a row an emotion, a column a subject."),
+            render("counts", _counts(numbers), dpi=DPI,
+                   caption="Faces of each subject in each emotion; white: none.",
+                   alt="Map of the number of faces by emotion and subject."),
+            render("depth", _depth(numbers, settings), dpi=DPI,
+                   caption="Depth behind the nose tip, noise of a pixel on each surface (Immerkaer 1996), and where "
+                   "depth is invalid.",
+                   alt="Depth behind the nose tip by emotion, pixel noise, and a map of invalid depth."),
+        ]  # fmt: skip
+    for figure in drawn:
+        save(figure, folder)
     return drawn
-
-
-def chosen_subjects(numbers: Numbers) -> np.ndarray:
-    """Return columns of `numbers.subjects` for the examples: the first that show the most emotions."""
-    shown = (numbers.counts > 0).sum(axis=0)
-    return np.sort(np.argsort(-shown, kind="stable")[:EXAMPLES])
 
 
 def _examples(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> Figure:
     """A row an emotion, a column a subject: the middle frame of each clip, at one scale and in one light."""
     high = round(TILE * numbers.shape[0] / numbers.shape[1])
-    subjects = chosen_subjects(numbers)
+    # The first subjects that show the most emotions.
+    subjects = np.sort(np.argsort(-(numbers.counts > 0).sum(axis=0), kind="stable")[:EXAMPLES])
     size = (len(numbers.emotions) * (high + GAP), len(subjects) * (TILE + GAP))
     picture = np.full(size, 255, np.uint8)
     for row in range(len(numbers.emotions)):
@@ -142,11 +136,3 @@ def _bare(figure: Figure) -> Figure:
 
 def _short(name: str) -> str:
     return wrapped("".join(c if c.isprintable() else " " for c in name), 14, lines=1)
-
-
-def _png(figure: Figure) -> bytes:
-    figure.set_dpi(DPI)
-    canvas, content = FigureCanvasAgg(figure), io.BytesIO()
-    canvas.draw()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()).save(content, format="PNG")
-    return content.getvalue()

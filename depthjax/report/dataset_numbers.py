@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,18 +24,12 @@ DUPLICATE_MM = 1.2
 
 @dataclass(frozen=True)
 class Nearest:
-    """Distance of each sampled face to the nearest other one: RMS millimetres over `relief_boxes`.
+    """Distance of each sampled face to the nearest other one: RMS millimetres over `relief_boxes`."""
 
-    Attributes:
-        same: (m,) to faces of the same subject; infinite where there is none.
-        other: (m,) to faces of other subjects.
-        across: (sampled test faces,) to the training faces.
-        pairs: up to 8 pairs (train, test, distance) of face numbers below DUPLICATE_MM, nearest first.
-    """
-
-    same: np.ndarray
-    other: np.ndarray
-    across: np.ndarray
+    same: np.ndarray  # (m,) to faces of the same subject; infinite where there is none
+    other: np.ndarray  # (m,) to faces of other subjects
+    across: np.ndarray  # (sampled test faces,) to the training faces
+    # up to 8 pairs (train, test, distance) of face numbers below DUPLICATE_MM, nearest first
     pairs: list[tuple[int, int, float]]
 
     def rate(self, kind: str) -> float | None:
@@ -47,59 +40,30 @@ class Nearest:
 
 @dataclass(frozen=True)
 class Numbers:
-    """What the card and its figures show.
+    """What the card and its figures show."""
 
-    Attributes:
-        faces: how many are stored.
-        shape: height and width of one in pixels.
-        emotions: names of the classes.
-        subjects: (p,) labels that occur, and `names` of each.
-        counts: (emotions, p) faces.
-        test: (n,) bool, the test faces.
-        train_subjects, test_subjects: labels on each side.
-        sampled: how many faces were measured.
-        constant: sampled faces that hold a single value.
-        noseless: sampled faces without depth around the nose.
-        relief: (emotions, bins) share of pixels by millimetres behind the nose tip, and `edges` of the bins.
-        distance: (m,) mm from the camera to the nose tip.
-        noise: (m,) standard deviation of pixel noise in mm.
-        invalid_map: (height, width) share of faces with invalid depth there.
-        face_invalid: (emotions,) share of invalid pixels inside the mean face.
-        clipped: shares of face pixels before and behind the depth range of the network inputs.
-        nearest: near-duplicates.
-    """
-
-    faces: int
-    shape: tuple[int, int]
-    emotions: tuple[str, ...]
-    subjects: np.ndarray
+    faces: int  # how many are stored
+    shape: tuple[int, int]  # height and width of one in pixels
+    emotions: tuple[str, ...]  # names of the classes
+    subjects: np.ndarray  # (p,) labels that occur, and `names` of each
     names: tuple[str, ...]
-    counts: np.ndarray
-    test: np.ndarray
-    train_subjects: np.ndarray
+    counts: np.ndarray  # (emotions, p) faces
+    test: np.ndarray  # (n,) bool, the test faces
+    train_subjects: np.ndarray  # labels on each side
     test_subjects: np.ndarray
-    sampled: int
-    constant: int
-    noseless: int
+    sampled: int  # how many faces were measured
+    constant: int  # sampled faces that hold a single value
+    noseless: int  # sampled faces without depth around the nose
+    # (emotions, bins) share of pixels by millimetres behind the nose tip, and `edges` of the bins
     relief: np.ndarray
     edges: np.ndarray
-    distance: np.ndarray
-    noise: np.ndarray
-    invalid_map: np.ndarray
-    face_invalid: np.ndarray
+    distance: np.ndarray  # (m,) mm from the camera to the nose tip
+    noise: np.ndarray  # (m,) standard deviation of pixel noise in mm
+    invalid_map: np.ndarray  # (height, width) share of faces with invalid depth there
+    face_invalid: np.ndarray  # (emotions,) share of invalid pixels inside the mean face
+    # shares of face pixels before and behind the depth range of the network inputs
     clipped: tuple[float, float]
-    nearest: Nearest
-
-
-class _Measured(NamedTuple):
-    """One row a face of a batch; the histogram and pixel counts are whole numbers of pixels."""
-
-    nose: np.ndarray
-    constant: np.ndarray
-    noise: np.ndarray
-    histogram: np.ndarray
-    pixels: np.ndarray  # face, before the depth range, behind it
-    boxes: np.ndarray
+    nearest: Nearest  # near-duplicates
 
 
 def measure(faces: StoredFaces, settings: configs.Data, *, test: np.ndarray) -> Numbers:
@@ -118,17 +82,21 @@ def measure(faces: StoredFaces, settings: configs.Data, *, test: np.ndarray) -> 
     face_count, batches = np.zeros((height, width)), []
     for rows in np.split(index, range(BATCH, len(index), BATCH)):
         depth = np.asarray(faces.depth[rows])
-        measured, face = _measure_batch(depth, settings)
+        face, *measured = _measure_batch(depth, settings)
         np.add.at(invalid, faces.emotion[rows], depth == 0)
         face_count += face.sum(axis=0)
         batches.append(measured)
-    found = _Measured(*map(np.concatenate, zip(*batches, strict=True)))
+    nose, constant, noise, histograms, pixels, boxes = map(np.concatenate, zip(*batches, strict=True))
 
-    emotion, usable = faces.emotion[index], (found.nose > 0) & ~found.constant
+    emotion, usable = faces.emotion[index], (nose > 0) & ~constant
     per_emotion = np.maximum(np.bincount(emotion, minlength=len(faces.emotions)), 1)
-    histogram = np.zeros((len(faces.emotions), found.histogram.shape[1]))
-    np.add.at(histogram, emotion, found.histogram)
-    face, before, behind = found.pixels.sum(axis=0)
+    histogram = np.zeros((len(faces.emotions), histograms.shape[1]))
+    np.add.at(histogram, emotion, histograms)
+    # The mean face: the pixels where most faces have a face.
+    valid = len(index) - invalid.sum(axis=0)
+    outline = (face_count >= FACE_SHARE * valid) & (valid >= VALID_SHARE * len(index))
+    inside = invalid[:, outline if outline.any() else np.ones_like(outline)]
+    of_face, before, behind = pixels.sum(axis=0)
     return Numbers(
         faces=len(faces),
         shape=(int(height), int(width)),
@@ -140,16 +108,16 @@ def measure(faces: StoredFaces, settings: configs.Data, *, test: np.ndarray) -> 
         train_subjects=np.unique(faces.subject[~test]),
         test_subjects=np.unique(faces.subject[test]),
         sampled=len(index),
-        constant=int(found.constant.sum()),
-        noseless=int((~usable).sum() - found.constant.sum()),
+        constant=int(constant.sum()),
+        noseless=int((~usable).sum() - constant.sum()),
         relief=histogram / (per_emotion * height * width)[:, None],
         edges=np.arange(FACE_MM[0], FACE_MM[1] + BIN_MM, BIN_MM),
-        distance=found.nose[usable],
-        noise=found.noise[usable & np.isfinite(found.noise)],
+        distance=nose[usable],
+        noise=noise[usable & np.isfinite(noise)],
         invalid_map=invalid.sum(axis=0) / len(index),
-        face_invalid=_inside_mean_face(invalid, face_count, len(index)) / per_emotion,
-        clipped=(float(before / max(face, 1)), float(behind / max(face, 1))),
-        nearest=nearest_faces(found.boxes[usable], index[usable], subject=faces.subject, test=test),
+        face_invalid=inside.mean(axis=1) / per_emotion,
+        clipped=(float(before / max(of_face, 1)), float(behind / max(of_face, 1))),
+        nearest=_nearest_faces(boxes[usable], index[usable], subject=faces.subject, test=test),
     )
 
 
@@ -164,11 +132,7 @@ def clean(text: object) -> str:
 
 
 def draw(faces: StoredFaces, *, seed: int) -> np.ndarray:
-    """Choose the faces to measure: all, or as many of each emotion, in runs of neighbouring frames.
-
-    Returns:
-        Face numbers, ascending.
-    """
+    """Return the numbers of the faces to measure: all, or as many of each emotion, in runs of neighbouring frames."""
     if len(faces) <= SAMPLE:
         return np.arange(len(faces))
     rng = np.random.default_rng([seed, 0xDA7A])
@@ -182,8 +146,12 @@ def draw(faces: StoredFaces, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def _measure_batch(depth: np.ndarray, settings: configs.Data) -> tuple[_Measured, np.ndarray]:
-    """Measure (b, height, width) uint16 mm; also return which pixels are face."""
+def _measure_batch(depth: np.ndarray, settings: configs.Data) -> tuple[np.ndarray, ...]:
+    """Measure (b, height, width) uint16 mm: which pixels are face, then arrays with a row a face.
+
+    These are the nose's distance, whether a face is constant, its noise, its histogram of relief, its numbers of pixels
+    (face, before the depth range, behind it) and its boxes.
+    """
     nose = nose_distance(depth)
     constant = (depth == depth[:, :1, :1]).all(axis=(1, 2))
     relief = depth.astype(np.float32) - nose[:, None, None]
@@ -200,24 +168,11 @@ def _measure_batch(depth: np.ndarray, settings: configs.Data) -> tuple[_Measured
     pixels = np.stack([part.sum(axis=(1, 2)) for part in parts], axis=1)
 
     noise = noise_mm(relief, face, settings.width_mm / depth.shape[2])
-    return _Measured(nose, constant, noise, np.stack(histogram), pixels, relief_boxes(depth)), face
+    return face, nose, constant, noise, np.stack(histogram), pixels, relief_boxes(depth)
 
 
-def _inside_mean_face(invalid: np.ndarray, face: np.ndarray, count: int) -> np.ndarray:
-    """Mean of (emotions, height, width) counts over the pixels where most faces have a face."""
-    valid = count - invalid.sum(axis=0)
-    outline = (face >= FACE_SHARE * valid) & (valid >= VALID_SHARE * count)
-    return invalid[:, outline if outline.any() else np.ones_like(outline)].mean(axis=1)
-
-
-def nearest_faces(boxes: np.ndarray, index: np.ndarray, *, subject: np.ndarray, test: np.ndarray) -> Nearest:
-    """Find each face's nearest neighbours, a block of rows at a time.
-
-    Args:
-        boxes: (m, boxes) of `relief_boxes`.
-        index: (m,) number of each face in its set.
-        subject, test: (n,) of the set.
-    """
+def _nearest_faces(boxes: np.ndarray, index: np.ndarray, *, subject: np.ndarray, test: np.ndarray) -> Nearest:
+    """Find the nearest neighbours of faces `index` by their (m, boxes) of `relief_boxes`, a block of rows at a time."""
     boxes = boxes.astype(np.float64)  # near-duplicates are what cancels
     subject, test = subject[index], test[index]
     square = (boxes**2).sum(axis=1)
@@ -254,17 +209,16 @@ def noise_mm(relief: np.ndarray, face: np.ndarray, pitch_mm: float) -> np.ndarra
         (n,) standard deviation in mm; NaN where fewer than 100 pixels have all nine.
     """
     lag = max(1, round(NOISE_LAG_MM / pitch_mm))
-    if min(relief.shape[1:]) <= 2 * lag:
+    height, width = (size - 2 * lag for size in relief.shape[1:])
+    if min(height, width) <= 0:
         return np.full(len(relief), np.nan)
-    answer, inside = relief, face
-    for axis in (1, 2):
-        size = answer.shape[axis]
-        # Every second row answers for its neighbour too: half of the work.
-        step = 2 if axis == 1 else 1
-        starts = [slice(s, size - 2 * lag + s, step) for s in (0, lag, 2 * lag)]
-        parts = [(slice(None), s) if axis == 1 else (slice(None), slice(None), s) for s in starts]
-        answer = answer[parts[0]] - 2 * answer[parts[1]] + answer[parts[2]]
-        inside = inside[parts[0]] & inside[parts[1]] & inside[parts[2]]
+    # Every second row answers for its neighbour too: half of the work.
+    above, middle, below = (np.s_[:, start : start + height : 2] for start in (0, lag, 2 * lag))
+    answer = relief[above] - 2 * relief[middle] + relief[below]
+    inside = face[above] & face[middle] & face[below]
+    left, centre, right = (np.s_[:, :, start : start + width] for start in (0, lag, 2 * lag))
+    answer = answer[left] - 2 * answer[centre] + answer[right]
+    inside = inside[left] & inside[centre] & inside[right]
     sizes = [np.abs(a[i]) for a, i in zip(answer, inside, strict=True)]
     return np.array([_sigma(s) if len(s) >= 100 else np.nan for s in sizes])
 

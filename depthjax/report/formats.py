@@ -13,25 +13,16 @@ ABSENT = "not computed"
 
 @dataclass(frozen=True)
 class Format:
-    """How the numbers of one measure are written.
+    """How the numbers of one measure are written."""
 
-    Attributes:
-        name: of the measure.
-        better: "↑" more, "↓" less, "≈" equal to the reference; empty for a count.
-        decimals: None: as many as give three significant digits to the largest of value and interval.
-        factor: multiplies the stored number.
-        unit: after the digits; in a heading after the name.
-        signed: whether a plus is written, as for a difference.
-        meaning: what the number says; it stands below the table.
-    """
-
-    name: str
-    better: str = ""
+    name: str  # of the measure
+    better: str = ""  # "↑" more, "↓" less, "≈" equal to the reference; empty for a count
+    # None: as many as give three significant digits to the largest of value and interval
     decimals: int | None = None
-    factor: float = 1.0
-    unit: str = ""
-    signed: bool = False
-    meaning: str = ""
+    meaning: str = ""  # what the number says; it stands below the table
+    factor: float = 1.0  # multiplies the stored number
+    unit: str = ""  # after the digits; in a heading after the name
+    signed: bool = False  # whether a plus is written, as for a difference
 
     @property
     def head(self) -> str:
@@ -40,11 +31,7 @@ class Format:
         return f"{self.name}{unit}" + (f"\u00a0{self.better}" if self.better else "")
 
     def write(self, value: float, largest: float | None = None) -> str:
-        """Return the digits, without unit.
-
-        Args:
-            largest: the size that sets the decimals where they are not fixed.
-        """
+        """Return the digits, without unit; `largest` is the size that sets the decimals where they are not fixed."""
         decimals = self.decimals
         if decimals is None:
             size = abs(value if largest is None else largest)
@@ -56,13 +43,13 @@ class Format:
         return digits.replace("-", "\u2212") if digits.strip("+-0.,") else digits.lstrip("+-")
 
 
-def _percent(name: str, meaning: str, better: str = "↑") -> Format:
-    return Format(name, better, 1, 100.0, "%", meaning=meaning)
+def _percent(name: str, meaning: str) -> Format:
+    return Format(name, "↑", 1, meaning, 100.0, "%")
 
 
 COUNT = Format("n", decimals=0)
 PROBABILITY = Format("p", decimals=4)
-POINTS = Format("Difference", "↑", 1, 100.0, "points", signed=True)
+POINTS = Format("Difference", "↑", 1, factor=100.0, unit="points", signed=True)
 
 # The four scores of a classifier, by measure.
 RECOGNITION = {
@@ -73,86 +60,53 @@ RECOGNITION = {
 }
 ACCURACY = RECOGNITION["accuracy"]
 
-_NEIGHBOURS = "k\u202f=\u202f5, neighbours of one subject left out"
-KID = Format("KID", "↓", meaning="unbiased kernel distance; 0 is no difference, slightly negative values can occur.")
-FRECHET = Format(
-    "Fréchet",
-    "↓",
-    meaning="distance between Gaussians fitted to both sets; it grows as n shrinks, so compare it with the reference.",
-)
+_K = "k\u202f=\u202f5, neighbours of one subject left out"
+KID = Format("KID", "↓", None, "unbiased kernel distance; 0 is no difference, slightly negative values can occur.")
+FRECHET = Format("Fréchet", "↓", None, "distance between Gaussians fitted to both sets; it grows as n shrinks, so "
+                 "compare it with the reference.")  # fmt: skip
 # Only Inception features give the numbers that bear these two names.
-FID = Format("FID", "↓", meaning="Fréchet distance of Inception features.")
-INCEPTION_SCORE = Format("IS", "↑", 2, meaning="Inception score, by the Inception network.")
-PRECISION = Format("Precision", "↑", 3, meaning=f"share of generated faces inside the held-out set ({_NEIGHBOURS}).")
-RECALL = Format("Recall", "↑", 3, meaning=f"share of held-out faces inside the generated set ({_NEIGHBOURS}).")
-DENSITY = Format("Density", "↑", 3, meaning=f"how densely generated faces lie among held-out ones ({_NEIGHBOURS}).")
-COVERAGE = Format("Coverage", "↑", 3, meaning=f"share of held-out faces with a generated neighbour ({_NEIGHBOURS}).")
-CLIPPED_DENSITY = Format("Clipped density", "↑", 3, meaning="density that single outliers cannot raise; 1 is best.")
-CLIPPED_COVERAGE = Format(
-    "Clipped coverage", "↑", 3, meaning="coverage calibrated so that a perfect set reaches about 1."
-)
-RESIDUAL = Format(
-    "Relief residual",
-    "≈",
-    2,
-    meaning="detail outside the relief features, as a ratio to held-out faces: above 1 noisier, below 1 smoother.",
-)
-SSIM = Format(
-    "Nearest SSIM", "≈", 3, meaning="each face against its most similar training face; best is the reference."
-)
-PSNR = Format(
-    "Nearest PSNR", "≈", 2, unit="dB", meaning="the same in decibels; far above the reference suggests copies."
-)
-IDENTICAL = Format("Identical to a training face", "↓", 0, meaning="number of faces equal to a training face.")
+FID = Format("FID", "↓", None, "Fréchet distance of Inception features.")
+INCEPTION_SCORE = Format("IS", "↑", 2, "Inception score, by the Inception network.")
+PRECISION = Format("Precision", "↑", 3, f"share of generated faces inside the held-out set ({_K}).")
+RECALL = Format("Recall", "↑", 3, f"share of held-out faces inside the generated set ({_K}).")
+DENSITY = Format("Density", "↑", 3, f"how densely generated faces lie among held-out ones ({_K}).")
+COVERAGE = Format("Coverage", "↑", 3, f"share of held-out faces with a generated neighbour ({_K}).")
+CLIPPED_DENSITY = Format("Clipped density", "↑", 3, "density that single outliers cannot raise; 1 is best.")
+CLIPPED_COVERAGE = Format("Clipped coverage", "↑", 3, "coverage calibrated so that a perfect set reaches about 1.")
+RESIDUAL = Format("Relief residual", "≈", 2, "detail outside the relief features, as a ratio to held-out faces: above "
+                  "1 noisier, below 1 smoother.")  # fmt: skip
+SSIM = Format("Nearest SSIM", "≈", 3, "each face against its most similar training face; best is the reference.")
+PSNR = Format("Nearest PSNR", "≈", 2, "the same in decibels; far above the reference suggests copies.", unit="dB")
+IDENTICAL = Format("Identical to a training face", "↓", 0, "number of faces equal to a training face.")
 EMOTION_SCORE = Format(
-    "Emotion score", "↑", 2, meaning="Inception score computed with depthnet; at most the number of emotions."
+    "Emotion score", "↑", 2, "Inception score computed with depthnet; at most the number of emotions."
 )
 AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one.")
-VENDI = Format(
-    "Vendi",
-    "≈",
-    1,
-    meaning="effective number of different faces within an emotion; it grows with n; best is the reference.",
-)
-MS_SSIM = Format(
-    "MS-SSIM",
-    "≈",
-    3,
-    meaning="similarity of two faces of one set and emotion; lower is more diverse, noise lowers it too.",
-)
-AUTH_PCT = _percent(
-    "AuthPct", "share of faces farther from their nearest training face than that face is from its own nearest."
-)
-NEAREST_RATIO = Format(
-    "Nearest ratio",
-    "≈",
-    2,
-    meaning="distance to the nearest training face, relative to held-out faces; below 0.9 suggests copies.",
-)
+VENDI = Format("Vendi", "≈", 1, "effective number of different faces within an emotion; it grows with n; best is the "
+               "reference.")  # fmt: skip
+MS_SSIM = Format("MS-SSIM", "≈", 3, "similarity of two faces of one set and emotion; lower is more diverse, noise "
+                 "lowers it too.")  # fmt: skip
+AUTH_PCT = _percent("AuthPct", "share of faces farther from their nearest training face than that face is from its "
+                    "own nearest.")  # fmt: skip
+NEAREST_RATIO = Format("Nearest ratio", "≈", 2, "distance to the nearest training face, relative to held-out faces; "
+                       "below 0.9 suggests copies.")  # fmt: skip
 # Formulas of the released scripts, by measure. They are not what the paper calls them.
 AS_PUBLISHED = {
-    "frechet": Format(
-        "As published (not FID)", "↓", 2, meaning="the trace term takes 4 roots instead of 2: it can be negative."
-    ),
-    "score": Format("As published (not IS)", "↑", 2, meaning="0.7 is added, over 2 splits."),
-    "ssim": Format("SSIM as published", "↑", 2, meaning="of faces paired by order, which do not belong together."),
-    "psnr": Format("As published (not PSNR)", "↑", 2, unit="dB", meaning="30\u202flog\u2081\u2080 instead of 20."),
-}
+    "frechet": Format("As published (not FID)", "↓", 2, "the trace term takes 4 roots instead of 2: it can be "
+                      "negative."),
+    "score": Format("As published (not IS)", "↑", 2, "0.7 is added, over 2 splits."),
+    "ssim": Format("SSIM as published", "↑", 2, "of faces paired by order, which do not belong together."),
+    "psnr": Format("As published (not PSNR)", "↑", 2, "30\u202flog\u2081\u2080 instead of 20.", unit="dB"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Number:
-    """A score as readers see it.
+    """A score as readers see it."""
 
-    Attributes:
-        score: the stored row; its value may be None.
-        format: how it is written.
-        field: which of the row's numbers: `value`, `n` or `p`.
-    """
-
-    score: Score
-    format: Format
-    field: str = "value"
+    score: Score  # the stored row; its value may be None
+    format: Format  # how it is written
+    field: str = "value"  # which of the row's numbers: `value`, `n` or `p`
 
     @property
     def value(self) -> float | None:
@@ -191,20 +145,9 @@ class Number:
     def key(self) -> str:
         """The columns of evaluation.csv that identify the row, joined by slashes."""
         row = self.score
+        names = [row.protocol, row.method, row.classifier, row.measure, row.space]
         share = "" if row.share is None else f"{row.share:g}"
-        return "/".join(
-            (
-                row.protocol,
-                row.method,
-                row.classifier,
-                row.measure,
-                row.space,
-                share,
-                row.against,
-                row.emotion,
-                self.field,
-            )
-        )
+        return "/".join([*names, share, row.against, row.emotion, self.field])
 
     @property
     def excludes_zero(self) -> bool:

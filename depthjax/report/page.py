@@ -1,24 +1,28 @@
-"""`report.html`: one file that opens anywhere, made from the stored files of a run only."""
+"""`report.html` and `model_card.md`: made from the stored files of a run only, and the templates of all pages."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
 from depthjax import files
-from depthjax.report import html
+from depthjax.report.croissant import SOURCES, USES
 from depthjax.report.faces_image import gallery
 from depthjax.report.figure_style import Drawn
 from depthjax.report.figures import VIEWS, draw_figures
 from depthjax.report.figures_faces import COLUMNS, face_figure_name
-from depthjax.report.model_card import card_text
-from depthjax.report.stored import Run, face_kind, method_name, read_run
-from depthjax.report.table import Table
-from depthjax.report.table_files import write_tables
+from depthjax.report.formats import Number
+from depthjax.report.stored import Run, method_name, read_run
+from depthjax.report.table import Table, write_tables
 from depthjax.report.tables import all_tables
 from depthjax.report.verdicts import Verdict, verdicts
 
@@ -29,42 +33,24 @@ PICTURE_BYTES = 7_500_000
 ANSWER = re.compile(r"[^.:]+[.:](?=\s|$)")
 FACE_FIGURES = ("normals", "difference", "interpolation")
 SETS = {"train": "Training faces", "test": "Held-out faces"}
+# Settings that differ most between recipes.
+RECIPE = ("batch_size", "epochs", "generator_lr", "discriminator_lr", "ema_decay", "generator_kd_weight",
+          "discriminator_kd_weight")  # fmt: skip
 NEW_NOISE = "of KD-cDCGAN's faces: random noise like that of the training faces replaces the generator's (sample.noise)"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A figure as the page shows it: its bytes as a URI, size in pixels, alternative text and caption."""
-
-    source: str
-    width: int
-    height: int
-    alt: str
-    caption: str = ""
-    name: str = ""
-
-
-@dataclass(frozen=True)
 class Section:
-    """A part of the page that shows stored results.
+    """A part of the page that shows stored results."""
 
-    Attributes:
-        anchor: its id.
-        title: a heading.
-        short: the same in the list of contents.
-        parts: names of figures ("figure NAME") and tables ("table NAME") in the order of the page.
-        missing: what to say where none of them is there.
-        stages: that would make them.
-        intro: a paragraph, shown with results.
-    """
-
-    anchor: str
-    title: str
-    short: str
+    anchor: str  # its id
+    title: str  # a heading
+    short: str  # the same in the list of contents
+    # names of figures ("figure NAME") and tables ("table NAME") in the order of the page
     parts: tuple[str, ...]
-    missing: str = ""
-    stages: str = "evaluate,report"
-    intro: str = ""
+    missing: str = ""  # what to say where none of them is there
+    stages: str = "evaluate,report"  # that would make them
+    intro: str = ""  # a paragraph, shown with results
 
 
 SECTIONS = (
@@ -103,41 +89,31 @@ SECTIONS = (
         "generated faces are tested on generated faces. It measures how consistent faces are among themselves, not "
         "whether they help to recognise emotions of other subjects.",
     ),
-    Section(
-        "training", "Training", "Training", ("figure losses",), "There are no training metrics yet.", "train,report"
-    ),
-    Section(
-        "evolution",
-        "Evolution",
-        "Evolution",
-        ("figure evolution",),
-        "No latents have been evolved yet.",
-        "evolve,sample,report",
-    ),
-)
+    Section("training", "Training", "Training", ("figure losses",),
+            "There are no training metrics yet.", "train,report"),
+    Section("evolution", "Evolution", "Evolution", ("figure evolution",),
+            "No latents have been evolved yet.", "evolve,sample,report"),
+)  # fmt: skip
 
 
 def write_report(workdir: Path) -> Path:
-    """Draw the figures, write the tables, the card and the page; stages that have not run are named in their place.
+    """Draw the figures, write the tables, the card and the page, and return the page's path.
 
     Args:
-        workdir: a run's work folder; only its config.json must be there.
-    Returns:
-        the path of report.html.
+        workdir: a run's work folder; only its config.json must be there. The page names stages that have not run.
     Raises:
         UserError: config.json is missing, or a stored file is damaged.
     """
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
-    written = {path.stem for path in write_tables(tables_of(run), workdir / "tables")}
+    written = {path.stem for path in write_tables(_tables(run), workdir / "tables")}
     path = workdir / "report.html"
     files.write_text(path, render_page(run, drawn, table_files=written))
-    files.write_text(workdir / "model_card.md", card_text(run, facts(run), verdicts_of(run), workdir.name))
+    files.write_text(workdir / "model_card.md", card_text(run, workdir.name))
     return path
 
 
-def tables_of(run: Run) -> dict[str, Table]:
-    """Return every table that the evaluation allows, by name."""
+def _tables(run: Run) -> dict[str, Table]:
     return {} if run.evaluation is None else all_tables(run.evaluation)
 
 
@@ -153,29 +129,29 @@ def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[st
         drawn: the figures.
         table_files: names of the tables that stand in tables/ beside the page.
     """
-    page = html.environment(autoescape=True).get_template("page.html.j2").render(
+    page = templates(autoescape=True).get_template("page.html.j2").render(
         name=run.config.get("name", "run"),
         facts=facts(run),
         minutes=run.minutes,
         verdicts=[_answer(verdict) for verdict in verdicts_of(run)],
-        overview=picture(drawn["overview"]) if "overview" in drawn else None,
-        sections=_sections(drawn, tables_of(run)),
-        face_figures=[picture(drawn[name]) for name in FACE_FIGURES if name in drawn],
+        overview=drawn.get("overview"),
+        sections=_sections(drawn, _tables(run)),
+        face_figures=[drawn[name] for name in FACE_FIGURES if name in drawn],
         columns=COLUMNS,
         settings=flat(run.config),
         environment=run.environment,
         table_files=table_files,
-        style=html.own("page.css"),
+        style=own_file("page.css"),
         **_sheets(run, drawn),
         **_gallery(run),
-        **html.script("surface.js", "gallery.js"),
+        **script("surface.js", "gallery.js"),
     )  # fmt: skip
     return page.strip() + "\n"
 
 
-def _sections(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[tuple[Section, list[Picture | Table]]]:
+def _sections(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[tuple[Section, list[Drawn | Table]]]:
     """Every section with its figures and tables; those that no section names come at the end."""
-    parts: dict[str, Picture | Table] = {f"figure {name}": picture(figure) for name, figure in drawn.items()}
+    parts: dict[str, Drawn | Table] = {f"figure {name}": figure for name, figure in drawn.items()}
     parts |= {f"table {name}": table for name, table in made.items()}
     found = [(section, [parts[name] for name in section.parts if name in parts]) for section in SECTIONS]
     placed = {name for section in SECTIONS for name in section.parts}
@@ -210,57 +186,39 @@ def _gallery(run: Run) -> dict[str, Any]:
 
 def facts(run: Run) -> list[tuple[str, str]]:
     """Return what was run, as terms and facts."""
-    environment = run.environment or {}
+    environment, config = run.environment or {}, run.config
     unknown = "not recorded"
-    devices = environment.get("devices")
-    data, settings = (run.evaluation.data, run.evaluation.settings) if run.evaluation else ({}, {})
-    source = str(data.get("source", run.config["data"].get("source", unknown)))
-    return [
-        ("Config", str(run.config.get("name", unknown))),
-        ("Date", str(environment.get("date", unknown))[:16].replace("T", " ")),
-        ("Device", ", ".join(map(str, devices)) if devices else unknown),
-        ("Revision", str(environment.get("git_revision") or unknown)[:12]),
-        ("Faces", f"{face_kind(source)} ({source}), {_pixels(run)}"),
-        ("Emotions", ", ".join(run.emotions)),
-        *((term, _count(data[part])) for part, term in SETS.items() if part in data),
-        ("Generated", _generated(run)),
-        *([("Finest detail", NEW_NOISE)] if run.config.get("sample", {}).get("noise") else []),
-        ("Seeds", _seeds(run, environment, settings)),
-    ]
-
-
-def _pixels(run: Run) -> str:
-    side, (near, far) = run.config["data"]["resolution"], run.window_mm
+    data = run.evaluation.data if run.evaluation else {}
+    source = str(data.get("source", config["data"].get("source", unknown)))
+    side, (near, far) = config["data"]["resolution"], run.window_mm
     window = f"{near:g} to {far:g}\u202fmm from the nose tip".replace("-", "\u2212")
-    return f"{side}\u202f×\u202f{side}, {window}"
+    # A sensor recorded the faces of these sources only.
+    kind = "real" if source in ("folder", "ikfdb") else "rendered"
+    generated = ", ".join(f"{len(stored['images'])} by {method_name(m)}" for m, stored in run.samples.items())
+    return [
+        ("Config", str(config.get("name", unknown))),
+        ("Date", str(environment.get("date", unknown))[:16].replace("T", " ")),
+        ("Device", ", ".join(map(str, environment.get("devices") or [unknown]))),
+        ("Revision", str(environment.get("git_revision") or unknown)[:12]),
+        ("Faces", f"{kind} ({source}), {side}\u202f×\u202f{side}, {window}"),
+        ("Emotions", ", ".join(run.emotions)),
+        *((term, "{images} images of {subjects} subjects".format(**data[part]))
+          for part, term in SETS.items() if part in data),
+        ("Generated", generated or "none yet"),
+        *([("Finest detail", NEW_NOISE)] if config.get("sample", {}).get("noise") else []),
+        ("Seeds", _seeds(run) or unknown),
+    ]  # fmt: skip
 
 
-def _count(part: dict[str, Any]) -> str:
-    return f"{part.get('images', '?')} images of {part.get('subjects', '?')} subjects"
-
-
-def _generated(run: Run) -> str:
-    if not run.samples:
-        return "none yet"
-    return ", ".join(f"{len(stored['images'])} by {method_name(m)}" for m, stored in run.samples.items())
-
-
-def _seeds(run: Run, environment: dict[str, Any], settings: dict[str, Any]) -> str:
-    seeds = dict(environment.get("seeds") or {})
+def _seeds(run: Run) -> str:
+    """`train 0 · classifiers 0, 1, 2`, and `0 to 29` for many in a row."""
+    seeds = dict((run.environment or {}).get("seeds") or {})
     listed = [f"{name} {value}" for name, value in seeds.items()]
-    if isinstance(settings.get("seeds"), list):
-        listed += [f"classifiers {_listed(settings['seeds'])}"]
-    return " · ".join(listed) or "not recorded"
-
-
-def _listed(seeds: list[Any]) -> str:
-    """`0, 1, 2`, and `0 to 29` for many in a row."""
-    in_a_row = (
-        len(seeds) > 5
-        and all(isinstance(seed, int) for seed in seeds)
-        and seeds == [*range(seeds[0], seeds[0] + len(seeds))]
-    )
-    return f"{seeds[0]} to {seeds[-1]}" if in_a_row else ", ".join(map(str, seeds))
+    own = run.evaluation.settings.get("seeds") if run.evaluation else None
+    if isinstance(own, list):
+        in_a_row = len(own) > 5 and isinstance(own[0], int) and own == list(range(own[0], own[0] + len(own)))
+        listed += [f"classifiers {own[0]} to {own[-1]}" if in_a_row else f"classifiers {', '.join(map(str, own))}"]
+    return " · ".join(listed)
 
 
 def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -277,20 +235,77 @@ def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 def _sheets(run: Run, drawn: dict[str, Drawn]) -> dict[str, Any]:
     """Sheets of faces by emotion: where the page would grow large, first the grey ones are left out, then all."""
     names = {view: [face_figure_name(run, emotion, view) for emotion in range(len(run.emotions))] for view in VIEWS}
-    total = sum(len(picture(figure).source) for figure in drawn.values())
+    total = sum(len(data_uri(figure)) for figure in drawn.values())
     wanted = list(VIEWS)
     while wanted and total > PICTURE_BYTES:
-        total -= sum(len(picture(drawn[name]).source) for name in names[wanted.pop(0)] if name in drawn)
+        total -= sum(len(data_uri(drawn[name])) for name in names[wanted.pop(0)] if name in drawn)
     found = []
     for emotion, title in enumerate(run.emotions):
-        there = [names[view][emotion] for view in wanted if names[view][emotion] in drawn]
-        found += [(title, [picture(drawn[name]) for name in there])] if there else []
+        sheets = [drawn[names[view][emotion]] for view in wanted if names[view][emotion] in drawn]
+        found += [(title, sheets)] if sheets else []
     return {"sheets": found, "sheets_left_out": len(VIEWS) - len(wanted)}
 
 
-def picture(drawn: Drawn) -> Picture:
-    """A figure as a data URI: charts as vectors, faces (and charts too large) as pixels."""
+def data_uri(drawn: Drawn) -> str:
+    """Return a figure as a data URI: charts as vectors, faces (and charts too large) as pixels."""
     chart = b"<image" not in drawn.svg and 0 < len(drawn.svg) <= INLINE_SVG_BYTES
     kind, content = ("svg+xml", drawn.svg) if chart else ("png", drawn.png)
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return Picture(source, drawn.width, drawn.height, drawn.alt, drawn.caption, drawn.name)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def card_text(run: Run, folder: str) -> str:
+    """Return the model card (Mitchell et al. 2019) as Markdown; `folder` is the name of the run's work folder."""
+    config, evaluation = run.config, run.evaluation
+    methods = ", ".join(method_name(name) for name in run.samples) or "no method yet"
+    train = config.get("train", {})
+    recipe = " · ".join(f"{name} {train[name]}" for name in RECIPE if name in train)
+    text = templates(autoescape=False).get_template("model_card.md.j2").render(
+        name=_inert(str(config.get("name", "run"))),
+        what=f"A conditional generator of {config['data']['resolution']}-pixel depth images of faces with the emotions "
+        f"{', '.join(map(_inert, run.emotions))}; the run's faces are by {methods}.",
+        facts=[(term, _inert(fact)) for term, fact in [*facts(run), ("Training", recipe)] if fact],
+        verdicts=[{"topic": v.topic, "text": _inert("".join(map(_verdict_text, v.parts)))} for v in verdicts_of(run)],
+        uses=USES,
+        source=SOURCES[config["data"]["source"]],
+        subjects=evaluation.data["test"]["subjects"] if evaluation else "no",
+        folder=_inert(folder),
+    )  # fmt: skip
+    return text.strip() + "\n"
+
+
+def _verdict_text(part: str | Number) -> str:
+    if isinstance(part, str):
+        return part
+    return part.text + (f" ({part.interval_text})" if part.interval else "")
+
+
+def _inert(text: str) -> str:
+    """Text of a run, which may not become a heading, a row, a tag or a link of the card."""
+    flat = " ".join(text.splitlines())
+    return "".join(f"\\{c}" if c in "\\`*_[]|#" else {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(c, c) for c in flat)
+
+
+def templates(*, autoescape: bool) -> Environment:
+    """Return the templates of this package; a name that is not given is an error."""
+    made = Environment(
+        loader=PackageLoader("depthjax.report", "."),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["data_uri"] = data_uri
+    made.tests["number"] = lambda value: isinstance(value, Number)
+    made.tests["table"] = lambda value: isinstance(value, Table)
+    return made
+
+
+def own_file(name: str) -> Markup:
+    """Return a file of this package, which needs no escaping: it holds no text of a run."""
+    return Markup((resources.files("depthjax.report") / name).read_text("utf-8"))
+
+
+def script(*names: str) -> dict[str, str]:
+    """Return the page's script (page.js, then `names`) and the hash by which its content policy allows it."""
+    text = Markup("").join(own_file(name) for name in ("page.js", *names))
+    return {"script": text, "script_hash": base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}

@@ -18,28 +18,19 @@ from depthjax.errors import UserError
 from depthjax.scores import Scores, read_scores
 
 Arrays = dict[str, np.ndarray]
-NUMBER = re.compile(r"\d+(\.\d+)?")
-# Sources of faces that a sensor recorded.
-SENSOR_SOURCES = ("folder", "ikfdb")
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
 
 
 @dataclass(frozen=True)
 class StoredEvaluation:
-    """An evaluation of all generated sets.
+    """An evaluation of all generated sets."""
 
-    Attributes:
-        data: source, emotions, resolution, window_mm; `train` and `test`, each with images and subjects;
-            `generated`, the number of faces of each method.
-        settings: how the scores were computed, such as seeds, spaces and scarcity.
-        scores: one row for each number.
-        runs: values of every seed, `PROTOCOL/METHOD/CLASSIFIER/MEASURE` to (seeds,) float64; may be empty.
-    """
-
+    # source, emotions, resolution, window_mm; `train` and `test`, each with images and subjects;
+    # `generated`, the number of faces of each method
     data: dict[str, Any]
-    settings: dict[str, Any]
-    scores: Scores
-    runs: Arrays
+    settings: dict[str, Any]  # how the scores were computed, such as seeds, spaces and scarcity
+    scores: Scores  # one row for each number
+    runs: Arrays  # values of every seed, `PROTOCOL/METHOD/CLASSIFIER/MEASURE` to (seeds,) float64; may be empty
 
     @property
     def methods(self) -> list[str]:
@@ -68,34 +59,35 @@ def read_evaluation(workdir: Path) -> StoredEvaluation | None:
     Raises:
         UserError: a file is damaged.
     """
-    path, runs = workdir / "evaluation.json", workdir / "evaluation" / "runs.npz"
+    path = workdir / "evaluation.json"
     if not path.exists():
         return None
     stored = _object(path)
-    data, settings = stored.get("data", {}), stored.get("settings", {})
-    if not _is_data(data) or not _is_settings(settings):
+    data, settings = stored.get("data"), stored.get("settings")
+    if not (isinstance(data, dict) and isinstance(settings, dict) and _is_data(data) and _is_settings(settings)):
         raise UserError(f"{path} lacks the data and settings of its scores: run --stages=evaluate,report")
     scores = read_scores(stored.get("scores"), str(path))
-    values = _arrays(runs, _is_seed_values, "a score for each seed", "evaluate")
-    return StoredEvaluation(data, settings, scores, values or {})
+    runs = _arrays(workdir / "evaluation" / "runs.npz", _is_seed_values, "a score for each seed", "evaluate")
+    return StoredEvaluation(data, settings, scores, runs or {})
 
 
-def _is_data(data: Any) -> bool:
-    if not isinstance(data, dict) or not isinstance(data.get("source"), str):
-        return False
-    sets = [data.get("train"), data.get("test")]
-    sized = all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
-    generated = data.get("generated")
-    counted = isinstance(generated, dict) and all(isinstance(n, int) for n in generated.values())
-    return sized and counted and _is_names(data.get("emotions")) and bool(data["emotions"])
+def _is_data(data: dict[str, Any]) -> bool:
+    sets, generated = [data.get("train"), data.get("test")], data.get("generated")
+    return (
+        isinstance(data.get("source"), str)
+        and all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
+        and isinstance(generated, dict)
+        and all(isinstance(n, int) for n in generated.values())
+        and _is_names(data.get("emotions"))
+        and len(data["emotions"]) > 0
+    )
 
 
-def _is_settings(settings: Any) -> bool:
-    if not isinstance(settings, dict) or not _is_names(settings.get("spaces")):
-        return False
+def _is_settings(settings: dict[str, Any]) -> bool:
     scarcity = settings.get("scarcity", {"shares": {}})
     shares = scarcity.get("shares") if isinstance(scarcity, dict) else None
-    return isinstance(shares, dict) and all(NUMBER.fullmatch(share) for share in shares)
+    numbered = isinstance(shares, dict) and all(re.fullmatch(r"\d+(\.\d+)?", share) for share in shares)
+    return numbered and _is_names(settings.get("spaces"))
 
 
 def _is_names(value: Any) -> bool:
@@ -104,34 +96,23 @@ def _is_names(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Run:
-    """What is stored of a run; None or empty where a stage has not run yet.
+    """What is stored of a run; None or empty where a stage has not run yet."""
 
-    Attributes:
-        config: the resolved config, nested.
-        environment: versions, devices, date, git revision and seeds.
-        minutes: of each finished stage, in the order of the stages.
-        metrics: a column of (rows,) float64 for each of METRICS.
-        train: images (n, h, w), emotion, subject, frame of the training faces, as the networks see them.
-        samples: the same arrays, less subject and frame, for each method.
-        history: best and mean fitness, (classes, islands, generations + 1).
-        evaluation: evaluation.json with evaluation/runs.npz.
-        embedding: for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4).
-        nearest: for each method `index/METHOD` and `distance/METHOD` (n,), and `held_out` (m,) with their median,
-            `reference`.
-        interpolation: images (emotions, steps, h, w).
-    """
-
-    config: dict[str, Any]
-    environment: dict[str, Any] | None
-    minutes: dict[str, float]
-    metrics: Arrays | None
+    config: dict[str, Any]  # the resolved config, nested
+    environment: dict[str, Any] | None  # versions, devices, date, git revision and seeds
+    minutes: dict[str, float]  # of each finished stage, in the order of the stages
+    metrics: Arrays | None  # a column of (rows,) float64 for each of METRICS
+    # images (n, h, w), emotion, subject, frame of the training faces, as the networks see them
     train: Arrays | None
-    samples: dict[str, Arrays]
-    history: Arrays | None
-    evaluation: StoredEvaluation | None
+    samples: dict[str, Arrays]  # the same arrays, less subject and frame, for each method
+    history: Arrays | None  # best and mean fitness, (classes, islands, generations + 1)
+    evaluation: StoredEvaluation | None  # evaluation.json with evaluation/runs.npz
+    # for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4)
     embedding: Arrays | None = None
+    # for each method `index/METHOD` and `distance/METHOD` (n,), and `held_out` (m,) with their median,
+    # `reference`
     nearest: Arrays | None = None
-    interpolation: Arrays | None = None
+    interpolation: Arrays | None = None  # images (emotions, steps, h, w)
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -153,41 +134,35 @@ def read_run(workdir: Path) -> Run:
     for stage in stages.STAGES:
         if bad := stages.damaged(stage, workdir, partly=True):
             raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
-    config = _object(workdir / "config.json")
-    _check_config(config, workdir / "config.json")
+    config = _config(workdir / "config.json")
     classes = len(config["data"]["emotions"])
-    history = workdir / "evolve" / "history.npz"
-    embedding = workdir / "evaluation" / "embedding.npz"
-    nearest = workdir / "evaluation" / "nearest.npz"
-    interpolation = workdir / "samples" / OWN_METHODS[0] / "interpolation.npz"
+    environment, train = workdir / "environment.json", workdir / "faces" / "train"
+    evolve, evaluation, samples = workdir / "evolve", workdir / "evaluation", workdir / "samples"
+    is_history, is_embedding = partial(_is_history, classes=classes), partial(_is_embedding, classes=classes)
+    interpolation = samples / OWN_METHODS[0] / "interpolation.npz"
     return Run(
         config=config,
-        environment=_optional(workdir / "environment.json"),
+        environment=_object(environment) if environment.exists() else None,
         minutes=_minutes(workdir / "stages"),
         metrics=_metrics(workdir / "metrics.jsonl"),
-        train=read_inputs(workdir / "faces" / "train") if (workdir / "faces" / "train").exists() else None,
-        samples=_samples(workdir / "samples", _methods(config)),
-        history=_arrays(history, partial(_is_history, classes=classes), "best and mean of each emotion", "evolve"),
+        train=read_inputs(train) if train.exists() else None,
+        samples=_samples(samples, config),
+        history=_arrays(evolve / "history.npz", is_history, "best and mean of each emotion", "evolve"),
         evaluation=read_evaluation(workdir),
-        embedding=_arrays(embedding, partial(_is_embedding, classes=classes), "points of its sets", "evaluate"),
-        nearest=_arrays(nearest, _is_nearest, "rows and distances of the nearest faces", "evaluate"),
+        embedding=_arrays(evaluation / "embedding.npz", is_embedding, "points of its sets", "evaluate"),
+        nearest=_arrays(evaluation / "nearest.npz", _is_nearest, "rows and distances of the nearest faces", "evaluate"),
         interpolation=_arrays(interpolation, _is_interpolation, "images by emotion and step", "sample"),
     )
 
 
-def _check_config(config: dict[str, Any], path: Path) -> None:
+def _config(path: Path) -> dict[str, Any]:
+    config = _object(path)
     data = config.get("data")
     for key in ("emotions", "near_mm", "far_mm", "resolution"):
         value = data.get(key) if isinstance(data, dict) else None
-        text = isinstance(value, list) and all(isinstance(name, str) for name in value)
-        if not (text if key == "emotions" else isinstance(value, int | float)):
+        if not (_is_names(value) if key == "emotions" else isinstance(value, int | float)):
             raise UserError(f"{path} has no 'data.{key}': delete it and run --stages=prepare")
-
-
-def _methods(config: dict[str, Any]) -> list[str]:
-    section = config.get("sample")
-    methods = section.get("methods") if isinstance(section, dict) else None
-    return methods if isinstance(methods, list) else []
+    return config
 
 
 def method_name(method: str) -> str:
@@ -195,20 +170,11 @@ def method_name(method: str) -> str:
     return METHODS.get(method, method)
 
 
-def face_kind(source: str) -> str:
-    """Return whether the faces of a source (`data.source`) are real or rendered."""
-    return "real" if source in SENSOR_SOURCES else "rendered"
-
-
 def _object(path: Path) -> dict[str, Any]:
     value = files.read_json(path)
     if not isinstance(value, dict):
         raise UserError(f"{path} holds no JSON object: delete it and run its stage again")
     return value
-
-
-def _optional(path: Path) -> dict[str, Any] | None:
-    return _object(path) if path.exists() else None
 
 
 def _minutes(folder: Path) -> dict[str, float]:
@@ -246,16 +212,20 @@ def _arrays(path: Path, is_valid: Callable[[Arrays], bool], contents: str, stage
     return arrays
 
 
-def _samples(folder: Path, order: list[str]) -> dict[str, Arrays]:
+def _samples(folder: Path, config: dict[str, Any]) -> dict[str, Arrays]:
+    section = config.get("sample")
+    order = section.get("methods") if isinstance(section, dict) else None
     found = sorted(path.parent.name for path in folder.glob("*/samples.npz"))
-    methods = [m for m in order if m in found] + [m for m in found if m not in order]
-    read = {m: _arrays(folder / m / "samples.npz", _is_faces, "images and emotions", "sample") for m in methods}
+    if isinstance(order, list):
+        found.sort(key=lambda method: order.index(method) if method in order else len(order))
+    read = {m: _arrays(folder / m / "samples.npz", _is_faces, "images and emotions", "sample") for m in found}
     return {method: arrays for method, arrays in read.items() if arrays is not None}
 
 
 def _is_faces(arrays: Arrays) -> bool:
-    images, emotion = arrays.get("images"), arrays.get("emotion")
-    return images is not None and emotion is not None and images.ndim == 3 and images.shape[:1] == emotion.shape[:1]
+    if not {"images", "emotion"} <= set(arrays):
+        return False
+    return arrays["images"].ndim == 3 and arrays["images"].shape[:1] == arrays["emotion"].shape[:1]
 
 
 def _is_history(arrays: Arrays, classes: int) -> bool:
@@ -270,26 +240,19 @@ def _is_embedding(arrays: Arrays, classes: int) -> bool:
 
 def _has_points(arrays: Arrays, name: str, classes: int) -> bool:
     emotion = arrays[f"emotion/{name}"]
-    count = (len(emotion),) if emotion.ndim == 1 and emotion.dtype.kind in "iu" else (-1,)
-    shapes = {"lda": count, "tsne": (*count, 2), "correlation": (4, 4)}
-    found = {kind: arrays.get(f"{kind}/{name}") for kind in shapes}
-    fit = all(array is not None and array.shape == shapes[kind] for kind, array in found.items())
-    return fit and set(np.unique(emotion)) <= set(range(classes))
+    shapes = {"lda": emotion.shape, "tsne": (*emotion.shape, 2), "correlation": (4, 4)}
+    fit = all(f"{kind}/{name}" in arrays and arrays[f"{kind}/{name}"].shape == shapes[kind] for kind in shapes)
+    labels = emotion.ndim == 1 and emotion.dtype.kind in "iu" and set(np.unique(emotion)) <= set(range(classes))
+    return fit and labels
 
 
 def _is_nearest(arrays: Arrays) -> bool:
-    if not {"held_out", "reference"} <= set(arrays) or arrays["reference"].shape != ():
-        return False
     methods = [name.removeprefix("index/") for name in arrays if name.startswith("index/")]
-    pairs = [(arrays[f"index/{m}"], arrays.get(f"distance/{m}")) for m in methods]
-    return all(
-        distance is not None
-        and index.ndim == 1
-        and index.shape == distance.shape
-        and index.dtype.kind in "iu"
-        and not (index < 0).any()
-        for index, distance in pairs
-    )
+    if "held_out" not in arrays or not {f"distance/{m}" for m in methods} <= set(arrays):
+        return False
+    pairs = [(arrays[f"index/{m}"], arrays[f"distance/{m}"]) for m in methods]
+    fit = all(i.ndim == 1 and i.shape == d.shape and i.dtype.kind in "iu" and not (i < 0).any() for i, d in pairs)
+    return fit and "reference" in arrays and arrays["reference"].shape == ()
 
 
 def _is_interpolation(arrays: Arrays) -> bool:

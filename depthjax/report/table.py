@@ -1,11 +1,16 @@
-"""Tables of scores: lines and columns of a specification, and the pivot that fills the cells."""
+"""Tables of scores: the pivot that fills lines and columns, and the tables as CSV, LaTeX and Markdown."""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from depthjax import files
 from depthjax.report.formats import ABSENT, COUNT, Format, Number
 from depthjax.scores import Score, Scores
 
@@ -18,42 +23,26 @@ Notes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a specification.
+    """A row of a specification."""
 
-    Attributes:
-        words: its first cells.
-        key: of its scores.
-        format: of its numbers.
-        reference: the protocol of its reference; empty: that of the key.
-        by_definition: the reference where none is measured.
-    """
-
-    words: tuple[str, ...]
-    key: Key
-    format: Format
-    reference: str = ""
-    by_definition: str = NONE
+    words: tuple[str, ...]  # its first cells
+    key: Key  # of its scores
+    format: Format  # of its numbers
+    reference: str = ""  # the protocol of its reference; empty: that of the key
+    by_definition: str = NONE  # the reference where none is measured
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of scores.
+    """A column of scores."""
 
-    Attributes:
-        head: its heading.
-        changes: columns of the score's key that differ from the line's.
-        format: None: the line's.
-        field: `value`, `n` or `p` of the score.
-        key: of the line's score, before `changes`; None: there is none.
-        otherwise: what stands where no score is stored.
-    """
-
-    head: str
-    changes: dict[str, Any]
-    format: Format | None = None
-    field: str = "value"
+    head: str  # its heading
+    changes: dict[str, Any]  # columns of the score's key that differ from the line's
+    format: Format | None = None  # None: the line's
+    field: str = "value"  # `value`, `n` or `p` of the score
+    # of the line's score, before `changes`; None: there is none
     key: Callable[[Line], Key | None] = lambda line: line.key
-    otherwise: Callable[[Line], str] = lambda line: NONE
+    otherwise: Callable[[Line], str] = lambda line: NONE  # what stands where no score is stored
 
     def cell(self, scores: Scores, line: Line) -> Cell:
         """Return the number, or words if no such score is stored."""
@@ -78,24 +67,15 @@ class Words:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its cells.
+    """A table with its cells."""
 
-    Attributes:
-        name: an anchor, and the name of its files.
-        caption: one line.
-        columns: headings.
-        text_columns: how many of the first columns are words.
-        rows: cells in the order of the columns.
-        notes: (term, meaning), shown below the table.
-        colours: one for each row, whose numbers then get a mark on the scale of their column; or none.
-    """
-
-    name: str
-    caption: str
-    columns: tuple[str, ...]
-    text_columns: int
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: Notes = ()
+    name: str  # an anchor, and the name of its files
+    caption: str  # one line
+    columns: tuple[str, ...]  # headings
+    text_columns: int  # how many of the first columns are words
+    rows: tuple[tuple[Cell, ...], ...]  # cells in the order of the columns
+    notes: Notes = ()  # (term, meaning), shown below the table
+    # one for each row, whose numbers then get a mark on the scale of their column; or none
     colours: tuple[str, ...] = ()
 
     def mark(self, column: int, value: float) -> float:
@@ -122,12 +102,6 @@ def heads(text: Sequence[str], columns: Sequence[Column | Words]) -> tuple[str, 
     return (*text, *(column.head for column in columns))
 
 
-def meanings(lines: Iterable[Line]) -> Notes:
-    """Return what each measure of the lines says, once."""
-    formats = {line.format.name: line.format.meaning for line in lines}
-    return tuple((name, meaning) for name, meaning in formats.items() if meaning)
-
-
 def reasons(rows: Iterable[Sequence[Cell]]) -> Notes:
     """Return why cells have no value or no interval, each reason once."""
     absent: dict[str, None] = {}
@@ -151,9 +125,128 @@ def sizes(head: str, methods: Sequence[str]) -> Words:
     def of(scores: Scores, key: Key) -> str:
         rows = [scores.at(replace(key, method=method)) for method in methods]
         found = [row.n for row in rows if row is not None and row.n is not None]
-        if not found:
-            return NONE
-        low, high = COUNT.write(min(found)), COUNT.write(max(found))
-        return low if low == high else f"{low}\u2013{high}"
+        ends = sorted({min(found), max(found)}) if found else []
+        return "\u2013".join(map(COUNT.write, ends)) or NONE
 
     return Words(head, of)
+
+
+def write_tables(tables: dict[str, Table], folder: Path) -> list[Path]:
+    """Write each table as NAME.csv, NAME.tex and NAME.md, and return the paths in the tables' order."""
+    paths = []
+    for name, table in tables.items():
+        for ending, text in (("csv", csv_text(table)), ("tex", latex_text(table)), ("md", markdown_text(table))):
+            paths.append(folder / f"{name}.{ending}")
+            files.write_text(paths[-1], text)
+    return paths
+
+
+_ARROWS = str.maketrans("", "", "↑↓≈≥")
+
+
+def csv_text(table: Table) -> str:
+    """Return a line a row and, of each number, `NAME`, `NAME_low`, `NAME_high` (ends of its interval) in plain digits.
+
+    Numbers are in the unit of the column's name (or of the measure, where rows differ); empty is not computed.
+    """
+    # With an interval in any row, a column becomes three.
+    ends: list[tuple[str, ...]] = []
+    for column in range(len(table.columns)):
+        cells = [row[column] for row in table.rows]
+        wide = any(isinstance(cell, Number) and cell.interval for cell in cells)
+        ends.append(("", "_low", "_high") if wide else ("",))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [_column_name(head) for head in table.columns]
+    writer.writerow(name + end for name, group in zip(names, ends, strict=True) for end in group)
+    for row in table.rows:
+        fields = [_csv_words(str(cell)) for cell in row[: table.text_columns]]
+        for cell, group in list(zip(row, ends, strict=True))[table.text_columns :]:
+            fields += _csv_numbers(cell)[: len(group)]
+        writer.writerow(fields)
+    return out.getvalue()
+
+
+def _column_name(head: str) -> str:
+    """`Accuracy, % ↑` to `accuracy_percent`."""
+    words = head.translate(_ARROWS).replace("%", "percent").replace("'s", "").lower()
+    return "_".join(re.findall(r"[^\W_]+", words))
+
+
+def _csv_words(text: str) -> str:
+    """Words on one line; those that a spreadsheet would take for a formula begin with an apostrophe."""
+    flat = " ".join(text.translate(_ARROWS).split())
+    return f"'{flat}" if flat[:1] in ("=", "+", "-", "@") and len(flat) > 1 else flat
+
+
+def _csv_numbers(cell: Cell) -> list[str]:
+    """Value and both ends, as a program reads them."""
+    if isinstance(cell, str):
+        return [cell if re.fullmatch(r"-?\d+(\.\d+)?", cell) else "", "", ""]
+    values = (cell.value, *(cell.interval or (None, None)))
+    return ["" if v is None else f"{v * cell.format.factor:.10g}" for v in values]
+
+
+def cell_text(cell: Cell) -> str:
+    """Return `61.2 (52.1–70.0)`, without unit: that stands in the head or in the measure's name."""
+    if isinstance(cell, str):
+        return cell
+    return cell.digits + (f" ({cell.interval_text})" if cell.interval else "")
+
+
+def markdown_text(table: Table) -> str:
+    """Return a heading, the table, and a line a note."""
+    rule = "|" + "".join("---|" if i < table.text_columns else "---:|" for i in range(len(table.columns)))
+    rows = [[_markdown(cell_text(cell)) for cell in row] for row in (table.columns, *table.rows)]
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    notes = [f"- **{_markdown(term)}**: {_markdown(meaning)}" for term, meaning in table.notes]
+    return "\n".join([f"## {_markdown(table.caption)}", "", head, rule, *body, "", *notes]) + "\n"
+
+
+def _markdown(text: str) -> str:
+    """Inert in Markdown, and on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split("\n")))
+
+
+_LATEX = str.maketrans(
+    {sign: f"\\{sign}" for sign in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': r"\textquotedbl{}"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "é": r"\'{e}"}
+    | {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "≈": r"$\approx$", "≥": r"$\geq$", "×": r"$\times$", "±": r"$\pm$"}
+    | {"\u2212": "$-$", "\u2013": "--", "\u2081": r"$_1$", "\u2080": r"$_0$", "\u00a0": "~", "\u202f": r"\,"}
+)
+
+
+def latex_text(table: Table) -> str:
+    r"""Return a `table*` with booktabs, as wide as the text; notes below it."""
+    columns = "l" * table.text_columns + "r" * (len(table.columns) - table.text_columns)
+    rows = [[_latex(cell_text(cell)) for cell in row] for row in (table.columns, *table.rows)]
+    head, *body = [" & ".join(row) + r" \\" for row in rows]
+    # A rule wherever the first column's words change.
+    for place in range(len(table.rows) - 1, 0, -1):
+        if table.rows[place][0] != table.rows[place - 1][0]:
+            body.insert(place, r"\midrule")
+    lines = [
+        r"% \usepackage{booktabs,graphicx}",
+        r"\begin{table*}",
+        r"\centering",
+        rf"\caption{{{_latex(table.caption)}}}",
+        rf"\label{{tab:{re.sub(r'[^0-9a-z]+', '-', table.name.lower())}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        head,
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}}",
+        r"\par\smallskip\footnotesize",
+        *(rf"\textit{{{_latex(term)}}}: {_latex(meaning)}" for term, meaning in table.notes),
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex(text: str) -> str:
+    """Inert in LaTeX, in plain ASCII where the report's own signs are concerned."""
+    return " ".join(text.split("\n")).translate(_LATEX)

@@ -1,27 +1,16 @@
-"""The tables of a run, each a specification of lines and columns over its scores."""
+"""The tables of a run, each a specification of lines and columns over its scores, and the paper's Tables 1 and 2."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from depthjax.report import formats, published
+from depthjax.config import OWN_METHODS
+from depthjax.report import formats
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, CLASSIFIER_NAMES, POINTS, RECOGNITION, Format
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.table import (
-    NONE,
-    Column,
-    Key,
-    Line,
-    Table,
-    Words,
-    heads,
-    meanings,
-    pivot,
-    reasons,
-    reference,
-    sizes,
-)
+from depthjax.report.table import NONE, Column, Key, Line, Notes, Table, Words, heads, pivot, reasons, reference, sizes
 from depthjax.scores import Score
 
 ALL = ("relief", "fused", "depthnet", "inception")
@@ -34,25 +23,108 @@ SPACES_EXPLAINED = {
 }
 RANGE = ("Interval", "95\u202f%, bootstrap over held-out subjects, or over half-sets for distances.")
 
+PAPER = "Mousavi and Mirinezhad, 2025"
+PAPER_METHODS = ("vae", "gan", "gmm", "kde", "proposed")
+FACES_A_CLASS = {"synthetic": "400", "synthetic_real": "800"}
+# Per cent as printed (on IKFDB), in the order of PAPER_METHODS and RECOGNITION.
+# The last line's accuracy lies below its other scores in the paper too.
+_TABLE_1 = {
+    ("random_forest", "synthetic"): "81.67 81.39 81.39 81.39  85.42 84.66 84.70 84.66  65.42 64.55 64.66 64.52  "
+    "60.42 59.22 59.48 59.26  91.67 91.56 91.62 91.57",
+    ("random_forest", "synthetic_real"): "90.21 90.21 90.16 90.15  90.42 90.32 90.21 90.19  77.08 77.10 76.95 76.95  "
+    "77.50 77.27 77.29 77.26  92.50 92.46 92.49 92.46",
+    ("decision_tree", "synthetic"): "52.92 53.13 52.81 52.87  57.50 56.23 56.57 56.37  51.50 52.38 51.83 52.04  "
+    "46.25 46.06 45.66 45.77  58.92 58.22 57.95 57.87",
+    ("decision_tree", "synthetic_real"): "67.50 67.85 67.48 67.51  66.42 66.06 65.33 65.43  65.21 65.15 65.07 65.09  "
+    "60.00 59.94 59.78 59.80  68.92 68.75 67.76 67.75",
+    ("xgboost", "synthetic"): "86.25 86.44 85.66 85.79  88.75 88.17 88.19 88.16  69.58 68.69 68.71 68.48  "
+    "61.67 60.95 61.01 60.88  94.58 94.47 94.58 94.49",
+    ("xgboost", "synthetic_real"): "93.96 93.93 93.97 93.94  94.17 94.03 94.03 94.03  81.25 81.24 81.10 81.14  "
+    "76.67 76.49 76.46 76.47  95.46 96.48 96.43 96.42",
+    ("random_forest", "real"): "97.92 97.94 97.79 97.84",
+    ("decision_tree", "real"): "83.33 83.23 83.21 83.21",
+    ("xgboost", "real"): "97.92 97.88 97.90 97.89",
+}
+# (classifier, trained and tested on, the paper's method, score) → per cent.
+TABLE_1: dict[tuple[str, str, str, str], float] = {
+    (classifier, mix, method, score): float(value)
+    for (classifier, mix), text in _TABLE_1.items()
+    for (method, score), value in zip(
+        itertools.product(("real",) if mix == "real" else PAPER_METHODS, RECOGNITION), text.split(), strict=True
+    )
+}
+_TABLE_2 = {
+    "frechet": (153.5658, 129.8420, 166.3631, 179.2621, 45.5560),
+    "score": (2.8474, 3.2655, 2.1022, 2.1381, 4.1447),
+    "ssim": (0.58, 0.60, 0.46, 0.35, 0.71),
+    "psnr": (15.93, 15.59, 13.60, 10.36, 20.68),
+}
+# (measure, the paper's method) → what it prints under the names FID, IS, SSIM and PSNR (dB).
+TABLE_2: dict[tuple[str, str], float] = {
+    (measure, method): value
+    for measure, values in _TABLE_2.items()
+    for method, value in zip(PAPER_METHODS, values, strict=True)
+} | {("score", "real"): 3.5695}
+# The "±" that it prints beside its IS.
+TABLE_2_SPREAD = {"vae": 0.0811, "gan": 0.2122, "gmm": 0.2720, "kde": 0.1842, "proposed": 0.1659, "real": 0.1608}
+
+
+def published_column(method: str) -> str | None:
+    """Return the paper's column for a method, or None.
+
+    Both forms of the KD-cDCGAN stand beside "proposed": the paper says that its images are evolved, its released
+    scripts decode random latents.
+    """
+    if method in OWN_METHODS:
+        return "proposed"
+    return method if method in (*PAPER_METHODS, "real") else None
+
+
+def printed(key: Key) -> str:
+    """Return what the paper prints for a score, by method, protocol, classifier and measure; else a dash."""
+    column = published_column(key.method) or ""
+    if key.protocol == "as_published":
+        value = TABLE_2.get((key.measure, column))
+    else:
+        value = TABLE_1.get((key.classifier, key.protocol.removeprefix("published_"), column, key.measure))
+    return NONE if value is None else f"{value:.2f}"
+
+
+def _faces_per_class(key: Key) -> str:
+    if published_column(key.method) is None:
+        return NONE
+    return FACES_A_CLASS.get(key.protocol.removeprefix("published_"), "400")
+
+
+def _paper(head: str, measure: str = "") -> Words:
+    """The paper's number for the same method, classifier and protocol."""
+    return Words(head, lambda _, key: printed(replace(key, measure=measure or key.measure)))
+
 
 @dataclass(frozen=True)
 class Row:
-    """A measure of a table: a line for each of its spaces.
-
-    Attributes:
-        reference: the protocol of the reference where it is another one.
-        by_definition: the reference where none is measured.
-    """
+    """A measure of a table: a line for each of its spaces."""
 
     protocol: str
     measure: str
     format: Format
     spaces: tuple[str, ...]
-    reference: str = ""
-    by_definition: str = NONE
+    reference: str = ""  # the protocol of the reference where it is another one
+    by_definition: str = NONE  # the reference where none is measured
+
+    def lines(self, classifiers: Sequence[str] = ()) -> Iterator[Line]:
+        """Return its lines; one for each classifier if it needs one."""
+        if self.protocol == "trts":
+            for c in classifiers:
+                words = (f"{self.format.head} ({classifier_name(c)})", *self.spaces)
+                yield Line(words, Score("", "trts", c, self.measure), self.format, self.reference)
+            return
+        for space in self.spaces:
+            key = Score("", self.protocol, "", self.measure, space)
+            yield Line((self.format.head, space), key, self.format, by_definition=self.by_definition)
 
 
-TABLE_2 = (
+ROWS_2 = (
     Row("distance", "kid", formats.KID, ALL),
     Row("distance", "frechet", formats.FRECHET, ALL[:3]),
     Row("distance", "frechet", formats.FID, ALL[3:]),
@@ -69,7 +141,7 @@ TABLE_2 = (
     Row("nearest", "ssim", formats.SSIM, ("pixels",)),
     Row("nearest", "psnr", formats.PSNR, ("pixels",)),
 )
-TABLE_3 = (
+ROWS_3 = (
     Row("memorisation", "auth_pct", formats.AUTH_PCT, ALL),
     Row("memorisation", "nearest_ratio", formats.NEAREST_RATIO, ALL, by_definition="1"),
     Row("nearest", "identical", formats.IDENTICAL, ("pixels",)),
@@ -79,24 +151,13 @@ TABLE_3 = (
 )
 
 
-def _lines(row: Row, classifiers: Sequence[str] = ()) -> Iterator[Line]:
-    if row.protocol == "trts":
-        for c in classifiers:
-            words = (f"{row.format.head} ({classifier_name(c)})", *row.spaces)
-            yield Line(words, Score("", "trts", c, row.measure), row.format, row.reference)
-        return
-    for space in row.spaces:
-        key = Score("", row.protocol, "", row.measure, space)
-        yield Line((row.format.head, space), key, row.format, by_definition=row.by_definition)
-
-
 def classifier_name(classifier: str) -> str:
     """Return the classifier's label."""
     return CLASSIFIER_NAMES.get(classifier, classifier)
 
 
 # Measure and space: its line, for what speaks of single measures.
-MEASURES = {(line.key.measure, line.key.space): line for row in (*TABLE_2, *TABLE_3) for line in _lines(row)}
+MEASURES = {(line.key.measure, line.key.space): line for row in (*ROWS_2, *ROWS_3) for line in row.lines()}
 
 
 def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
@@ -104,9 +165,9 @@ def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
     made = (
         table_1(evaluation),
         table_1_published(evaluation),
-        _beside_reference(evaluation, "table_2", "Table 2. Distances to held-out faces, and quality", TABLE_2),
+        _beside_reference(evaluation, "table_2", "Table 2. Distances to held-out faces, and quality", ROWS_2),
         table_2_published(evaluation),
-        _beside_reference(evaluation, "table_3", "Table 3. Memorisation and diversity", TABLE_3),
+        _beside_reference(evaluation, "table_3", "Table 3. Memorisation and diversity", ROWS_3),
         table_4(evaluation),
     )
     return {table.name: table for table in made if table.rows}
@@ -123,15 +184,32 @@ def set_sizes(evaluation: StoredEvaluation) -> str:
     )
 
 
+def shares_of(evaluation: StoredEvaluation) -> list[float]:
+    """Return the shares of training subjects of the scarcity protocol, smallest first."""
+    return sorted(share for share in evaluation.scores.where(protocol="scarcity").values("share") if share is not None)
+
+
+def _trained_on(evaluation: StoredEvaluation, real: str, generated: dict[str, Key]) -> Iterator[Line]:
+    """Lines of each classifier: training faces (protocol `real`), then each method in each way of `generated`."""
+    for c in evaluation.classifiers:
+        yield Line((classifier_name(c), "training faces", NONE), Score("real", real, c), ACCURACY)
+        for (words, key), m in itertools.product(generated.items(), evaluation.methods):
+            yield Line((classifier_name(c), words, method_name(m)), replace(key, method=m, classifier=c), ACCURACY)
+
+
 def table_1(evaluation: StoredEvaluation) -> Table:
     """Scores on held-out subjects, by what the classifier was trained on."""
-    lines = list(_unseen_lines(evaluation))
+
+    def paired(line: Line) -> Key | None:
+        protocol = {"tstr": "paired_tstr", "scarcity": "paired_scarcity"}.get(line.key.protocol)
+        return replace(line.key, protocol=protocol, against="real") if protocol else None
+
     scores = [Column(f.head, {"measure": m}, f) for m, f in RECOGNITION.items()]
-    compared = Column(f"Against training faces, {POINTS.unit}\u00a0↑", {"measure": "accuracy"}, POINTS, key=_paired)
+    compared = Column(f"Against training faces, {POINTS.unit}\u00a0↑", {"measure": "accuracy"}, POINTS, key=paired)
     columns = (*scores, compared, replace(compared, head="p", format=formats.PROBABILITY, field="p"),
                Column("n", {"measure": "accuracy"}, formats.COUNT, "n"))  # fmt: skip
-    rows = pivot(evaluation.scores, lines, columns)
-    guessing = f"accuracy {ACCURACY.write(1 / len(evaluation.emotions))}\u202f%."
+    ways = {"generated faces": Score("", "tstr"), "generated + training faces": Score("", "scarcity", share=1.0)}
+    rows = pivot(evaluation.scores, _trained_on(evaluation, "trtr", ways), columns)
     return Table(
         "table_1",
         "Table 1. Emotions of held-out subjects: classifiers trained on training and on generated faces",
@@ -143,7 +221,7 @@ def table_1(evaluation: StoredEvaluation) -> Table:
             ("Against training faces", "paired difference of accuracies on the same faces; p by flipping signs of "
              "whole subjects, not corrected for the number of methods."),
             *((f.name, f.meaning) for f in RECOGNITION.values()),
-            ("Guessing", guessing),
+            ("Guessing", f"accuracy {ACCURACY.write(1 / len(evaluation.emotions))}\u202f%."),
             ("Sizes", set_sizes(evaluation) + "."),
             RANGE,
             *reasons(rows),
@@ -151,27 +229,10 @@ def table_1(evaluation: StoredEvaluation) -> Table:
     )  # fmt: skip
 
 
-def _unseen_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
-    for c in evaluation.classifiers:
-        name = classifier_name(c)
-        yield Line((name, "training faces", NONE), Score("real", "trtr", c), ACCURACY)
-        for m in evaluation.methods:
-            yield Line((name, "generated faces", method_name(m)), Score(m, "tstr", c), ACCURACY)
-        for m in evaluation.methods:
-            key = Score(m, "scarcity", c, share=1.0)
-            yield Line((name, "generated + training faces", method_name(m)), key, ACCURACY)
-
-
-def _paired(line: Line) -> Key | None:
-    """The paired test of a line of Table 1 against the training faces."""
-    protocol = {"tstr": "paired_tstr", "scarcity": "paired_scarcity"}.get(line.key.protocol)
-    return replace(line.key, protocol=protocol, against="real") if protocol else None
-
-
 def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, measures: Sequence[Row]) -> Table:
     """Measures as lines, and a column for the reference and for each method."""
     methods = evaluation.methods
-    lines = [line for row in measures for line in _lines(row, evaluation.classifiers)]
+    lines = [line for row in measures for line in row.lines(evaluation.classifiers)]
     columns: tuple[Column | Words, ...] = (
         Column("Reference", {}, key=reference, otherwise=lambda line: line.by_definition),
         *(Column(method_name(method), {"method": method}) for method in methods),
@@ -180,7 +241,7 @@ def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, mea
     )
     rows = pivot(evaluation.scores, lines, columns)
     shown = [line for line in lines if line.words in {row[:2] for row in rows}]
-    spaces = tuple(dict.fromkeys(line.words[1] for line in shown))
+    spaces = dict.fromkeys(line.words[1] for line in shown)
     return Table(
         name,
         caption,
@@ -190,7 +251,7 @@ def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, mea
         (
             ("Reference", "held-out faces measured in the same way; for a distance, the estimator between two "
              "disjoint groups of subjects: what a perfect generator would get."),
-            *meanings(shown),
+            *_meanings(shown),
             *((space, SPACES_EXPLAINED[space]) for space in spaces if space in SPACES_EXPLAINED),
             RANGE,
             *reasons(rows),
@@ -198,11 +259,25 @@ def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, mea
     )  # fmt: skip
 
 
+def _meanings(lines: Sequence[Line]) -> Notes:
+    """What each measure of the lines says, once."""
+    return tuple({line.format.name: line.format.meaning for line in lines if line.format.meaning}.items())
+
+
 def table_4(evaluation: StoredEvaluation) -> Table:
     """Accuracy by the share of training subjects, without and with generated faces."""
     scarcity = evaluation.settings.get("scarcity") or {}
     subjects = {float(share): str(n) for share, n in (scarcity.get("shares") or {}).items()}
-    lines = list(_scarcity_lines(evaluation, subjects))
+    lines = [
+        Line((classifier_name(c), name, f"{100 * share:g}", subjects.get(share, NONE)),
+             Score("", protocol, c, "accuracy", share=share, against=against), format)
+        for c in evaluation.classifiers
+        for share in shares_of(evaluation)
+        for name, protocol, against, format in (
+            (ACCURACY.head, "scarcity", "", ACCURACY),
+            (f"Gain, {POINTS.unit}\u00a0↑", "paired_scarcity", "real", POINTS),
+        )
+    ]  # fmt: skip
     columns = (
         Column("Training faces only", {"method": "real"}),
         *(Column(method_name(method), {"method": method}) for method in evaluation.methods),
@@ -225,34 +300,17 @@ def table_4(evaluation: StoredEvaluation) -> Table:
     )  # fmt: skip
 
 
-def _scarcity_lines(evaluation: StoredEvaluation, subjects: dict[float, str]) -> Iterator[Line]:
-    shares = shares_of(evaluation)
-    for c in evaluation.classifiers:
-        for share in shares:
-            for name, protocol, against, format in (
-                (ACCURACY.head, "scarcity", "", ACCURACY),
-                (f"Gain, {POINTS.unit}\u00a0↑", "paired_scarcity", "real", POINTS),
-            ):
-                words = (classifier_name(c), name, f"{100 * share:g}", subjects.get(share, NONE))
-                yield Line(words, Score("", protocol, c, "accuracy", share=share, against=against), format)
-
-
-def shares_of(evaluation: StoredEvaluation) -> list[float]:
-    """Return the shares of training subjects of the scarcity protocol, smallest first."""
-    return sorted(share for share in evaluation.scores.where(protocol="scarcity").values("share") if share is not None)
-
-
 def table_1_published(evaluation: StoredEvaluation) -> Table:
     """The released protocol, with the paper's Table 1 beside each number."""
     columns: list[Column | Words] = []
     for measure, format in RECOGNITION.items():
-        columns += [
-            Column(format.head, {"measure": measure}, format),
-            _paper(f"{format.name} in the paper, %", measure),
-        ]
+        columns += [Column(format.head, {"measure": measure}, format)]
+        columns += [_paper(f"{format.name} in the paper, %", measure)]
     columns += [Column("n", {"measure": "accuracy"}, formats.COUNT, "n"),
-                Words("Faces per class in the paper", lambda _, key: published.faces_per_class(key))]  # fmt: skip
-    rows = pivot(evaluation.scores, _published_lines(evaluation), columns)
+                Words("Faces per class in the paper", lambda _, key: _faces_per_class(key))]  # fmt: skip
+    ways = {"generated faces": Score("", "published_synthetic"),
+            "generated + training faces": Score("", "published_synthetic_real")}  # fmt: skip
+    rows = pivot(evaluation.scores, _trained_on(evaluation, "published_real", ways), columns)
     return Table(
         "table_1_published",
         "Table 1 as published: the protocol of the released scripts, with the paper's numbers",
@@ -262,26 +320,12 @@ def table_1_published(evaluation: StoredEvaluation) -> Table:
         (
             ("As published", "80\u202f% to train, 20\u202f% to test, split by image: frames of one subject are on "
              "both sides, the scaler sees the test faces, and generated faces are tested on generated faces."),
-            ("In the paper", f"its Table 1 ({published.PAPER}; IKFDB, 400 and 800 images per class), for orientation "
+            ("In the paper", f"its Table 1 ({PAPER}; IKFDB, 400 and 800 images per class), for orientation "
              "and not for comparison. Both forms of the KD-cDCGAN stand beside its proposed method."),
             ("Interval", "over the classifier's seeds, not over subjects."),
             *reasons(rows),
         ),
     )  # fmt: skip
-
-
-def _published_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
-    for c in evaluation.classifiers:
-        name = classifier_name(c)
-        yield Line((name, "training faces", NONE), Score("real", "published_real", c), ACCURACY)
-        for mix, words in (("synthetic", "generated faces"), ("synthetic_real", "generated + training faces")):
-            for m in evaluation.methods:
-                yield Line((name, words, method_name(m)), Score(m, f"published_{mix}", c), ACCURACY)
-
-
-def _paper(head: str, measure: str = "") -> Words:
-    """The paper's number for the same method, classifier and protocol."""
-    return Words(head, lambda _, key: published.printed(replace(key, measure=measure or key.measure)))
 
 
 def table_2_published(evaluation: StoredEvaluation) -> Table:
@@ -294,6 +338,8 @@ def table_2_published(evaluation: StoredEvaluation) -> Table:
     ]
     columns = (Column("Here", {}), _paper("In the paper"), Column("n generated", {}, formats.COUNT, "n"))
     rows = pivot(evaluation.scores, lines, columns)
+    names = {"real": "its training faces", "proposed": "its proposed method"}
+    spreads = [f"{names.get(m, m.upper())} {TABLE_2['score', m]:.2f} ± {x:.2f}" for m, x in TABLE_2_SPREAD.items()]
     return Table(
         "table_2_published",
         "Table 2 as published: the formulas of the released scripts, with the paper's numbers",
@@ -301,9 +347,9 @@ def table_2_published(evaluation: StoredEvaluation) -> Table:
         3,
         rows,
         (
-            *meanings(lines),
-            ("In the paper", f"its Table 2 ({published.PAPER}; IKFDB, another network), for orientation and not for "
-             f"comparison. Its IS with spread: {published.spreads()}."),
+            *_meanings(lines),
+            ("In the paper", f"its Table 2 ({PAPER}; IKFDB, another network), for orientation and not for "
+             f"comparison. Its IS with spread: {', '.join(spreads)}."),
             *reasons(rows),
         ),
     )  # fmt: skip

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from depthjax.config import OWN_METHODS
-from depthjax.report.formats import ACCURACY, POINTS, Format, Number
+from depthjax.report.formats import ACCURACY, POINTS, Number
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.table import Line
+from depthjax.report.table import Line, reference
 from depthjax.report.tables import MEASURES, classifier_name, shares_of
-from depthjax.scores import Score, Scores
+from depthjax.scores import Score
 
 LEVEL = 0.05
 # A ratio of nearest distances whose interval lies below it suggests copies.
@@ -47,11 +49,10 @@ class Difference:
         return 1 if value > 0 else -1
 
 
-RANDOM_AND_EVOLVED = OWN_METHODS
+Tests = dict[tuple[str, str], Difference]  # by (method, against)
 # The fused space ranks nothing: texture and noise dominate it.
 RANKING = tuple(MEASURES[m, s] for m in ("kid", "coverage") for s in ("relief", "depthnet"))
-COPIES = (*(MEASURES["auth_pct", s] for s in ("relief", "depthnet")),
-          *(MEASURES["nearest_ratio", s] for s in ("relief", "depthnet")),
+COPIES = (*(MEASURES[m, s] for m in ("auth_pct", "nearest_ratio") for s in ("relief", "depthnet")),
           MEASURES["ssim", "pixels"], MEASURES["psnr", "pixels"])  # fmt: skip
 
 
@@ -77,16 +78,15 @@ def headline_classifier(evaluation: StoredEvaluation) -> str:
 
 def holm(p: Sequence[float]) -> list[float]:
     """Return the p values of a family, adjusted by Holm's step-down procedure (Holm 1979), in the given order."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    adjusted, reached = [0.0] * len(p), 0.0
-    for rank, i in enumerate(order):
-        reached = max(reached, min(1.0, (len(p) - rank) * p[i]))
-        adjusted[i] = reached
-    return adjusted
+    order = np.argsort(p)
+    steps = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted.tolist()
 
 
-def differences(rows: Iterable[Score]) -> dict[tuple[str, str], Difference]:
-    """Return the paired tests of a family, by (method, against), corrected together; those without a p are left out."""
+def differences(rows: Iterable[Score]) -> Tests:
+    """Return the paired tests of a family, corrected together; those without a p are left out."""
     kept = [row for row in rows if row.value is not None and row.p is not None]
     adjusted = holm([row.p or 0.0 for row in kept])
     return {
@@ -100,16 +100,14 @@ def too_few_subjects(tests: Mapping[tuple[str, str], Difference]) -> int | None:
     return subjects if subjects and len(tests) * 2 / 2**subjects > LEVEL else None
 
 
-def _corrected(tests: Mapping[tuple[str, str], Difference], where: str = "") -> str:
+def _corrected(tests: Tests, where: str = "") -> str:
     """How the tests were made."""
     if len(tests) == 1:
         return " Paired by subject."
     words = f" Paired by subject, Holm's correction over {len(tests)} comparisons{where}."
-    subjects = too_few_subjects(tests)
-    few = (
-        f" With {subjects} subjects no difference can be significant: that none is proves nothing." if subjects else ""
-    )
-    return words + few
+    if subjects := too_few_subjects(tests):
+        words += f" With {subjects} subjects no difference can be significant: that none is proves nothing."
+    return words
 
 
 def _beside(evaluation: StoredEvaluation) -> list[Part]:
@@ -118,53 +116,48 @@ def _beside(evaluation: StoredEvaluation) -> list[Part]:
     rows = evaluation.scores.where(protocol="paired_scarcity", classifier=classifier, against="real")
     by_share = {share: differences(rows.where(share=share)) for share in shares_of(evaluation)}
     by_share = {share: tests for share, tests in by_share.items() if tests}
-    name = classifier_name(classifier)
     if not by_share:
         return [_unknown(evaluation, "Whether generated faces help in addition to training faces", "scarcity")]
-    gains = {s: [m for (m, _), t in tests.items() if t.sign > 0] for s, tests in by_share.items()}
-    losses = {s: [m for (m, _), t in tests.items() if t.sign < 0] for s, tests in by_share.items()}
-    parts: list[Part] = [f"Adding generated faces to training faces {_effect(name, gains, losses)}."]
+    parts: list[Part] = [f"Adding generated faces to training faces {_effect(classifier_name(classifier), by_share)}."]
     for share, tests in by_share.items():
-        if gains[share] or losses[share]:
-            parts += [f" With {100 * share:g}\u202f% of the training subjects: "]
-            parts += _joined([[t.number, f" with {method_name(m)}"] for (m, _), t in tests.items() if t.sign])
-            rest = [m for (m, _), t in tests.items() if not t.sign]
+        changes: list[list[Part]] = [
+            [test.number, f" with {method_name(m)}"] for (m, _), test in tests.items() if test.sign
+        ]
+        rest = [m for (m, _), test in tests.items() if not test.sign]
+        if changes:
+            parts += [f" With {100 * share:g}\u202f% of the training subjects: ", *_joined(changes)]
             parts += [f"; no significant difference with {_names(rest)}." if rest else "."]
     parts += [" Every generator was trained on all training subjects."]
     return [*parts, _corrected(max(by_share.values(), key=len), " at each share")]
 
 
-def _effect(name: str, gains: dict[float, list[str]], losses: dict[float, list[str]]) -> str:
-    helped, harmed = ([s for s, found in group.items() if found] for group in (gains, losses))
-    if not helped and not harmed:
-        return f"does not change {name}'s accuracy on held-out subjects significantly"
+def _effect(name: str, by_share: dict[float, Tests]) -> str:
     accuracy = f"{name}'s accuracy on held-out subjects"
-    words = [f"raises {accuracy} significantly with {_percent(helped)}"] if helped else []
-    words += [f"lowers {'it' if helped else accuracy} significantly with {_percent(harmed)}"] if harmed else []
-    return f"{' and '.join(words)} of the training subjects"
-
-
-def _percent(shares: Iterable[float]) -> str:
-    return f"{_and(f'{100 * share:g}' for share in shares)}\u202f%"
+    effects: list[str] = []
+    for sign, verb in ((1, "raises"), (-1, "lowers")):
+        shares = [share for share, tests in by_share.items() if sign in {test.sign for test in tests.values()}]
+        if shares:
+            percent = _and(f"{100 * share:g}" for share in shares)
+            effects += [f"{verb} {'it' if effects else accuracy} significantly with {percent}\u202f%"]
+    if not effects:
+        return f"does not change {accuracy} significantly"
+    return f"{' and '.join(effects)} of the training subjects"
 
 
 def _alone(evaluation: StoredEvaluation) -> list[Part]:
     """Trained on generated faces only, beside training faces and guessing."""
     classifier = headline_classifier(evaluation)
-    values = _numbers(evaluation, Score("", "tstr", classifier, "accuracy"), ACCURACY)
+    values, real = _measured(evaluation, _accuracy(classifier))
     if not values:
         return [_unknown(evaluation, "What generated faces are worth alone", "tstr")]
-    real = evaluation.scores.at(Score("real", "trtr", classifier, "accuracy"))
     chance = 1 / len(evaluation.emotions)
     parts: list[Part] = [f"Trained on generated faces only, {classifier_name(classifier)} reaches an accuracy of "]
     parts += [*_listed(values), " on held-out subjects"]
-    if real is not None and real.value is not None:
-        parts += ["; trained on training faces ", Number(real, ACCURACY)]
+    parts += ["; trained on training faces ", real] if real else []
     parts += [f"; guessing {ACCURACY.write(chance)}\u202f%."]
     guesses = [m for m, x in values.items() if x.interval and x.interval[0] <= chance]
     parts += [f" Not significantly better than guessing: {_names(guesses)}."] if guesses else []
-    rows = evaluation.scores.where(protocol="paired_tstr", classifier=classifier, against="real")
-    tests = differences(rows)
+    tests = differences(evaluation.scores.where(protocol="paired_tstr", classifier=classifier, against="real"))
     for sign, words in ((-1, "Worse than"), (1, "Better than"), (0, "Not significantly different from")):
         found = [m for (m, _), test in tests.items() if test.sign == sign]
         parts += [f" {words} training faces: {_names(found, values)}."] if found else []
@@ -173,18 +166,12 @@ def _alone(evaluation: StoredEvaluation) -> list[Part]:
 
 def _distance(evaluation: StoredEvaluation) -> list[Part]:
     """KID on relief beside its reference, and what the other measures say of the same."""
-    first = RANKING[0]
-    values, real = _numbers(evaluation, first.key, first.format), _reference(evaluation, first)
+    values, real = _measured(evaluation, RANKING[0])
     if not values or real is None:
         return [_unknown(evaluation, "How far generated faces are from held-out faces", "distance")]
-    parts: list[Part] = [f"By {_title(first)}, generated faces are ", *_listed(values), " from held-out faces; "]
+    parts: list[Part] = [f"By {_title(RANKING[0])}, generated faces are ", *_listed(values), " from held-out faces; "]
     parts += ["the reference between held-out subjects is ", real, "."]
-    worse = {
-        _title(measure): found
-        for measure in RANKING
-        if (found := _worse_than_reference(evaluation, measure)) is not None
-    }
-    for behind, by in _grouped(worse).items():
+    for behind, by in _behind_reference(evaluation, RANKING).items():
         if behind:
             parts += [f" Significantly worse than the reference by {_and(by)}: {_names(behind, values)}."]
         else:
@@ -192,116 +179,86 @@ def _distance(evaluation: StoredEvaluation) -> list[Part]:
     return parts
 
 
-def _worse_than_reference(evaluation: StoredEvaluation, measure: Line) -> list[str] | None:
-    """Methods significantly worse than the reference; None if nothing can be compared."""
-    values, real = _numbers(evaluation, measure.key, measure.format), _reference(evaluation, measure)
-    if real is None or real.interval is None or not values:
-        return None
-    return [m for m, value in values.items() if _ahead(measure, real, value)]
-
-
 def _copies(evaluation: StoredEvaluation) -> list[Part]:
     """Which methods are closer to the training faces than held-out subjects are, by each sign."""
-    tested = {_title(measure): found for measure in COPIES if (found := _suspects(evaluation, measure)) is not None}
-    if not tested:
+    groups = _behind_reference(evaluation, COPIES)
+    if not groups:
         return [_unknown(evaluation, "Whether training faces were copied", "memorisation")]
-    groups = {found: by for found, by in _grouped(tested).items() if found}
-    if groups:
-        listed = "; ".join(f"{_names(found, evaluation.methods)} by {_and(by)}" for found, by in groups.items())
-        parts: list[Part] = [f"Possible copies: closer to the training faces than held-out subjects are: {listed}."]
-    else:
+    clear = groups.pop((), [])
+    listed = "; ".join(f"{_names(found, evaluation.methods)} by {_and(by)}" for found, by in groups.items())
+    parts: list[Part] = [f"Possible copies: closer to the training faces than held-out subjects are: {listed}."]
+    if not groups:
         parts = [
-            f"No sign of copies: no method is closer to the training faces than held-out subjects, by {_and(tested)}."
+            f"No sign of copies: no method is closer to the training faces than held-out subjects, by {_and(clear)}."
         ]
-    measure = MEASURES["identical", "pixels"]
-    identical = {m: x for m, x in _numbers(evaluation, measure.key, measure.format).items() if x.value}
+    values, _ = _measured(evaluation, MEASURES["identical", "pixels"])
+    identical = {m: x for m, x in values.items() if x.value}
     parts += [" Identical to a training face: ", *_listed(identical), "."] if identical else []
     return parts
 
 
-def _suspects(evaluation: StoredEvaluation, measure: Line) -> list[str] | None:
-    """Methods that this sign speaks against; None if none has an interval."""
-    values = {m: x for m, x in _numbers(evaluation, measure.key, measure.format).items() if x.interval}
-    real = _reference(evaluation, measure)
-    if measure.key.measure == "nearest_ratio":
-        return [m for m, x in values.items() if x.interval and x.interval[1] < NEAR] if values else None
-    if not values or real is None or real.interval is None:
-        return None
-    # AuthPct falls with copies, similarity to the nearest training face rises.
-    falls = measure.key.measure == "auth_pct"
-    return [m for m, x in values.items() if (_below(x, real) if falls else _below(real, x))]
-
-
 def _variety(evaluation: StoredEvaluation) -> list[Part]:
     """The Vendi score beside that of the held-out faces."""
-    measure = MEASURES["vendi", "relief"]
-    values = {m: x for m, x in _numbers(evaluation, measure.key, measure.format).items() if x.interval}
-    real = _reference(evaluation, measure)
+    values, real = _measured(evaluation, MEASURES["vendi", "relief"])
+    values = {m: x for m, x in values.items() if x.interval}
     if not values or real is None or real.interval is None:
         return []
     less = [m for m, x in values.items() if _below(x, real)]
-    parts: list[Part] = [
-        " The effective number of different faces within an emotion (Vendi, relief) is ",
-        *_listed(values),
-    ]
-    parts += ["; of held-out faces ", real, "."]
+    parts: list[Part] = [" The effective number of different faces within an emotion (Vendi, relief) is "]
+    parts += [*_listed(values), "; of held-out faces ", real, "."]
     return [*parts, f" Significantly less varied: {_names(less, values)}." if less else ""]
 
 
 def _best(evaluation: StoredEvaluation) -> list[Part]:
     """Which method is first by accuracy, KID and coverage, and which are not significantly worse."""
-    leaders: dict[str, str | None] = {}
-    parts = _best_accuracy(evaluation, leaders)
-    for measure in RANKING:
-        values = _numbers(evaluation, measure.key, measure.format)
-        if len(values) > 1:
-            best = (max if measure.format.better == "↑" else min)(values, key=lambda m: values[m].value or 0.0)
-            beaten = [m for m, x in values.items() if _ahead(measure, values[best], x)]
-            parts += _rank(_title(measure), best, values, beaten, leaders)
-    if not leaders:
+    won: dict[str, list[str]] = {}
+    measures = 0
+    parts: list[Part] = []
+    for measure in (_accuracy(headline_classifier(evaluation)), *RANKING):
+        values, _ = _measured(evaluation, measure)
+        paired = measure.key.protocol == "tstr"
+        tests = _pairs(evaluation, measure.key.classifier, values) if paired else {}
+        if not (tests if paired else len(values) > 1):
+            continue
+        best = (max if measure.format.better == "↑" else min)(values, key=lambda m: values[m].value or 0.0)
+        beaten = {b if test.sign > 0 else a for (a, b), test in tests.items() if test.sign and best in (a, b)}
+        if not paired:
+            beaten = {m for m, x in values.items() if _ahead(measure, values[best], x)}
+        rest = [m for m in values if m != best and m not in beaten]
+        reach = f"not significantly better than {_names(rest)}" if rest else "significantly better than all others"
+        parts += [f" By {_title(measure)}, {method_name(best)} is first with ", values[best], f", {reach}."]
+        parts += [_corrected(tests), *_evolved(evaluation, measure.key.classifier)] if paired else []
+        measures += 1
+        if not rest:
+            won.setdefault(best, []).append(_title(measure))
+    if not measures:
         return [_unknown(evaluation, "Which method is best", "distance")]
-    won = _grouped({by: [method] for by, method in leaders.items() if method})
-    if len(won) == 1 and None not in leaders.values():
-        answer = f"{_names(*won)} is significantly better than all others by every measure."
-    elif won:
-        by_method = "; ".join(f"{_names(found)} by {_and(by)}" for found, by in won.items())
-        answer = f"No method is best by every measure. Significantly better than all others: {by_method}."
-    else:
-        answer = "No method is significantly better than all others by any measure."
-    return [answer, *parts]
+    return [_answer(won, measures), *parts]
 
 
-def _best_accuracy(evaluation: StoredEvaluation, leaders: dict[str, str | None]) -> list[Part]:
-    classifier = headline_classifier(evaluation)
-    values = _numbers(evaluation, Score("", "tstr", classifier, "accuracy"), ACCURACY)
+def _answer(won: dict[str, list[str]], measures: int) -> str:
+    if not won:
+        return "No method is significantly better than all others by any measure."
+    if len(won) == 1 and len(*won.values()) == measures:
+        return f"{_names(won)} is significantly better than all others by every measure."
+    by_method = "; ".join(f"{method_name(method)} by {_and(by)}" for method, by in won.items())
+    return f"No method is best by every measure. Significantly better than all others: {by_method}."
+
+
+def _pairs(evaluation: StoredEvaluation, classifier: str, methods: Iterable[str]) -> Tests:
+    """The paired tests between these methods, trained on generated faces only."""
     rows = evaluation.scores.where(protocol="paired_tstr", classifier=classifier)
-    tests = differences(row for row in rows if row.against in values and row.method in values)
-    if not tests:
-        return []
-    best = max(values, key=lambda m: values[m].value or 0.0)
-    signs = {pair: test.sign for pair, test in tests.items()}
-    beaten = [m for m in values if signs.get((best, m), 0) > 0 or signs.get((m, best), 0) < 0]
-    by = f"accuracy ({classifier_name(classifier)}, trained on generated faces only)"
-    return [*_rank(by, best, values, beaten, leaders), _corrected(tests), *_evolved(rows)]
+    return differences(row for row in rows if {row.method, row.against} <= set(methods))
 
 
-def _evolved(rows: Scores) -> list[Part]:
+def _evolved(evaluation: StoredEvaluation, classifier: str) -> list[Part]:
     """The accuracy with evolved latents against random latents of the same generator."""
-    tests = differences(row for row in rows if {row.method, row.against} == set(RANDOM_AND_EVOLVED))
-    for (method, _), test in tests.items():
-        better = test.sign if method == RANDOM_AND_EVOLVED[1] else -test.sign
+    for (method, against), test in _pairs(evaluation, classifier, OWN_METHODS).items():
+        better = test.sign if method == OWN_METHODS[1] else -test.sign
         effect = {1: "raise it", -1: "lower it", 0: "do not change it significantly"}[better]
-        order = f"{method_name(method)} minus {method_name(test.number.score.against)}"
+        order = f"{method_name(method)} minus {method_name(against)}"
         return [f" Evolved instead of random latents {effect} ({order}: ", test.number, ")."]
     return []
-
-
-def _rank(by: str, best: str, values: Numbers, beaten: Sequence[str], leaders: dict[str, str | None]) -> list[Part]:
-    """Which method is first, and from which others it does not differ significantly; noted among the leaders."""
-    rest = [m for m in values if m != best and m not in beaten]
-    leaders[by] = None if rest else best
-    reach = f"not significantly better than {_names(rest)}" if rest else "significantly better than all others"
-    return [f" By {by}, {method_name(best)} is first with ", values[best], f", {reach}."]
 
 
 def _unknown(evaluation: StoredEvaluation, what: str, protocol: str) -> str:
@@ -310,22 +267,37 @@ def _unknown(evaluation: StoredEvaluation, what: str, protocol: str) -> str:
     return f"{what} is unknown: {why}."
 
 
-def _numbers(evaluation: StoredEvaluation, key: Score, format: Format) -> Numbers:
-    """The values of the methods that have one."""
-    found = {method: _number(evaluation, key, method, format) for method in evaluation.methods}
-    return {method: number for method, number in found.items() if number is not None}
+def _accuracy(classifier: str) -> Line:
+    """The accuracy of a classifier trained on generated faces only; its reference was trained on training faces."""
+    return Line((), Score("", "tstr", classifier, "accuracy"), ACCURACY, "trtr")
 
 
-def _number(evaluation: StoredEvaluation, key: Score, method: str, format: Format) -> Number | None:
-    row = evaluation.scores.at(replace(key, method=method))
-    return None if row is None or row.value is None else Number(row, format)
+def _measured(evaluation: StoredEvaluation, measure: Line) -> tuple[Numbers, Number | None]:
+    """The values of the methods that have one, and that of the reference."""
+    keys = {m: replace(measure.key, method=m) for m in evaluation.methods} | {"real": reference(measure)}
+    rows = {method: evaluation.scores.at(key) for method, key in keys.items()}
+    found = {m: Number(row, measure.format) for m, row in rows.items() if row is not None and row.value is not None}
+    real = found.pop("real", None)
+    return found, real
 
 
-def _reference(evaluation: StoredEvaluation, measure: Line) -> Number | None:
-    return _number(evaluation, measure.key, "real", measure.format)
+def _behind_reference(evaluation: StoredEvaluation, measures: Iterable[Line]) -> dict[tuple[str, ...], list[str]]:
+    """The measures that have intervals, grouped by the methods significantly worse than their reference."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for measure in measures:
+        values, real = _measured(evaluation, measure)
+        if measure.key.measure == "nearest_ratio":
+            real = Number(Score("real", "memorisation", value=NEAR, low=NEAR, high=NEAR), measure.format)
+        if real and real.interval and any(x.interval for x in values.values()):
+            behind = tuple(m for m, x in values.items() if _ahead(measure, real, x))
+            groups.setdefault(behind, []).append(_title(measure))
+    return groups
 
 
 def _title(measure: Line) -> str:
+    classifier = measure.key.classifier
+    if classifier:
+        return f"accuracy ({classifier_name(classifier)}, trained on generated faces only)"
     return f"{measure.format.name} ({measure.key.space})"
 
 
@@ -336,7 +308,9 @@ def _below(a: Number, b: Number) -> bool:
 
 def _ahead(measure: Line, a: Number, b: Number) -> bool:
     """Whether a is better than b by intervals that do not overlap."""
-    return _below(b, a) if measure.format.better == "↑" else _below(a, b)
+    # Similarity to the nearest training face rises with copies, the other signs of copies fall.
+    rises = measure.format.better == "↑" or measure.key.measure == "nearest_ratio"
+    return _below(b, a) if rises else _below(a, b)
 
 
 def _listed(values: Numbers) -> list[Part]:
@@ -365,11 +339,3 @@ def _and(words: Iterable[str]) -> str:
     """`a, b and c`."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _grouped(found: Mapping[str, Sequence[str]]) -> dict[tuple[str, ...], list[str]]:
-    """The keys of one and the same value together, in order of first appearance."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for name, value in found.items():
-        groups.setdefault(tuple(value), []).append(name)
-    return groups

@@ -69,7 +69,7 @@ def test_only_settings_that_differ_are_listed(page: str) -> None:
     settings = page.partition('id="settings"')[2]
     assert "train.epochs" in settings and "4321" in settings
     assert "train.batch_size" not in settings
-    assert differing({"a": {"x": "1", "y": "2"}, "b": {"x": "1"}}) == [("y", ("2", "\u2013"))]
+    assert differing({"a": {"x": "1", "y": "2"}, "b": {"x": "1"}}) == [("y", "2", "\u2013")]
 
 
 def test_what_is_not_computed_says_why_and_stays_inert(page: str) -> None:

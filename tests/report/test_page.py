@@ -15,8 +15,7 @@ from depthjax.report.figure_style import STYLE, Drawn, render
 from depthjax.report.figures import all_figures, losses
 from depthjax.report.figures_faces import face_figure_name
 from depthjax.report.formats import Number
-from depthjax.report.model_card import card_text
-from depthjax.report.page import facts, render_page, verdicts_of, write_report
+from depthjax.report.page import card_text, render_page, verdicts_of, write_report
 from depthjax.report.stored import read_run
 from depthjax.scores import COLUMNS
 
@@ -289,12 +288,12 @@ def test_the_card_of_a_run_without_evaluation_says_so(finished: Path, tmp_path: 
     workdir = shutil.copytree(finished, tmp_path / "run")
     (workdir / "evaluation.json").unlink()
     run = read_run(workdir)
-    assert "Not evaluated yet" in card_text(run, facts(run), verdicts_of(run), "runs/x")
+    assert "Not evaluated yet" in card_text(run, "runs/x")
 
 
 def test_names_in_the_card_stay_names(finished: Path) -> None:
     run = read_run(finished)
     run.config["name"] = "x\n# heading | <script>[a](b)"
-    card = card_text(run, facts(run), verdicts_of(run), "runs/x")
+    card = card_text(run, "runs/x")
     assert "<script>" not in card and "\n# heading" not in card and "[a](b)" not in card
     assert card.startswith("# x \\# heading \\| &lt;script&gt;")

@@ -14,11 +14,10 @@ import pytest
 from evaluation_fake import MEASURES, METHODS, changed, without
 
 from depthjax.errors import UserError
-from depthjax.report import published
+from depthjax.report import tables as published
 from depthjax.report.formats import ABSENT, POINTS, Number
 from depthjax.report.stored import StoredEvaluation
-from depthjax.report.table import Table
-from depthjax.report.table_files import csv_text, latex_text, markdown_text, write_tables
+from depthjax.report.table import Table, csv_text, latex_text, markdown_text, write_tables
 from depthjax.report.tables import all_tables
 from depthjax.scores import Score, Scores, read_scores
 
