@@ -28,8 +28,6 @@ from scipy.spatial.distance import cdist, pdist
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from depthjax.sampling import as_faces  # noqa: E402
-
 from depthjax import pipeline  # noqa: E402
 from depthjax.cdcgan_kd import read_noise, with_training_noise  # noqa: E402
 from depthjax.config import Config, Evolve, to_dict  # noqa: E402
@@ -42,6 +40,7 @@ from depthjax.evolve.run import evolve  # noqa: E402
 from depthjax.evolving import Inputs, evolution_inputs, program_of  # noqa: E402
 from depthjax.files import digest, read_arrays, replacing, write_arrays, write_json, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
+from depthjax.methods import as_faces  # noqa: E402
 from depthjax.models.dcgan import decode  # noqa: E402
 from depthjax.scores import Score, Scores  # noqa: E402
 from depthjax.train.state import networks  # noqa: E402

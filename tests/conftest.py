@@ -27,6 +27,7 @@ CHEAP = ("--config.baselines.methods=gmm,kde", f"--config.sample.methods={','.jo
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep the tests of a file on one worker, and all that read the smoke run on the worker that makes it, first."""
     for item in items:
