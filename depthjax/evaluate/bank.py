@@ -87,7 +87,6 @@ def build_bank(
 
     Args:
         cache: folder in which slow features are kept, named by their content.
-        log: called with a line before each part.
     Raises:
         UserError: as `check_sets`; or the Inception weights are not those of the 2015-12-05 graph.
     """

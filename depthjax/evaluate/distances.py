@@ -34,15 +34,12 @@ def squared_mmd(within_x: np.ndarray, within_y: np.ndarray, between: np.ndarray)
 
 
 def kid_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Return KID between subsets of two sets, a number a draw.
+    """Return KID between subsets of two sets, (draws,) float64.
 
     Args:
-        x: (n, d) features.
-        y: (m, d) features.
+        x: (n, d) features, and y (m, d).
         x_draws: (draws, k) indices into x, without repetition in a row.
         y_draws: (draws, l) indices into y.
-    Returns:
-        (draws,) float64.
     """
     xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
     pairs = zip(x_draws, y_draws, strict=True)
@@ -63,9 +60,7 @@ def gaussian_of(features: np.ndarray) -> Gaussian:
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """Return |m1 - m2|² + tr(S1) + tr(S2) - 2 tr((S1 S2)^½).
-
-    Dowson and Landau 1982; Heusel et al. 2017, arXiv 1706.08500.
+    """Return |m1 - m2|² + tr(S1) + tr(S2) - 2 tr((S1 S2)^½) (Dowson and Landau 1982; Heusel 2017, arXiv 1706.08500).
 
     The trace of the root is the sum of the roots of the eigenvalues of S1 S2, which are real and not negative but for
     rounding. This is a FID only on Inception features.

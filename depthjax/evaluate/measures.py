@@ -117,11 +117,7 @@ class Measure:
 def measure_faces(
     config: Config, bank: FeatureBank, draws: HalfDraws, measures: Sequence[Measure] | None = None
 ) -> list[Score]:
-    """Return the scores of every measure, in every space, for `real` and each method; on all cores.
-
-    Args:
-        measures: default: all of `MEASURES`.
-    """
+    """Return the scores of the measures (default: all), in every space, for `real` and each method; on all cores."""
     jobs = [
         (measure, method, Task(config, bank, draws, measure.reference if method == "real" else method, space))
         for measure in (MEASURES if measures is None else measures)
@@ -267,18 +263,20 @@ def released_distance(task: Task) -> Estimates:
     sets, own = task.bank.spaces[task.space], _real(task)
     real = np.concatenate([sets["train"], sets["test"][own]])
     distance = Estimate(published_frechet(real, task.features), n=len(task.features))
-    if task.space not in task.bank.probabilities:
-        return [("frechet", distance), ("score", Estimate(reason=UNKNOWN))]
-    value = published_score(task.bank.probabilities[task.space][task.name])
-    return [("frechet", distance), ("score", Estimate(value, n=len(task.features)))]
+    found = Estimate(reason=UNKNOWN)
+    if task.space in task.bank.probabilities:
+        value = published_score(task.bank.probabilities[task.space][task.name])
+        found = Estimate(value, n=len(task.features))
+    return [("frechet", distance), ("score", found)]
 
 
 def released_similarity(task: Task) -> Estimates:
     """The released formulas for SSIM and PSNR, over faces paired by their order."""
     train, test = task.bank.train, task.bank.test.take(_real(task))
     names = ("images", "emotion", "subject", "frame")
-    joined = [np.concatenate([getattr(faces, name) for faces in (train, test)]) for name in names]
-    found = published_pairs(DepthFaces(*joined, train.emotions, train.depth_range), task.faces)
+    joined = {name: np.concatenate([getattr(faces, name) for faces in (train, test)]) for name in names}
+    real = DepthFaces(**joined, emotions=train.emotions, depth_range=train.depth_range)
+    found = published_pairs(real, task.faces)
     return [(name, Estimate(value)) for name, value in found.items()]
 
 

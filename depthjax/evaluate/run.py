@@ -65,7 +65,6 @@ def evaluate(
     """Evaluate generated faces against training and held-out faces.
 
     Args:
-        config: its `evaluate` section sets seeds, classifiers, feature size and draws.
         train: the faces that the generators were trained on; everything is fitted on these.
         test: faces of other subjects.
         methods: the generated faces of each method, in the order in which they are reported.
