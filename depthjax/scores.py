@@ -52,6 +52,8 @@ class Score:
 
 COLUMNS = tuple(field.name for field in fields(Score))
 _NUMBERS = ("share", "value", "low", "high", "p")
+# With method, protocol and measure, these identify a row: the values where they do not apply.
+OPTIONAL_KEYS: dict[str, Any] = {"classifier": "", "space": "", "share": None, "against": "", "emotion": ""}
 
 
 class Scores(Sequence[Score]):
@@ -80,7 +82,7 @@ class Scores(Sequence[Score]):
         Raises:
             UserError: there are several.
         """
-        found = self.where(**_key_defaults() | columns)
+        found = self.where(**OPTIONAL_KEYS | columns)
         if len(found) > 1:
             raise UserError(f"the scores have {len(found)} rows of {columns}: run --stages=evaluate,report again")
         return found[0] if found else None
@@ -107,13 +109,7 @@ class Scores(Sequence[Score]):
 
 
 def _key(row: Score) -> tuple[Any, ...]:
-    columns = (row.method, row.protocol, row.classifier, row.measure)
-    return (*columns, row.space, row.share, row.against, row.emotion)
-
-
-def _key_defaults() -> dict[str, Any]:
-    """The columns that identify a row, with the values of those that do not apply."""
-    return {"classifier": "", "space": "", "share": None, "against": "", "emotion": ""}
+    return (row.method, row.protocol, row.measure, *(getattr(row, name) for name in OPTIONAL_KEYS))
 
 
 def read_scores(records: Any, source: str) -> Scores:

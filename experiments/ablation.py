@@ -33,7 +33,6 @@ from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.evaluate.run import evaluate
-from depthjax.evaluate.spaces import checkerboard_ratio, invalid_ratio
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text
 from depthjax.methods import as_faces, asked_emotions
 from depthjax.models.dcgan import decode
@@ -41,6 +40,7 @@ from depthjax.scores import Score, Scores, read_scores
 from depthjax.train.loop import train
 from depthjax.train.state import init_state, networks
 from depthjax.train.step import Batch, make_update, teacher_variables
+from experiments.pixel_ratios import checkerboard_ratio, invalid_ratio
 
 BUDGET = 1e13  # floating-point operations of a training: half of the quick run
 

@@ -35,7 +35,7 @@ from depthjax.config_file import load_config  # noqa: E402
 from depthjax.config_values import override  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
-from depthjax.evaluate.spaces import box_means, fit_relief_space  # noqa: E402
+from depthjax.evaluate.spaces import RELIEF_DIMENSIONS, box_means, fit_principal_space  # noqa: E402
 from depthjax.evolve.run import evolve  # noqa: E402
 from depthjax.evolving import Inputs, evolution_inputs, program_of  # noqa: E402
 from depthjax.files import digest, read_arrays, replacing, write_arrays, write_json, write_text  # noqa: E402
@@ -128,7 +128,7 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, workdir: Path)
 def distinct(train: DepthFaces, methods: Mapping[str, DepthFaces]) -> Scores:
     """Return each row's share of faces farther from every one kept before than 1 % of pairs of training faces are."""
     means = box_means(train.images)
-    space = fit_relief_space(means)
+    space = fit_principal_space(means, RELIEF_DIMENSIONS)
     known, scores = space.project(means), []
     for name, faces in methods.items():
         where, shares = space.project(box_means(faces.images)), []

@@ -1,1 +1,1 @@
-"""Features, distances, classifiers: numbers about faces, each with its floor and interval."""
+"""Features, distances, classifiers: numbers about faces, each with its reference and interval."""

@@ -1,9 +1,4 @@
-"""The released scripts' formulas with their flaws, for comparison with the paper's tables only.
-
-The trace term of the distance subtracts four roots instead of two, the score has 0.7 added to it, the signal-to-noise
-ratio is 30 log10 instead of 20, and faces are paired by their order within an emotion, though no generated face
-matches a real one.
-"""
+"""The released scripts' formulas with their flaws, for comparison with the paper's tables only."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ from skimage.metrics import structural_similarity
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.distances import gaussian_of, trace_of_root
-from depthjax.evaluate.emotion_scores import score
+from depthjax.evaluate.diversity import score
 
 SCORE_OFFSET, SCORE_SPLITS = 0.7, 2
 
@@ -40,6 +35,7 @@ def published_pairs(real: DepthFaces, other: DepthFaces) -> dict[str, float]:
     """Return mean `ssim` (scikit-image's defaults) and `psnr` (30 log10) of n-th real and n-th generated faces.
 
     Both sets are taken in the order in which they are stored, emotion by emotion; the longer one's rest is left out.
+    No generated face matches the real one that it is paired with.
     """
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for label in range(len(real.emotions)):

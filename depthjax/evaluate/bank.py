@@ -17,11 +17,17 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.emotion_scores import restricted
 from depthjax.evaluate.handcrafted import cached_features
 from depthjax.evaluate.memorisation import nearest_of_same_emotion
 from depthjax.evaluate.parallel import end_processes
-from depthjax.evaluate.spaces import PrincipalSpace, box_means, fit_fused_space, fit_principal_space, fit_relief_space
+from depthjax.evaluate.spaces import (
+    RELIEF_DIMENSIONS,
+    FusedSpace,
+    PrincipalSpace,
+    box_means,
+    fit_fused_space,
+    fit_principal_space,
+)
 from depthjax.files import cached_arrays, digest
 
 DEPTHNET_DIMENSIONS = 32
@@ -56,7 +62,7 @@ class FeatureBank:
     @property
     def sets(self) -> dict[str, DepthFaces]:
         """All faces, by set."""
-        return named_sets(self.train, self.test, self.methods)
+        return {"train": self.train, "test": self.test, **self.methods}
 
     @property
     def classes(self) -> int:
@@ -74,11 +80,6 @@ class FeatureBank:
         return nearest_of_same_emotion(known[name], faces.emotion, known["train"], self.train.emotion)
 
 
-def named_sets(train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces]) -> dict[str, DepthFaces]:
-    """Return all faces, by set."""
-    return {"train": train, "test": test, **methods}
-
-
 def build_bank(
     config: Config, train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path, log: Log
 ) -> FeatureBank:
@@ -86,28 +87,31 @@ def build_bank(
 
     Args:
         cache: folder in which slow features are kept, named by their content.
-        log: called with a line before each part.
     Raises:
         UserError: as `check_sets`; or the Inception weights are not those of the 2015-12-05 graph.
     """
     check_sets(train, test, methods)
-    sets, size = named_sets(train, test, methods), config.evaluate.feature_size
+
+    def projected(space: PrincipalSpace | FusedSpace, values: Features) -> Features:
+        return {name: space.project(rows) for name, rows in values.items()}
+
+    sets, size = {"train": train, "test": test, **methods}, config.evaluate.feature_size
     fused = {}
     for name, faces in sets.items():
         log(f"features of {name} ({len(faces)} faces at {size} pixels)")
         fused[name] = cached_features(faces.images, size=size, cache=cache)
     end_processes()
     means = {name: box_means(faces.images) for name, faces in sets.items()}
-    relief = fit_relief_space(means["train"])
+    relief = fit_principal_space(means["train"], RELIEF_DIMENSIONS)
     log("depthnet")
     outputs = {name: _depthnet(config, faces, cache) for name, faces in sets.items()}
     features = {name: arrays["features"] for name, arrays in outputs.items()}
     spaces = {
-        "relief": _projected(relief.project, means),
-        "fused": _projected(fit_fused_space(fused["train"]).project, fused),
-        "depthnet": _projected(fit_principal_space(features["train"], DEPTHNET_DIMENSIONS).project, features),
+        "relief": projected(relief, means),
+        "fused": projected(fit_fused_space(fused["train"]), fused),
+        "depthnet": projected(fit_principal_space(features["train"], DEPTHNET_DIMENSIONS), features),
     }
-    read = {name: restricted(arrays["log_probabilities"], train.emotions) for name, arrays in outputs.items()}
+    read = {name: depthnet.restricted(arrays["log_probabilities"], train.emotions) for name, arrays in outputs.items()}
     known = {name: shares for name, shares in read.items() if shares is not None}
     probabilities = {"depthnet": known} if known else {}
     if config.evaluate.inception:
@@ -118,20 +122,13 @@ def build_bank(
     return FeatureBank(train, test, methods, fused, means, relief, spaces, probabilities)
 
 
-def _projected(project: Callable[[np.ndarray], np.ndarray], values: Features) -> Features:
-    return {name: project(rows) for name, rows in values.items()}
-
-
 def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:
     near_far, crop = faces.depth_range, config.data.crop
-    weights = depthnet.load_depthnet().sha256
-    made_with = {"weights": weights, "window": [near_far.near_mm, near_far.far_mm], "crop": crop}
-    name = digest(quantise(faces.images), made_with)
-
-    def make() -> dict[str, np.ndarray]:
-        return depthnet.depthnet_features(faces.images, depth_range=near_far, crop=crop)._asdict()
-
-    return cached_arrays(cache / f"depthnet-{name[:32]}.npz", make)
+    window = [near_far.near_mm, near_far.far_mm]
+    made_with = {"weights": depthnet.load_depthnet().sha256, "window": window, "crop": crop}
+    path = cache / f"depthnet-{digest(quantise(faces.images), made_with)[:32]}.npz"
+    make = partial(depthnet.depthnet_features, faces.images, depth_range=near_far, crop=crop)
+    return cached_arrays(path, lambda: make()._asdict())
 
 
 def _inception(

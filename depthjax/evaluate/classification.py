@@ -7,7 +7,7 @@ neither classifier nor generator has seen. Published: the released scripts' prot
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -23,14 +23,6 @@ from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_
 MEASURES = ("accuracy", "precision", "recall", "f1")
 TEST_FRACTION = 0.2  # of the published protocol
 Key = TypeVar("Key", bound=Hashable)
-
-
-def _random_forest(seed: int) -> Any:
-    return RandomForestClassifier(random_state=seed, n_jobs=1)
-
-
-def _decision_tree(seed: int) -> Any:
-    return DecisionTreeClassifier(random_state=seed)
 
 
 def _xgboost(seed: int) -> Any:
@@ -51,18 +43,13 @@ def xgboost_device() -> str:
 
 # One thread each: many fits run side by side, and a fit gives the same trees on any number of cores.
 CLASSIFIERS: dict[str, Callable[[int], Any]] = {
-    "random_forest": _random_forest,
-    "decision_tree": _decision_tree,
+    "random_forest": lambda seed: RandomForestClassifier(random_state=seed, n_jobs=1),
+    "decision_tree": lambda seed: DecisionTreeClassifier(random_state=seed),
     "xgboost": _xgboost,
 }
 # Fewer seeds than asked for: XGBoost at its defaults draws nothing at random, so a second seed would repeat the first;
 # a single tree only breaks ties at random, and takes as long as a forest.
 MAX_SEEDS = {"xgboost": 1, "decision_tree": 3}
-
-
-def build(name: str, seed: int) -> Any:
-    """Return an unfitted classifier by name, with scikit-learn's `fit` and `predict`."""
-    return CLASSIFIERS[name](seed)
 
 
 def check_classifiers(names: Sequence[str]) -> None:
@@ -71,7 +58,7 @@ def check_classifiers(names: Sequence[str]) -> None:
         if name not in CLASSIFIERS:
             raise UserError(f"--config.evaluate.classifiers: '{name}' is not one of {', '.join(CLASSIFIERS)}")
         try:
-            build(name, 0)
+            CLASSIFIERS[name](0)
         except ImportError as error:
             raise UserError(
                 f"evaluate: {name} cannot be imported ({error}): install depthjax's cpu extra, or leave it out of "
@@ -114,16 +101,10 @@ def union(*sets: Labelled) -> Labelled:
 
 
 def quantile_edges(features: np.ndarray, bins: int) -> np.ndarray:
-    """Return the inner edges of that many equally filled bins of each column, by linear interpolation.
+    """Return the (d, bins - 1) inner edges of equally filled bins of the columns of (n, d), by linear interpolation.
 
     A tree compares values of one feature at a time, so only their order matters: rounded to quantiles, trees grow in
     two thirds of the time. A column that is constant but for fewer than one face in `bins` may become constant.
-
-    Args:
-        features: (n, d), n at least 1.
-        bins: at least 2.
-    Returns:
-        (d, bins - 1), ascending; equal where values repeat.
     """
     columns = np.sort(features.T, axis=1)
     place = np.linspace(0, len(features) - 1, bins + 1)[1:-1]
@@ -162,15 +143,15 @@ def unseen_subjects_split(train: Labelled, test: Labelled, *, bins: int | None =
     return Split(scaled, rows[: len(train)], rows[len(train) :])
 
 
-def published_splits(faces: Labelled, seeds: Sequence[int], *, bins: int | None = None) -> dict[int, Split]:
-    """Return a split a seed by the released protocol: 80/20 by random image within emotions.
+def published_splits(faces: Labelled, seeds: Sequence[int], *, bins: int | None = None) -> list[Split]:
+    """Return one split a seed by the released protocol: 80/20 by random image within emotions.
 
     The scaler is fitted on everything, and frames of one subject fall on both sides: a score from here says nothing
     about unseen subjects.
     """
     scaled = faces.scaled(slice(None), bins)
-    masks = {seed: _random_fifth(faces.emotion, seed) for seed in seeds}
-    return {seed: Split(scaled, np.flatnonzero(~mask), np.flatnonzero(mask)) for seed, mask in masks.items()}
+    masks = [_random_fifth(faces.emotion, seed) for seed in seeds]
+    return [Split(scaled, np.flatnonzero(~mask), np.flatnonzero(mask)) for mask in masks]
 
 
 def _random_fifth(emotion: np.ndarray, seed: int) -> np.ndarray:
@@ -192,7 +173,7 @@ class FitTask:
     def predict(self) -> np.ndarray:
         """Fit, and return the (n_test,) predicted emotions."""
         faces, train, test = self.split.faces, self.split.train, self.split.test
-        model = build(self.classifier, self.seed)
+        model = CLASSIFIERS[self.classifier](self.seed)
         model.fit(faces.features[train], faces.emotion[train])
         return np.asarray(model.predict(faces.features[test])).astype(np.int64)
 
@@ -213,10 +194,8 @@ def macro_scores(actual: np.ndarray, predicted: np.ndarray, counts: np.ndarray, 
     A class that is never predicted has a precision of 0, one that never occurs a recall of 0.
 
     Args:
-        actual: (n,) labels.
-        predicted: (n,) labels.
+        actual: (n,) labels, and so is `predicted`.
         counts: (draws, n), for instance of a bootstrap, or (1, n) of ones.
-        classes: how many there are.
     Returns:
         (draws, 4) in [0, 1], in the order of `MEASURES`.
     """
@@ -249,37 +228,25 @@ def scores_over_subjects(
         actual: (n_test,) emotions.
         subject: (n_test,) of the same faces; with one alone, there is no interval but a reason.
         predicted: (n_test,) emotions, one array a classifier seed.
-        classes: number of emotions.
-        draws: of the bootstrap.
-        seed: of the bootstrap.
     """
     counts = bootstrap_counts(subject, draws, np.random.default_rng(seed))
     once = np.ones((1, len(actual)))
     table = np.concatenate([macro_scores(actual, p, once, classes) for p in predicted])
     drawn = np.mean([macro_scores(actual, p, counts, classes) for p in predicted], axis=0)
-    estimates = {}
-    for name, value, column in zip(MEASURES, table.mean(0), drawn.T, strict=True):
-        if len(np.unique(subject)) < 2:
-            reason = "no interval: there is only one test subject to resample"
-            estimates[name] = Estimate(float(value), n=len(actual), reason=reason)
-        else:
-            estimates[name] = Estimate(float(value), *percentile_interval(column), n=len(actual))
-    return ClassifierScores(estimates, _runs(table))
+    estimates = [Estimate(float(value), n=len(actual)) for value in table.mean(0)]
+    if len(np.unique(subject)) < 2:
+        reason = "no interval: there is only one test subject to resample"
+        return _by_measure([replace(estimate, reason=reason) for estimate in estimates], table)
+    intervals = [percentile_interval(column) for column in drawn.T]
+    pairs = zip(estimates, intervals, strict=True)
+    return _by_measure([replace(estimate, low=low, high=high) for estimate, (low, high) in pairs], table)
 
 
 def scores_over_splits(splits: Sequence[Split], predicted: Sequence[np.ndarray], classes: int) -> ClassifierScores:
-    """Return mean scores over random splits; intervals show how splits and seeds scatter, not other subjects.
-
-    Args:
-        splits: one a seed.
-        predicted: (n_test,) emotions, one array a split.
-        classes: number of emotions.
-    """
+    """Return mean scores over random splits, one a seed; intervals show how these scatter, not other subjects."""
     pairs = zip(splits, predicted, strict=True)
     table = np.concatenate([macro_scores(s.actual, p, np.ones((1, len(p))), classes) for s, p in pairs])
-    n = len(splits[0].test)
-    estimates = {name: _over_seeds(column, n) for name, column in zip(MEASURES, table.T, strict=True)}
-    return ClassifierScores(estimates, _runs(table))
+    return _by_measure([_over_seeds(column, len(splits[0].test)) for column in table.T], table)
 
 
 def _over_seeds(values: np.ndarray, n: int) -> Estimate:
@@ -290,6 +257,5 @@ def _over_seeds(values: np.ndarray, n: int) -> Estimate:
     return Estimate(float(values.mean()), low, high, n=n)
 
 
-def _runs(table: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns of (seeds, 4), by measure."""
-    return dict(zip(MEASURES, table.T, strict=True))
+def _by_measure(estimates: Sequence[Estimate], table: np.ndarray) -> ClassifierScores:
+    return ClassifierScores(dict(zip(MEASURES, estimates, strict=True)), dict(zip(MEASURES, table.T, strict=True)))

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+from scipy.special import softmax
 
 from depthjax.config import EMOTIONS
 from depthjax.data.crop import to_square
@@ -96,3 +97,17 @@ def _applied(variables: dict[str, Any], inputs: jax.Array, crop: jax.Array) -> t
     net = DepthNet(len(EMOTIONS), width=width, size=size)
     heads: Any = net.apply(variables, inputs, jnp.broadcast_to(crop, len(inputs)), False)
     return heads.features, jax.nn.log_softmax(heads.emotion)
+
+
+def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.ndarray | None:
+    """Return probabilities of the run's own emotions, (n, classes) that sum to 1; None if one is unknown.
+
+    Args:
+        log_probabilities: (n, 7) over EMOTIONS.
+        emotions: the run's, in label order.
+    """
+    if any(name not in EMOTIONS for name in emotions):
+        return None
+    own = log_probabilities[:, [EMOTIONS.index(name) for name in emotions]]
+    shares: np.ndarray = softmax(own.astype(np.float64), axis=1)
+    return shares

@@ -20,33 +20,26 @@ def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def squared_mmd(within_x: np.ndarray, within_y: np.ndarray, between: np.ndarray) -> float:
-    """Return the unbiased squared maximum mean discrepancy (Gretton et al. 2012, equation 3).
+    """Return the unbiased squared maximum mean discrepancy of (n, n), (m, m) and (n, m) kernel matrices.
 
-    A negative value is legitimate: the estimate scatters about zero for sets of one distribution.
-
-    Args:
-        within_x: (n, n) kernel matrix, n at least 2.
-        within_y: (m, m) kernel matrix, m at least 2.
-        between: (n, m) kernel matrix.
+    Gretton et al. 2012, equation 3. A negative value is legitimate: the estimate scatters about zero for sets of one
+    distribution.
     """
-    return _mean_off_diagonal(within_x) + _mean_off_diagonal(within_y) - 2 * float(between.mean())
 
+    def mean_off_diagonal(kernel: np.ndarray) -> float:
+        n = len(kernel)
+        return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
 
-def _mean_off_diagonal(kernel: np.ndarray) -> float:
-    n = len(kernel)
-    return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
+    return mean_off_diagonal(within_x) + mean_off_diagonal(within_y) - 2 * float(between.mean())
 
 
 def kid_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Return KID between subsets of two sets, a number a draw.
+    """Return KID between subsets of two sets, (draws,) float64.
 
     Args:
-        x: (n, d) features.
-        y: (m, d) features.
+        x: (n, d) features, and y (m, d).
         x_draws: (draws, k) indices into x, without repetition in a row.
         y_draws: (draws, l) indices into y.
-    Returns:
-        (draws,) float64.
     """
     xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
     pairs = zip(x_draws, y_draws, strict=True)
@@ -67,9 +60,7 @@ def gaussian_of(features: np.ndarray) -> Gaussian:
 
 
 def frechet_distance(a: Gaussian, b: Gaussian) -> float:
-    """Return |m1 - m2|² + tr(S1) + tr(S2) - 2 tr((S1 S2)^½).
-
-    Dowson and Landau 1982; Heusel et al. 2017, arXiv 1706.08500.
+    """Return |m1 - m2|² + tr(S1) + tr(S2) - 2 tr((S1 S2)^½) (Dowson and Landau 1982; Heusel 2017, arXiv 1706.08500).
 
     The trace of the root is the sum of the roots of the eigenvalues of S1 S2, which are real and not negative but for
     rounding. This is a FID only on Inception features.
@@ -109,10 +100,10 @@ def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws:
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Return the (n,) distance from each point to its k-th nearest other point.
+    """Return the (n,) distance from each point to its k-th nearest other point, or the last of fewer.
 
     Args:
-        distances: (n, n) of a set to itself; infinite ones do not count. k is cut to the points that there are.
+        distances: (n, n) of a set to itself; infinite ones do not count.
     """
     nearest = np.sort(np.partition(distances, min(k, len(distances) - 1), axis=1)[:, : k + 1], axis=1)
     last = np.isfinite(nearest).sum(1) - 1
@@ -124,10 +115,7 @@ def between_subjects(distances: np.ndarray, subjects: np.ndarray | None) -> np.n
     """Return (n, n) distances of a set to itself, made infinite between two faces of one subject.
 
     Frames of one subject are nearly alike: counted as neighbours, they would make each ball as small as its subject.
-
-    Args:
-        distances: (n, n).
-        subjects: (n,), or None where every face is a subject of its own.
+    Without `subjects`, (n,), every face is a subject of its own.
     """
     if subjects is None:
         return distances
@@ -144,7 +132,6 @@ class Balls:
         within: (n, n) distances between real points, infinite between two of one subject.
         real: (n,) radii.
         other: (m,) radii.
-        k: which neighbour the radii reach to.
     """
 
     between: np.ndarray
@@ -247,22 +234,17 @@ def neighbours_of_draws(
     x_subjects: np.ndarray | None = None,
     y_subjects: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """Return each neighbour measure between subsets of two sets, (draws,); neighbours are faces of other subjects.
+    """Return each neighbour measure between subsets of two sets, (draws,); arguments as for `kid_of_draws`.
 
-    Args:
-        x: (n, d) real features.
-        y: (m, d) features.
-        x_draws: (draws, k) indices into x, without repetition in a row.
-        y_draws: (draws, l) indices into y.
-        x_subjects: (n,) subjects; None: every face is a subject of its own, as generated ones are.
-        y_subjects: (m,) likewise.
+    Neighbours are faces of other subjects; without `x_subjects` (n,) or `y_subjects` (m,), every face is a subject.
     """
     xx = between_subjects(cdist(x, x), x_subjects)
     yy = between_subjects(cdist(y, y), y_subjects)
     xy = cdist(x, y)
-    found: dict[str, list[float]] = {name: [] for name in NEIGHBOUR_MEASURES}
-    for i, j in zip(x_draws, y_draws, strict=True):
+
+    def measured(i: np.ndarray, j: np.ndarray) -> list[float]:
         balls = balls_of(xy[np.ix_(i, j)], xx[np.ix_(i, i)], yy[np.ix_(j, j)])
-        for name, measure in NEIGHBOUR_MEASURES.items():
-            found[name].append(measure(balls))
-    return {name: np.array(values) for name, values in found.items()}
+        return [measure(balls) for measure in NEIGHBOUR_MEASURES.values()]
+
+    table = np.array([measured(*rows) for rows in zip(x_draws, y_draws, strict=True)])
+    return dict(zip(NEIGHBOUR_MEASURES, table.T.copy(), strict=True))

@@ -1,4 +1,4 @@
-"""How different the faces of one set are from each other: the Vendi score and MS-SSIM."""
+"""How different the faces of one set are: the Vendi score, MS-SSIM and the formula of the Inception Score."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def median_distance(features: np.ndarray) -> float:
     apart = cdist(features, features)[np.triu_indices(len(features), 1)]
     median = float(np.median(apart)) if len(apart) else 0.0
     return median if median > 0 else 1.0
+
+
+def score(probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """Return exp of the mean divergence of p(y|x) from p(y): the Inception Score's formula (Salimans et al. 2016).
+
+    Only with the Inception network may it be called so. Between 1 and the number of classes.
+
+    Args:
+        probabilities: (n, classes), rows summing to 1.
+        weights: (n,) how often each face counts, as a bootstrap draws them; once each if left out.
+    """
+    w = np.full(len(probabilities), 1 / len(probabilities)) if weights is None else weights / weights.sum()
+    marginal = w @ probabilities
+    ratio = np.divide(probabilities, marginal, out=np.ones_like(probabilities), where=probabilities > 0)
+    return float(np.exp(w @ (probabilities * np.log(ratio)).sum(axis=1)))
 
 
 def scales_for(side: int) -> int:

@@ -31,10 +31,7 @@ def embed(
     """Return what figures 9 to 11 show of each set.
 
     Args:
-        features: (n, d) fused features of `train`, `test` and each method.
-        emotion: (n,) of the same sets.
-        size: pixels that the features were taken at.
-        seed: of the choice of points and of t-SNE.
+        features: (n, d) fused features of `train`, `test` and each method, at `size` pixels.
         per_emotion: at most this many faces of an emotion are points of a set; fewer, if there are many sets.
     Returns:
         For each set NAME: `emotion/NAME` (m,), `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4) by
@@ -54,8 +51,7 @@ def embed(
         result[f"tsne/{name}"] = points[name]
         result[f"correlation/{name}"] = correlations(groups[name])
         if name not in ("train", "test"):
-            both = np.concatenate([groups["train"], groups[name]])
-            result[f"correlation/both/{name}"] = correlations(both)
+            result[f"correlation/both/{name}"] = correlations(np.concatenate([groups["train"], groups[name]]))
     return result
 
 
@@ -68,9 +64,6 @@ def _some(emotion: np.ndarray, count: int, seed: int) -> np.ndarray:
 def discriminant_axis(features: np.ndarray, emotion: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Fit the first linear discriminant of the emotions of the training faces, of unit variance within an emotion.
 
-    Args:
-        features: (n, d) fused features.
-        emotion: (n,) of the same faces.
     Returns:
         A function from (m, d) features to (m,) coordinates.
     """

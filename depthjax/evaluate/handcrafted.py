@@ -65,7 +65,8 @@ def feature_groups(size: int) -> dict[str, slice]:
 
 def _features_of_all(levels: np.ndarray, *, size: int) -> np.ndarray:
     levels = np.stack([_resized(image, size) for image in levels])
-    intensity = np.stack([_intensity_counts(image) for image in levels])
+    bins = np.minimum(np.arange(256) * BINS // 255, BINS - 1)  # of np.histogram(image / 255, 32, (0, 1))
+    intensity = np.stack([np.bincount(bins[image.ravel()], minlength=BINS) for image in levels])
     edges = np.stack([_sobel_counts(image) for image in levels])
     shares = np.concatenate([uniform_patterns(levels), edges, intensity], axis=1) / size**2
     return np.concatenate([histograms_of_gradients(levels), shares], axis=1).astype(np.float32)
@@ -93,19 +94,17 @@ def histograms_of_gradients(levels: np.ndarray) -> np.ndarray:
     cells = np.stack([_gradient_cells(image) for image in levels]).astype(np.float64)
     blocks = np.moveaxis(sliding_window_view(cells, (BLOCK, BLOCK), (1, 2)), 3, -1)
     blocks = blocks.reshape(*blocks.shape[:3], -1)
-    blocks = np.minimum(blocks / _norm(blocks), CLIP)
-    return (blocks / _norm(blocks)).reshape(len(cells), -1)
 
+    def normalised(values: np.ndarray) -> np.ndarray:
+        return values / np.sqrt((values**2).sum(-1, keepdims=True) + EPSILON**2)
 
-def _norm(blocks: np.ndarray) -> np.ndarray:
-    return np.sqrt((blocks**2).sum(-1, keepdims=True) + EPSILON**2)
+    return normalised(np.minimum(normalised(blocks), CLIP)).reshape(len(cells), -1)
 
 
 def _gradient_cells(image: np.ndarray) -> np.ndarray:
     """Return (rows, columns, 9): the gradient lengths of each orientation, averaged over the cell."""
     rows, columns = (side // CELL for side in image.shape)
-    wide = image.astype(np.intp)
-    side = 2 * STEEPEST + 1
+    wide, side = image.astype(np.intp), 2 * STEEPEST + 1
     # The code of a gradient is its place in the table; across an edge of the image there is none.
     code = np.full(image.shape, STEEPEST * side + STEEPEST)
     code[1:-1] += side * (wide[2:] - wide[:-2])
@@ -173,12 +172,6 @@ def _shifted(values: np.ndarray, shift: float) -> np.ndarray:
     if not fraction.any():
         return above
     return (1 - fraction) * above + fraction * values[start + 1 : start + 1 + count]
-
-
-def _intensity_counts(image: np.ndarray) -> np.ndarray:
-    """(32,) pixels a bin of `np.histogram(image / 255, 32, (0, 1))`."""
-    bins = np.minimum(np.arange(256) * BINS // 255, BINS - 1)
-    return np.bincount(bins, np.bincount(image.ravel(), minlength=256), BINS)
 
 
 def _sobel_counts(image: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from depthjax.data.load import added
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid_of_draws, neighbours_of_draws
-from depthjax.evaluate.diversity import median_distance, ms_ssim, vendi_score
-from depthjax.evaluate.emotion_scores import agreement, score
+from depthjax.evaluate.diversity import median_distance, ms_ssim, score, vendi_score
 from depthjax.evaluate.memorisation import authentic, median_ratio, nearest_similarity
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import (
@@ -38,6 +38,7 @@ PAIRS = 100  # of each emotion, for MS-SSIM
 CHUNK = 25  # pairs at once: bounds the memory
 MIN_PIXELS = 11  # the window of MS-SSIM
 INCEPTION_SPLITS = 10
+ALL, LARGEST = "all spaces", "largest network"
 UNKNOWN = "depthnet does not know all of these emotions"
 NO_INCEPTION = (
     "no Inception weights were given, so there is no FID and no Inception Score: name the file that "
@@ -78,9 +79,14 @@ class Task:
         return self.bank.spaces[self.space]["train"]
 
     @property
+    def subjects(self) -> np.ndarray | None:
+        """(n,) subjects; None of generated faces: each stands by itself."""
+        return None if self.name in self.bank.methods else self.faces.subject
+
+    @property
     def groups(self) -> np.ndarray:
-        """(n,) what a bootstrap resamples: subjects; of generated faces, each one by itself."""
-        return np.arange(len(self.faces)) if self.name in self.bank.methods else self.faces.subject
+        """(n,) what a bootstrap resamples."""
+        return np.arange(len(self.faces)) if self.subjects is None else self.subjects
 
     def options(self, purpose: str) -> dict[str, int]:
         """Return draws and seed of a bootstrap."""
@@ -97,13 +103,13 @@ class Measure:
 
     Attributes:
         protocol: of its scores.
-        spaces: which spaces of a bank it is taken in.
+        space: that it is taken in; ALL, or the LARGEST network's: inception where there are weights, else depthnet.
         function: of a task.
         reference: the set that stands for real faces, `train` or `test`; empty if the measure has no such row.
     """
 
     protocol: str
-    spaces: Callable[[FeatureBank], Sequence[str]]
+    space: str
     function: Callable[[Task], Estimates]
     reference: str = ""
 
@@ -111,15 +117,11 @@ class Measure:
 def measure_faces(
     config: Config, bank: FeatureBank, draws: HalfDraws, measures: Sequence[Measure] | None = None
 ) -> list[Score]:
-    """Return the scores of every measure, in every space, for `real` and each method; on all cores.
-
-    Args:
-        measures: default: all of `MEASURES`.
-    """
+    """Return the scores of the measures (default: all), in every space, for `real` and each method; on all cores."""
     jobs = [
         (measure, method, Task(config, bank, draws, measure.reference if method == "real" else method, space))
         for measure in (MEASURES if measures is None else measures)
-        for space in measure.spaces(bank)
+        for space in _spaces(measure, bank)
         for method in (("real",) if measure.reference else ()) + tuple(bank.methods)
     ]
     found = in_threads(lambda job: job[0].function(job[2]), jobs)
@@ -142,11 +144,7 @@ def frechet(task: Task) -> Estimates:
 
 def neighbours(task: Task) -> Estimates:
     """Measures over the nearest neighbours among other subjects; coverage also for each emotion by itself."""
-    train, own = task.bank.train.subject, None if task.name in task.bank.methods else task.faces.subject
-
-    def measured(*sets: np.ndarray) -> Mapping[str, np.ndarray]:
-        return neighbours_of_draws(*sets, x_subjects=train, y_subjects=own)
-
+    measured = partial(neighbours_of_draws, x_subjects=task.bank.train.subject, y_subjects=task.subjects)
     found = _over_halves(task, measured, list(NEIGHBOUR_MEASURES))
     classes, draws = task.bank.classes, task.draws
     if draws.n < 2 * classes:
@@ -171,10 +169,9 @@ def _over_halves(task: Task, function: Callable[..., Mapping[str, np.ndarray]], 
 
 def residual(task: Task) -> Estimates:
     """What lies outside the relief space, relative to held-out faces."""
-    bank, means = task.bank, task.bank.means
-    options = task.options("likeness")
-    found = residual_ratio(bank.relief, means[task.name], means["test"], bank.test.subject, **options)
-    return [("residual_ratio", found)]
+    bank, options = task.bank, task.options("likeness")
+    own, held_out = bank.means[task.name], bank.means["test"]
+    return [("residual_ratio", residual_ratio(bank.relief, own, held_out, bank.test.subject, **options))]
 
 
 def similarity(task: Task) -> Estimates:
@@ -182,10 +179,10 @@ def similarity(task: Task) -> Estimates:
     values = nearest_similarity(task.faces, task.bank.train)
     found = [(name, task.mean(values[name], "likeness")) for name in ("ssim", "psnr")]
     if task.config.sample.noise and task.name in OWN_METHODS:
-        reason = "fresh noise was added to each face, so none could be identical"
-        return [*found, ("identical", Estimate(reason=reason))]
-    identical = values["identical"]
-    return [*found, ("identical", Estimate(float(identical.mean()), n=len(identical)))]
+        identical = Estimate(reason="fresh noise was added to each face, so none could be identical")
+    else:
+        identical = Estimate(float(values["identical"].mean()), n=len(task.faces))
+    return [*found, ("identical", identical)]
 
 
 def vendi(task: Task) -> Estimates:
@@ -216,8 +213,7 @@ def similarity_within(task: Task) -> Estimates:
         return [("ms_ssim", Estimate(reason="no two subjects show one emotion"))]
     levels, starts = quantise(faces.images), range(0, len(a), CHUNK)
     values = np.concatenate([ms_ssim(levels[a[i : i + CHUNK]], levels[b[i : i + CHUNK]]) for i in starts])
-    options = task.options("ms-ssim interval")
-    return [("ms_ssim", bootstrap_mean(values, np.arange(len(values)), **options))]
+    return [("ms_ssim", bootstrap_mean(values, np.arange(len(values)), **task.options("ms-ssim interval")))]
 
 
 def auth_pct(task: Task) -> Estimates:
@@ -228,8 +224,7 @@ def auth_pct(task: Task) -> Estimates:
 def nearest_ratio(task: Task) -> Estimates:
     """The distance to the nearest training face, relative to held-out faces."""
     held_out, ours = (task.bank.nearest_train(task.space, name)[1] for name in ("test", task.name))
-    found = median_ratio(ours, held_out, task.bank.test.subject, **task.options("copies"))
-    return [("nearest_ratio", found)]
+    return [("nearest_ratio", median_ratio(ours, held_out, task.bank.test.subject, **task.options("copies")))]
 
 
 def emotions(task: Task) -> Estimates:
@@ -237,7 +232,7 @@ def emotions(task: Task) -> Estimates:
     if task.space not in task.bank.probabilities:
         return [(name, Estimate(reason=UNKNOWN)) for name in ("agreement", "score")]
     shares = task.bank.probabilities[task.space][task.name]
-    right = agreement(shares, task.faces.emotion)
+    right = (shares.argmax(axis=1) == task.faces.emotion).astype(np.float64)
     options = task.options("emotions")
     counts = bootstrap_counts(task.groups, options["draws"], np.random.default_rng(options["seed"]))
     drawn = np.array([score(shares, weights) for weights in counts])
@@ -268,52 +263,43 @@ def released_distance(task: Task) -> Estimates:
     sets, own = task.bank.spaces[task.space], _real(task)
     real = np.concatenate([sets["train"], sets["test"][own]])
     distance = Estimate(published_frechet(real, task.features), n=len(task.features))
-    if task.space not in task.bank.probabilities:
-        return [("frechet", distance), ("score", Estimate(reason=UNKNOWN))]
-    value = published_score(task.bank.probabilities[task.space][task.name])
-    return [("frechet", distance), ("score", Estimate(value, n=len(task.features)))]
+    found = Estimate(reason=UNKNOWN)
+    if task.space in task.bank.probabilities:
+        value = published_score(task.bank.probabilities[task.space][task.name])
+        found = Estimate(value, n=len(task.features))
+    return [("frechet", distance), ("score", found)]
 
 
 def released_similarity(task: Task) -> Estimates:
     """The released formulas for SSIM and PSNR, over faces paired by their order."""
     train, test = task.bank.train, task.bank.test.take(_real(task))
-    found = published_pairs(_joined(train, test), task.faces)
+    names = ("images", "emotion", "subject", "frame")
+    joined = {name: np.concatenate([getattr(faces, name) for faces in (train, test)]) for name in names}
+    real = DepthFaces(**joined, emotions=train.emotions, depth_range=train.depth_range)
+    found = published_pairs(real, task.faces)
     return [(name, Estimate(value)) for name, value in found.items()]
 
 
-def _joined(a: DepthFaces, b: DepthFaces) -> DepthFaces:
-    names = ("images", "emotion", "subject", "frame")
-    joined = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in names}
-    return DepthFaces(**joined, emotions=a.emotions, depth_range=a.depth_range)
-
-
-def every_space(bank: FeatureBank) -> Sequence[str]:
-    """Return all feature spaces of the bank."""
-    return tuple(bank.spaces)
-
-
-def only(space: str) -> Callable[[FeatureBank], Sequence[str]]:
-    """Return a function that names one space, whatever the bank."""
-    return lambda bank: (space,)
-
-
-def largest_network(bank: FeatureBank) -> Sequence[str]:
-    """Return `inception` where there are weights, else `depthnet`."""
-    return ("inception",) if "inception" in bank.spaces else ("depthnet",)
+def _spaces(measure: Measure, bank: FeatureBank) -> Sequence[str]:
+    if measure.space == ALL:
+        return tuple(bank.spaces)
+    if measure.space == LARGEST:
+        return ("inception",) if "inception" in bank.spaces else ("depthnet",)
+    return (measure.space,)
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("distance", every_space, kid, "train"),
-    Measure("distance", every_space, frechet, "train"),
-    Measure("distance", every_space, neighbours, "train"),
-    Measure("distance", only("relief"), residual),
-    Measure("nearest", only("pixels"), similarity, "test"),
-    Measure("diversity", every_space, vendi, "train"),
-    Measure("diversity", only("pixels"), similarity_within, "train"),
-    Measure("memorisation", every_space, auth_pct, "test"),
-    Measure("memorisation", every_space, nearest_ratio),
-    Measure("emotion", only("depthnet"), emotions, "test"),
-    Measure("emotion", only("inception"), inception_score, "test"),
-    Measure("as_published", largest_network, released_distance),
-    Measure("as_published", only("pixels"), released_similarity),
+    Measure("distance", ALL, kid, "train"),
+    Measure("distance", ALL, frechet, "train"),
+    Measure("distance", ALL, neighbours, "train"),
+    Measure("distance", "relief", residual),
+    Measure("nearest", "pixels", similarity, "test"),
+    Measure("diversity", ALL, vendi, "train"),
+    Measure("diversity", "pixels", similarity_within, "train"),
+    Measure("memorisation", ALL, auth_pct, "test"),
+    Measure("memorisation", ALL, nearest_ratio),
+    Measure("emotion", "depthnet", emotions, "test"),
+    Measure("emotion", "inception", inception_score, "test"),
+    Measure("as_published", LARGEST, released_distance),
+    Measure("as_published", "pixels", released_similarity),
 )

@@ -45,11 +45,8 @@ def psnr(image: np.ndarray, reference: np.ndarray) -> float:
 
 def ssim(image: np.ndarray, reference: np.ndarray) -> float:
     """Return the structural similarity of two 8-bit images (Wang et al. 2004: Gaussian window, sigma 1.5)."""
-    return float(
-        structural_similarity(
-            image, reference, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-    )
+    gaussian = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return float(structural_similarity(image, reference, data_range=255, **gaussian))
 
 
 def nearest_similarity(faces: DepthFaces, train: DepthFaces) -> dict[str, np.ndarray]:
@@ -71,8 +68,7 @@ def nearest_of_same_emotion(
     for label in np.unique(emotion):
         ours, theirs = np.flatnonzero(emotion == label), np.flatnonzero(known_emotion == label)
         apart = cdist(features[ours], known[theirs])
-        nearest = apart.argmin(axis=1)
-        index[ours], distance[ours] = theirs[nearest], apart[np.arange(len(ours)), nearest]
+        index[ours], distance[ours] = theirs[apart.argmin(axis=1)], apart.min(axis=1)
     return index, distance
 
 
@@ -88,8 +84,7 @@ def authentic(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """
     spacing = radii(cdist(train, train), 1)
     apart = cdist(features, train)
-    nearest = apart.argmin(axis=1)
-    found: np.ndarray = apart[np.arange(len(features)), nearest] > spacing[nearest]
+    found: np.ndarray = apart.min(axis=1) > spacing[apart.argmin(axis=1)]
     return found
 
 
@@ -103,8 +98,6 @@ def median_ratio(ours: np.ndarray, held_out: np.ndarray, subjects: np.ndarray, *
         ours: (n,) distances of generated faces.
         held_out: (m,) distances of held-out faces.
         subjects: (m,) of the held-out faces; the interval resamples them and the generated faces.
-        draws: of the bootstrap.
-        seed: of the bootstrap.
     Returns:
         No value but a reason if the held-out faces are among the training faces.
     """

@@ -27,8 +27,7 @@ Result = TypeVar("Result")
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Return `[function(item) for item in items]`, on as many threads as this process may use cores.
 
-    The order is kept. Meanwhile BLAS keeps to one thread a call: threads that wait for each other cost more than they
-    save.
+    Meanwhile BLAS keeps to one thread a call: threads that wait for each other cost more than they save.
     """
     pool = ThreadPoolExecutor(joblib.cpu_count())
     try:
@@ -42,14 +41,11 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
 
 
 def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:
-    """Return `function(array)` for a function that treats rows independently, a few chunks a core; the order is kept.
+    """Return `function(array)` for (n, ...), n at least 1, and a function that treats rows independently.
 
-    Args:
-        function: from a module that is cheap to import (or a `partial` of it); keeps the first axis.
-        array: (n, ...), n at least 1.
+    The function comes from a module that is cheap to import, or is a `partial` of such a one.
     """
-    cores = joblib.cpu_count()
-    chunks = np.array_split(array, min(len(array), 4 * cores))
+    chunks = np.array_split(array, min(len(array), 4 * joblib.cpu_count()))
     return np.concatenate(list(_executor().map(function, chunks)))
 
 

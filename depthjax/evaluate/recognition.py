@@ -38,20 +38,46 @@ Predictions = dict[str, np.ndarray]  # by classifier, (runs, n_test) emotions
 class Recognition:
     """The scores of one protocol, and `runs`: by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit."""
 
+    config: Config
+    bank: FeatureBank
     rows: list[Score] = field(default_factory=list)
     runs: dict[str, np.ndarray] = field(default_factory=dict)
 
-    def add(self, row: Score, scores: ClassifierScores) -> None:
+    def _add(self, row: Score, scores: ClassifierScores) -> None:
         """Add the scores of one classifier; `row` holds the columns that they share."""
         self.rows.extend(replace(row, measure=name, **asdict(e)) for name, e in scores.estimates.items())
         if row.share is None:
             where = f"{row.protocol}/{row.method}/{row.classifier}"
             self.runs.update({f"{where}/{name}": values for name, values in scores.runs.items()})
 
-    def add_missing(self, config: Config, rows: Iterable[Score], reason: str) -> None:
+    def add_missing(self, rows: Iterable[Score], reason: str) -> None:
         """Add rows without a value, for every classifier and measure."""
-        cells = itertools.product(rows, config.evaluate.classifiers, MEASURES)
+        cells = itertools.product(rows, self.config.evaluate.classifiers, MEASURES)
         self.rows.extend(replace(row, classifier=c, measure=m, reason=reason) for row, c, m in cells)
+
+    def add_unseen(self, row: Score, tested: Labelled, predictions: Predictions) -> None:
+        """Add the scores of every classifier on faces whose subjects are resampled."""
+        options = {"draws": self.config.evaluate.bootstrap, "seed": seed_of(self.config, "unseen")}
+        for classifier, given in predictions.items():
+            scores = scores_over_subjects(tested.emotion, tested.subject, list(given), self.bank.classes, **options)
+            self._add(replace(row, classifier=classifier), scores)
+
+    def add_paired(self, row: Score, a: Predictions, b: Predictions) -> None:
+        """Add the accuracy of b minus that of a on the held-out faces, tested subject by subject."""
+        options = {"draws": self.config.evaluate.bootstrap, "seed": seed_of(self.config, "paired")}
+        for classifier in b:
+            before, after = ((of[classifier] == self.bank.test.emotion).mean(0) for of in (a, b))
+            found = sign_flip_test(before, after, self.bank.test.subject, **options)
+            self.rows.append(replace(row, classifier=classifier, measure="accuracy", **asdict(found)))
+
+    def add_published(self, sets: dict[Score, Labelled]) -> None:
+        """Add the scores of every set of faces; the sets together keep all cores busy."""
+        seeds, bins = classifier_seeds(self.config), self.config.evaluate.bins
+        splits = {row: published_splits(faces, seeds, bins=bins) for row, faces in sets.items()}
+        for row, predictions in _predictions(self.config, splits).items():
+            for classifier, given in predictions.items():
+                scores = scores_over_splits(splits[row][: len(given)], list(given), self.bank.classes)
+                self._add(replace(row, classifier=classifier), scores)
 
 
 def shared_subjects(bank: FeatureBank) -> str:
@@ -89,33 +115,12 @@ def _distinct_runs(classifier: str, splits: Sequence[Split]) -> list[int]:
     return sorted(run for runs in by_split.values() for run in seeds_for(classifier, runs))
 
 
-def _add_unseen(
-    config: Config, bank: FeatureBank, found: Recognition, row: Score, tested: Labelled, predictions: Predictions
-) -> None:
-    """Add the scores of every classifier on faces whose subjects are resampled."""
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "unseen")}
-    for classifier, given in predictions.items():
-        scores = scores_over_subjects(tested.emotion, tested.subject, list(given), bank.classes, **options)
-        found.add(replace(row, classifier=classifier), scores)
-
-
-def _paired_tests(config: Config, test: Labelled, row: Score, a: Predictions, b: Predictions) -> list[Score]:
-    """Return the accuracy of b minus that of a on the same faces, tested subject by subject, for each classifier."""
-    options = {"draws": config.evaluate.bootstrap, "seed": seed_of(config, "paired")}
-    tests = []
-    for classifier in b:
-        before, after = ((of[classifier] == test.emotion).mean(0) for of in (a, b))
-        found = sign_flip_test(before, after, test.subject, **options)
-        tests.append(replace(row, classifier=classifier, measure="accuracy", **asdict(found)))
-    return tests
-
-
 def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
     """Return `trtr`, `tstr` and `trts` for each classifier, and the paired tests `paired_tstr`."""
-    found = Recognition()
+    found = Recognition(config, bank)
     if reason := shared_subjects(bank):
         protocols = [("trtr", ["real"]), ("tstr", bank.methods), ("trts", bank.methods)]
-        found.add_missing(config, [Score(m, p) for p, methods in protocols for m in methods], reason)
+        found.add_missing([Score(m, p) for p, methods in protocols for m in methods], reason)
         return found
     bins, test = config.evaluate.bins, bank.labelled("test")
     generated = {name: bank.labelled(name) for name in bank.methods}
@@ -132,11 +137,11 @@ def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
     on_test = predictions | {"real": of_real["real"]}
     for name in on_test:
         protocol = "trtr" if name == "real" else "tstr"
-        _add_unseen(config, bank, found, Score(name, protocol), test, on_test[name])
+        found.add_unseen(Score(name, protocol), test, on_test[name])
     for name, faces in generated.items():
-        _add_unseen(config, bank, found, Score(name, "trts"), faces, of_real[name])
+        found.add_unseen(Score(name, "trts"), faces, of_real[name])
     for a, b in itertools.combinations(on_test, 2):
-        found.rows.extend(_paired_tests(config, test, Score(b, "paired_tstr", against=a), on_test[a], on_test[b]))
+        found.add_paired(Score(b, "paired_tstr", against=a), on_test[a], on_test[b])
     return found
 
 
@@ -153,10 +158,10 @@ def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     seed of its own, and scores are means over the draws. The generators were trained on all training subjects: this
     measures what generated faces add to a classifier, not what a generator learns from few subjects.
     """
-    found, counts = Recognition(), subjects_per_share(config, bank)
+    found, counts = Recognition(config, bank), subjects_per_share(config, bank)
     if reason := shared_subjects(bank):
         names = ("real", *bank.methods)
-        found.add_missing(config, [Score(m, "scarcity", share=s) for m in names for s in counts], reason)
+        found.add_missing([Score(m, "scarcity", share=s) for m in names for s in counts], reason)
         return found
     subject, test = bank.train.subject, bank.labelled("test")
     rng = np.random.default_rng(seed_of(config, "scarcity"))
@@ -170,12 +175,12 @@ def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
         for share in counts:
             if share not in helped:
                 reason = "so few training subjects do not show every emotion"
-                found.add_missing(config, [Score(name, "scarcity", share=share)], reason)
+                found.add_missing([Score(name, "scarcity", share=share)], reason)
                 continue
-            _add_unseen(config, bank, found, Score(name, "scarcity", share=share), test, helped[share])
+            found.add_unseen(Score(name, "scarcity", share=share), test, helped[share])
             if share in alone:
                 row = Score(name, "paired_scarcity", share=share, against="real")
-                found.rows.extend(_paired_tests(config, test, row, alone[share], helped[share]))
+                found.add_paired(row, alone[share], helped[share])
         if name == "real":
             alone = helped
     return found
@@ -195,10 +200,10 @@ def _scarce_splits(
         fitted_on = few if name == "real" else union(few, bank.labelled(name))
         return unseen_subjects_split(fitted_on, test, bins=config.evaluate.bins)
 
-    def usable(of_draws: list[np.ndarray]) -> bool:
-        return name != "real" or all(len(np.unique(train.emotion[mask])) == bank.classes for mask in of_draws)
+    def shows_all(mask: np.ndarray) -> bool:
+        return name != "real" or len(np.unique(train.emotion[mask])) == bank.classes
 
-    kept = {share: of_draws for share, of_draws in masks.items() if usable(of_draws)}
+    kept = {share: of_draws for share, of_draws in masks.items() if all(map(shows_all, of_draws))}
     # Where all subjects are drawn, one split serves all draws.
     different = {bytes(mask): mask for of_draws in kept.values() for mask in of_draws}
     made = dict(zip(different, in_threads(split, different.values()), strict=True))
@@ -212,22 +217,11 @@ def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     """
     own = ~added(bank.test.subject, config.data)
     real = union(bank.labelled("train"), bank.labelled("test").take(own))
-    found = Recognition()
-    _add_published(config, bank, found, {Score("real", "published_real"): real})
+    found = Recognition(config, bank)
+    found.add_published({Score("real", "published_real"): real})
     for name in bank.methods:
         log(f"classifiers: the published protocol on {name}")
         synthetic = bank.labelled(name)
-        both = union(synthetic, real)
-        sets = {Score(name, "published_synthetic"): synthetic, Score(name, "published_synthetic_real"): both}
-        _add_published(config, bank, found, sets)
+        both = Score(name, "published_synthetic_real")
+        found.add_published({Score(name, "published_synthetic"): synthetic, both: union(synthetic, real)})
     return found
-
-
-def _add_published(config: Config, bank: FeatureBank, found: Recognition, sets: dict[Score, Labelled]) -> None:
-    """Add the scores of every set of faces; the sets together keep all cores busy."""
-    seeds, bins = classifier_seeds(config), config.evaluate.bins
-    splits = {row: list(published_splits(faces, seeds, bins=bins).values()) for row, faces in sets.items()}
-    for row, predictions in _predictions(config, splits).items():
-        for classifier, given in predictions.items():
-            scores = scores_over_splits(splits[row][: len(given)], list(given), bank.classes)
-            found.add(replace(row, classifier=classifier), scores)

@@ -6,8 +6,9 @@ Frames of one subject are much alike. So intervals resample subjects, not frames
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,8 +58,6 @@ def bootstrap_counts(groups: np.ndarray, draws: int, rng: np.random.Generator) -
 
     Args:
         groups: (n,) the subject of each image (or `arange(n)`: every image for itself).
-        draws: bootstrap samples.
-        rng: source of the draws.
     Returns:
         (draws, n) float64 counts.
     """
@@ -81,6 +80,32 @@ def bootstrap_mean(values: np.ndarray, groups: np.ndarray, *, draws: int, seed: 
     return Estimate(mean, *percentile_interval(weighted_means(values, counts)), n=n)
 
 
+def ratio_of_means(
+    ours: np.ndarray,
+    reference: np.ndarray,
+    subjects: np.ndarray,
+    *,
+    draws: int,
+    seed: int,
+    zero: str,
+    transform: Callable[[Any], Any] = np.asarray,
+) -> Estimate:
+    """Return mean(ours) / mean(reference); its interval resamples our faces and the reference's subjects.
+
+    Args:
+        zero: the reason to give where the reference's mean is 0.
+        transform: of the ratio and of its draws.
+    """
+    if not reference.mean() > 0:
+        return Estimate(reason=zero)
+    rng = np.random.default_rng(seed)
+    our_counts = bootstrap_counts(np.arange(len(ours)), draws, rng)
+    counts = bootstrap_counts(subjects, draws, rng)
+    ratios = weighted_means(ours, our_counts) / weighted_means(reference, counts)
+    value = float(transform(ours.mean() / reference.mean()))
+    return Estimate(value, *percentile_interval(transform(ratios)), n=len(ours))
+
+
 def sign_flip_test(a: np.ndarray, b: np.ndarray, subjects: np.ndarray, *, draws: int, seed: int) -> Estimate:
     """Test whether the mean of b - a differs from zero, subject by subject.
 
@@ -91,8 +116,6 @@ def sign_flip_test(a: np.ndarray, b: np.ndarray, subjects: np.ndarray, *, draws:
         a: (n,) score of each image, such as the share of the classifier's seeds that named it correctly.
         b: (n,) of the same images.
         subjects: (n,) of these images; with fewer than two, there is no test.
-        draws: of the bootstrap over subjects that gives the interval.
-        seed: of the draws.
     Returns:
         The mean of b - a, its interval and p; n counts subjects.
     """
@@ -151,34 +174,27 @@ def draw_halves(train: DepthFaces, methods: Mapping[str, DepthFaces], *, draws: 
     Args:
         train: faces of at least two subjects.
         methods: generated faces, with at least two of each emotion.
-        draws: how often.
-        seed: of the draws.
     Returns:
         Indices with n = 0 if some half lacks an emotion.
     """
     rng, classes = np.random.default_rng(seed), len(train.emotions)
-    first = [_half_of_subjects(train.subject, rng) for _ in range(draws)]
-    smallest = [_smallest_class(train.emotion[side], classes) for half in first for side in (half, ~half)]
-    each = min(*smallest, *(_smallest_class(faces.emotion, classes) // 2 for faces in methods.values()))
+    names = np.unique(train.subject)
+    halves = [np.isin(train.subject, rng.permutation(names)[: len(names) // 2]) for _ in range(draws)]
+
+    def smallest(emotion: np.ndarray) -> int:
+        return int(np.bincount(emotion, minlength=classes).min())
 
     def balanced(emotion: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         """Draw `each` indices of every emotion, without replacement, from the faces that the mask allows."""
         members = [np.flatnonzero(allowed & (emotion == label)) for label in range(classes)]
         return np.concatenate([rng.permutation(rows)[:each] for rows in members])
 
-    real = np.stack([balanced(train.emotion, half) for half in first])
-    other = np.stack([balanced(train.emotion, ~half) for half in first])
+    of_halves = [smallest(train.emotion[side]) for half in halves for side in (half, ~half)]
+    each = min(*of_halves, *(smallest(faces.emotion) // 2 for faces in methods.values()))
+    real = np.stack([balanced(train.emotion, half) for half in halves])
+    other = np.stack([balanced(train.emotion, ~half) for half in halves])
     generated = {}
     for name, faces in methods.items():
         everyone = np.ones(len(faces), bool)
         generated[name] = np.stack([balanced(faces.emotion, everyone) for _ in range(draws)])
     return HalfDraws(real, other, generated)
-
-
-def _half_of_subjects(subject: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    shuffled = rng.permutation(np.unique(subject))
-    return np.isin(subject, shuffled[: len(shuffled) // 2])
-
-
-def _smallest_class(emotion: np.ndarray, classes: int) -> int:
-    return int(np.bincount(emotion, minlength=classes).min())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.bank import FeatureBank, Log, build_bank, check_sets, classifier_seeds, seed_of
+from depthjax.evaluate.bank import FeatureBank, Log, build_bank, classifier_seeds, seed_of
 from depthjax.evaluate.classification import check_classifiers, xgboost_device
 from depthjax.evaluate.depthnet import load_depthnet
 from depthjax.evaluate.embedding import embed
@@ -28,43 +28,13 @@ MAX_FACES = 4000  # of train and of test: more are sampled at random
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """The faces that were evaluated: `data` of `evaluation.json`."""
-
-    source: str  # data.source
-    emotions: list[str]  # in label order
-    resolution: int  # pixels a side
-    train: dict[str, int]  # how many `images` and `subjects`
-    test: dict[str, int]  # likewise, of the held-out faces
-    drawn_from: dict[str, int]  # images of `train` and `test` before MAX_FACES
-    window_mm: list[float]  # nearest and farthest depth
-    generated: dict[str, int]  # images of each method
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the scores depend on besides the faces: `settings` of `evaluation.json`."""
-
-    feature_size: int  # pixels that the handcrafted features are taken at
-    seeds: list[int]  # of the classifiers
-    bins: int | None  # quantiles that features are rounded to
-    bootstrap: int  # draws of an interval
-    kid_subsets: int  # draws of halves
-    kid_subset_size: int  # faces in each
-    scarcity: dict[str, Any]  # `shares`: training subjects by share; `draws` of them
-    spaces: list[str]
-    xgboost_device: str | None  # None where XGBoost was not used
-    depthnet: dict[str, str]  # `version` and `sha256`
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found.
 
     Attributes:
         scores: the table.
-        data: the faces.
-        settings: of the evaluation.
+        data: sizes and source of the faces that were evaluated.
+        settings: what the scores depend on besides the faces.
         nearest: `index/METHOD` (n,) row of the nearest training face of the same emotion in the relief space,
             `distance/METHOD` (n,), `held_out` (m,) distances of the held-out faces, and `reference`, their median.
         embedding: as `embedding.embed` returns them.
@@ -72,15 +42,15 @@ class Evaluation:
     """
 
     scores: Scores
-    data: Evaluated
-    settings: Settings
+    data: dict[str, Any]
+    settings: dict[str, Any]
     nearest: Arrays
     embedding: Arrays
     runs: Arrays
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `evaluation.json`: `data`, `settings` and `scores`."""
-        return {"data": asdict(self.data), "settings": asdict(self.settings), "scores": self.scores.to_records()}
+        return {"data": self.data, "settings": self.settings, "scores": self.scores.to_records()}
 
 
 def evaluate(
@@ -95,7 +65,6 @@ def evaluate(
     """Evaluate generated faces against training and held-out faces.
 
     Args:
-        config: its `evaluate` section sets seeds, classifiers, feature size and draws.
         train: the faces that the generators were trained on; everything is fitted on these.
         test: faces of other subjects.
         methods: the generated faces of each method, in the order in which they are reported.
@@ -112,7 +81,6 @@ def evaluate(
     available = {"train": len(train), "test": len(test)}
     rows = _drawn(config, len(train), "train")
     train, test = train.take(rows), test.take(_drawn(config, len(test), "test"))
-    check_sets(train, test, methods)
     log = _with_seconds(log)
     bank = build_bank(config, train, test, methods, cache, log)
     draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
@@ -127,7 +95,7 @@ def evaluate(
     log("embeddings for the figures")
     found = Evaluation(
         scores=Scores([row for part in parts for row in part.rows] + measured),
-        data=_evaluated(config, bank, available),
+        data=_data(config, bank, available),
         settings=_settings(config, bank, draws.n),
         nearest=_nearest(bank, rows),
         embedding=_embedding(config, bank),
@@ -150,39 +118,35 @@ def _with_seconds(log: Log) -> Log:
     return lambda text: log(f"evaluate {time.monotonic() - start:6.1f} s  {text}")
 
 
-def _evaluated(config: Config, bank: FeatureBank, available: dict[str, int]) -> Evaluated:
+def _data(config: Config, bank: FeatureBank, available: dict[str, int]) -> dict[str, Any]:
     train, test = bank.train, bank.test
-    return Evaluated(
-        source=config.data.source,
-        emotions=list(train.emotions),
-        resolution=int(train.images.shape[-1]),
-        train=_size(train),
-        test=_size(test),
-        drawn_from=available,
-        window_mm=[float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
-        generated={name: len(faces) for name, faces in bank.methods.items()},
-    )
+    return {
+        "source": config.data.source,
+        "emotions": list(train.emotions),  # in label order
+        "resolution": int(train.images.shape[-1]),  # pixels a side
+        "train": {"images": len(train), "subjects": len(np.unique(train.subject))},
+        "test": {"images": len(test), "subjects": len(np.unique(test.subject))},
+        "drawn_from": available,  # images before MAX_FACES
+        "window_mm": [float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
+        "generated": {name: len(faces) for name, faces in bank.methods.items()},
+    }
 
 
-def _size(faces: DepthFaces) -> dict[str, int]:
-    return {"images": len(faces), "subjects": len(np.unique(faces.subject))}
-
-
-def _settings(config: Config, bank: FeatureBank, half: int) -> Settings:
+def _settings(config: Config, bank: FeatureBank, half: int) -> dict[str, Any]:
     network, settings = load_depthnet(), config.evaluate
     shares = {f"{share:g}": count for share, count in subjects_per_share(config, bank).items()}
-    return Settings(
-        feature_size=settings.feature_size,
-        seeds=classifier_seeds(config),
-        bins=settings.bins,
-        bootstrap=settings.bootstrap,
-        kid_subsets=settings.kid_subsets,
-        kid_subset_size=half,
-        scarcity={"shares": shares, "draws": settings.scarcity_draws},
-        spaces=list(bank.spaces),
-        xgboost_device=xgboost_device() if "xgboost" in settings.classifiers else None,
-        depthnet={"version": network.version, "sha256": network.sha256},
-    )
+    return {
+        "feature_size": settings.feature_size,
+        "seeds": classifier_seeds(config),
+        "bins": settings.bins,
+        "bootstrap": settings.bootstrap,
+        "kid_subsets": settings.kid_subsets,
+        "kid_subset_size": half,  # faces on each side of a distance
+        "scarcity": {"shares": shares, "draws": settings.scarcity_draws},  # subjects by share
+        "spaces": list(bank.spaces),
+        "xgboost_device": xgboost_device() if "xgboost" in settings.classifiers else None,
+        "depthnet": {"version": network.version, "sha256": network.sha256},
+    }
 
 
 def _nearest(bank: FeatureBank, rows: np.ndarray) -> Arrays:

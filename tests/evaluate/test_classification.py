@@ -14,7 +14,6 @@ from depthjax.evaluate.classification import (
     MEASURES,
     FitTask,
     Labelled,
-    build,
     check_classifiers,
     fit_predict,
     macro_scores,
@@ -73,7 +72,7 @@ def test_published_splits_fit_the_scaler_before_an_80_20_split_of_images(labelle
     faces = labelled(5)
     splits = published_splits(faces, [0, 1])
     expected = StandardScaler().fit_transform(faces.features)
-    for split in splits.values():
+    for split in splits:
         np.testing.assert_allclose(split.faces.features, expected, atol=1e-5)
         assert len(split.test) == 12 and np.bincount(faces.emotion[split.test]).tolist() == [4, 4, 4]
         assert sorted([*split.train, *split.test]) == list(range(60))
@@ -93,7 +92,7 @@ def test_classifiers_learn_and_repeat_themselves(classifier, labelled):
     assert sorted(answers) == [0, 1, 2, 3]
     np.testing.assert_array_equal(answers[0], answers[2])
     assert (answers[0] == split.faces.emotion[split.test]).mean() > 0.7
-    model = build(classifier, 0).fit(split.faces.features[split.train], split.faces.emotion[split.train])
+    model = CLASSIFIERS[classifier](0).fit(split.faces.features[split.train], split.faces.emotion[split.train])
     np.testing.assert_array_equal(answers[0], model.predict(split.faces.features[split.test]))
 
 
@@ -127,7 +126,7 @@ def test_one_test_subject_has_a_reason_and_no_interval(labelled):
 
 
 def test_scores_over_splits_show_the_spread_of_the_seeds(labelled):
-    splits = list(published_splits(labelled(5), range(3)).values())
+    splits = published_splits(labelled(5), range(3))
     right = [split.actual for split in splits]
     halves = [right[0], np.where(np.arange(12) < 3, (right[1] + 1) % 3, right[1])]
     two = scores_over_splits(splits[:2], halves, 3)
@@ -156,7 +155,7 @@ def test_xgboost_uses_a_gpu_only_where_both_libraries_can(monkeypatch, platform,
     monkeypatch.setattr(xgboost, "build_info", lambda: {"USE_CUDA": built})
     xgboost_device.cache_clear()
     try:
-        assert build("xgboost", 0).get_params()["device"] == device
+        assert CLASSIFIERS["xgboost"](0).get_params()["device"] == device
     finally:
         xgboost_device.cache_clear()
 

@@ -3,8 +3,9 @@ import pytest
 
 from depthjax.config import EMOTIONS
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_psnr, published_score
+from depthjax.evaluate.depthnet import restricted
 from depthjax.evaluate.distances import frechet_distance, frechet_of_features, gaussian_of, trace_of_root
-from depthjax.evaluate.emotion_scores import agreement, restricted, score
+from depthjax.evaluate.diversity import score
 
 
 def test_sure_and_even_answers_score_the_number_of_classes_and_doubt_scores_one():
@@ -24,7 +25,6 @@ def test_restricted_keeps_ratios_and_refuses_unknown_emotions():
     columns = shares[:, [EMOTIONS.index("fear"), EMOTIONS.index("neutral")]]
     np.testing.assert_allclose(own, columns / columns.sum(1, keepdims=True))
     assert restricted(np.log(shares), ("fear", "boredom")) is None
-    np.testing.assert_array_equal(agreement(own, (own[:, 1] > own[:, 0]).astype(int)), 1)
 
 
 def test_the_quick_way_to_the_trace_is_the_long_one():

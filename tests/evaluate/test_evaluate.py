@@ -302,7 +302,7 @@ def test_a_large_set_is_evaluated_by_a_draw_of_it(faces, cache, monkeypatch):
     large, test = faces(12, 6), faces(3, 3, first=100)
     monkeypatch.setattr("depthjax.evaluate.run.MAX_FACES", 100)
     found = evaluate(TREE, large, test, {"cdcgan_kd": test}, cache, log=quiet)
-    assert found.data.train["images"] == 100 and found.data.drawn_from == {"train": 216, "test": 27}
+    assert found.data["train"]["images"] == 100 and found.data["drawn_from"] == {"train": 216, "test": 27}
     drawn_rows = found.nearest["index/cdcgan_kd"]
     assert drawn_rows.max() >= 100 and (large.emotion[drawn_rows] == test.emotion).all()
 

@@ -236,6 +236,7 @@ READ_BY = {
     "samples/kde/samples.npz": "evaluate",
     "evaluation/embedding.npz": "report",
     "evaluation/nearest.npz": "report",
+    "evaluation/runs.npz": "report",
     "evaluation.json": "report",
 }
 
@@ -265,7 +266,7 @@ def _healed_row(workdir: Path, names: list[str]) -> Row:
         with tempfile.TemporaryDirectory() as folder:
             copy = shutil.copytree(workdir, Path(folder, "copy"))
             (copy / name).write_bytes(flipped((copy / name).read_bytes(), rng))
-            stage = {"real": "prepare", "evaluation": "evaluate"}.get(name.split("/")[0], name.split("/")[0])
+            stage = {"faces": "prepare", "evaluation": "evaluate"}.get(name.split("/")[0], name.split("/")[0])
             code, _ = launch(copy, f"--stages={stage.replace('samples', 'sample')}")
             lost += code != 0
             wrong += not _same_arrays(copy / name, workdir / name)
