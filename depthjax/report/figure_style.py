@@ -113,7 +113,7 @@ def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tup
         grid.flat[place - across].tick_params(labelbottom=True)  # it has become the lowest of its column
     panels = list(grid.flat[: len(titles)])
     for axes, title in zip(panels, titles, strict=True):
-        axes.set_title(wrapped(title, 26, lines=2))
+        axes.set_title(wrapped(title, 24, lines=2))
     return figure, panels
 
 
