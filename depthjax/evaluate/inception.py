@@ -53,7 +53,7 @@ def load_inception(path: Path) -> Variables:
     """Return the variables of the converted file, or raise a UserError if it is no such file.
 
     Its metadata must name the public file's sha256 as source, the tensors must have the digest that the converter
-    stored, and every name, shape and type must be the network's: damage and other weights are refused, a forgery is not.
+    stored, and every name, shape and type must be the network's. Damage and other weights are refused, not a forgery.
     """
     flat, metadata = read_safetensors(path)
     if metadata.get("source_sha256") != SOURCE_SHA256:
