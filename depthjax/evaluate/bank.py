@@ -14,6 +14,7 @@ from scipy.special import softmax
 from depthjax.config import Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
+from depthjax.data.load import added
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import Labelled
@@ -43,8 +44,7 @@ class FeatureBank:
 
     Attributes:
         fused: the handcrafted features of each set, as the classifiers see them.
-        means: over 32x32 boxes, of each set.
-        relief: the space of these means, fitted on train.
+        means: over 32x32 boxes, of each set; `relief` is their space, fitted on train.
         spaces: coordinates of each set, by space and set.
         probabilities: of each set's faces, by network: `depthnet` (n, emotions) unless it does not know them all,
             `inception` (n, 1008) where weights were given.
@@ -68,6 +68,10 @@ class FeatureBank:
     def classes(self) -> int:
         """How many emotions there are."""
         return len(self.train.emotions)
+
+    def own_test(self, config: Config) -> np.ndarray:
+        """Return a mask of the held-out faces without the subjects of `data.extra_test_subjects`, (n,)."""
+        return ~added(self.test.subject, config.data)
 
     def labelled(self, name: str) -> Labelled:
         """Return the fused features, emotions and subjects of a set."""

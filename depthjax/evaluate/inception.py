@@ -50,14 +50,10 @@ def tensors_sha256(flat: Mapping[str, np.ndarray]) -> str:
 
 
 def load_inception(path: Path) -> Variables:
-    """Return the variables of the converted file.
+    """Return the variables of the converted file, or raise a UserError if it is no such file.
 
-    The pinned sha256 is the public file's. The metadata must name it as source, the tensors must have the digest that
-    the converter stored, and every name, shape and type must be the network's: damage and other weights are refused,
-    a forgery is not.
-
-    Raises:
-        UserError: it is no such file.
+    Its metadata must name the public file's sha256 as source, the tensors must have the digest that the converter
+    stored, and every name, shape and type must be the network's. Damage and other weights are refused, not a forgery.
     """
     flat, metadata = read_safetensors(path)
     if metadata.get("source_sha256") != SOURCE_SHA256:
@@ -87,10 +83,7 @@ def inception_features(images: np.ndarray, variables: Variables) -> InceptionFea
     shrinks, as PIL does and the first scripts do not: Parmar et al. 2022, arXiv 2104.11222), scaled to [-1, 1].
 
     Args:
-        images: (n, height, width) in [-1, 1].
-        variables: as `load_inception` gives them.
-    Raises:
-        UserError: values that are not finite.
+        images: (n, height, width) in [-1, 1]; a UserError if they are not finite.
     """
     if not np.isfinite(images).all():
         raise UserError("inception: an image holds values that are not finite: look at the faces that were sampled")

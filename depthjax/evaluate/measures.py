@@ -14,7 +14,6 @@ import numpy as np
 from depthjax.config import OWN_METHODS, Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.data.load import added
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid_of_draws, neighbours_of_draws
@@ -250,18 +249,10 @@ def inception_score(task: Task) -> Estimates:
     return [("inception_score", Estimate(float(values.mean()), n=len(probabilities), reason=reason))]
 
 
-def _real(task: Task) -> np.ndarray:
-    """Return the rows of the held-out faces that belong to the real set of the released scripts."""
-    return ~added(task.bank.test.subject, task.config.data)
-
-
 def released_distance(task: Task) -> Estimates:
-    """The released formulas for Fréchet distance and Inception Score.
-
-    Real faces are those of train and test together, without the subjects of `data.extra_test_subjects`.
-    """
-    sets, own = task.bank.spaces[task.space], _real(task)
-    real = np.concatenate([sets["train"], sets["test"][own]])
+    """The released formulas for Fréchet distance and Inception Score; real faces are those of train and test."""
+    held_out = task.bank.spaces[task.space]["test"][task.bank.own_test(task.config)]
+    real = np.concatenate([task.train, held_out])
     distance = Estimate(published_frechet(real, task.features), n=len(task.features))
     found = Estimate(reason=UNKNOWN)
     if task.space in task.bank.probabilities:
@@ -272,7 +263,7 @@ def released_distance(task: Task) -> Estimates:
 
 def released_similarity(task: Task) -> Estimates:
     """The released formulas for SSIM and PSNR, over faces paired by their order."""
-    train, test = task.bank.train, task.bank.test.take(_real(task))
+    train, test = task.bank.train, task.bank.test.take(task.bank.own_test(task.config))
     names = ("images", "emotion", "subject", "frame")
     joined = {name: np.concatenate([getattr(faces, name) for faces in (train, test)]) for name in names}
     real = DepthFaces(**joined, emotions=train.emotions, depth_range=train.depth_range)

@@ -10,7 +10,6 @@ from typing import TypeVar
 import numpy as np
 
 from depthjax.config import Config
-from depthjax.data.load import added
 from depthjax.evaluate.bank import FeatureBank, Log, classifier_seeds, seed_of
 from depthjax.evaluate.classification import (
     MEASURES,
@@ -135,9 +134,8 @@ def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
         for (name, faces), end in zip(tested.items(), ends, strict=True)
     }
     on_test = predictions | {"real": of_real["real"]}
-    for name in on_test:
-        protocol = "trtr" if name == "real" else "tstr"
-        found.add_unseen(Score(name, protocol), test, on_test[name])
+    for name, given in on_test.items():
+        found.add_unseen(Score(name, "trtr" if name == "real" else "tstr"), test, given)
     for name, faces in generated.items():
         found.add_unseen(Score(name, "trts"), faces, of_real[name])
     for a, b in itertools.combinations(on_test, 2):
@@ -213,10 +211,9 @@ def _scarce_splits(
 def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     """Return `published_real`, and for each method `published_synthetic` and `published_synthetic_real`.
 
-    Real faces are those of train and test together, without the subjects of `data.extra_test_subjects`.
+    Real faces are those of train and test together.
     """
-    own = ~added(bank.test.subject, config.data)
-    real = union(bank.labelled("train"), bank.labelled("test").take(own))
+    real = union(bank.labelled("train"), bank.labelled("test").take(bank.own_test(config)))
     found = Recognition(config, bank)
     found.add_published({Score("real", "published_real"): real})
     for name in bank.methods:
