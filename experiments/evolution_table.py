@@ -210,17 +210,17 @@ def write_tables(out: Path, lines: list[list[str]], caption: str) -> None:
     write_text(out / "table.md", "\n".join("| " + " | ".join(c) + " |" for c in cells) + f"\n\n{caption}\n")
 
 
-def draw(path: Path, methods: dict[str, DepthFaces], real: DepthFaces) -> None:
-    """Shaded faces: a band for each emotion, in it a line a row, none picked: every so-manieth of the row's."""
+def draw(path: Path, methods: dict[str, DepthFaces], held_out: DepthFaces) -> None:
+    """Draw shaded faces: a band for each emotion, in it a line for each row, evenly spaced among its faces."""
     import matplotlib.pyplot as plt
 
     from depthjax.data.crop import CROP_WIDTH_MM
     from depthjax.report.faces_image import mosaic, shade
 
-    side = real.images.shape[-1]
-    window, names, rows = (real.depth_range.near_mm, real.depth_range.far_mm), [], []
-    for label, emotion in enumerate(real.emotions):
-        for name, faces in ({"real": real} | methods).items():
+    side = held_out.images.shape[-1]
+    window, names, rows = (held_out.depth_range.near_mm, held_out.depth_range.far_mm), [], []
+    for label, emotion in enumerate(held_out.emotions):
+        for name, faces in ({"held-out faces": held_out} | methods).items():
             members = np.flatnonzero(faces.emotion == label)
             some = members[np.linspace(0, len(members) - 1, SHOWN).astype(int)]
             rows.append(shade(faces.images[some], window, CROP_WIDTH_MM / side))
