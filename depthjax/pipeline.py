@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from depthjax import stages
-from depthjax.config import Config, own_fitness, to_dict
+from depthjax.config import OWN_METHODS, Config, own_fitness, to_dict
 from depthjax.data import load
 from depthjax.data.crop import CROP_SHAPE
 from depthjax.data.depth_range import DepthRange
@@ -173,14 +173,15 @@ def prepared_faces(config: Config, workdir: Path, part: str) -> DepthFaces:
     return DepthFaces(**columns, emotions=config.data.emotions, depth_range=DepthRange.of(config.data))
 
 
-def _fitting(names: Callable[[Config], Sequence[str]]) -> Callable[[Config, Path, Log], list[Path]]:
-    """Return the run of a stage that fits methods to the training faces."""
+def _fitting(stage: str) -> Callable[[Config, Path, Log], list[Path]]:
+    """Return the run of a stage that fits methods to the training faces: those whose last need is the stage."""
 
     def fit(config: Config, workdir: Path, log: Log) -> list[Path]:
         from depthjax.methods import REGISTRY
 
         faces = prepared_faces(config, workdir, "train")
-        fitted = [REGISTRY[name].fit(config, workdir, faces, log) for name in names(config)]
+        methods = (REGISTRY[name] for name in (*OWN_METHODS, *config.baselines.methods))
+        fitted = [method.fit(config, workdir, faces, log) for method in methods if method.needs[-1] == stage]
         return [path for paths in fitted for path in paths]
 
     return fit
@@ -293,10 +294,10 @@ def _exported(config: Config) -> set[str]:
 
 
 PREPARE = Stage("prepare", ("data",), (), prepare)
-TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting(lambda _: ["cdcgan_kd"]))
+TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting("train"))
 FITTED = ("data", "model", "train", "baselines")
-BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting(lambda config: config.baselines.methods))
-EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting(lambda _: ["cdcgan_kd_ga"]))
+BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting("baselines"))
+EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting("evolve"))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
 EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate)
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)
