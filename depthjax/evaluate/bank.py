@@ -87,12 +87,9 @@ class FeatureBank:
 def build_bank(
     config: Config, train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path, log: Log
 ) -> FeatureBank:
-    """Compute the features of every set; each space is fitted on the training faces alone.
+    """Compute the features of every set, slow ones once a `cache` folder; each space is fitted on the training faces.
 
-    Args:
-        cache: folder in which slow features are kept, named by their content.
-    Raises:
-        UserError: as `check_sets`; or the Inception weights are not those of the 2015-12-05 graph.
+    Raises a UserError as `check_sets` does, or for Inception weights that are not those of the 2015-12-05 graph.
     """
     check_sets(train, test, methods)
 
@@ -141,14 +138,10 @@ def _inception(
     from depthjax.evaluate.inception import inception_features, load_inception
 
     variables, found = load_inception(Path(config.evaluate.inception)), {}
-
-    def make(images: np.ndarray) -> dict[str, np.ndarray]:
-        return inception_features(images, variables)._asdict()
-
     for name, faces in sets.items():
         log(f"Inception features of {name} ({len(faces)} faces)")
         path = cache / f"inception-{digest(quantise(faces.images), {'inception': 1})[:32]}.npz"
-        found[name] = cached_arrays(path, partial(make, faces.images))
+        found[name] = cached_arrays(path, lambda images=faces.images: inception_features(images, variables)._asdict())
     return found
 
 

@@ -7,7 +7,7 @@ neither classifier nor generator has seen. Published: the released scripts' prot
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -189,15 +189,9 @@ def fit_predict(tasks: Mapping[Key, FitTask]) -> dict[Key, np.ndarray]:
 
 
 def macro_scores(actual: np.ndarray, predicted: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
-    """Return accuracy and macro precision, recall and F1 when image i is counted `counts[:, i]` times.
+    """Return (draws, 4) accuracy, macro precision, recall and F1 of (n,) labels, counted `counts` (draws, n) times.
 
-    A class that is never predicted has a precision of 0, one that never occurs a recall of 0.
-
-    Args:
-        actual: (n,) labels, and so is `predicted`.
-        counts: (draws, n), for instance of a bootstrap, or (1, n) of ones.
-    Returns:
-        (draws, 4) in [0, 1], in the order of `MEASURES`.
+    A class that is never predicted has a precision of 0, one that never occurs a recall of 0. All lie in [0, 1].
     """
     cell = np.eye(classes**2)[actual * classes + predicted]
     confusion = (counts @ cell).reshape(len(counts), classes, classes)
@@ -222,24 +216,20 @@ class ClassifierScores:
 def scores_over_subjects(
     actual: np.ndarray, subject: np.ndarray, predicted: Sequence[np.ndarray], classes: int, *, draws: int, seed: int
 ) -> ClassifierScores:
-    """Return mean scores over the classifier's seeds, with a bootstrap over the test subjects.
+    """Return mean scores over the classifier's seeds, with a bootstrap over the (n,) test subjects.
 
-    Args:
-        actual: (n_test,) emotions.
-        subject: (n_test,) of the same faces; with one alone, there is no interval but a reason.
-        predicted: (n_test,) emotions, one array a classifier seed.
+    `predicted` holds (n,) emotions, one array a seed. With one subject alone, there is no interval but a reason.
     """
     counts = bootstrap_counts(subject, draws, np.random.default_rng(seed))
     once = np.ones((1, len(actual)))
     table = np.concatenate([macro_scores(actual, p, once, classes) for p in predicted])
     drawn = np.mean([macro_scores(actual, p, counts, classes) for p in predicted], axis=0)
-    estimates = [Estimate(float(value), n=len(actual)) for value in table.mean(0)]
+    means, n = table.mean(0).tolist(), len(actual)
     if len(np.unique(subject)) < 2:
         reason = "no interval: there is only one test subject to resample"
-        return _by_measure([replace(estimate, reason=reason) for estimate in estimates], table)
-    intervals = [percentile_interval(column) for column in drawn.T]
-    pairs = zip(estimates, intervals, strict=True)
-    return _by_measure([replace(estimate, low=low, high=high) for estimate, (low, high) in pairs], table)
+        return _by_measure([Estimate(mean, n=n, reason=reason) for mean in means], table)
+    pairs = zip(means, drawn.T, strict=True)
+    return _by_measure([Estimate(mean, *percentile_interval(column), n=n) for mean, column in pairs], table)
 
 
 def scores_over_splits(splits: Sequence[Split], predicted: Sequence[np.ndarray], classes: int) -> ClassifierScores:

@@ -55,18 +55,12 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
 
 
 def depthnet_features(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> DepthnetOutput:
-    """Return the features and emotions that the network reads in depth faces of any size.
+    """Return the features and emotions that the network reads in (n, height, width) depth faces in [-1, 1].
 
     Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same
     depth range (-20 to 130 mm about the nose tip; what a narrower one clipped stays clipped) and the same 8 bits. So
-    two sets may be compared if their own depth ranges and crops are the same.
-
-    Args:
-        images: (n, height, width) in [-1, 1].
-        depth_range: what these values mean in millimetres.
-        crop: how the images were cut, "face" or "full" (`data.crop`).
-    Raises:
-        UserError: another crop, or values that are not finite.
+    two sets may be compared if their own depth ranges and crops ("face" or "full") are the same. Another crop, or
+    values that are not finite, are a UserError.
     """
     if crop not in CROPS:
         raise UserError(f"depthnet: the crop '{crop}' is not one of {', '.join(CROPS)}: use one of the two")
@@ -100,12 +94,7 @@ def _applied(variables: dict[str, Any], inputs: jax.Array, crop: jax.Array) -> t
 
 
 def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.ndarray | None:
-    """Return probabilities of the run's own emotions, (n, classes) that sum to 1; None if one is unknown.
-
-    Args:
-        log_probabilities: (n, 7) over EMOTIONS.
-        emotions: the run's, in label order.
-    """
+    """Return (n, 7) log-probabilities over EMOTIONS as shares of the run's own emotions; None if one is unknown."""
     if any(name not in EMOTIONS for name in emotions):
         return None
     own = log_probabilities[:, [EMOTIONS.index(name) for name in emotions]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -34,13 +34,7 @@ def squared_mmd(within_x: np.ndarray, within_y: np.ndarray, between: np.ndarray)
 
 
 def kid_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Return KID between subsets of two sets, (draws,) float64.
-
-    Args:
-        x: (n, d) features, and y (m, d).
-        x_draws: (draws, k) indices into x, without repetition in a row.
-        y_draws: (draws, l) indices into y.
-    """
+    """Return (draws,) KID between subsets of (n, d) and (m, d) features: rows of (draws, k) indices, none twice."""
     xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
     pairs = zip(x_draws, y_draws, strict=True)
     return np.array([squared_mmd(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)]) for i, j in pairs])
@@ -100,11 +94,7 @@ def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws:
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Return the (n,) distance from each point to its k-th nearest other point, or the last of fewer.
-
-    Args:
-        distances: (n, n) of a set to itself; infinite ones do not count.
-    """
+    """Return (n,) distances to the k-th nearest other point, or the last of fewer, from (n, n); infinite do not count."""
     nearest = np.sort(np.partition(distances, min(k, len(distances) - 1), axis=1)[:, : k + 1], axis=1)
     last = np.isfinite(nearest).sum(1) - 1
     found: np.ndarray = nearest[np.arange(len(nearest)), last]
@@ -215,14 +205,8 @@ def _expected_coverage(k: int, neighbours: int, m: int) -> np.ndarray:
 
 
 # The measures over nearest neighbours: one function and one row each.
-NEIGHBOUR_MEASURES: dict[str, Callable[[Balls], float]] = {
-    "precision": precision,
-    "recall": recall,
-    "density": density,
-    "coverage": coverage,
-    "clipped_density": clipped_density,
-    "clipped_coverage": clipped_coverage,
-}
+_MEASURES: tuple[Any, ...] = (precision, recall, density, coverage, clipped_density, clipped_coverage)
+NEIGHBOUR_MEASURES: dict[str, Callable[[Balls], float]] = {measure.__name__: measure for measure in _MEASURES}
 
 
 def neighbours_of_draws(

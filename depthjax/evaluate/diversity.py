@@ -14,11 +14,8 @@ K1, K2 = 0.01, 0.03
 def vendi_score(features: np.ndarray, bandwidth: float) -> float:
     """Return the effective number of different faces: exp of the entropy of kernel eigenvalues (arXiv 2210.02410).
 
-    Args:
-        features: (n, d).
-        bandwidth: of the Gaussian kernel exp(-distance² / (2 bandwidth²)), above 0; one for all sets compared.
-    Returns:
-        between 1 (all alike) and n. It grows with n: compare sets of one size.
+    The kernel of (n, d) features is exp(-distance² / (2 bandwidth²)), with one bandwidth for all sets compared. Between
+    1 (all alike) and n, it grows with n: compare sets of one size.
     """
     kernel = np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
     share = np.clip(np.linalg.eigvalsh(kernel / len(features)), 0, None)
@@ -36,11 +33,8 @@ def median_distance(features: np.ndarray) -> float:
 def score(probabilities: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Return exp of the mean divergence of p(y|x) from p(y): the Inception Score's formula (Salimans et al. 2016).
 
-    Only with the Inception network may it be called so. Between 1 and the number of classes.
-
-    Args:
-        probabilities: (n, classes), rows summing to 1.
-        weights: (n,) how often each face counts, as a bootstrap draws them; once each if left out.
+    Only with the Inception network may it be called so. Rows of (n, classes) sum to 1; `weights` (n,) are how often
+    each face counts, as a bootstrap draws them. Between 1 and the number of classes.
     """
     w = np.full(len(probabilities), 1 / len(probabilities)) if weights is None else weights / weights.sum()
     marginal = w @ probabilities
@@ -57,11 +51,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return (n,) multi-scale structural similarity of image pairs (Wang, Simoncelli and Bovik 2003), 1 if identical.
 
     A small image has fewer scales than five (`scales_for`); their weights are then divided by their sum. Negative
-    contrast-structure counts as 0.
-
-    Args:
-        a: (n, height, width) of 8-bit levels, at least 11 pixels a side.
-        b: the same shape.
+    contrast-structure counts as 0. Both are (n, height, width) of 8-bit levels, at least 11 pixels a side.
     """
     a, b = a.astype(np.float64), b.astype(np.float64)
     weights = np.array(MS_SSIM_WEIGHTS[: scales_for(min(a.shape[1:]))])

@@ -62,11 +62,7 @@ def _some(emotion: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def discriminant_axis(features: np.ndarray, emotion: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Fit the first linear discriminant of the emotions of the training faces, of unit variance within an emotion.
-
-    Returns:
-        A function from (m, d) features to (m,) coordinates.
-    """
+    """Return the map of (m, d) to (m,): the training faces' first linear discriminant, of unit variance in an emotion."""
     space = fit_fused_space(features, LDA_DIMENSIONS)
     with threadpool_limits(1, "blas"):
         lda = LinearDiscriminantAnalysis(n_components=1).fit(space.project(features), emotion)

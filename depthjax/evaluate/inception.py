@@ -77,13 +77,10 @@ def _described(array: Any, absent: str) -> str:
 
 
 def inception_features(images: np.ndarray, variables: Variables) -> InceptionFeatures:
-    """Return pool features and logits of depth faces.
+    """Return pool features and logits of (n, height, width) depth faces in [-1, 1]; not finite, they are a UserError.
 
     8-bit levels, repeated to three channels, resized to 299x299 (bilinear about pixel centres; antialiased where it
     shrinks, as PIL does and the first scripts do not: Parmar et al. 2022, arXiv 2104.11222), scaled to [-1, 1].
-
-    Args:
-        images: (n, height, width) in [-1, 1]; a UserError if they are not finite.
     """
     if not np.isfinite(images).all():
         raise UserError("inception: an image holds values that are not finite: look at the faces that were sampled")

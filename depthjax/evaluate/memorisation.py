@@ -34,11 +34,7 @@ def nearest_index(faces: DepthFaces, train: DepthFaces) -> np.ndarray:
 
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
-    """Return 20·log10(255 / rmse) dB of two 8-bit images.
-
-    8-bit levels are only known to within their rounding, so the rmse counts as at least 12^-1/2 levels, and the PSNR of
-    identical images is 58.92 dB.
-    """
+    """Return 20·log10(255 / rmse) dB of two 8-bit images, the rmse at least that of rounding: 58.92 dB if identical."""
     error = np.sqrt(np.mean((image.astype(np.float64) - reference.astype(np.float64)) ** 2))
     return float(20 * np.log10(255 / max(error, ROUNDING)))
 
@@ -73,14 +69,10 @@ def nearest_of_same_emotion(
 
 
 def authentic(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: whether a face is authentic; its mean over a set is AuthPct.
+    """Return (n,) bool: whether each of (n, d) faces is authentic beside (m, d) training faces; the mean is AuthPct.
 
     Alaa et al. 2022, arXiv 2102.08921: a face is called a copy when its nearest training face lies nearer to it than
     to any other training face.
-
-    Args:
-        features: (n, d).
-        train: (m, d), m at least 2.
     """
     spacing = radii(cdist(train, train), 1)
     apart = cdist(features, train)
@@ -89,17 +81,11 @@ def authentic(features: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def median_ratio(ours: np.ndarray, held_out: np.ndarray, subjects: np.ndarray, *, draws: int, seed: int) -> Estimate:
-    """Return the median distance to the nearest training face, divided by that of held-out faces.
+    """Return the median distance to the nearest training face, (n,), divided by that of held-out faces, (m,).
 
     Near 1: as far from the training faces as unseen subjects are; well below: copies, or faces between those of one
-    subject.
-
-    Args:
-        ours: (n,) distances of generated faces.
-        held_out: (m,) distances of held-out faces.
-        subjects: (m,) of the held-out faces; the interval resamples them and the generated faces.
-    Returns:
-        No value but a reason if the held-out faces are among the training faces.
+    subject. The interval resamples the generated faces and the held-out `subjects`, (m,). There is no value but a reason
+    if the held-out faces are among the training faces.
     """
     if not np.median(held_out) > 0:
         return Estimate(reason="the held-out faces are among the training faces")

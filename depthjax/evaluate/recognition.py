@@ -88,11 +88,7 @@ def shared_subjects(bank: FeatureBank) -> str:
 def _predictions(
     config: Config, splits: Mapping[Key, Sequence[Split]], *, every_split: bool = False
 ) -> dict[Key, Predictions]:
-    """Fit every classifier on the splits, one a run; run i has the i-th seed.
-
-    Args:
-        every_split: fit also classifiers that draw little at random on every split that differs from the others.
-    """
+    """Fit every classifier on the splits, one a run, run i with the i-th seed; `every_split`: `seeds_for` each that differs."""
     tasks = {
         (key, classifier, run): FitTask(of_runs[run], classifier, config.evaluate.seed + run)
         for key, of_runs in splits.items()
@@ -198,10 +194,8 @@ def _scarce_splits(
         fitted_on = few if name == "real" else union(few, bank.labelled(name))
         return unseen_subjects_split(fitted_on, test, bins=config.evaluate.bins)
 
-    def shows_all(mask: np.ndarray) -> bool:
-        return name != "real" or len(np.unique(train.emotion[mask])) == bank.classes
-
-    kept = {share: of_draws for share, of_draws in masks.items() if all(map(shows_all, of_draws))}
+    shown = {share: min(len(np.unique(train.emotion[mask])) for mask in of) for share, of in masks.items()}
+    kept = {share: of for share, of in masks.items() if name != "real" or shown[share] == bank.classes}
     # Where all subjects are drawn, one split serves all draws.
     different = {bytes(mask): mask for of_draws in kept.values() for mask in of_draws}
     made = dict(zip(different, in_threads(split, different.values()), strict=True))

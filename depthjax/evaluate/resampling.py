@@ -54,13 +54,7 @@ def over_draws(values: np.ndarray, n: int) -> Estimate:
 
 
 def bootstrap_counts(groups: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each image appears when whole groups are drawn with replacement.
-
-    Args:
-        groups: (n,) the subject of each image (or `arange(n)`: every image for itself).
-    Returns:
-        (draws, n) float64 counts.
-    """
+    """Return how often each image counts, (draws, n) float64, when whole groups, (n,), are drawn with replacement."""
     names, member = np.unique(groups, return_inverse=True)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
     return counts[:, member].astype(np.float64)
@@ -92,9 +86,7 @@ def ratio_of_means(
 ) -> Estimate:
     """Return mean(ours) / mean(reference); its interval resamples our faces and the reference's subjects.
 
-    Args:
-        zero: the reason to give where the reference's mean is 0.
-        transform: of the ratio and of its draws.
+    `transform` is applied to the ratio and to its draws; `zero` is the reason to give where the reference's mean is 0.
     """
     if not reference.mean() > 0:
         return Estimate(reason=zero)
@@ -107,17 +99,11 @@ def ratio_of_means(
 
 
 def sign_flip_test(a: np.ndarray, b: np.ndarray, subjects: np.ndarray, *, draws: int, seed: int) -> Estimate:
-    """Test whether the mean of b - a differs from zero, subject by subject.
+    """Test whether the mean of b - a, (n,) scores of the same images, differs from zero, subject by subject.
 
     A permutation test on the differences summed by subject (Fisher's sign-flip test), two-sided and exact for up to 12
-    subjects: n subjects allow no p below 2 / 2^n. Frames of one subject flip together.
-
-    Args:
-        a: (n,) score of each image, such as the share of the classifier's seeds that named it correctly.
-        b: (n,) of the same images.
-        subjects: (n,) of these images; with fewer than two, there is no test.
-    Returns:
-        The mean of b - a, its interval and p; n counts subjects.
+    subjects: n subjects allow no p below 2 / 2^n. Frames of one subject flip together. With fewer than two subjects
+    there is no test. The estimate's n counts subjects.
     """
     names, member = np.unique(subjects, return_inverse=True)
     if len(names) < 2:
@@ -171,11 +157,7 @@ class HalfDraws:
 def draw_halves(train: DepthFaces, methods: Mapping[str, DepthFaces], *, draws: int, seed: int) -> HalfDraws:
     """Draw random halves, as large as the smallest of all sets allows, so that every distance has one n.
 
-    Args:
-        train: faces of at least two subjects.
-        methods: generated faces, with at least two of each emotion.
-    Returns:
-        Indices with n = 0 if some half lacks an emotion.
+    There are at least two subjects, and two generated faces of each emotion; n is 0 if some half lacks an emotion.
     """
     rng, classes = np.random.default_rng(seed), len(train.emotions)
     names = np.unique(train.subject)

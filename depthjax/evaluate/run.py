@@ -22,8 +22,6 @@ from depthjax.evaluate.resampling import draw_halves
 from depthjax.scores import Scores
 
 Arrays = dict[str, np.ndarray]
-
-
 MAX_FACES = 4000  # of train and of test: more are sampled at random
 
 
@@ -54,28 +52,18 @@ class Evaluation:
 
 
 def evaluate(
-    config: Config,
-    train: DepthFaces,
-    test: DepthFaces,
-    methods: Mapping[str, DepthFaces],
-    cache: Path,
-    *,
-    log: Log,
+    config: Config, train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path, *, log: Log
 ) -> Evaluation:
-    """Evaluate generated faces against training and held-out faces.
+    """Evaluate generated faces against training faces, on which all is fitted, and held-out faces of other subjects.
 
     Args:
-        train: the faces that the generators were trained on; everything is fitted on these.
-        test: faces of other subjects.
         methods: the generated faces of each method, in the order in which they are reported.
         cache: folder for features, named by content.
-        log: called with a line before each part.
     Returns:
         One row a number; what cannot be computed has a `reason` instead of a value. The same arguments give the same
         numbers.
     Raises:
-        UserError: an emotion with fewer than two faces, image sizes or emotions that differ from the training faces',
-            values that are not finite, an unknown classifier, or Inception weights that are not the 2015-12-05 graph's.
+        UserError: an unknown classifier, or what `build_bank` refuses.
     """
     check_classifiers(config.evaluate.classifiers)
     available = {"train": len(train), "test": len(test)}
