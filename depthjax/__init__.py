@@ -17,15 +17,8 @@ from typing import TYPE_CHECKING, Any
 from depthjax._version import __version__
 
 if TYPE_CHECKING:
-    from depthjax.library import (
-        evaluate_faces,
-        evolve_latents,
-        load_config,
-        load_faces,
-        sample_faces,
-        train_methods,
-        write_report,
-    )  # fmt: skip
+    from depthjax.library import evaluate_faces, evolve_latents, load_config, load_faces  # isort: skip
+    from depthjax.library import sample_faces, train_methods, write_report
 
 __all__ = [
     "__version__", "evaluate_faces", "evolve_latents", "load_config", "load_faces", "sample_faces", "train_methods",

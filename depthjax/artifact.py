@@ -28,13 +28,7 @@ class Record(NamedTuple):
 def finish(
     path: Path, folder: Path, files: Iterable[Path], settings: Mapping[str, Any], facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the record of finished work.
-
-    Args:
-        folder: that the names of the files are relative to.
-        files: files, or folders whose files all count.
-        settings, facts: see `Record`; JSON values.
-    """
+    """Write the record of finished files, or folders whose files all count, named as seen from `folder`."""
     found = (file for path in files for file in (path.rglob("*") if path.is_dir() else [path]))
     whole = sorted(file for file in found if file.is_file())
     sha256 = {file.relative_to(folder).as_posix(): _digest(file) for file in whole}
@@ -43,11 +37,7 @@ def finish(
 
 
 def read_record(path: Path) -> Record | None:
-    """Return the record, or None if there is none or another version wrote it.
-
-    Raises:
-        UserError: the record is damaged.
-    """
+    """Return the record, or None if there is none or another version wrote it; a damaged one is a UserError."""
     if not path.exists():
         return None
     held = read_json(path)

@@ -10,16 +10,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from depthjax.config import (
-    BASELINE_METHODS,
-    EMOTIONS,
-    FITNESS,
-    SWEPT_SIZES,
-    Config,
-    Evolve,
-    Sweep,
-    own_fitness,
-)
+from depthjax.config import BASELINE_METHODS, EMOTIONS, FITNESS, SWEPT_SIZES, Config, Evolve, Sweep, own_fitness
 from depthjax.config_bounds import Bound, finite_32_bits, folder_names, required
 from depthjax.errors import ConfigError
 
@@ -27,10 +18,8 @@ from depthjax.errors import ConfigError
 def override(config: Config, assignments: dict[str, str]) -> Config:
     """Return the config with dotted keys replaced by values parsed from text (never evaluated), then checked.
 
-    Args:
-        assignments: for instance `{"train.epochs": "3", "data.emotions": "fear,anger"}`.
-    Raises:
-        ConfigError: an unknown key, or text that does not parse as the field's type.
+    Such as `{"train.epochs": "3", "data.emotions": "fear,anger"}`; an unknown key, or text that does not parse as the
+    field's type, is a ConfigError.
     """
     for key, text in assignments.items():
         config = _replace(config, key.split("."), text, key)
@@ -197,7 +186,7 @@ def _evolve_rules(c: Config) -> Rules:
     least = min(c.sweep.grid.get("population", (c.evolve.population,)))
     elite = max(c.sweep.grid.get("elite", (c.evolve.elite,)))
     return [
-        (_is_fitness(c.evolve), "evolve.fitness", _fitness_rule(c.evolve.fitness)),
+        (not _fitness_problem(c.evolve), "evolve.fitness", _fitness_problem(c.evolve)),
         (c.evolve.elite < c.evolve.population, "evolve.elite", "must be smaller than the population"),
         (least > elite or not c.sweep.grid, "sweep.population", f"must be above the elite = {elite}"),
     ]
@@ -214,12 +203,10 @@ def _sample_rules(c: Config) -> Rules:
     ]
 
 
-def _is_fitness(settings: Evolve) -> bool:
-    path, function = own_fitness(settings) or ("", "")
-    return settings.fitness in FITNESS or (path.endswith(".py") and function.isidentifier())
-
-
-def _fitness_rule(name: str) -> str:
+def _fitness_problem(settings: Evolve) -> str:
+    name, (path, function) = settings.fitness, own_fitness(settings) or ("", "")
+    if name in FITNESS or (path.endswith(".py") and function.isidentifier()):
+        return ""
     close = difflib.get_close_matches(name, FITNESS, n=1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"'{name}' is neither one of {', '.join(FITNESS)} nor FILE.py:FUNCTION of your own{hint}"

@@ -89,12 +89,8 @@ def cache_programs() -> Path | None:
     """Let jax keep its compiled programs in `cache_folder()`, so that a second start compiles only what has changed.
 
     A user who can write there can run code here. So the default folder is for its owner alone (0700), and one of
-    another user is refused. A folder that the user names is taken as it is.
-
-    Returns:
-        The folder, or None where it cannot be written.
-    Raises:
-        UserError: the folder belongs to another user.
+    another user is a UserError. A folder that the user names is taken as it is. Return the folder, or None where it
+    cannot be written.
     """
     import jax
 
@@ -115,11 +111,7 @@ def cache_programs() -> Path | None:
 
 
 def doctor(workdir: Path) -> list[str]:
-    """Return what this machine has for a run, and what would be slow on it, line by line.
-
-    Args:
-        workdir: where runs go; it may be absent.
-    """
+    """Return what this machine has for a run in `workdir` (it may be absent), and what would be slow, line by line."""
     import jax
 
     existing = next(folder for folder in (workdir.absolute(), *workdir.absolute().parents) if folder.exists())

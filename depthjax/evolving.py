@@ -52,16 +52,10 @@ class Inputs(NamedTuple):
 def evolution_inputs(
     config: Config, workdir: Path, faces: DepthFaces, *, classifiers: bool = True, quiet: bool = False
 ) -> Inputs:
-    """Restore the teachers, and compute the statistics of the training faces.
+    """Restore the teachers, and compute the statistics of at most a thousand training faces of each emotion.
 
-    Args:
-        config: of the run.
-        workdir: its folder, with checkpoints.
-        faces: the training faces; at most a thousand of each emotion are read.
-        classifiers: whether to train emotion classifiers, for a fitness (`reads_emotions`) or a sweep's outcomes.
-        quiet: do not log what takes long.
-    Raises:
-        UserError: no checkpoint, or a damaged one.
+    Emotion classifiers are for a fitness (`reads_emotions`) or a sweep's outcomes. No checkpoint, or a damaged one, is
+    a UserError.
     """
     teachers = restore_teachers(workdir / "checkpoints", config)
     discriminate = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
@@ -159,10 +153,8 @@ def is_long(generator: nn.Module, variables: Any, latent_size: int, faces: int) 
 def load_fitness(config: Config) -> Fitness | None:
     """Return the fitness of `evolve.fitness = FILE.py:FUNCTION`, checked on the shapes of one face; None if named.
 
-    The file is Python: run only those that you trust.
-
-    Raises:
-        ConfigError: no such file or function, or one that does not give one number for one face.
+    The file is Python: run only those that you trust. A ConfigError: no such file or function, or one that does not
+    give one number for one face.
     """
     own = own_fitness(config.evolve)
     if own is None:
@@ -214,8 +206,7 @@ def sweep_settings(
 ) -> tuple[list[Path], Columns, Columns]:
     """Evolve with every point of `config.sweep`, and write `sweep.npz` and `sweep.csv` into the folder.
 
-    Returns:
-        The paths; the settings that varied, and the outcomes as means over emotions, both by name.
+    Returns the paths, the settings that varied, and the outcomes as means over emotions, both by name.
     """
     experiments, own, emotions = grid(config.evolve, config.sweep), load_fitness(config), config.data.emotions
     programs = [program_of(config, settings, own) for settings in experiments]

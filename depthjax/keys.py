@@ -8,13 +8,7 @@ import jax
 
 
 def key_for(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
-    """Return a key that depends on nothing but its arguments.
-
-    Args:
-        seed: of the config section.
-        purpose: a word, for instance `"train"`; its CRC-32 is folded in.
-        step: a training step, epoch or subject number; may be traced.
-    """
+    """Return a key that depends on its arguments alone; of the word `purpose`, the CRC-32 is folded in."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(purpose.encode())), step)
 
 

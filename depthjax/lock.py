@@ -24,15 +24,8 @@ def only_one(workdir: Path, log: Log = print) -> Iterator[bool]:
     """Hold the lock of the folder within the block.
 
     The kernel frees it when the process ends, however it ends: a killed run leaves only a text that names it, and the
-    next run writes over that.
-
-    Args:
-        workdir: a folder that is there.
-        log: receives a line about a run that was killed here, and about a file system without locks.
-    Yields:
-        Whether a run was killed here: it may have left half-written files.
-    Raises:
-        UserError: another process holds it; the line names it.
+    next run writes over that. Yield whether a run was killed here: it may have left half-written files, and `log`
+    receives a line. A lock that another process holds is a UserError that names it.
     """
     path = workdir / NAME
     # Neither truncated nor replaced on opening: the text in it is that of the process which may hold it now.

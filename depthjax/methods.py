@@ -72,11 +72,7 @@ REGISTRY = {
         _baseline("kde", KDE),
         Method("cdcgan_kd", ("train",), cdcgan_kd.fit, cdcgan_kd.sample),
         Method(
-            "cdcgan_kd_ga",
-            ("train", "evolve"),
-            cdcgan_kd.evolve,
-            cdcgan_kd.sample_evolved,
-            seed=lambda config: config.evolve.seed,
+            "cdcgan_kd_ga", ("train", "evolve"), cdcgan_kd.evolve, cdcgan_kd.sample_evolved, lambda c: c.evolve.seed
         ),
     )
 }

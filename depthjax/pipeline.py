@@ -33,9 +33,8 @@ if TYPE_CHECKING:  # what takes long to import comes with its stage
 def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *, log: Log | None = print) -> Path:
     """Run the wanted stages in order, skipping those that are done and unchanged.
 
-    Args:
-        wanted: names of stages.
-        log: receives every line; None: nothing is logged, and no progress is shown.
+    Every line goes to `log`; with None nothing is logged, and no progress is shown.
+
     Returns:
         The path of the report, whether or not it was asked for.
     Raises:

@@ -84,10 +84,7 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
 def counting(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     """Show on standard error what the block waits for, and from the first call on how many of `total` are done.
 
-    Args:
-        unit: what is counted, in the singular.
-    Yields:
-        The function to call with the number done, from any thread but one at a time.
+    Yield the function to call with the number done, from any thread but one at a time; `unit` is in the singular.
     """
     count = _Count(what, total, unit)
     try:

@@ -24,11 +24,7 @@ class Safetensors(NamedTuple):
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays and metadata, whole or not at all.
-
-    Raises:
-        UserError: an array of a type that the format lacks, or a tensor named `__metadata__`.
-    """
+    """Write arrays and metadata, whole or not at all; what the format cannot hold is a UserError."""
     try:
         if METADATA in tensors:
             raise ValueError(f"no tensor may be named {METADATA}")
@@ -42,11 +38,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: M
 
 
 def read_safetensors(path: Path) -> Safetensors:
-    """Read every array and the metadata.
-
-    Raises:
-        UserError: the file is missing, damaged or of another format.
-    """
+    """Read every array and the metadata; a file that is missing, damaged or of another format is a UserError."""
     try:
         with safe_open(path, framework="numpy") as file:
             return Safetensors({name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {})  # noqa: SIM118

@@ -77,11 +77,7 @@ class Scores(Sequence[Score]):
         return Scores(row for row in self if all(getattr(row, name) == value for name, value in columns.items()))
 
     def find(self, **columns: Any) -> Score | None:
-        """Return the only row with these values, or None; columns that are not named must be empty.
-
-        Raises:
-            UserError: there are several.
-        """
+        """Return the only row with these values, or None; columns not named must be empty; several are a UserError."""
         found = self.where(**OPTIONAL_KEYS | columns)
         if len(found) > 1:
             raise UserError(f"the scores have {len(found)} rows of {columns}: run --stages=evaluate,report again")
@@ -113,13 +109,9 @@ def _key(row: Score) -> tuple[Any, ...]:
 
 
 def read_scores(records: Any, source: str) -> Scores:
-    """Return the table of records that `Scores.to_records` gave, checked.
+    """Return the checked table of the JSON records that `Scores.to_records` gave; messages name the `source`.
 
-    Args:
-        records: decoded JSON.
-        source: the file it came from, for messages.
-    Raises:
-        UserError: a record is not an object, misses a column, or holds a value of another type.
+    A record that is not an object, misses a column, or holds a value of another type is a UserError.
     """
     if not isinstance(records, list):
         raise _damaged(source, "the scores are not a list")

@@ -78,9 +78,8 @@ class Stage:
 def damaged(name: str, workdir: Path, *, partly: bool = False) -> Path | None:
     """Return the first file that is not what the stage wrote, or None.
 
-    Args:
-        partly: pass over checkpoints, whose reader checks the part that it reads, and over missing files, which their
-            readers name.
+    If `partly`, pass over checkpoints, whose reader checks the part that it reads, and over missing files, which their
+    readers name.
     """
     record = read(name, workdir)
     written = {} if record is None else record.sha256

@@ -35,11 +35,7 @@ class Baseline(Protocol):
         """Return the settings that a fit depends on, as `settings_of` gives them."""
 
     def fit(self, key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
-        """Learn from the training faces, write `*.npz` or `checkpoints/` into the folder, and return what was chosen.
-
-        Raises:
-            UserError: the faces don't suit.
-        """
+        """Learn from the faces, write `*.npz` or `checkpoints/` into the folder, and return what was chosen."""
 
     def sample(self, key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
         """Return (n, h, w) float32 faces in [-1, 1] of (n,) int32 emotions; the same key gives the same faces."""
@@ -56,8 +52,7 @@ def settings_of(config: Config, *names: str) -> Settings:
 def fit_once(module: Baseline, key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> None:
     """Fit, unless the folder holds the finished fit of the same settings, key and faces.
 
-    Raises:
-        UserError: the folder holds another fit; the first difference is named. Or the faces don't suit.
+    Another fit there is a UserError that names the first difference, and so are faces that don't suit.
     """
     settings = module.settings(config) | {
         "the seed (baselines.seed)": digest(np.asarray(jax.random.key_data(key)))[:16],

@@ -25,11 +25,7 @@ class Pixels(NamedTuple):
 
 
 def pixels_of(faces: DepthFaces, *, mirror: bool) -> Pixels:
-    """Return the faces as rows; with `mirror` each is followed, after all others, by its mirror image.
-
-    Raises:
-        UserError: fewer than two faces of an emotion.
-    """
+    """Return the faces as rows; with `mirror` each is followed, after all others, by its mirror image."""
     check_counts(faces)
     images = np.concatenate([faces.images, faces.images[:, :, ::-1]]) if mirror else faces.images
     twice = 2 if mirror else 1
@@ -113,9 +109,6 @@ def choose(
     """Return the best space size and choice, by cross-validation over subjects, and their mean nats a pixel.
 
     Each fold's space, too, is fitted without its subjects; one density an emotion, all emotions by the same choice.
-
-    Raises:
-        UserError: fewer than two subjects, or an emotion that only one fold's subjects show.
     """
     total = np.zeros((len(sizes), len(choices)))
     for learn, ask in subject_folds(pixels, folds):

@@ -141,7 +141,9 @@ def _inception(
     for name, faces in sets.items():
         log(f"Inception features of {name} ({len(faces)} faces)")
         path = cache / f"inception-{digest(quantise(faces.images), {'inception': 1})[:32]}.npz"
-        found[name] = cached_arrays(path, lambda images=faces.images: inception_features(images, variables)._asdict())
+        found[name] = cached_arrays(
+            path, partial(lambda images: inception_features(images, variables)._asdict(), faces.images)
+        )
     return found
 
 

@@ -94,7 +94,7 @@ def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws:
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Return (n,) distances to the k-th nearest other point, or the last of fewer, from (n, n); infinite do not count."""
+    """Return (n,) distances to the k-th nearest other point, or the last of fewer, from (n, n); inf does not count."""
     nearest = np.sort(np.partition(distances, min(k, len(distances) - 1), axis=1)[:, : k + 1], axis=1)
     last = np.isfinite(nearest).sum(1) - 1
     found: np.ndarray = nearest[np.arange(len(nearest)), last]

@@ -62,7 +62,7 @@ def _some(emotion: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def discriminant_axis(features: np.ndarray, emotion: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the map of (m, d) to (m,): the training faces' first linear discriminant, of unit variance in an emotion."""
+    """Return the map of (m, d) to (m,): training faces' first linear discriminant, of unit variance in an emotion."""
     space = fit_fused_space(features, LDA_DIMENSIONS)
     with threadpool_limits(1, "blas"):
         lda = LinearDiscriminantAnalysis(n_components=1).fit(space.project(features), emotion)

@@ -30,12 +30,12 @@ WORTH_PROCESSES = 1000 * 128**2  # pixels: below it, starting processes takes lo
 
 
 def fused_features(images: np.ndarray, *, size: int) -> np.ndarray:
-    """Return HOG, LBP, Sobel and intensity of each image, (n, d) float32 (paper, "feature extraction"; released scripts).
+    """Return HOG, LBP, Sobel and intensity of each image, (n, d) float32 (paper, "feature extraction"; as released).
 
-    Images in [-1, 1] become 8-bit, are resized to `size` x `size`, at least 32 (bilinear, antialiased when they shrink),
-    and rounded to 8 bits again. Then: HOG with 9 orientations, 16x16 cells and 2x2 blocks, L2-Hys; uniform LBP with
-    P = 24, R = 3 in 26 bins; Sobel magnitude in 32 bins on (0, 1); intensity in 32 bins. Histograms are shares of all
-    pixels; d is 8,190 at size 256 and 1,854 at 128.
+    Images in [-1, 1] become 8-bit, are resized to `size`, at least 32 (bilinear, antialiased when they shrink), and
+    rounded to 8 bits again. Then: HOG with 9 orientations, 16x16 cells and 2x2 blocks, L2-Hys; uniform LBP with P = 24,
+    R = 3 in 26 bins; Sobel magnitude in 32 bins on (0, 1); intensity in 32 bins. Histograms are shares of all pixels;
+    d is 8,190 at size 256 and 1,854 at 128.
     """
     levels, compute = quantise(images), partial(_features_of_all, size=size)
     if len(images) * size**2 < WORTH_PROCESSES:
@@ -78,8 +78,8 @@ def _resized(image: np.ndarray, size: int) -> np.ndarray:
 def histograms_of_gradients(levels: np.ndarray) -> np.ndarray:
     """Return histograms of oriented gradients (Dalal and Triggs 2005): 9 orientations, 16x16 cells, 2x2 blocks, L2-Hys.
 
-    Of (n, height, width) uint8, at least 32 a side, (n, blocks * 36) float64. Equal to `skimage.feature.hog(image / 255,
-    9, (16, 16), (2, 2))` but for the last digits of float32, in which both add up cells.
+    Of (n, height, width) uint8, at least 32 a side, (n, blocks * 36) float64. Equal to
+    `skimage.feature.hog(image / 255, 9, (16, 16), (2, 2))` but for the last digits of float32, in which both add up.
     """
     cells = np.stack([_gradient_cells(image) for image in levels]).astype(np.float64)
     blocks = np.moveaxis(sliding_window_view(cells, (BLOCK, BLOCK), (1, 2)), 3, -1)
@@ -119,7 +119,7 @@ def _gradient_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 def uniform_patterns(levels: np.ndarray) -> np.ndarray:
-    """Return (n, 26): how many pixels of (n, height, width) uint8 have each uniform local binary pattern, P = 24, R = 3.
+    """Return (n, 26): how many pixels of (n, h, w) uint8 have each uniform local binary pattern, P = 24, R = 3.
 
     Ojala et al. 2002, doi:10.1109/TPAMI.2002.1017623. Equal to the counts of
     `skimage.feature.local_binary_pattern(image, 24, 3, "uniform")`, ties included: on a flat background rounding alone

@@ -84,8 +84,8 @@ def median_ratio(ours: np.ndarray, held_out: np.ndarray, subjects: np.ndarray, *
     """Return the median distance to the nearest training face, (n,), divided by that of held-out faces, (m,).
 
     Near 1: as far from the training faces as unseen subjects are; well below: copies, or faces between those of one
-    subject. The interval resamples the generated faces and the held-out `subjects`, (m,). There is no value but a reason
-    if the held-out faces are among the training faces.
+    subject. The interval resamples the generated faces and the held-out `subjects`, (m,). No value but a reason if the
+    held-out faces are among the training faces.
     """
     if not np.median(held_out) > 0:
         return Estimate(reason="the held-out faces are among the training faces")

@@ -88,7 +88,7 @@ def shared_subjects(bank: FeatureBank) -> str:
 def _predictions(
     config: Config, splits: Mapping[Key, Sequence[Split]], *, every_split: bool = False
 ) -> dict[Key, Predictions]:
-    """Fit every classifier on the splits, one a run, run i with the i-th seed; `every_split`: `seeds_for` each that differs."""
+    """Fit every classifier on the splits, run i with the i-th seed; `every_split`: on each that differs."""
     tasks = {
         (key, classifier, run): FitTask(of_runs[run], classifier, config.evaluate.seed + run)
         for key, of_runs in splits.items()

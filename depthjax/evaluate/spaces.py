@@ -107,7 +107,7 @@ def residual_ratio(
     The residual of a face is the root mean square, over its 1,024 box means, (n, 1024) or (m, 1024), of what the 32
     components cannot express; a set's residual is the root mean square over its faces; the ratio is generated /
     held-out. Near 1: as much fine detail as held-out faces; well above 1: noise; well below 1: too smooth. The interval
-    resamples the generated faces and the held-out `subjects`, (m,). No value but a reason where held-out residuals are 0.
+    resamples the generated faces and the held-out `subjects`, (m,). No value but a reason where theirs are 0.
     """
     ours, reference = space.residual(generated) ** 2, space.residual(held_out) ** 2
     zero = "the held-out faces lie wholly inside the relief space"

@@ -95,24 +95,12 @@ def classify(variables: Variables, shapes: jax.Array) -> Classified:
 
 
 def fit_classifiers(
-    shapes: np.ndarray,
-    emotion: np.ndarray,
-    subject: np.ndarray,
-    *,
-    classes: int,
-    steps: int,
-    seed: int,
+    shapes: np.ndarray, emotion: np.ndarray, subject: np.ndarray, *, classes: int, steps: int, seed: int
 ) -> Fitted:
-    """Train one network without each fold of subjects, and classify the fold by it.
+    """Train one network without each fold of subjects, in steps of 32 faces, and classify the fold by it.
 
-    Where an emotion would be missing without a fold, its network sees all subjects.
-
-    Args:
-        shapes: (n, side, side) in [-1, 1].
-        emotion: (n,) below `classes`, all of them present.
-        subject: (n,) identity of each face.
-        classes, seed: of the config.
-        steps: of training, each of 32 faces.
+    Where an emotion would be missing without a fold, its network sees all subjects. Shapes (n, side, side) lie in
+    [-1, 1], emotions (n,) below `classes`, all of them present.
     """
     fold = np.unique(subject, return_inverse=True)[1] % FOLDS
     numbers = np.unique(fold)

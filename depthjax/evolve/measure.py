@@ -37,16 +37,11 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
 def measure_faces(
     program: Program, networks: Networks, latents: jax.Array, emotion: jax.Array, needed: jax.Array
 ) -> Measures:
-    """Decode and measure latents as one flat batch, `program.images_at_once` at a time.
+    """Decode and measure latents (..., d) as one flat batch, `program.images_at_once` at a time.
 
-    Over a mesh each device decodes its part of the batch, whatever its rows are (populations, islands,
-    emotions, experiments), and only the measures are sent: evolution itself is repeated on each device.
-
-    Args:
-        program, networks: the two networks, what is read, and their variables.
-        latents: (..., d).
-        emotion: int32, of a shape that broadcasts to (...).
-        needed: (...) bool; the other rows are not decoded, and their measures have no meaning.
+    Over a mesh each device decodes its part of the batch, whatever its rows are (populations, islands, emotions,
+    experiments), and only the measures are sent: evolution itself is repeated on each device. Rows that are not
+    `needed`, (...), are not decoded, and their measures have no meaning.
     """
     shape, mesh, n = latents.shape[:-1], program.mesh, needed.size
     emotion = jnp.broadcast_to(emotion, shape).reshape(-1)

@@ -122,11 +122,7 @@ def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:
 def survivors(fitness: jax.Array, descriptors: jax.Array, params: Params, *, count: int) -> jax.Array:
     """Return indices (count,): the fittest, then the feasible by coverage and distance, then the others by fitness.
 
-    Args:
-        fitness: (n,) larger is better; -inf for none.
-        descriptors: (n, k + r), shape then emotion features; only shapes are compared by distance.
-        params: of them `feasible_fitness`, `coverage_share`, the balances and `targets`.
-        count: at most n.
+    Fitness (n,) is -inf for none. Of descriptors (n, k + r), only shapes, the first k, are compared by distance.
     """
     feasible = (fitness >= params.feasible_fitness) & jnp.isfinite(descriptors).all(1)
     fittest = jnp.argmax(fitness)
@@ -172,32 +168,21 @@ def constraints_of(descriptors: jax.Array, params: Params) -> tuple[jax.Array, C
 
 
 def k_centre_greedy(
-    points: jax.Array,
-    usable: jax.Array,
-    first: jax.Array,
-    constraints: Constraints,
-    *,
-    count: int,
+    points: jax.Array, usable: jax.Array, first: jax.Array, constraints: Constraints, *, count: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Select points for coverage, then farthest first with a balanced mean.
+    """Select `count` of (n, k) points for coverage, then farthest first with a balanced mean, beginning at `first`.
 
-    The first ones, `coverage_share` of all, are selected for coverage: each is the point that covers most
-    of those targets which the fewest selected points cover, of all that can still be covered (the greedy
-    cover of Johnson 1974, layer upon layer). A point nearer than `min_distance` to a selected one covers
-    nothing. Each of the others maximises d² - y·(b s) / count, with d its distance to the selected points,
-    y its offset, s the sum of offsets of the selected points, b the balance: the second term is that of
-    kernel herding with a linear kernel (Chen, Welling and Smola 2010). Without constraints this is the
-    farthest-first order of Gonzalez (1985), within twice the best possible k-centre radius.
+    The first ones, `coverage_share` of all, are selected for coverage: each is the point that covers most of those
+    targets which the fewest selected points cover, of all that can still be covered (the greedy cover of Johnson 1974,
+    layer upon layer). A point nearer than `min_distance` to a selected one covers nothing. Each of the others maximises
+    d² - y·(b s) / count, with d its distance to the selected points, y its offset, s the sum of offsets of the selected
+    points, b the balance: the second term is that of kernel herding with a linear kernel (Chen, Welling and Smola
+    2010). Without constraints this is the farthest-first order of Gonzalez (1985), within twice the best possible
+    k-centre radius. Points that are not `usable`, (n,), come only when the others are used up.
 
-    Args:
-        points: (n, k).
-        usable: (n,) bool; the others come only when these are used up.
-        first: () index of the point to begin with.
-        constraints: coverage and balance.
-        count: at most n.
     Returns:
-        Indices (count,), and the distance (count,) of each to those before it: infinite for the first, -inf
-        for points that are not usable.
+        Indices (count,), and the distance (count,) of each to those before it: infinite for the first, -inf for points
+        that are not usable.
     """
     covers = constraints.covers.astype(jnp.float32)
     points = jnp.where(jnp.isfinite(points), points, 0.0)

@@ -57,14 +57,10 @@ def make_program(
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
 ) -> Program:
-    """Return the program of a config's evolution.
+    """Return the program that evolves latents (d,) with a config's algorithm, sizes, dtype and memory budget.
 
-    Args:
-        settings: algorithm, sizes, fitness, dtype and memory budget.
-        generator, discriminator, mesh: as in `Program`.
-        latent_size: d.
-        fitness: instead of the one that the settings name.
-        images_at_once: None: as `device_budget` allows, and at most 10 on a CPU, 1024 elsewhere.
+    By default the fitness is the one that the settings name, and `images_at_once` what `device_budget` allows, at most
+    10 on a CPU, 1024 elsewhere.
     """
     if settings.dtype == "bfloat16":
         generator = generator.clone(dtype=jnp.bfloat16)

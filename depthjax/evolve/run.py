@@ -72,15 +72,10 @@ def evolve(
     to 1e-5, except where rounding flips a pixel of `model.validity_mask`.
 
     Args:
-        program: from `make_program(settings, ...)`.
+        program: from `make_program(settings, ...)`; a ValueError if it reads `real.relief` and there is none.
         key: of the experiment; class and island are folded in, so an island does not depend on the others.
-        networks: variables of the two networks.
-        real: what the fitness reads of training faces.
-        settings: rates and weights.
-        progress: called with the number of finished generations, at most twenty times and at the end, by a
-            thread of the program; needs jax to have a CPU device too. One evolution at a time.
-    Raises:
-        ValueError: the program reads `real.relief`, and there is none.
+        progress: called with the number of finished generations, at most twenty times and at the end, by a thread of
+            the program; needs jax to have a CPU device too. One evolution at a time.
     """
     found = evolve_together(program, key[None], networks, real, [settings], progress=progress)
     return jax.tree.map(lambda leaf: leaf[0], found)

@@ -114,13 +114,8 @@ def statistics_of(
 ) -> Statistics:
     """Compute all that a fitness reads of the training faces, some of every emotion.
 
-    Args:
-        images: (n, height, width) in [-1, 1].
-        emotion: (n,) below `classes`.
-        subject: (n,) identities; neighbours are of other subjects, since two frames of one are nearly equal.
-        logit: (n,) of the teacher discriminator.
-        classes: emotions.
-        classifier_steps, seed: of the training of emotion classifiers; no steps: none are trained.
+    Images (n, height, width) lie in [-1, 1]; `logit` (n,) is the teacher discriminator's. Neighbours are of other
+    subjects, since two frames of one are nearly equal. With no `classifier_steps`, no emotion classifiers are trained.
     """
     parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
     means, stds, empty, small = (np.concatenate(column) for column in zip(*map(_measured, parts), strict=True))

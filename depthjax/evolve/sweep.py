@@ -48,14 +48,9 @@ def run_together(
     *,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Run experiments of one program in one dispatch, and measure their winners in another.
+    """Run experiments of one program in one dispatch, and measure their winners in another; `real` has its relief.
 
-    Args:
-        program: of every experiment.
-        experiments: which differ in rates, weights and seeds only.
-        networks, real, progress: as in `run.evolve`; `real` has its relief.
-    Raises:
-        ValueError: experiments of different sizes.
+    They differ in rates, weights and seeds only: other sizes are a ValueError.
     """
     fixed = ("algorithm", "fitness", *config.SWEPT_SIZES)
     if len({tuple(getattr(s, name) for name in fixed) for s in experiments}) > 1:

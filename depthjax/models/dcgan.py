@@ -81,15 +81,12 @@ class Generator(nn.Module):
 
 
 def masked_depth(depth: jax.Array, score: jax.Array) -> jax.Array:
-    """Return the depth where the score is above 0, and 1 elsewhere, with a straight-through gradient.
+    """Return the depth (n, h, w) where the score is above 0, and 1 elsewhere, with a straight-through gradient.
 
     With a logit and logistic noise as the score, a pixel is valid with probability sigmoid(logit). The gradient in the
     score is that of sigmoid(score) * depth + 1 - sigmoid(score) (binary concrete: Jang et al. 2017, Maddison et al.
     2017); in the depth it is 1 at valid pixels. A loss on pixels, such as the distillation loss, therefore moves the
     mask as well where only depths differ.
-
-    Args:
-        depth, score: (n, h, w).
     """
     soft = nn.sigmoid(score)
     straight_through = (soft - jax.lax.stop_gradient(soft)) * jax.lax.stop_gradient(depth - 1)  # 0, with a gradient

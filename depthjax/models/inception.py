@@ -123,13 +123,8 @@ def _block_b() -> dict[str, Any]:
 
 def _block_c(width: int) -> dict[str, Any]:
     seven = (Conv("branch7x7_1", width), Conv("branch7x7_2", width, (1, 7)), Conv("branch7x7_3", 192, (7, 1)))
-    twice = (
-        Conv("branch7x7dbl_1", width),
-        Conv("branch7x7dbl_2", width, (7, 1)),
-        Conv("branch7x7dbl_3", width, (1, 7)),
-        Conv("branch7x7dbl_4", width, (7, 1)),
-        Conv("branch7x7dbl_5", 192, (1, 7)),
-    )
+    shapes = zip([width] * 4 + [192], ((1, 1), (7, 1), (1, 7), (7, 1), (1, 7)), strict=True)
+    twice = tuple(Conv(f"branch7x7dbl_{number}", *shape) for number, shape in enumerate(shapes, start=1))
     return {"branches": ((Conv("branch1x1", 192),), seven, twice), "pooled": (Conv("branch_pool", 192),)}
 
 

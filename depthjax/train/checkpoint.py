@@ -51,12 +51,7 @@ FREE = {"data.extra_test_subjects", *(f"train.{name}" for name in FREE_FIELDS)}
 
 
 def save(checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, keep: int) -> None:
-    """Write `checkpoints/STEP/`, whole or not at all, and remove all but the newest `keep`.
-
-    Args:
-        config, fingerprint: of the training; a later restore is refused where they differ.
-        keep: how many checkpoints to leave, this one included.
-    """
+    """Write `checkpoints/STEP/` of this training, whole or not at all, and leave the newest `keep`, with this one."""
     remove_half_written(checkpoints)
     with _quiet():
         reason = _write(checkpoints, state, {"config": to_dict(config), "fingerprint": fingerprint})
@@ -116,7 +111,6 @@ def restore_latest(
 
     Args:
         state: shapes and types to restore into (arrays or `jax.ShapeDtypeStruct`).
-        config, fingerprint: of the training that is to go on.
         log: receives a line for every damaged checkpoint that was passed over (default: standard error).
     Raises:
         UserError: it belongs to another training (the field is named), every checkpoint is damaged, or, with
@@ -142,8 +136,7 @@ def restore_latest(
 def restore_generator(checkpoints: Path, config: Config) -> dict[str, Any]:
     """Return the linen variables of the newest teacher generator: no other array is read, or even checked.
 
-    Raises:
-        UserError: no checkpoint, a damaged one, or other networks than those of the config.
+    No checkpoint, a damaged one, or other networks than those of the config are a UserError.
     """
     folder, record = _latest_good(checkpoints, "generator/", no_log, strict=True)
     _check_settings(folder, record, config, _network_fields(config))

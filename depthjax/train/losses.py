@@ -39,13 +39,9 @@ CROSS_ENTROPY = GanObjective(generator_cross_entropy, discriminator_cross_entrop
 
 
 def generator_distillation(images: jax.Array, teacher_images: jax.Array, norm: Literal["l1", "l2"]) -> jax.Array:
-    """Return the distance of the student's images from the teacher's for the same latents and emotions.
+    """Return the distance (n,) of the student's images (n, h, w) from the teacher's for the same latents and emotions.
 
-    Args:
-        images, teacher_images: (n, h, w) in [-1, 1].
-        norm: `l1`, mean absolute difference (released), or `l2`, mean squared difference (paper: equation 5).
-    Returns:
-        (n,), a mean over the pixels of each image.
+    A mean over pixels: `l1`, of absolute differences (released), or `l2`, of squared ones (paper: equation 5).
     """
     difference = images - teacher_images
     return (jnp.abs(difference) if norm == "l1" else jnp.square(difference)).mean((1, 2))

@@ -23,8 +23,7 @@ AXIS = "faces"
 def mesh_for(config: Config, devices: Sequence[jax.Device] | None = None) -> Mesh | None:
     """Return the devices, of those given or all, that a training runs on; None for a single one.
 
-    Raises:
-        UserError: fewer devices than asked for, or faces that can't be shared out evenly.
+    Fewer devices than asked for, or faces that can't be shared out evenly, are a UserError.
     """
     devices = jax.devices() if devices is None else devices
     part, wanted = config.train.batch_size // config.train.accumulate, config.train.devices

@@ -14,11 +14,7 @@ Row = dict[str, Any]
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """Return every row, oldest first (none if the file is absent).
-
-    Raises:
-        UserError: a line is damaged; it names file and line.
-    """
+    """Return every row, oldest first (none without a file); a UserError names file and line of a damaged one."""
     if not path.exists():
         return []
     return _parse(path, path.read_text("utf-8", errors="replace"))

@@ -67,8 +67,7 @@ def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -
 def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: NotFinite) -> list[str]:
     """Record and print why a training goes back to its last checkpoint; return all reasons so far, with this one.
 
-    Raises:
-        UserError: `train.on_not_finite` is abort, or the training has rolled back MAX_ROLLBACKS times.
+    With `train.on_not_finite` = abort, or after MAX_ROLLBACKS, it is a UserError.
     """
     train = config.train
     if train.on_not_finite == "abort" or len(reasons) >= MAX_ROLLBACKS:

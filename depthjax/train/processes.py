@@ -21,8 +21,7 @@ START_SECONDS, END_SECONDS = 300, 30  # that processes wait for each other
 def join(settings: Distributed) -> None:
     """Call `jax.distributed.initialize`, before anything else asks jax for devices. Without a coordinator, do nothing.
 
-    Raises:
-        UserError: the others did not come, or there is no cluster to be found.
+    If the others do not come, or there is no cluster to be found, it is a UserError.
     """
     if not settings.coordinator or jax.distributed.is_initialized():
         return

@@ -101,12 +101,10 @@ def accumulate_gradients(
 
     Losses and gradients are those of the whole batch, up to the order of sums. Batch normalisation is within a
     microbatch: each is normalised by its own statistics, and running statistics move once, by the mean over
-    microbatches.
+    microbatches. A single one is a plain call.
 
     Args:
-        loss: pure; gets the faces of a microbatch.
         faces: a tuple of trees of (n, ...) arrays, n a multiple of `parts`.
-        parts: number of microbatches; 1 is a plain call.
     Returns:
         The gradient, and beside it the means over microbatches and the fakes of all, in the order of `faces`.
     """
