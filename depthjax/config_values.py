@@ -90,7 +90,6 @@ def _parse(text: str, kind: Any, key: str) -> Any:
 
 
 def _hints(section: type) -> dict[str, Any]:
-    """The types of a section's fields, with their bounds."""
     return typing.get_type_hints(section, include_extras=True)
 
 

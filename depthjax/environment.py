@@ -46,7 +46,6 @@ def describe(config: Config) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    """Return the version of each of PACKAGES that is installed."""
     versions = {}
     for name in PACKAGES:
         try:

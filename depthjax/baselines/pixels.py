@@ -41,19 +41,12 @@ def check_counts(faces: DepthFaces) -> None:
 
 
 class Space(NamedTuple):
-    """Probabilistic principal components (Tipping and Bishop 1999, equations 3 and 8).
+    """Probabilistic principal components (Tipping and Bishop 1999, equations 3 and 8)."""
 
-    Attributes:
-        mean: (d,) of the pixels.
-        components: (k, d) orthonormal rows.
-        scale: (k,) standard deviations of the faces along them; whitened coordinates are in this unit.
-        residual: (k + 1,) mean squared pixel outside the leading 0, 1 .. k components.
-    """
-
-    mean: np.ndarray
-    components: np.ndarray
-    scale: np.ndarray
-    residual: np.ndarray
+    mean: np.ndarray  # (d,) of the pixels
+    components: np.ndarray  # (k, d) orthonormal rows
+    scale: np.ndarray  # (k,) standard deviations of the faces along them; whitened coordinates are in this unit
+    residual: np.ndarray  # (k + 1,) mean squared pixel outside the leading 0, 1 .. k components
 
     def leading(self, size: int) -> Space:
         """Return the space of the first `size` components (all, if there are fewer)."""

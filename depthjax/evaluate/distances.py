@@ -115,19 +115,12 @@ def between_subjects(distances: np.ndarray, subjects: np.ndarray | None) -> np.n
 
 @dataclass(frozen=True)
 class Balls:
-    """Two sets of points, each with a ball about it that reaches to its k-th nearest neighbour in its own set.
+    """Two sets of points, each with a ball about it that reaches to its k-th nearest neighbour in its own set."""
 
-    Attributes:
-        between: (n, m) distances from real to other points.
-        within: (n, n) distances between real points, infinite between two of one subject.
-        real: (n,) radii.
-        other: (m,) radii.
-    """
-
-    between: np.ndarray
-    within: np.ndarray
-    real: np.ndarray
-    other: np.ndarray
+    between: np.ndarray  # (n, m) distances from real to other points
+    within: np.ndarray  # (n, n) distances between real points, infinite between two of one subject
+    real: np.ndarray  # (n,) radii
+    other: np.ndarray  # (m,) radii
     k: int
 
 

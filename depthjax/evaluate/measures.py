@@ -49,18 +49,13 @@ Estimates = list[tuple[str, Estimate]]  # by the measure's name
 
 @dataclass(frozen=True)
 class Task:
-    """One set of faces to be measured in one space.
-
-    Attributes:
-        name: of the set: `train` or `test` where it stands for real faces, else a method.
-        space: a space of the bank, or `pixels`.
-    """
+    """One set of faces to be measured in one space."""
 
     config: Config
     bank: FeatureBank
     draws: HalfDraws
-    name: str
-    space: str
+    name: str  # of the set: `train` or `test` where it stands for real faces, else a method
+    space: str  # a space of the bank, or `pixels`
 
     @property
     def faces(self) -> DepthFaces:
@@ -98,19 +93,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Measure:
-    """A row of `MEASURES`.
+    """A row of `MEASURES`."""
 
-    Attributes:
-        protocol: of its scores.
-        space: that it is taken in; ALL, or the LARGEST network's: inception where there are weights, else depthnet.
-        function: of a task.
-        reference: the set that stands for real faces, `train` or `test`; empty if the measure has no such row.
-    """
-
-    protocol: str
-    space: str
+    protocol: str  # of its scores
+    space: str  # that it is taken in; ALL, or the LARGEST network's: inception with weights, else depthnet
     function: Callable[[Task], Estimates]
-    reference: str = ""
+    reference: str = ""  # the set that stands for real faces, `train` or `test`; empty: there is no such row
 
 
 def measure_faces(

@@ -43,7 +43,6 @@ class Recognition:
     runs: dict[str, np.ndarray] = field(default_factory=dict)
 
     def _add(self, row: Score, scores: ClassifierScores) -> None:
-        """Add the scores of one classifier; `row` holds the columns that they share."""
         self.rows.extend(replace(row, measure=name, **asdict(e)) for name, e in scores.estimates.items())
         if row.share is None:
             where = f"{row.protocol}/{row.method}/{row.classifier}"

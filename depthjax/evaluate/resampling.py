@@ -21,22 +21,15 @@ FLIPS = 10_000  # else this many at random
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval: these columns of a `depthjax.scores.Score`.
-
-    Attributes:
-        n: how many faces, subjects or draws the value rests on.
-        p: of a paired test, two-sided.
-        reason: why there is no value, or no interval.
-        emotion: of a number of one emotion.
-    """
+    """A number with its 95 % interval: these columns of a `depthjax.scores.Score`."""
 
     value: float | None = None
     low: float | None = None
     high: float | None = None
-    n: int | None = None
-    p: float | None = None
-    reason: str = ""
-    emotion: str = ""
+    n: int | None = None  # how many faces, subjects or draws the value rests on
+    p: float | None = None  # of a paired test, two-sided
+    reason: str = ""  # why there is no value, or no interval
+    emotion: str = ""  # of a number of one emotion
 
 
 def percentile_interval(values: np.ndarray) -> tuple[float, float]:
@@ -133,16 +126,11 @@ class HalfDraws:
     95 % of the draws is the interval: a half drawn without replacement varies as a bootstrap sample of the whole does
     (half-sampling: Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 8). A generator that
     copies its training faces falls below the reference: a small distance does not rule out copying.
-
-    Attributes:
-        real: training faces, from a half of the subjects.
-        other_real: from the other half: no subject is in both.
-        generated: from a half of each method's faces, by method.
     """
 
-    real: np.ndarray
-    other_real: np.ndarray
-    generated: dict[str, np.ndarray]
+    real: np.ndarray  # training faces, from a half of the subjects
+    other_real: np.ndarray  # from the other half: no subject is in both
+    generated: dict[str, np.ndarray]  # from a half of each method's faces, by method
 
     @property
     def n(self) -> int:

@@ -29,22 +29,16 @@ MAX_FACES = 4000  # of train and of test: more are sampled at random
 class Evaluation:
     """What `evaluate` found.
 
-    Attributes:
-        scores: the table.
-        data: sizes and source of the faces that were evaluated.
-        settings: what the scores depend on besides the faces.
-        nearest: `index/METHOD` (n,) row of the nearest training face of the same emotion in the relief space,
-            `distance/METHOD` (n,), `held_out` (m,) distances of the held-out faces, and `reference`, their median.
-        embedding: as `embedding.embed` returns them.
-        runs: by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit.
+    `nearest` holds, of a method's (n,) faces, the nearest training face of the same emotion in the relief space:
+    `index/METHOD`, its row, and `distance/METHOD`; `held_out` (m,) distances, and `reference`, their median.
     """
 
-    scores: Scores
-    data: dict[str, Any]
-    settings: dict[str, Any]
+    scores: Scores  # the table
+    data: dict[str, Any]  # sizes and source of the faces that were evaluated
+    settings: dict[str, Any]  # what the scores depend on besides the faces
     nearest: Arrays
-    embedding: Arrays
-    runs: Arrays
+    embedding: Arrays  # as `embedding.embed` returns them
+    runs: Arrays  # by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `evaluation.json`: `data`, `settings` and `scores`."""

@@ -120,19 +120,12 @@ def binomial_lowpass(images: jax.Array, strength: float = 1.0) -> jax.Array:
 
 
 class Discriminator(nn.Module):
-    """Map a depth face and the emotion it claims to show to the logit of it being a training face.
+    """Map a depth face and the emotion it claims to show to the logit of it being a training face."""
 
-    Attributes:
-        width: channels of the first map; doubled by each of three further layers (paper's: 64).
-        classes: number of emotions; each is a plane of zeros or ones beside the image.
-        dtype: of the computation; parameters and statistics are float32.
-        remat: as in `Generator`.
-    """
-
-    width: int
-    classes: int
-    dtype: Any = jnp.float32
-    remat: bool = False
+    width: int  # channels of the first map; doubled by each of three further layers (paper's: 64)
+    classes: int  # emotions; each is a plane of zeros or ones beside the image
+    dtype: Any = jnp.float32  # of the computation; parameters and statistics are float32
+    remat: bool = False  # as in `Generator`
 
     @nn.compact
     def __call__(self, images: jax.Array, emotion: jax.Array, train: bool) -> jax.Array:

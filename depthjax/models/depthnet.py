@@ -28,18 +28,12 @@ class DepthNet(nn.Module):
 
     Both heads read nothing but the features, so these separate subjects and expressions alike. Batch
     normalisation uses its running statistics at use: the features of an image do not depend on its batch.
-
-    Attributes:
-        emotions: number of emotions.
-        subjects: number of training subjects; 0 leaves the identity head out, as in the shipped weights.
-        width: channels of the first map; doubled twice.
-        size: d.
     """
 
     emotions: int
-    subjects: int = 0
-    width: int = 24
-    size: int = 64
+    subjects: int = 0  # of training; 0 leaves the identity head out, as in the shipped weights
+    width: int = 24  # channels of the first map; doubled twice
+    size: int = 64  # d
 
     @nn.compact
     def __call__(self, images: jax.Array, crop: jax.Array, train: bool) -> Heads:

@@ -53,9 +53,7 @@ def train(
     Writes `checkpoints/STEP/`, `metrics.jsonl` and `figures/progress/epoch_XXXXX.png` there.
 
     Args:
-        faces: the training set alone, at `config.data.resolution`.
-        progress: called with every new row of metrics (default: a bar, or lines, on standard error).
-        quiet: show nothing on standard error but warnings.
+        progress: called with every new row of metrics (default: a bar, or lines, on standard error unless `quiet`).
         make_update: the learning rule; an experiment passes its own.
     Raises:
         UserError: faces that don't fit the config, a checkpoint of another training, or a loss or a weight that is not

@@ -20,23 +20,14 @@ class Pair(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """Everything that a step reads and writes.
+    """Everything that a step reads and writes."""
 
-    Attributes:
-        step: () int32, steps done.
-        params: the students' weights.
-        batch_stats: the students' running mean and variance.
-        opt_state: Adam's moments.
-        teacher_params: averaged weights; the teacher generator is the net that samples.
-        teacher_batch_stats: averaged running statistics (always 0 and 1 if `teacher_batch_stats = frozen`).
-    """
-
-    step: jax.Array
-    params: Pair
-    batch_stats: Pair
-    opt_state: Pair
-    teacher_params: Pair
-    teacher_batch_stats: Pair
+    step: jax.Array  # () int32, steps done
+    params: Pair  # the students' weights
+    batch_stats: Pair  # the students' running mean and variance
+    opt_state: Pair  # Adam's moments
+    teacher_params: Pair  # averaged weights; the teacher generator is the net that samples
+    teacher_batch_stats: Pair  # averaged running statistics (always 0 and 1 if `teacher_batch_stats = frozen`)
 
 
 def networks(config: Config) -> Pair:
