@@ -40,24 +40,18 @@ Features = dict[str, np.ndarray]  # by set
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """Training faces, held-out faces and each method's faces; sets are named `train`, `test` and by method.
-
-    Attributes:
-        fused: the handcrafted features of each set, as the classifiers see them.
-        means: over 32x32 boxes, of each set; `relief` is their space, fitted on train.
-        spaces: coordinates of each set, by space and set.
-        probabilities: of each set's faces, by network: `depthnet` (n, emotions) unless it does not know them all,
-            `inception` (n, 1008) where weights were given.
-    """
+    """Training faces, held-out faces and each method's faces; sets are named `train`, `test` and by method."""
 
     train: DepthFaces
     test: DepthFaces
     methods: Mapping[str, DepthFaces]
-    fused: Features
-    means: Features
+    fused: Features  # the handcrafted features of each set, as the classifiers see them
+    means: Features  # over 32x32 boxes, of each set; `relief` is their space, fitted on train
     relief: PrincipalSpace
-    spaces: dict[str, Features]
-    probabilities: dict[str, Features]
+    spaces: dict[str, Features]  # coordinates of each set, by space and set
+    probabilities: dict[
+        str, Features
+    ]  # by network: depthnet unless it lacks an emotion, inception if there are weights
 
     @property
     def sets(self) -> dict[str, DepthFaces]:

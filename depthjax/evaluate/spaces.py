@@ -24,15 +24,12 @@ CLIP = 4.0  # standard deviations: a bin that training faces hardly fill must no
 class PrincipalSpace:
     """The leading principal components of the training faces, in one unit for all of them.
 
-    Attributes:
-        mean: (d,) of the training values.
-        components: (k, d) orthonormal rows.
-        unit: one number; after division by it the training faces have a variance of 1 an axis on average. So distances
-            do not depend on the depth range, and the kernel's x·y/k is about 1 for a training face with itself.
+    After division by the unit the training faces have a variance of 1 an axis on average. So distances do not depend on
+    the depth range, and the kernel's x·y/k is about 1 for a training face with itself.
     """
 
-    mean: np.ndarray
-    components: np.ndarray
+    mean: np.ndarray  # (d,) of the training values
+    components: np.ndarray  # (k, d) orthonormal rows
     unit: float
 
     def project(self, values: np.ndarray) -> np.ndarray:

@@ -30,25 +30,17 @@ Block = Callable[[nn.Module, jax.Array], jax.Array]  # the module that owns the 
 class Generator(nn.Module):
     """Map latents and emotions to depth faces.
 
-    Attributes:
-        resolution: height and width of the image, a multiple of 16.
-        width: channels of the first map, which is resolution/16 square; halved by each of four layers (paper's: 512).
-        classes: number of emotions.
-        dtype: of the computation; parameters and statistics are float32.
-        lowpass: share of the pixel-to-pixel alternation that a binomial low-pass takes from the depth before tanh,
-            0 to 1: transposed convolutions leave a checkerboard there.
-        remat: whether the backward pass recomputes the inside of each block instead of keeping it.
-        validity_mask: whether a second map gives each pixel's probability of valid depth. Pixels drawn as invalid
-            are exactly 1, as background and invalid depth are in training faces; one smooth map could only blur
-            them. The draw uses the latent's bits, so the generator is deterministic given the latent.
+    With `validity_mask`, a second map gives each pixel's probability of valid depth. Pixels drawn as invalid are
+    exactly 1, as background and invalid depth are in training faces; one smooth map could only blur them. The draw
+    uses the latent's bits, so the generator is deterministic given the latent.
     """
 
-    resolution: int
-    width: int
-    classes: int
-    dtype: Any = jnp.float32
-    lowpass: float = 0.0
-    remat: bool = False
+    resolution: int  # height and width of the image, a multiple of 16
+    width: int  # channels of the first map, resolution/16 square; halved by each of four layers (paper's: 512)
+    classes: int  # number of emotions
+    dtype: Any = jnp.float32  # of the computation; parameters and statistics are float32
+    lowpass: float = 0.0  # share of the checkerboard of transposed convolutions taken from the depth before tanh
+    remat: bool = False  # whether the backward pass recomputes the inside of each block instead of keeping it
     validity_mask: bool = False
 
     @nn.compact

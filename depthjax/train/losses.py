@@ -12,15 +12,11 @@ import jax.numpy as jnp
 class GanObjective(NamedTuple):
     """The adversarial losses of both networks, from logits; each returns one value per sample.
 
-    Generated and training faces of one index claim the same emotion.
-
-    Attributes:
-        generator: (logits (n,) of generated faces, of training faces) → (n,).
-        discriminator: (logits (n,) of training faces, of generated faces) → the losses of both, (n,) each; the
-            discriminator descends their mean.
+    Generated and training faces of one index claim the same emotion. The discriminator descends the mean of its two
+    losses, (n,) each: of logits of training faces, and of generated faces.
     """
 
-    generator: Callable[[jax.Array, jax.Array], jax.Array]
+    generator: Callable[[jax.Array, jax.Array], jax.Array]  # (logits (n,) of generated faces, of training faces) → (n,)
     discriminator: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
 
 
