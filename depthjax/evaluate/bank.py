@@ -49,9 +49,7 @@ class FeatureBank:
     means: Features  # over 32x32 boxes, of each set; `relief` is their space, fitted on train
     relief: PrincipalSpace
     spaces: dict[str, Features]  # coordinates of each set, by space and set
-    probabilities: dict[
-        str, Features
-    ]  # by network: depthnet unless it lacks an emotion, inception if there are weights
+    probabilities: dict[str, Features]  # by network: depthnet if it knows all emotions, inception where given
 
     @property
     def sets(self) -> dict[str, DepthFaces]:
