@@ -18,8 +18,8 @@ from depthjax.errors import ConfigError
 def override(config: Config, assignments: dict[str, str]) -> Config:
     """Return the config with dotted keys replaced by values parsed from text (never evaluated), then checked.
 
-    Such as `{"train.epochs": "3", "data.emotions": "fear,anger"}`; an unknown key, or text that does not parse as the
-    field's type, is a ConfigError.
+    Assignments look like `{"train.epochs": "3", "data.emotions": "fear,anger"}`. An unknown key, or text that does
+    not parse as the field's type, is a ConfigError.
     """
     for key, text in assignments.items():
         config = _replace(config, key.split("."), text, key)

@@ -79,7 +79,7 @@ class FeatureBank:
 def build_bank(
     config: Config, train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path, log: Log
 ) -> FeatureBank:
-    """Compute the features of every set, slow ones once a `cache` folder; each space is fitted on the training faces.
+    """Compute the features of every set, slow ones kept in `cache`; each space is fitted on the training faces alone.
 
     Raises a UserError as `check_sets` does, or for Inception weights that are not those of the 2015-12-05 graph.
     """
