@@ -34,7 +34,7 @@ def nearest_index(faces: DepthFaces, train: DepthFaces) -> np.ndarray:
 
 
 def psnr(image: np.ndarray, reference: np.ndarray) -> float:
-    """Return 20·log10(255 / rmse) dB of two 8-bit images; the rmse is at least that of rounding: 58.92 dB if identical."""
+    """Return 20·log10(255 / rmse) dB of two 8-bit images; rounding bounds the rmse: 58.92 dB if identical."""
     error = np.sqrt(np.mean((image.astype(np.float64) - reference.astype(np.float64)) ** 2))
     return float(20 * np.log10(255 / max(error, ROUNDING)))
 
