@@ -40,6 +40,7 @@ def test_relativistic_pairs_by_its_equation():
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.nightly
 def test_relativistic_trains_and_samples(tmp_path):
     flags = [f"--config.{name}={value}" for name, value in SMALL.items()]
     relativistic.main(["--config", "smoke", "--workdir", str(tmp_path), "--stages=sample", *flags])

@@ -66,7 +66,7 @@ def test_a_changed_setting_redoes_only_what_depends_on_it(copy, capsys):
     lines = capsys.readouterr().out
     assert "sample: done before" in lines and "evaluate: starting" in lines and "report: starting" in lines
     after = stamps(copy)
-    kept = [p for p in before if p.parts[len(copy.parts)] in ("checkpoints", "samples", "evolve", "real", "data")]
+    kept = [p for p in before if p.parts[len(copy.parts)] in ("checkpoints", "samples", "evolve", "faces", "data")]
     assert kept and all(after[p] == before[p] for p in kept)
     assert json.loads((copy / "evaluation.json").read_text())["settings"]["bootstrap"] == 50
 

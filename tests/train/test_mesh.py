@@ -34,7 +34,8 @@ def _only_sums(counted):
     return counted.pop("all-reduce") > 0 and not any(counted.values())
 
 
-@pytest.mark.parametrize("counts", [(1, 2), pytest.param((1, 4, 8), marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("counts", [(1, 2), (1, 4, 8)])
 def test_any_number_of_devices_makes_the_same_training(counts, tmp_path):
     found = _ran(tmp_path, "resident", counts)
     one = found["resident 1"]
