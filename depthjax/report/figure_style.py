@@ -1,7 +1,5 @@
 """What all figures share: colours, names, intervals, and how a figure becomes PNG and SVG."""
 
-from __future__ import annotations
-
 import io
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -47,27 +45,21 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished figure: its files' name without ending, both files (faces in the SVG stay pixels) and words.
-
-    Attributes:
-        width, height: of the PNG, in pixels.
-        alt: what it is, for readers who do not see it.
-    """
+    """A finished figure: its files' name without ending, both files (faces in the SVG stay pixels) and words."""
 
     name: str
     png: bytes
     svg: bytes
-    width: int
+    width: int  # of the PNG, in pixels
     height: int
     caption: str = ""
-    alt: str = ""
+    alt: str = ""  # what it is, for readers who do not see it
 
 
 def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt: str = "") -> Drawn:
     """Draw a figure as PNG and as SVG; the same figure gives the same bytes.
 
-    Args:
-        dpi: of a chart; a figure without a layout engine, such as a sheet of faces, keeps its own.
+    A figure without a layout engine, such as a sheet of faces, keeps its own dpi.
     """
     canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
     if layout is not None:
@@ -76,8 +68,7 @@ def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt:
         figure.set_layout_engine(None)
         # The last digits of the layout may differ from run to run: a hundredth of a pixel is enough.
         for axes in figure.axes:
-            box = axes.get_position(original=True)
-            axes.set_position(Bbox(np.round(box.get_points(), 5)))
+            axes.set_position(Bbox(np.round(axes.get_position(original=True).get_points(), 5)))
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     # A sheet of faces is grey as a rule: one channel is a third of the bytes.
@@ -98,11 +89,7 @@ def save(drawn: Drawn, folder: Path) -> list[Path]:
 
 
 def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel for each title, on shared axes and at most ACROSS side by side.
-
-    Args:
-        height, more: inches of a panel, and of what stands above and below them.
-    """
+    """Return a figure with a panel, `height` inches high, for each title, on shared axes and ACROSS side by side."""
     across = min(ACROSS, len(titles))
     lines = -(-len(titles) // across)
     width = 2.75 * max(3, across)  # room for the legend
@@ -135,12 +122,8 @@ def emotion_look(label: int) -> tuple[str, str, str]:
 
 def emotion_keys(emotions: Iterable[str], *, points: bool) -> list[Line2D]:
     """Return entries of a legend: a point or a line an emotion."""
-    keys = []
-    for label, name in enumerate(emotions):
-        colour, marker, dashes = emotion_look(label)
-        words = wrapped(name, 26, lines=1)
-        keys.append(key(words, colour, marker, "none") if points else key(words, colour, "", dashes))
-    return keys
+    looks = [(wrapped(name, 26, lines=1), *emotion_look(label)) for label, name in enumerate(emotions)]
+    return [key(w, c, marker, "none") if points else key(w, c, "", dashes) for w, c, marker, dashes in looks]
 
 
 def key(words: str, colour: str, marker: str = "", dashes: Any = "-", **look: Any) -> Line2D:
@@ -159,12 +142,7 @@ def wrapped(name: str, width: int, *, lines: int) -> str:
 def intervals(
     axes: Axes, scores: Sequence[Score | None], methods: Sequence[str], *, aside: float = 0.0, scale: float = 1.0
 ) -> None:
-    """Draw a row a method: a marker at its score and a bar over its interval, or "not computed".
-
-    Args:
-        aside: added to the rows 0, 1, ... on the y axis.
-        scale: what values are multiplied by, such as 100 for percent.
-    """
+    """Draw a row a method, `aside` from 0, 1, ... on the y axis: its score in its interval, or "not computed"."""
     for row, (score, method) in enumerate(zip(scores, methods, strict=True)):
         if score is None or score.value is None:
             not_computed(axes, row + aside)
@@ -179,16 +157,8 @@ def not_computed(axes: Axes, row: float) -> None:
     axes.annotate("not computed", (0.02, row), xycoords=("axes fraction", "data"), va="center", size=7.5, color=GREY)
 
 
-def bar(
-    axes: Axes,
-    score: Score | None,
-    place: float,
-    colour: str,
-    *,
-    scale: float = 1.0,
-    upright: bool = False,
-    linewidth: float = 1.4,
-) -> None:
+def bar(axes: Axes, score: Score | None, place: float, colour: str, *, upright: bool = False,
+        scale: float = 1.0, linewidth: float = 1.4) -> None:  # fmt: skip
     """Draw the interval of a score at a place on the y axis, or on the x axis if upright; nothing if it has none."""
     if score is not None and score.low is not None and score.high is not None:
         ends, places = [scale * score.low, scale * score.high], [place, place]

@@ -1,7 +1,5 @@
 """Figures of feature spaces: distances, coverage, the paper's LDA and t-SNE, and correlations of features."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -45,8 +43,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
 
 def coverage(evaluation: StoredEvaluation) -> Figure | None:
     """Draw the share of faces that have a generated one near, by method and emotion, a space a panel."""
-    methods, emotions = evaluation.methods, evaluation.emotions
-    spaces = _spaces(evaluation, "coverage")
+    methods, emotions, spaces = evaluation.methods, evaluation.emotions, _spaces(evaluation, "coverage")
     if not spaces:
         return None
     parted = any(row.emotion for row in evaluation.scores.where(measure="coverage") if row.value is not None)
@@ -55,8 +52,8 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
         _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
-        for row, method in enumerate(methods) if parted else ():
-            _emotion_marks(axes, evaluation, method, space, row)
+        for place, method in enumerate(methods):
+            _emotion_marks(axes, evaluation, method, space, place)
         axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
     style.name_rows(panels[0], list(map(method_name, methods)))
     keys = [style.key("one half of the subjects by the other half", style.BAND, linewidth=8)]
@@ -66,20 +63,19 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     return figure
 
 
-def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space: str, row: int) -> None:
+def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space: str, place: int) -> None:
     columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
     for label, emotion in enumerate(evaluation.emotions):
         score = evaluation.scores.find(emotion=emotion, **columns)
-        colour, marker, _ = style.emotion_look(label)
-        y = row - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
         if score is not None and score.value is not None:
+            colour, marker, _ = style.emotion_look(label)
+            y = place - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
             style.bar(axes, score, y, colour)
             axes.plot(score.value, y, marker, color=colour, markersize=4)
 
 
-def _beside_reference(
-    axes: Axes, evaluation: StoredEvaluation, measure: str, space: str, aside: float = 0.0
-) -> list[float]:
+def _beside_reference(axes: Axes, evaluation: StoredEvaluation, measure: str, space: str,
+                      aside: float = 0.0) -> list[float]:  # fmt: skip
     """Draw each method's score over the band of the reference; returns the values that there are."""
     columns = {"protocol": "distance", "measure": measure, "space": space}
     found = [evaluation.scores.find(method=method, **columns) for method in evaluation.methods]
@@ -93,7 +89,6 @@ def _beside_reference(
 
 
 def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
-    """The feature spaces in which a method has one of the distances."""
     rows = [row for row in evaluation.scores.where(protocol="distance") if row.measure in measures]
     known = {row.space for row in rows if row.method != "real" and row.value is not None}
     return [space for space in evaluation.spaces if space in known]
@@ -110,9 +105,7 @@ def lda(run: Run) -> Figure | None:
     x = np.linspace(ends.min() - pad, ends.max() + pad, 121)
     curves = {name: [_density(values, x) for values in groups] for name, groups in sets.items()}
     # One scale for all panels, set by training and held-out faces: a generated peak may leave the panel.
-    peaks = {
-        name: max((float(c.max()) for c in of_set if c is not None), default=0.0) for name, of_set in curves.items()
-    }
+    peaks = {name: max([0.0, *(float(c.max()) for c in of_set if c is not None)]) for name, of_set in curves.items()}
     highest, reference = max(peaks.values()), max(peaks.get(name, 0.0) for name in SET_NAMES)
     top = 1.08 * (min(highest, 2.2 * reference) or highest or 1.0)
     figure, panels = style.small_multiples([_set_name(name) for name in sets], height=1.9, more=0.9)
@@ -138,7 +131,6 @@ def lda(run: Run) -> Figure | None:
 
 
 def _density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
-    """The density of some values over x; None where there are no two that differ."""
     spread = len(values) > 1 and np.std(values) > MIN_SPREAD * (x[-1] - x[0])
     return gaussian_kde(values)(x) if spread else None
 
@@ -196,11 +188,10 @@ def _set_names(run: Run) -> list[str]:
 
 def _by_emotion(run: Run, kind: str) -> dict[str, list[np.ndarray]]:
     """The values of each set, an array for each emotion; empty where none are stored."""
-    arrays, labels = run.embedding or {}, range(len(run.emotions))
-    sets = {}
+    arrays, sets = run.embedding or {}, {}
     for name in _set_names(run):
         values, emotion = arrays[f"{kind}/{name}"].astype(float), arrays[f"emotion/{name}"]
-        sets[name] = [values[emotion == label] for label in labels]
+        sets[name] = [values[emotion == label] for label in range(len(run.emotions))]
     return sets
 
 
