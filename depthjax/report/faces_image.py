@@ -80,11 +80,7 @@ def _composed(light: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 
 def mosaic(rows: Sequence[np.ndarray], columns: int, *, tile: int = 128, gap: int = 6) -> np.ndarray:
-    """Return pictures in a grid on white, each resized (bicubic) to a square of `tile` pixels, `gap` pixels apart.
-
-    Args:
-        rows: for each row (up to `columns`, h, w) or (..., h, w, 3) uint8; a short row ends in blank tiles.
-    """
+    """Return rows of (n, h, w) or (n, h, w, 3) uint8 pictures on white, each resized to a square of `tile` pixels."""
     size = (len(rows) * (tile + gap) - gap, columns * (tile + gap) - gap)
     sheet = np.full((*size, *rows[0].shape[3:]), 255, np.uint8)
     for r, row in enumerate(rows):
@@ -144,11 +140,8 @@ def pitch_mm(run: Run) -> tuple[float, float]:
 def gallery(run: Run, *, limit: int = PAYLOAD_BYTES) -> dict[str, Any] | None:
     """Return the faces that the page embeds, with the millimetres and the light by which its script draws them.
 
-    Args:
-        limit: of all pictures together, in bytes of base64; every set and emotion shows 1 to MAX_FACES faces.
-    Returns:
-        plain values for JSON, or None where no faces are stored. `sets[].sheets[].png` is a data URI of `count` faces,
-        one beneath another, 0 at `window_mm[0]` and 255 at `window_mm[1]`.
+    All pictures together take `limit` bytes of base64; every set and emotion shows 1 to MAX_FACES faces. In a
+    `sets[].sheets[].png` faces lie one beneath another, 0 at `window_mm[0]` and 255 at `window_mm[1]`.
     """
     sets, labels = face_sets(run), range(len(run.emotions))
     # The size of one face of each set and emotion predicts how many fit.
@@ -159,9 +152,10 @@ def gallery(run: Run, *, limit: int = PAYLOAD_BYTES) -> dict[str, Any] | None:
     height, width = sets[0].arrays["images"].shape[1:]
     high, wide = pitch_mm(run)
     return {
-        "emotions": list(run.emotions), "window_mm": list(run.window_mm),
+        "emotions": list(run.emotions),
         "sets": [{"id": one.key, "name": one.name, "sheets": _gallery_sheets(one, labels, count)} for one in sets],
-        "height": height, "width": width, "height_mm": high * height, "width_mm": wide * width,
+        "height": height, "width": width, "window_mm": list(run.window_mm),
+        "width_mm": wide * width, "height_mm": high * height,
         # The constants of `shade`, so that the script's relief is the figures' relief.
         "light": {"from": LIGHT.tolist(), "wrap": WRAP, "exaggeration": EXAGGERATION, "smooth_mm": SMOOTH_MM,
                   "brightest": BRIGHTEST, "hole": HOLE, "far_share": FAR_SHARE},

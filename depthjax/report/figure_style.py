@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,7 @@ class Drawn:
 
 
 def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt: str = "") -> Drawn:
-    """Draw a figure as PNG and as SVG; the same figure gives the same bytes.
-
-    A figure without a layout engine, such as a sheet of faces, keeps its own dpi.
-    """
+    """Draw a figure as PNG and SVG, the same bytes every time; one without a layout engine keeps its own dpi."""
     canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
     if layout is not None:
         figure.set_dpi(dpi)
@@ -139,11 +136,9 @@ def wrapped(name: str, width: int, *, lines: int) -> str:
     return "\n".join(parts).replace("$", r"\$")  # a dollar would start mathematics
 
 
-def intervals(
-    axes: Axes, scores: Sequence[Score | None], methods: Sequence[str], *, aside: float = 0.0, scale: float = 1.0
-) -> None:
+def intervals(axes: Axes, scores: Mapping[str, Score | None], *, aside: float = 0.0, scale: float = 1.0) -> None:
     """Draw a row a method, `aside` from 0, 1, ... on the y axis: its score in its interval, or "not computed"."""
-    for row, (score, method) in enumerate(zip(scores, methods, strict=True)):
+    for row, (method, score) in enumerate(scores.items()):
         if score is None or score.value is None:
             not_computed(axes, row + aside)
         else:

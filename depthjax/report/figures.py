@@ -65,9 +65,9 @@ def all_figures(run: Run) -> list[FigureSpec]:
     """Return every figure of a run: those of FIGURES, and two sheets of faces for each emotion."""
     sheets = []
     for (label, emotion), (view, caption) in itertools.product(enumerate(run.emotions), VIEWS.items()):
+        name, draw = face_figure_name(run, label, view), partial(figures_faces.faces, emotion=label, view=view)
         alt = f"{emotion}: a row of training faces, then a row for each method. {caption}"
-        draw = partial(figures_faces.faces, emotion=label, view=view)
-        sheets.append(FigureSpec(face_figure_name(run, label, view), draw, caption, alt))
+        sheets.append(FigureSpec(name, draw, caption, alt))
     return [*FIGURES, *sheets]
 
 
@@ -114,11 +114,9 @@ def evolution(run: Run) -> Figure | None:
 
 
 def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> list[Path]:
-    """Write `folder/sweep.png` and `.svg`: means with 95 % intervals, a column a setting, a row an outcome.
+    """Write `folder/sweep.png` and `.svg`: means of OUTCOMES by setting, with 95 % intervals.
 
-    Args:
-        settings: of each varied field its (experiments,) values.
-        outcomes: (experiments,) of each name in `OUTCOMES`, means over emotions.
+    Settings and outcomes hold (experiments,) values of each varied field, and means over emotions.
     """
     with matplotlib.rc_context(style.STYLE):
         figure = Figure(figsize=(1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES)), layout="constrained")
@@ -140,10 +138,9 @@ def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mappi
 
 def explained(setting: np.ndarray, outcome: np.ndarray) -> float:
     """Return the share of an outcome's variance between the means at a setting's values (eta squared)."""
-    mean, total = outcome.mean(), ((outcome - outcome.mean()) ** 2).sum()
     groups = [outcome[setting == value] for value in np.unique(setting)]
-    between = sum(len(group) * (group.mean() - mean) ** 2 for group in groups)
-    return float(between / total) if total > 0 else 0.0
+    between = sum(len(group) * (group.mean() - outcome.mean()) ** 2 for group in groups)
+    return float(between / (outcome.size * outcome.var())) if np.ptp(outcome) > 0 else 0.0
 
 
 def mean_with_error(values: np.ndarray) -> tuple[float, float]:
@@ -156,11 +153,10 @@ def _evaluated(draw: Callable[[StoredEvaluation], Figure | None]) -> Callable[[R
     return lambda run: None if run.evaluation is None else draw(run.evaluation)
 
 
-OVERVIEW = FigureSpec("overview", figures_faces.overview,
-    "Every emotion, training faces beside each method, as surfaces lit from the upper left.",
-    "Lit relief of faces: a row for each emotion, a block for each source.")  # fmt: skip
 FIGURES = (
-    OVERVIEW,
+    FigureSpec("overview", figures_faces.overview,
+        "Every emotion, training faces beside each method, as surfaces lit from the upper left.",
+        "Lit relief of faces: a row for each emotion, a block for each source."),
     FigureSpec("normals", figures_faces.normals,
         "The same faces as surface normals: the colour is the way the surface faces. Noise and flattened features "
         "show that depth alone hides.",
@@ -222,3 +218,4 @@ FIGURES = (
         "independent islands; shaded: their range.",
         "Best and mean fitness over the generations, a panel for each emotion."),
 )  # fmt: skip
+OVERVIEW = FIGURES[0]

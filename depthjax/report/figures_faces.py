@@ -46,10 +46,7 @@ def _sheet(
     title: str = "",
     note: str = "",
 ) -> tuple[Figure, Axes, list[tuple[int, int]]]:
-    """Set blocks of rows of pictures on a figure in which each of their pixels is one pixel of the PNG.
-
-    Returns the figure, its axes (in pixels), and the upper left corner (x, y) of each block.
-    """
+    """Return a figure of blocks of rows of pictures, its axes (in pixels of the PNG), and the blocks' upper left."""
     parts = [mosaic(rows, columns, tile=tile, gap=GAP) for rows in blocks]
     high, wide = parts[0].shape[0] + space[0], parts[0].shape[1] + space[1]
     size = (-(-len(parts) // across) * high, min(across, len(parts)) * wide - space[1])
@@ -139,8 +136,7 @@ def _every_emotion(run: Run, view: Callable[[np.ndarray], np.ndarray], **place: 
     blocks = [[view(one.shown(label, count)) for label in range(len(run.emotions))] for one in sets]
     figure, axes, corners = _sheet(blocks, run.emotions, count, tile=tile, across=across, space=(36, 22), **place)
     for (x, y), one in zip(corners, sets, strict=True):
-        short = wrapped(one.name, count * tile // 15, lines=1)
-        axes.text(x, y - 7, short, size=9.5, weight="bold", va="bottom")
+        axes.text(x, y - 7, wrapped(one.name, count * tile // 15, lines=1), size=9.5, weight="bold", va="bottom")
     return figure
 
 
@@ -162,7 +158,13 @@ def nearest(run: Run) -> Figure | None:
     pairs = [closest_pairs(run, method, count) for method in methods]
     apart = [depth_apart(p.train, p.generated, run.window_mm) for p in pairs]
     limit = _limit(apart, 95)
-    blocks = [_pair_rows(run, p, differences, limit) for p, differences in zip(pairs, apart, strict=True)]
+    blocks = []
+    for pair, differences in zip(pairs, apart, strict=True):
+        lit = [np.repeat(_lit(run, faces)[..., None], 3, axis=-1) for faces in pair[:2]]
+        coloured = _coloured(differences, DISTANCE_COLOURS, (0, limit))
+        # White where neither has a surface.
+        coloured[~(surface(pair.train, run.window_mm) | surface(pair.generated, run.window_mm))] = 255
+        blocks.append([*lit, coloured])
     names = ("closest training face", "generated face", "difference")
     place: Any = {"tile": tile, "across": across, "space": (56, 30), "margins": (58, 64), "width": 760}
     title = "The generated faces closest to a training face, closest pairs first"
@@ -180,11 +182,7 @@ def nearest(run: Run) -> Figure | None:
 
 
 def closest_pairs(run: Run, method: str, count: int) -> Pairs:
-    """Return the `count` faces of a method that lie closest to a training face.
-
-    Raises:
-        UserError: `evaluation/nearest.npz` is of other faces than those stored.
-    """
+    """Return the `count` faces of a method that lie closest to a training face."""
     assert run.nearest is not None and run.train is not None
     index, distance = run.nearest[f"index/{method}"], run.nearest[f"distance/{method}"]
     generated, train = run.samples[method]["images"], run.train["images"]
@@ -204,13 +202,6 @@ def depth_apart(a: np.ndarray, b: np.ndarray, window_mm: tuple[float, float]) ->
     return np.where(both, np.abs(window.to_mm(a) - window.to_mm(b)), np.float32(np.nan))
 
 
-def _pair_rows(run: Run, pair: Pairs, apart: np.ndarray, limit: float) -> list[np.ndarray]:
-    """Training faces, generated faces and differences as RGB; white where neither has a surface."""
-    coloured = _coloured(apart, DISTANCE_COLOURS, (0, limit))
-    coloured[~(surface(pair.train, run.window_mm) | surface(pair.generated, run.window_mm))] = 255
-    return [*(np.repeat(_lit(run, faces)[..., None], 3, axis=-1) for faces in pair[:2]), coloured]
-
-
 def _ratio(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "n/a"
 
@@ -222,10 +213,8 @@ def interpolation(run: Run) -> Figure | None:
     images, sampled, tile = run.interpolation["images"], run.samples.get(INTERPOLATED), 112
     labels = range(len(run.emotions)) if sampled is None else np.unique(sampled["emotion"]).tolist()
     if len(images) != len(labels):
-        raise UserError(
-            f"samples/{INTERPOLATED}/interpolation.npz holds {len(images)} emotions, its samples {len(labels)}: "
-            "run --stages=sample again"
-        )
+        stored = f"samples/{INTERPOLATED}/interpolation.npz holds {len(images)} emotions, its samples {len(labels)}"
+        raise UserError(f"{stored}: run --stages=sample again")
     names, steps = [run.emotions[label] for label in labels], images.shape[1]
     title = f"{method_name(INTERPOLATED)}: from one latent to another of the same emotion"
     note = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
@@ -245,9 +234,8 @@ def difference(run: Run) -> Figure | None:
         return None
     reference = reference_label(run.emotions)
     others = [label for label in range(len(run.emotions)) if label != reference]
-    faces = [(one.arrays["images"], one.arrays["emotion"]) for one in sets]
-    by_set = [differences_mm(*arrays, others, reference, run.window_mm) for arrays in faces]
-    maps = np.stack(by_set, axis=1)  # (emotions, sets, h, w)
+    arrays = [(one.arrays["images"], one.arrays["emotion"], others, reference, run.window_mm) for one in sets]
+    maps = np.stack([differences_mm(*of_set) for of_set in arrays], axis=1)  # (emotions, sets, h, w)
     limit = _limit(maps, 99)
     rows = _coloured(maps, SIGNED_COLOURS, (-limit, limit))
     names = [run.emotions[label] for label in others]
@@ -268,9 +256,8 @@ def reference_label(emotions: Sequence[str]) -> int:
     return next((i for i, name in enumerate(emotions) if name.strip().lower() == "neutral"), 0)
 
 
-def differences_mm(
-    images: np.ndarray, emotion: np.ndarray, labels: Sequence[int], reference: int, window_mm: tuple[float, float]
-) -> np.ndarray:
+def differences_mm(images: np.ndarray, emotion: np.ndarray, labels: Sequence[int], reference: int,
+                   window_mm: tuple[float, float]) -> np.ndarray:  # fmt: skip
     """Return (labels, h, w) mm by which emotions' mean faces are farther than the reference's; NaN: no face."""
     means = {label: _mean_depth(images, np.flatnonzero(emotion == label), window_mm) for label in (reference, *labels)}
     return np.stack([means[label] - means[reference] for label in labels])
@@ -289,8 +276,8 @@ def _mean_depth(images: np.ndarray, rows: np.ndarray, window_mm: tuple[float, fl
 
 def _coloured(values: np.ndarray, colours: str, ends: tuple[float, float]) -> np.ndarray:
     """(..., 3) uint8 of millimetres between two ends; MASK where they are NaN."""
-    palette = matplotlib.colormaps[colours]
-    shown = palette(Normalize(*ends, clip=True)(np.nan_to_num(values)), bytes=True)[..., :3]
+    levels = Normalize(*ends, clip=True)(np.nan_to_num(values))
+    shown = matplotlib.colormaps[colours](levels, bytes=True)[..., :3]
     return np.where(np.isnan(values)[..., None], np.array(MASK, np.uint8), shown)
 
 

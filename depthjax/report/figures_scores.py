@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from depthjax.report import figure_style as style
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.tables import TABLE_1, TABLE_2, published_column
+from depthjax.report.tables import TABLE_1, TABLE_2, classifier_name, published_column
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.
@@ -48,17 +48,17 @@ def recognition(evaluation: StoredEvaluation) -> Figure | None:
     classifiers = _classifiers(evaluation, "tstr")
     if not classifiers:
         return None
-    methods, chance = ["real", *evaluation.methods], 100 / len(evaluation.emotions)
-    figure = Figure(figsize=(11, 1.3 + 0.36 * len(methods)), layout="constrained")
+    rows, chance = 1 + len(evaluation.methods), 100 / len(evaluation.emotions)
+    figure = Figure(figsize=(11, 1.3 + 0.36 * rows), layout="constrained")
     panels = figure.subplots(1, len(classifiers), sharex=True, sharey=True, squeeze=False)[0]
     for axes, classifier in zip(panels, classifiers, strict=True):
         columns = {"classifier": classifier, "measure": "accuracy"}
-        rows = [("trtr" if m == "real" else "tstr", m) for m in methods]
-        found = [evaluation.scores.find(protocol=p, method=m, **columns) for p, m in rows]
-        style.intervals(axes, found, methods, scale=100)
+        protocols = {"real": "trtr"} | dict.fromkeys(evaluation.methods, "tstr")
+        found = {m: evaluation.scores.find(protocol=p, method=m, **columns) for m, p in protocols.items()}
+        style.intervals(axes, found, scale=100)
         axes.axvline(chance, color=style.GREY, linewidth=1, linestyle=":")
-        axes.set(title=_classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
-    panels[0].text(chance, len(methods) - 0.5, " chance", size=8, color=style.GREY)
+        axes.set(title=classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
+    panels[0].text(chance, rows - 0.5, " chance", size=8, color=style.GREY)
     style.name_rows(panels[0], ["training faces", *map(method_name, evaluation.methods)])
     return figure
 
@@ -75,7 +75,7 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     grid = figure.subplots(2, len(classifiers), sharex=True, sharey="row", squeeze=False)
     for (upper, lower), classifier in zip(grid.T, classifiers, strict=True):
-        upper.set_title(_classifier_name(classifier))
+        upper.set_title(classifier_name(classifier))
         upper.axhline(chance, color=style.GREY, linewidth=1, linestyle=":")
         lower.axhline(0, color=style.INK, linewidth=1.2)
         for place, method in enumerate(["real", *methods]):
@@ -105,8 +105,7 @@ def _over_shares(axes: Axes, scores: Sequence[Score | None], method: str, *, bar
     """Draw a method's scores over the shares; those that were not computed are left out."""
     known = [(x + aside, s) for x, s in enumerate(scores) if s is not None and s.value is not None]
     colour, marker = style.method_look(method)
-    places, values = [x for x, _ in known], [_percent(score) for _, score in known]
-    axes.plot(places, values, color=colour, marker=marker, **look)
+    axes.plot([x for x, _ in known], [_percent(score) for _, score in known], color=colour, marker=marker, **look)
     for x, score in known if bars else ():
         style.bar(axes, score, x, colour, scale=100, upright=True)
 
@@ -129,7 +128,7 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
     ticks = ["training only", *(style.wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
     for axes in grid[-1]:
         axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", size=8)
-    keys = [style.key(_classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
+    keys = [style.key(classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
     keys.append(style.key("the same in the paper (IKFDB)", style.GREY, "o", ":", markerfacecolor="white"))
     figure.legend(handles=keys, loc="outside upper left", ncols=5)
     return figure
@@ -248,10 +247,6 @@ def _violin(axes: Axes, row: int, values: np.ndarray, colour: str) -> None:
 def _classifiers(evaluation: StoredEvaluation, *protocols: str) -> list[str]:
     known = {row.classifier for row in evaluation.scores if row.protocol in protocols and row.value is not None}
     return [classifier for classifier in evaluation.classifiers if classifier in known]
-
-
-def _classifier_name(name: str) -> str:
-    return CLASSIFIER_NAMES.get(name, style.wrapped(name, 24, lines=1))
 
 
 def _percent(score: Score | None) -> float:

@@ -1,5 +1,7 @@
 """Figures of feature spaces: distances, coverage, the paper's LDA and t-SNE, and correlations of features."""
 
+from itertools import product
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,8 +28,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
     grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
     for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
-            values = _beside_reference(axes, evaluation, measure, space)
-            sizes = [abs(value) for value in values if value]
+            sizes = [abs(value) for value in _beside_reference(axes, evaluation, measure, space) if value]
             axes.margins(x=0.12)
             # Where one value lies far beyond the others, scale logarithmically away from zero.
             if sizes and max(sizes) > FAR_APART * np.median(sizes):
@@ -52,8 +53,14 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
         _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
-        for place, method in enumerate(methods):
-            _emotion_marks(axes, evaluation, method, space, place)
+        for (place, method), (label, emotion) in product(enumerate(methods), enumerate(emotions)):
+            columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
+            score = evaluation.scores.find(emotion=emotion, **columns)
+            if score is not None and score.value is not None:
+                colour, marker, _ = style.emotion_look(label)
+                y = place - 0.2 + 0.6 * (label + 0.5) / len(emotions)
+                style.bar(axes, score, y, colour)
+                axes.plot(score.value, y, marker, color=colour, markersize=4)
         axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
     style.name_rows(panels[0], list(map(method_name, methods)))
     keys = [style.key("one half of the subjects by the other half", style.BAND, linewidth=8)]
@@ -63,29 +70,18 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     return figure
 
 
-def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space: str, place: int) -> None:
-    columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
-    for label, emotion in enumerate(evaluation.emotions):
-        score = evaluation.scores.find(emotion=emotion, **columns)
-        if score is not None and score.value is not None:
-            colour, marker, _ = style.emotion_look(label)
-            y = place - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
-            style.bar(axes, score, y, colour)
-            axes.plot(score.value, y, marker, color=colour, markersize=4)
-
-
 def _beside_reference(axes: Axes, evaluation: StoredEvaluation, measure: str, space: str,
                       aside: float = 0.0) -> list[float]:  # fmt: skip
     """Draw each method's score over the band of the reference; returns the values that there are."""
     columns = {"protocol": "distance", "measure": measure, "space": space}
-    found = [evaluation.scores.find(method=method, **columns) for method in evaluation.methods]
+    found = {method: evaluation.scores.find(method=method, **columns) for method in evaluation.methods}
     reference = evaluation.scores.find(method="real", **columns)
     if reference is not None and reference.low is not None and reference.high is not None:
         axes.axvspan(reference.low, reference.high, color=style.BAND, linewidth=0)
     if reference is not None and reference.value is not None:
         axes.axvline(reference.value, color=style.INK, linewidth=1, linestyle=":")
-    style.intervals(axes, found, evaluation.methods, aside=aside)
-    return [score.value for score in (*found, reference) if score is not None and score.value is not None]
+    style.intervals(axes, found, aside=aside)
+    return [score.value for score in (*found.values(), reference) if score is not None and score.value is not None]
 
 
 def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
