@@ -26,13 +26,9 @@ Pitch = float | tuple[float, float]  # the side of a pixel on the face in millim
 
 
 def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: Pitch) -> np.ndarray:
-    """Light the surface from the upper left (wrapped Lambert) on white; invalid depth inside the face is dark.
+    """Return (n, h, w) uint8 faces lit from the upper left (wrapped Lambert) on white; invalid depth is dark.
 
-    Args:
-        images: (n, h, w) in [-1, 1].
-        window_mm: millimetres behind the nose tip of -1 and +1.
-    Returns:
-        (n, h, w) uint8.
+    Images are (n, h, w) in [-1, 1]; `window_mm` are the millimetres behind the nose tip of -1 and +1.
     """
     face = surface(images, window_mm)
     down, right = (EXAGGERATION * slope for slope in _slopes(images, face, window_mm, pitch_mm))

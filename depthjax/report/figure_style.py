@@ -25,7 +25,6 @@ BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "
 # One colour and one marker a method in every figure: the training faces, then the methods in their usual order.
 _COLOURS = (INK, GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION)
 METHOD_LOOKS = dict(zip(("real", *METHODS), zip(_COLOURS, "os^DvoP", strict=True), strict=True))
-OTHER_METHOD = ("#8a6d3b", "X")
 # Paul Tol's "muted" scheme: emotions never look like methods.
 EMOTION_COLOURS = ("#332288", "#CC6677", "#44AA99", "#999933", "#AA4499",
                    "#88CCEE", "#882255", "#117733", "#DDCC77")  # fmt: skip
@@ -85,7 +84,7 @@ def save(drawn: Drawn, folder: Path) -> list[Path]:
     return paths
 
 
-def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tuple[Figure, list[Axes]]:
+def small_multiples(titles: Sequence[str], *, height: float, more: float, unit: str) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel, `height` inches high, for each title, on shared axes and ACROSS side by side."""
     across = min(ACROSS, len(titles))
     lines = -(-len(titles) // across)
@@ -95,6 +94,8 @@ def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tup
     for place in range(len(titles), grid.size):
         grid.flat[place].set_axis_off()
         grid.flat[place - across].tick_params(labelbottom=True)  # it has become the lowest of its column
+    for axes in grid[:, 0]:
+        axes.set_ylabel(unit, parse_math=False)
     panels = list(grid.flat[: len(titles)])
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(wrapped(title, 24, lines=2))
@@ -103,7 +104,7 @@ def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tup
 
 def method_look(method: str) -> tuple[str, str]:
     """Return the colour and marker of a method, or of `real`."""
-    return METHOD_LOOKS.get(method, OTHER_METHOD)
+    return METHOD_LOOKS.get(method, ("#8a6d3b", "X"))
 
 
 def method_colour(method: str) -> str:

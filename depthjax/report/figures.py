@@ -27,15 +27,12 @@ VIEWS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfa
 # Panels of the losses: title, unit, and of each line its metric, label, colour and dashes.
 LOSSES = (
     ("Adversarial loss", "binary cross-entropy (nats)", (
-        ("g_adv", "generator", style.BLUE, "-"),
-        ("d_adv_real", "discriminator, training", style.INK, "-"),
+        ("g_adv", "generator", style.BLUE, "-"), ("d_adv_real", "discriminator, training", style.INK, "-"),
         ("d_adv_fake", "discriminator, generated", style.GREY, "--"))),
     ("Distillation loss", "distance to the EMA teacher", (
-        ("g_kd", "generator", style.BLUE, "-"),
-        ("d_kd", "discriminator", style.INK, "-"))),
+        ("g_kd", "generator", style.BLUE, "-"), ("d_kd", "discriminator", style.INK, "-"))),
     ("Discriminator accuracy", "accuracy (%)", (
-        ("d_acc_real", "on training faces", style.INK, "-"),
-        ("d_acc_fake", "on generated faces", style.GREY, "--"))),
+        ("d_acc_real", "on training faces", style.INK, "-"), ("d_acc_fake", "on generated faces", style.GREY, "--"))),
 )  # fmt: skip
 
 
@@ -99,7 +96,8 @@ def evolution(run: Run) -> Figure | None:
         return None
     about = f"lines: median of {run.history['best'].shape[1]} islands; shaded: their range"
     looks = {"best": ("best", style.VERMILION, "-"), "mean": (f"mean of the population ({about})", style.INK, "--")}
-    figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4)
+    unit = f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})"
+    figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4, unit=unit)
     for label, axes in enumerate(panels):
         for name, (words, colour, dashes) in looks.items():
             values = run.history[name][label]  # (islands, generations + 1)
@@ -107,17 +105,12 @@ def evolution(run: Run) -> Figure | None:
             axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
             axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=words)
         axes.set_xlabel("generation")
-    for axes in panels[:: style.ACROSS]:
-        axes.set_ylabel(f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})", parse_math=False)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 
 def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> list[Path]:
-    """Write `folder/sweep.png` and `.svg`: means of OUTCOMES by setting, with 95 % intervals.
-
-    Settings and outcomes hold (experiments,) values of each varied field, and means over emotions.
-    """
+    """Write `folder/sweep.png` and `.svg`: means of (experiments,) outcomes by setting, with 95 % intervals."""
     with matplotlib.rc_context(style.STYLE):
         figure = Figure(figsize=(1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES)), layout="constrained")
         grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)

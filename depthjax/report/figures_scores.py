@@ -14,11 +14,8 @@ from depthjax.report.tables import TABLE_1, TABLE_2, classifier_name, published_
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.
-CLASSIFIER_LOOKS = {
-    "random_forest": ("#004488", "o", "-"),
-    "decision_tree": ("#BB5566", "s", "--"),
-    "xgboost": ("#997700", "^", "-."),
-}
+CLASSIFIER_LOOKS = {"random_forest": ("#004488", "o", "-"), "decision_tree": ("#BB5566", "s", "--"),
+                    "xgboost": ("#997700", "^", "-.")}  # fmt: skip
 OTHER_CLASSIFIER = (style.GREY, "D", ":")
 MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + training faces"}
 # Measure: title, and what it is not.
@@ -34,11 +31,8 @@ SEED_GROUPS = {
     "Published protocol,\ngenerated": ("published_real", "published_synthetic"),
     "Published protocol,\ngenerated + training": ("published_real", "published_synthetic_real"),
 }
-ANNEX_GROUPS = {
-    "Training": ("published_real",),
-    "Generated": ("published_synthetic",),
-    "Generated +\ntraining": ("published_synthetic_real",),
-}
+ANNEX_GROUPS = {"Training": ("published_real",), "Generated": ("published_synthetic",),
+                "Generated +\ntraining": ("published_synthetic_real",)}  # fmt: skip
 OF_TRAINING_FACES = ("trtr", "published_real")  # protocols whose only method is `real`
 MIN_RUNS = 5  # of a violin; fewer are points alone
 
@@ -121,7 +115,7 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
         for axes, (measure, measured) in zip(line, RECOGNITION.items(), strict=True):
             for place, classifier in enumerate(classifiers):
                 aside = 0.36 * ((place + 0.5) / len(classifiers) - 0.5)
-                _table_1_line(axes, evaluation, mix, classifier, measure, aside)
+                _lines(axes, evaluation, mix, classifier, measure, aside)
             axes.axvline(0.5, color=style.GREY, linewidth=0.8)
             axes.set_title(measured.name)
         line[0].set_ylabel(f"{words} (%)")
@@ -134,9 +128,8 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
     return figure
 
 
-def _table_1_line(axes: Axes, evaluation: StoredEvaluation, mix: str, classifier: str, measure: str,
-                  aside: float) -> None:  # fmt: skip
-    """Draw a classifier's line over the methods; training faces alone stand apart at the left."""
+def _lines(axes: Axes, evaluation: StoredEvaluation, mix: str, classifier: str, measure: str, aside: float) -> None:
+    """Draw a classifier's lines over the methods, ours and the paper's; training faces alone stand at the left."""
     colour, marker, dashes = CLASSIFIER_LOOKS.get(classifier, OTHER_CLASSIFIER)
     rows = [("real", "real"), *((mix, method) for method in evaluation.methods)]
     ours, paper = [], []
@@ -219,7 +212,8 @@ def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str
     for line, (group, row) in zip(grid, rows.items(), strict=True):
         for axes, name in zip(line, shown, strict=True):
             for place, ((_, method), values) in enumerate(zip(row, runs[group, name], strict=True)):
-                _violin(axes, place, values, style.method_colour(method))
+                if len(values):
+                    _violin(axes, place, values, style.method_colour(method))
         line[0].set_ylabel(group, weight="bold")
         style.name_rows(line[0], ["training only" if m == "real" else method_name(m) for _, m in row])
     for axes, name in zip(grid[0], shown, strict=True):
@@ -233,8 +227,6 @@ def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str
 
 def _violin(axes: Axes, row: int, values: np.ndarray, colour: str) -> None:
     """Draw every seed as a dot, and where there are enough a violin below them, on which the dots fan out."""
-    if not len(values):
-        return
     many = len(values) >= MIN_RUNS
     if many and np.ptp(values) > 1e-6:
         drawn: Any = axes.violinplot(values, [row], orientation="horizontal", widths=0.85, showextrema=False)

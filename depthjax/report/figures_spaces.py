@@ -28,7 +28,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
     grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
     for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
-            sizes = [abs(value) for value in _beside_reference(axes, evaluation, measure, space) if value]
+            sizes = [abs(value) for value in _draw_scores(axes, evaluation, measure, space) if value]
             axes.margins(x=0.12)
             # Where one value lies far beyond the others, scale logarithmically away from zero.
             if sizes and max(sizes) > FAR_APART * np.median(sizes):
@@ -52,7 +52,7 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout="constrained")
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
-        _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
+        _draw_scores(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
         for (place, method), (label, emotion) in product(enumerate(methods), enumerate(emotions)):
             columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
             score = evaluation.scores.find(emotion=emotion, **columns)
@@ -70,8 +70,7 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     return figure
 
 
-def _beside_reference(axes: Axes, evaluation: StoredEvaluation, measure: str, space: str,
-                      aside: float = 0.0) -> list[float]:  # fmt: skip
+def _draw_scores(axes: Axes, evaluation: StoredEvaluation, measure: str, space: str, aside: float = 0.0) -> list[float]:
     """Draw each method's score over the band of the reference; returns the values that there are."""
     columns = {"protocol": "distance", "measure": measure, "space": space}
     found = {method: evaluation.scores.find(method=method, **columns) for method in evaluation.methods}
@@ -104,7 +103,7 @@ def lda(run: Run) -> Figure | None:
     peaks = {name: max([0.0, *(float(c.max()) for c in of_set if c is not None)]) for name, of_set in curves.items()}
     highest, reference = max(peaks.values()), max(peaks.get(name, 0.0) for name in SET_NAMES)
     top = 1.08 * (min(highest, 2.2 * reference) or highest or 1.0)
-    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=1.9, more=0.9)
+    figure, panels = style.small_multiples([*_set_names(run).values()], height=1.9, more=0.9, unit="density")
     for axes, (name, groups) in zip(panels, sets.items(), strict=True):
         for label, (values, density) in enumerate(zip(groups, curves[name], strict=True)):
             colour, _, dashes = style.emotion_look(label)
@@ -117,8 +116,6 @@ def lda(run: Run) -> Figure | None:
             if name != "train" and train is not None:
                 axes.plot(x, train, color=colour, linewidth=0.8, linestyle=DOTTED)
         axes.set(xlim=(x[0], x[-1]), ylim=(0, top))
-    for axes in panels[:: style.ACROSS]:
-        axes.set_ylabel("density")
     note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
     figure.supxlabel(note + ("; peaks that leave the panel are cut" if highest > top else ""), size=9)
     dotted = style.key("the same emotion in training faces", style.GREY, "", DOTTED, linewidth=0.9)
@@ -138,7 +135,7 @@ def tsne(run: Run) -> Figure | None:
         return None
     every = np.concatenate([points for groups in sets.values() for points in groups])
     middle, half = (every.max(0) + every.min(0)) / 2, 0.54 * max(1e-6, *np.ptp(every, axis=0))
-    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=2.82, more=0.45)
+    figure, panels = style.small_multiples([*_set_names(run).values()], height=2.82, more=0.45, unit="")
     for axes, groups in zip(panels, sets.values(), strict=True):
         axes.scatter(every[:, 0], every[:, 1], s=5, color="#dcdcdc", linewidth=0, rasterized=True)
         for label, points in enumerate(groups):
@@ -155,10 +152,11 @@ def tsne(run: Run) -> Figure | None:
 def correlations(run: Run) -> Figure | None:
     """Draw correlations of the four groups of features (paper: figure 11), of each set and with training faces."""
     stored, names = run.embedding or {}, _set_names(run)
-    names = [n for n in (*names, *(f"both/{name}" for name in names)) if f"correlation/{n}" in stored]
+    names |= {f"both/{name}": f"{label} with training faces" for name, label in names.items()}
+    names = {name: label for name, label in names.items() if f"correlation/{name}" in stored}
     if not names:
         return None
-    figure, panels = style.small_multiples([_set_name(name) for name in names], height=2.3, more=0.3)
+    figure, panels = style.small_multiples([*names.values()], height=2.3, more=0.3, unit="")
     for axes, name in zip(panels, names, strict=True):
         values = stored[f"correlation/{name}"]
         image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
@@ -175,11 +173,12 @@ def correlations(run: Run) -> Figure | None:
     return figure
 
 
-def _set_names(run: Run) -> list[str]:
-    """The sets of the embedding: training and held-out faces, methods in the run's order, then any others."""
+def _set_names(run: Run) -> dict[str, str]:
+    """Labels of the sets of the embedding: training and held-out faces, methods in the run's order, any others."""
     stored = [name.removeprefix("emotion/") for name in run.embedding or () if name.startswith("emotion/")]
     order = [*SET_NAMES, *run.samples]
-    return [n for n in order if n in stored] + [n for n in stored if n not in order]
+    names = [n for n in order if n in stored] + [n for n in stored if n not in order]
+    return {name: SET_NAMES.get(name) or method_name(name) for name in names}
 
 
 def _by_emotion(run: Run, kind: str) -> dict[str, list[np.ndarray]]:
@@ -189,9 +188,3 @@ def _by_emotion(run: Run, kind: str) -> dict[str, list[np.ndarray]]:
         values, emotion = arrays[f"{kind}/{name}"].astype(float), arrays[f"emotion/{name}"]
         sets[name] = [values[emotion == label] for label in range(len(run.emotions))]
     return sets
-
-
-def _set_name(name: str) -> str:
-    if name.startswith("both/"):
-        return f"{method_name(name.removeprefix('both/'))} with training faces"
-    return SET_NAMES.get(name) or method_name(name)
