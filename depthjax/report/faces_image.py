@@ -21,7 +21,6 @@ BRIGHTEST, BACKGROUND, HOLE = 240.0, 255.0, 30.0
 FAR_SHARE = 0.05  # of the depth range: what is nearer to its far end is background
 MAX_FACES = 24  # of a set and emotion in the gallery
 PAYLOAD_BYTES = 5_000_000  # of all its pictures as base64: a third of the largest page
-
 Pitch = float | tuple[float, float]  # the side of a pixel on the face in millimetres, or its height and width
 
 

@@ -85,7 +85,7 @@ def save(drawn: Drawn, folder: Path) -> list[Path]:
 
 
 def small_multiples(titles: Sequence[str], *, height: float, more: float, unit: str) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel, `height` inches high, for each title, on shared axes and ACROSS side by side."""
+    """Return a figure and its panels, one a title, ACROSS side by side, of `height` inches, with `more` around all."""
     across = min(ACROSS, len(titles))
     lines = -(-len(titles) // across)
     width = 2.75 * max(3, across)  # room for the legend

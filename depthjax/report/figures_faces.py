@@ -54,7 +54,6 @@ def _sheet(
     corners = [(i % across * wide, i // across * high + space[0]) for i in range(len(parts))]
     for (x, y), part in zip(corners, parts, strict=True):
         picture[y:, x:][: part.shape[0], : part.shape[1]] = part
-
     full = np.array([max(size[1], width) + LEFT + 8, size[0] + sum(margins)])
     figure = Figure(figsize=tuple(full / 100), dpi=100)
     axes = figure.add_axes((LEFT / full[0], margins[1] / full[1], size[1] / full[0], size[0] / full[1]))
@@ -188,9 +187,9 @@ def closest_pairs(run: Run, method: str, count: int) -> Pairs:
     generated, train = run.samples[method]["images"], run.train["images"]
     if not len(index) == len(distance) == len(generated) or (len(index) and index.max() >= len(train)):
         raise UserError(f"evaluation/nearest.npz is of other faces than samples/{method}: run --stages=evaluate again")
-    order = np.argsort(distance, kind="stable")[:count]
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = distance / np.float64(run.nearest["reference"])
+    order = np.argsort(distance, kind="stable")[:count]
     median = float(np.median(relative)) if len(relative) else np.nan
     return Pairs(train[index[order]], generated[order], relative[order], median)
 

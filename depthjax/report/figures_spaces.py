@@ -107,13 +107,12 @@ def lda(run: Run) -> Figure | None:
     for axes, (name, groups) in zip(panels, sets.items(), strict=True):
         for label, (values, density) in enumerate(zip(groups, curves[name], strict=True)):
             colour, _, dashes = style.emotion_look(label)
-            train = curves["train"][label]
             if density is not None:
                 axes.fill_between(x, density, color=colour, alpha=0.22, linewidth=0)
                 axes.plot(x, density, color=colour, linestyle=dashes)
             elif len(values):
                 axes.axvline(float(np.median(values)), color=colour, linestyle=dashes, linewidth=2.4)
-            if name != "train" and train is not None:
+            if name != "train" and (train := curves["train"][label]) is not None:
                 axes.plot(x, train, color=colour, linewidth=0.8, linestyle=DOTTED)
         axes.set(xlim=(x[0], x[-1]), ylim=(0, top))
     note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
