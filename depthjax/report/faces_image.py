@@ -1,7 +1,5 @@
 """Depth faces as pictures: lit relief, surface normals, sheets of them, and the payload of the page's gallery."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence
@@ -23,21 +21,13 @@ BRIGHTEST, BACKGROUND, HOLE = 240.0, 255.0, 30.0
 FAR_SHARE = 0.05  # of the depth range: what is nearer to its far end is background
 MAX_FACES = 24  # of a set and emotion in the gallery
 PAYLOAD_BYTES = 5_000_000  # of all its pictures as base64: a third of the largest page
-
 Pitch = float | tuple[float, float]  # the side of a pixel on the face in millimetres, or its height and width
 
 
 def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: Pitch) -> np.ndarray:
-    """Light the surface from the upper left (wrapped Lambert) on white; invalid depth inside the face is dark.
+    """Return (n, h, w) uint8 faces lit from the upper left (wrapped Lambert) on white; invalid depth is dark.
 
-    Relief is exaggerated by EXAGGERATION and smoothed by a Gaussian of SMOOTH_MM inside the face only. All pictures are
-    treated alike, so that sources can be compared.
-
-    Args:
-        images: (n, h, w) in [-1, 1].
-        window_mm: millimetres behind the nose tip of -1 and +1.
-    Returns:
-        (n, h, w) uint8.
+    Images are (n, h, w) in [-1, 1]; `window_mm` are the millimetres behind the nose tip of -1 and +1.
     """
     face = surface(images, window_mm)
     down, right = (EXAGGERATION * slope for slope in _slopes(images, face, window_mm, pitch_mm))
@@ -48,13 +38,7 @@ def shade(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: Pitch) -
 
 
 def normals(images: np.ndarray, window_mm: tuple[float, float], pitch_mm: Pitch) -> np.ndarray:
-    """Return unit surface normals as colours on white, of the surface smoothed as in `shade` but not exaggerated.
-
-    Arguments as for `shade`; invalid depth inside the face is dark.
-
-    Returns:
-        (n, h, w, 3) uint8, see `normal_colours`.
-    """
+    """Return surface normals as (n, h, w, 3) uint8 colours on white: the relief of `shade`, not exaggerated."""
     face = surface(images, window_mm)
     down, right = _slopes(images, face, window_mm, pitch_mm)
     colours = normal_colours(np.stack([right, -down, np.ones_like(down)], axis=-1))
@@ -67,24 +51,19 @@ def normal_colours(directions: np.ndarray) -> np.ndarray:
 
 
 def surface(images: np.ndarray, window_mm: tuple[float, float]) -> np.ndarray:
-    """Return where there is a face: nearer than the last FAR_SHARE of the depth range.
-
-    A generated background only comes near +1, so the far level itself does not separate it from a face.
-    """
+    """Return where there is a face: nearer than the last FAR_SHARE, since a generated background only comes near +1."""
     return DepthRange(*window_mm).to_mm(images) < window_mm[1] - FAR_SHARE * (window_mm[1] - window_mm[0])
 
 
-def _slopes(
-    images: np.ndarray, face: np.ndarray, window_mm: tuple[float, float], pitch_mm: Pitch
-) -> tuple[np.ndarray, np.ndarray]:
+def _slopes(images: np.ndarray, face: np.ndarray, window_mm: tuple[float, float], pitch_mm: Pitch) -> list[np.ndarray]:
     """Growth of the smoothed depth downwards and to the right, millimetres a millimetre, (n, h, w) each."""
-    high, wide = (pitch_mm, pitch_mm) if isinstance(pitch_mm, int | float) else pitch_mm
+    high, wide = np.broadcast_to(pitch_mm, 2).tolist()
     sigma = (0, SMOOTH_MM / high, SMOOTH_MM / wide)
     # Means over face pixels only: background must not drag the cheeks' edges away.
     weight = gaussian_filter(face.astype(np.float32), sigma)
     total = gaussian_filter(np.where(face, DepthRange(*window_mm).to_mm(images), 0).astype(np.float32), sigma)
     smooth = total / np.maximum(weight, 1e-3)
-    return np.gradient(smooth, high, axis=1), np.gradient(smooth, wide, axis=2)
+    return [np.gradient(smooth, high, axis=1), np.gradient(smooth, wide, axis=2)]
 
 
 def _composed(light: np.ndarray, face: np.ndarray) -> np.ndarray:
@@ -96,14 +75,7 @@ def _composed(light: np.ndarray, face: np.ndarray) -> np.ndarray:
 
 
 def mosaic(rows: Sequence[np.ndarray], columns: int, *, tile: int = 128, gap: int = 6) -> np.ndarray:
-    """Set pictures in a grid on white, each resized (bicubic) to the same square.
-
-    Args:
-        rows: for each row (up to `columns`, h, w) or (..., h, w, 3) uint8; a short row ends in blank tiles.
-        tile, gap: side of a picture in the grid and space between pictures, in pixels.
-    Returns:
-        (height, width) or (height, width, 3) uint8.
-    """
+    """Return rows of (n, h, w) or (n, h, w, 3) uint8 pictures on white, each resized to a square of `tile` pixels."""
     size = (len(rows) * (tile + gap) - gap, columns * (tile + gap) - gap)
     sheet = np.full((*size, *rows[0].shape[3:]), 255, np.uint8)
     for r, row in enumerate(rows):
@@ -115,16 +87,11 @@ def mosaic(rows: Sequence[np.ndarray], columns: int, *, tile: int = 128, gap: in
 
 @dataclass(frozen=True)
 class FaceSet:
-    """The faces of one source.
+    """The faces of one source."""
 
-    Attributes:
-        key: `real` for the training faces, or a method.
-        name: for labels.
-        arrays: images (n, h, w) in [-1, 1] and emotion (n,); of training faces subject and frame besides.
-    """
-
-    key: str
-    name: str
+    key: str  # `real` for the training faces, or a method
+    name: str  # for labels
+    # images (n, h, w) in [-1, 1] and emotion (n,); of training faces subject and frame besides
     arrays: dict[str, np.ndarray]
 
     def shown(self, emotion: int, count: int) -> np.ndarray:
@@ -149,10 +116,8 @@ def one_per_subject(train: dict[str, np.ndarray], emotion: int, count: int) -> n
 
 
 def spaced_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
-    """Return generated faces of an emotion at even distances in stored order, (up to count, h, w).
-
-    The first ones alone do not represent an evolved set: the most novel or the fittest come first.
-    """
+    """Return generated faces of an emotion at even distances in stored order, (up to count, h, w)."""
+    # The first ones alone do not represent an evolved set: the most novel or the fittest come first.
     members = np.flatnonzero(samples["emotion"] == emotion)
     shown = min(count, len(members))
     return samples["images"][members[np.arange(shown) * len(members) // max(1, shown)]]
@@ -170,13 +135,8 @@ def pitch_mm(run: Run) -> tuple[float, float]:
 def gallery(run: Run, *, limit: int = PAYLOAD_BYTES) -> dict[str, Any] | None:
     """Return the faces that the page embeds, with the millimetres and the light by which its script draws them.
 
-    Every set and emotion shows as many faces as the limit allows, at most MAX_FACES and at least one.
-
-    Args:
-        limit: of all pictures together, in bytes of base64.
-    Returns:
-        plain values for JSON, or None where no faces are stored. `sets[].sheets[].png` is a data URI of `count` faces,
-        one beneath another, 0 at `window_mm[0]` and 255 at `window_mm[1]`.
+    All pictures together take `limit` bytes of base64; every set and emotion shows 1 to MAX_FACES faces. In a
+    `sets[].sheets[].png` faces lie one beneath another, 0 at `window_mm[0]` and 255 at `window_mm[1]`.
     """
     sets, labels = face_sets(run), range(len(run.emotions))
     # The size of one face of each set and emotion predicts how many fit.
@@ -189,11 +149,8 @@ def gallery(run: Run, *, limit: int = PAYLOAD_BYTES) -> dict[str, Any] | None:
     return {
         "emotions": list(run.emotions),
         "sets": [{"id": one.key, "name": one.name, "sheets": _gallery_sheets(one, labels, count)} for one in sets],
-        "height": height,
-        "width": width,
-        "window_mm": list(run.window_mm),
-        "width_mm": wide * width,
-        "height_mm": high * height,
+        "height": height, "width": width, "window_mm": list(run.window_mm),
+        "width_mm": wide * width, "height_mm": high * height,
         # The constants of `shade`, so that the script's relief is the figures' relief.
         "light": {"from": LIGHT.tolist(), "wrap": WRAP, "exaggeration": EXAGGERATION, "smooth_mm": SMOOTH_MM,
                   "brightest": BRIGHTEST, "hole": HOLE, "far_share": FAR_SHARE},

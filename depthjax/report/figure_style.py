@@ -1,10 +1,8 @@
 """What all figures share: colours, names, intervals, and how a figure becomes PNG and SVG."""
 
-from __future__ import annotations
-
 import io
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,6 @@ BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "
 # One colour and one marker a method in every figure: the training faces, then the methods in their usual order.
 _COLOURS = (INK, GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION)
 METHOD_LOOKS = dict(zip(("real", *METHODS), zip(_COLOURS, "os^DvoP", strict=True), strict=True))
-OTHER_METHOD = ("#8a6d3b", "X")
 # Paul Tol's "muted" scheme: emotions never look like methods.
 EMOTION_COLOURS = ("#332288", "#CC6677", "#44AA99", "#999933", "#AA4499",
                    "#88CCEE", "#882255", "#117733", "#DDCC77")  # fmt: skip
@@ -47,28 +44,19 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished figure: its files' name without ending, both files (faces in the SVG stay pixels) and words.
-
-    Attributes:
-        width, height: of the PNG, in pixels.
-        alt: what it is, for readers who do not see it.
-    """
+    """A finished figure: its files' name without ending, both files (faces in the SVG stay pixels) and words."""
 
     name: str
     png: bytes
     svg: bytes
-    width: int
+    width: int  # of the PNG, in pixels
     height: int
     caption: str = ""
-    alt: str = ""
+    alt: str = ""  # what it is, for readers who do not see it
 
 
 def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt: str = "") -> Drawn:
-    """Draw a figure as PNG and as SVG; the same figure gives the same bytes.
-
-    Args:
-        dpi: of a chart; a figure without a layout engine, such as a sheet of faces, keeps its own.
-    """
+    """Draw a figure as PNG and SVG, the same bytes every time; one without a layout engine keeps its own dpi."""
     canvas, layout = FigureCanvasAgg(figure), figure.get_layout_engine()
     if layout is not None:
         figure.set_dpi(dpi)
@@ -76,8 +64,7 @@ def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt:
         figure.set_layout_engine(None)
         # The last digits of the layout may differ from run to run: a hundredth of a pixel is enough.
         for axes in figure.axes:
-            box = axes.get_position(original=True)
-            axes.set_position(Bbox(np.round(box.get_points(), 5)))
+            axes.set_position(Bbox(np.round(axes.get_position(original=True).get_points(), 5)))
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     # A sheet of faces is grey as a rule: one channel is a third of the bytes.
@@ -97,12 +84,8 @@ def save(drawn: Drawn, folder: Path) -> list[Path]:
     return paths
 
 
-def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel for each title, on shared axes and at most ACROSS side by side.
-
-    Args:
-        height, more: inches of a panel, and of what stands above and below them.
-    """
+def small_multiples(titles: Sequence[str], *, height: float, more: float, unit: str) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its panels, one a title, ACROSS side by side, of `height` inches, with `more` around all."""
     across = min(ACROSS, len(titles))
     lines = -(-len(titles) // across)
     width = 2.75 * max(3, across)  # room for the legend
@@ -111,6 +94,8 @@ def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tup
     for place in range(len(titles), grid.size):
         grid.flat[place].set_axis_off()
         grid.flat[place - across].tick_params(labelbottom=True)  # it has become the lowest of its column
+    for axes in grid[:, 0]:
+        axes.set_ylabel(unit, parse_math=False)
     panels = list(grid.flat[: len(titles)])
     for axes, title in zip(panels, titles, strict=True):
         axes.set_title(wrapped(title, 24, lines=2))
@@ -119,7 +104,7 @@ def small_multiples(titles: Sequence[str], *, height: float, more: float) -> tup
 
 def method_look(method: str) -> tuple[str, str]:
     """Return the colour and marker of a method, or of `real`."""
-    return METHOD_LOOKS.get(method, OTHER_METHOD)
+    return METHOD_LOOKS.get(method, ("#8a6d3b", "X"))
 
 
 def method_colour(method: str) -> str:
@@ -135,12 +120,8 @@ def emotion_look(label: int) -> tuple[str, str, str]:
 
 def emotion_keys(emotions: Iterable[str], *, points: bool) -> list[Line2D]:
     """Return entries of a legend: a point or a line an emotion."""
-    keys = []
-    for label, name in enumerate(emotions):
-        colour, marker, dashes = emotion_look(label)
-        words = wrapped(name, 26, lines=1)
-        keys.append(key(words, colour, marker, "none") if points else key(words, colour, "", dashes))
-    return keys
+    looks = [(wrapped(name, 26, lines=1), *emotion_look(label)) for label, name in enumerate(emotions)]
+    return [key(w, c, marker, "none") if points else key(w, c, "", dashes) for w, c, marker, dashes in looks]
 
 
 def key(words: str, colour: str, marker: str = "", dashes: Any = "-", **look: Any) -> Line2D:
@@ -156,16 +137,9 @@ def wrapped(name: str, width: int, *, lines: int) -> str:
     return "\n".join(parts).replace("$", r"\$")  # a dollar would start mathematics
 
 
-def intervals(
-    axes: Axes, scores: Sequence[Score | None], methods: Sequence[str], *, aside: float = 0.0, scale: float = 1.0
-) -> None:
-    """Draw a row a method: a marker at its score and a bar over its interval, or "not computed".
-
-    Args:
-        aside: added to the rows 0, 1, ... on the y axis.
-        scale: what values are multiplied by, such as 100 for percent.
-    """
-    for row, (score, method) in enumerate(zip(scores, methods, strict=True)):
+def intervals(axes: Axes, scores: Mapping[str, Score | None], *, aside: float = 0.0, scale: float = 1.0) -> None:
+    """Draw a row a method, `aside` from 0, 1, ... on the y axis: its score in its interval, or "not computed"."""
+    for row, (method, score) in enumerate(scores.items()):
         if score is None or score.value is None:
             not_computed(axes, row + aside)
         else:
@@ -179,16 +153,8 @@ def not_computed(axes: Axes, row: float) -> None:
     axes.annotate("not computed", (0.02, row), xycoords=("axes fraction", "data"), va="center", size=7.5, color=GREY)
 
 
-def bar(
-    axes: Axes,
-    score: Score | None,
-    place: float,
-    colour: str,
-    *,
-    scale: float = 1.0,
-    upright: bool = False,
-    linewidth: float = 1.4,
-) -> None:
+def bar(axes: Axes, score: Score | None, place: float, colour: str, *, upright: bool = False,
+        scale: float = 1.0, linewidth: float = 1.4) -> None:  # fmt: skip
     """Draw the interval of a score at a place on the y axis, or on the x axis if upright; nothing if it has none."""
     if score is not None and score.low is not None and score.high is not None:
         ends, places = [scale * score.low, scale * score.high], [place, place]

@@ -1,7 +1,5 @@
 """The list of all figures, how they are written, and those of the training, the evolution and a sweep."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,50 +27,33 @@ VIEWS = {"depth": "Depth: darker is closer.", "shaded": "The same faces as surfa
 # Panels of the losses: title, unit, and of each line its metric, label, colour and dashes.
 LOSSES = (
     ("Adversarial loss", "binary cross-entropy (nats)", (
-        ("g_adv", "generator", style.BLUE, "-"),
-        ("d_adv_real", "discriminator, training", style.INK, "-"),
-        ("d_adv_fake", "discriminator, generated", style.GREY, "--"),
-    )),
+        ("g_adv", "generator", style.BLUE, "-"), ("d_adv_real", "discriminator, training", style.INK, "-"),
+        ("d_adv_fake", "discriminator, generated", style.GREY, "--"))),
     ("Distillation loss", "distance to the EMA teacher", (
-        ("g_kd", "generator", style.BLUE, "-"),
-        ("d_kd", "discriminator", style.INK, "-"),
-    )),
+        ("g_kd", "generator", style.BLUE, "-"), ("d_kd", "discriminator", style.INK, "-"))),
     ("Discriminator accuracy", "accuracy (%)", (
-        ("d_acc_real", "on training faces", style.INK, "-"),
-        ("d_acc_fake", "on generated faces", style.GREY, "--"),
-    )),
+        ("d_acc_real", "on training faces", style.INK, "-"), ("d_acc_fake", "on generated faces", style.GREY, "--"))),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure of the report.
+    """A figure of the report."""
 
-    Attributes:
-        name: of its files, without ending.
-        draw: the figure of a run's stored files; None if they do not hold what it shows.
-        caption: what it shows, for the page.
-        alt: what it is, for readers who do not see it.
-    """
-
-    name: str
-    draw: Callable[[Run], Figure | None]
-    caption: str
-    alt: str
+    name: str  # of its files, without ending
+    draw: Callable[[Run], Figure | None]  # None if a run's stored files do not hold what it shows
+    caption: str  # what it shows, for the page
+    alt: str  # what it is, for readers who do not see it
 
 
-def draw_figures(run: Run, folder: Path, *, dpi: int = style.DPI) -> dict[str, style.Drawn]:
-    """Draw every figure that the stored files allow, into `folder` as NAME.png and NAME.svg.
-
-    Returns:
-        the figures by name.
-    """
+def draw_figures(run: Run, folder: Path) -> dict[str, style.Drawn]:
+    """Draw every figure that the stored files allow as NAME.png and NAME.svg, and return them by name."""
     drawn: dict[str, style.Drawn] = {}
     for spec in all_figures(run):
         with matplotlib.rc_context(style.STYLE):
             figure = spec.draw(run)
             if figure is not None:
-                drawn[spec.name] = style.render(spec.name, figure, dpi=dpi, caption=spec.caption, alt=spec.alt)
+                drawn[spec.name] = style.render(spec.name, figure, caption=spec.caption, alt=spec.alt)
                 style.save(drawn[spec.name], folder)
     return drawn
 
@@ -81,9 +62,9 @@ def all_figures(run: Run) -> list[FigureSpec]:
     """Return every figure of a run: those of FIGURES, and two sheets of faces for each emotion."""
     sheets = []
     for (label, emotion), (view, caption) in itertools.product(enumerate(run.emotions), VIEWS.items()):
+        name, draw = face_figure_name(run, label, view), partial(figures_faces.faces, emotion=label, view=view)
         alt = f"{emotion}: a row of training faces, then a row for each method. {caption}"
-        draw = partial(figures_faces.faces, emotion=label, view=view)
-        sheets.append(FigureSpec(face_figure_name(run, label, view), draw, caption, alt))
+        sheets.append(FigureSpec(name, draw, caption, alt))
     return [*FIGURES, *sheets]
 
 
@@ -115,7 +96,8 @@ def evolution(run: Run) -> Figure | None:
         return None
     about = f"lines: median of {run.history['best'].shape[1]} islands; shaded: their range"
     looks = {"best": ("best", style.VERMILION, "-"), "mean": (f"mean of the population ({about})", style.INK, "--")}
-    figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4)
+    unit = f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})"
+    figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4, unit=unit)
     for label, axes in enumerate(panels):
         for name, (words, colour, dashes) in looks.items():
             values = run.history[name][label]  # (islands, generations + 1)
@@ -123,20 +105,12 @@ def evolution(run: Run) -> Figure | None:
             axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
             axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=words)
         axes.set_xlabel("generation")
-    for axes in panels[:: style.ACROSS]:
-        axes.set_ylabel(f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})", parse_math=False)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 
 def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> list[Path]:
-    """Write `folder/sweep.png` and `.svg`: means with 95 % intervals, a column a setting, a row an outcome.
-
-    Args:
-        folder: of figures.
-        settings: of each varied field its (experiments,) values.
-        outcomes: (experiments,) of each name in `OUTCOMES`, means over emotions.
-    """
+    """Write `folder/sweep.png` and `.svg`: means of (experiments,) outcomes by setting, with 95 % intervals."""
     with matplotlib.rc_context(style.STYLE):
         figure = Figure(figsize=(1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES)), layout="constrained")
         grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)
@@ -157,10 +131,9 @@ def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mappi
 
 def explained(setting: np.ndarray, outcome: np.ndarray) -> float:
     """Return the share of an outcome's variance between the means at a setting's values (eta squared)."""
-    mean, total = outcome.mean(), ((outcome - outcome.mean()) ** 2).sum()
     groups = [outcome[setting == value] for value in np.unique(setting)]
-    between = sum(len(group) * (group.mean() - mean) ** 2 for group in groups)
-    return float(between / total) if total > 0 else 0.0
+    between = sum(len(group) * (group.mean() - outcome.mean()) ** 2 for group in groups)
+    return float(between / (outcome.size * outcome.var())) if np.ptp(outcome) > 0 else 0.0
 
 
 def mean_with_error(values: np.ndarray) -> tuple[float, float]:
@@ -170,92 +143,72 @@ def mean_with_error(values: np.ndarray) -> tuple[float, float]:
 
 
 def _evaluated(draw: Callable[[StoredEvaluation], Figure | None]) -> Callable[[Run], Figure | None]:
-    """A figure of the evaluation as one of the run."""
     return lambda run: None if run.evaluation is None else draw(run.evaluation)
 
 
-OVERVIEW = FigureSpec(
-    "overview", figures_faces.overview,
-    "Every emotion, training faces beside each method, as surfaces lit from the upper left.",
-    "Lit relief of faces: a row for each emotion, a block for each source.",
-)  # fmt: skip
 FIGURES = (
-    OVERVIEW,
-    FigureSpec(
-        "normals", figures_faces.normals,
+    FigureSpec("overview", figures_faces.overview,
+        "Every emotion, training faces beside each method, as surfaces lit from the upper left.",
+        "Lit relief of faces: a row for each emotion, a block for each source."),
+    FigureSpec("normals", figures_faces.normals,
         "The same faces as surface normals: the colour is the way the surface faces. Noise and flattened features "
         "show that depth alone hides.",
         "Surface normals of some training faces and of some faces of each method, in colours."),
-    FigureSpec(
-        "difference", figures_faces.difference,
+    FigureSpec("difference", figures_faces.difference,
         "What an emotion does to the mean face, in millimetres nearer or farther than in the reference emotion. A "
         "method that has learnt an emotion changes what the emotion changes in training faces.",
         "Maps of the mean depth of each emotion less the reference emotion's, a column for each source."),
-    FigureSpec(
-        "interpolation", figures_faces.interpolation,
+    FigureSpec("interpolation", figures_faces.interpolation,
         "From one latent to another along the sphere, one emotion a row. Faces should change gradually; a jump means "
         "that the generator holds separate faces and little between them.",
         "Rows of generated faces that turn step by step from one into another."),
-    FigureSpec(
-        "recognition", _evaluated(figures_scores.recognition),
+    FigureSpec("recognition", _evaluated(figures_scores.recognition),
         "Accuracy on unseen subjects with 95\u202f% intervals; higher is better.",
         "Accuracy on unseen subjects with intervals: the numbers are in the table below."),
-    FigureSpec(
-        "violins", _evaluated(figures_scores.violins),
+    FigureSpec("violins", _evaluated(figures_scores.violins),
         "The same accuracy over the seeds of each classifier: how much is chance.",
         "Violins of the accuracy of every seed, by classifier and source of the faces."),
-    FigureSpec(
-        "scarcity", _evaluated(figures_scores.scarcity),
+    FigureSpec("scarcity", _evaluated(figures_scores.scarcity),
         "With few training subjects: accuracy on unseen subjects without and with generated faces.",
         "Lines of accuracy against the share of training subjects: the numbers are in the table below."),
-    FigureSpec(
-        "distances", _evaluated(figures_spaces.distances),
+    FigureSpec("distances", _evaluated(figures_spaces.distances),
         "Lower is better, down to the grey band: the distance between two halves of the subjects.",
         "Distances by method, with intervals and references: the table below has the numbers."),
-    FigureSpec(
-        "coverage", _evaluated(figures_spaces.coverage),
+    FigureSpec("coverage", _evaluated(figures_spaces.coverage),
         "How much of the variety of faces is reached, emotion by emotion; higher is better.",
         "Coverage by emotion and method."),
-    FigureSpec(
-        "tsne", figures_spaces.tsne,
+    FigureSpec("tsne", figures_spaces.tsne,
         "Faces of each source among all others (t-SNE of the features). Nearness means likeness; the size of a gap, "
         "and distances between clusters, mean nothing.",
         "Scatter plots of t-SNE coordinates by emotion, a panel for each source."),
-    FigureSpec(
-        "lda", figures_spaces.lda,
+    FigureSpec("lda", figures_spaces.lda,
         "Emotions along the direction that best separates them in training faces. Generated faces should fall where "
         "the training faces of their emotion do.",
         "Densities along the first linear discriminant, by emotion and source."),
-    FigureSpec(
-        "correlations", figures_spaces.correlations,
+    FigureSpec("correlations", figures_spaces.correlations,
         "How the groups of handcrafted features move together, in training faces, generated faces and both.",
         "Correlation matrices of four groups of features, by source."),
-    FigureSpec(
-        "nearest", figures_faces.nearest,
+    FigureSpec("nearest", figures_faces.nearest,
         "The generated faces closest to any training face, each below it, closest pair first: look for the same "
         "subject.",
         "Pairs of a generated face and the training face nearest to it."),
-    FigureSpec(
-        "table_1", _evaluated(figures_scores.table_1),
+    FigureSpec("table_1", _evaluated(figures_scores.table_1),
         "Table 1 of the paper as lines, with the published protocol.",
         "Lines of accuracy, precision, recall and F1 by method: the numbers are in the table below."),
-    FigureSpec(
-        "annex_1", _evaluated(figures_scores.annex_1),
+    FigureSpec("annex_1", _evaluated(figures_scores.annex_1),
         "All four scores of the random forest's seeds by the released protocol, which tests on subjects it trained on "
         "(paper: annex 1).",
         "Violins of accuracy, precision, recall and F1 of every seed, by what the forest was trained on."),
-    FigureSpec(
-        "table_2", _evaluated(figures_scores.table_2),
+    FigureSpec("table_2", _evaluated(figures_scores.table_2),
         "Table 2 of the paper as bars, with the released formulas.",
         "Bars of the distances and scores by method: the numbers are in the table below."),
-    FigureSpec(
-        "losses", losses,
+    FigureSpec("losses", losses,
         "At 50\u202f% a discriminator does not separate training from generated faces; at 100\u202f% it separates all "
         "of them; between, a lower loss is not better. Distillation losses ↓ compare each network with its teacher.",
         "Three line charts over the epochs: adversarial losses, distillation losses, discriminator accuracy."),
-    FigureSpec(
-        "evolution", evolution,
+    FigureSpec("evolution", evolution,
         "Fitness ↑ is what the search maximises; it says nothing by itself about quality. Lines: median of the "
         "independent islands; shaded: their range.",
         "Best and mean fitness over the generations, a panel for each emotion."),
 )  # fmt: skip
+OVERVIEW = FIGURES[0]

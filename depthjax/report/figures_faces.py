@@ -1,7 +1,5 @@
 """Figures made of faces: sheets, surface normals, mean differences, closest pairs and interpolation."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -30,6 +28,9 @@ INTERPOLATED = OWN_METHODS[0]  # the method whose interpolation is stored
 NORMALS_KEY = """The same colours on a ball, seen from the camera.
 red: x, to the right of the picture; green: y, up; blue: z, towards the camera
 (each component of the unit normal from -1 to 1 as 0 to 255)"""
+NEAREST_NOTE = """\
+Number: distance to that face, divided by the median distance of held-out faces to their closest training face.
+1: as far as an unseen subject; 0: the same shape."""
 
 
 def _sheet(
@@ -38,26 +39,14 @@ def _sheet(
     columns: int,
     *,
     tile: int = TILE,
-    across: int = 1,
-    space: tuple[int, int] = (0, 0),
-    margins: tuple[int, int] = (0, 8),
-    width: int = 0,
+    across: int = 1,  # blocks side by side
+    space: tuple[int, int] = (0, 0),  # pixels above and to the right of each block, for its title
+    margins: tuple[int, int] = (0, 8),  # pixels above and below all blocks
+    width: int = 0,  # pixels that words need, right of the names
     title: str = "",
     note: str = "",
 ) -> tuple[Figure, Axes, list[tuple[int, int]]]:
-    """Set blocks of pictures on a figure in which each of their pixels is one pixel of the PNG.
-
-    Args:
-        blocks: rows of pictures, as of `mosaic`; all blocks have one size.
-        names: of the rows, to the left of them.
-        across: blocks side by side.
-        space: pixels above and to the right of each block, for its title.
-        margins: pixels above and below all blocks.
-        width: pixels that words need, right of the names.
-        title, note: at the top left, one below the other.
-    Returns:
-        the figure, its axes (in pixels), and the upper left corner (x, y) of each block.
-    """
+    """Return a figure of blocks of rows of pictures, its axes (in pixels of the PNG), and the blocks' upper left."""
     parts = [mosaic(rows, columns, tile=tile, gap=GAP) for rows in blocks]
     high, wide = parts[0].shape[0] + space[0], parts[0].shape[1] + space[1]
     size = (-(-len(parts) // across) * high, min(across, len(parts)) * wide - space[1])
@@ -65,7 +54,6 @@ def _sheet(
     corners = [(i % across * wide, i // across * high + space[0]) for i in range(len(parts))]
     for (x, y), part in zip(corners, parts, strict=True):
         picture[y:, x:][: part.shape[0], : part.shape[1]] = part
-
     full = np.array([max(size[1], width) + LEFT + 8, size[0] + sum(margins)])
     figure = Figure(figsize=tuple(full / 100), dpi=100)
     axes = figure.add_axes((LEFT / full[0], margins[1] / full[1], size[1] / full[0], size[0] / full[1]))
@@ -81,7 +69,6 @@ def _sheet(
 
 
 def _colour_bar(figure: Figure, colours: str, ends: tuple[float, float], words: str, extend: str = "neither") -> None:
-    """A horizontal scale of colours below a sheet, its ends and middle named, with words beside it."""
     width, height = figure.bbox.width, figure.bbox.height
     axes = figure.add_axes((LEFT / width, 28 / height, 240 / width, 11 / height))
     bar = figure.colorbar(ScalarMappable(Normalize(*ends), colours), axes, orientation="horizontal", extend=extend)
@@ -98,12 +85,7 @@ def face_figure_name(run: Run, emotion: int, view: str) -> str:
 
 
 def faces(run: Run, emotion: int, view: str) -> Figure | None:
-    """Draw training faces and each method's faces of one emotion, a row each; None without faces.
-
-    Args:
-        emotion: its label.
-        view: `depth` (grey) or `shaded` (lit relief); both hold the same faces.
-    """
+    """Draw training faces and each method's of one emotion, a row each, as grey `depth` or `shaded` relief."""
     sets = face_sets(run)
     if not sets:
         return None
@@ -127,12 +109,8 @@ def overview(run: Run) -> Figure | None:
 
 def normals(run: Run) -> Figure | None:
     """Draw surface normals of each emotion (rows) and set (blocks) as colours, and a ball in the same colours."""
-
-    def coloured(images: np.ndarray) -> np.ndarray:
-        return faces_image.normals(images, run.window_mm, pitch_mm(run))
-
-    title = "Surface normals: which way each part of the face looks"
-    figure = _every_emotion(run, coloured, margins=(22, 104), width=620, title=title)
+    place: Any = {"margins": (22, 104), "width": 620, "title": "Surface normals: which way each part of the face looks"}
+    figure = _every_emotion(run, lambda faces: faces_image.normals(faces, run.window_mm, pitch_mm(run)), **place)
     if figure is None:
         return None
     y, x = np.mgrid[1:-1:152j, -1:1:152j]
@@ -157,51 +135,39 @@ def _every_emotion(run: Run, view: Callable[[np.ndarray], np.ndarray], **place: 
     blocks = [[view(one.shown(label, count)) for label in range(len(run.emotions))] for one in sets]
     figure, axes, corners = _sheet(blocks, run.emotions, count, tile=tile, across=across, space=(36, 22), **place)
     for (x, y), one in zip(corners, sets, strict=True):
-        short = wrapped(one.name, count * tile // 15, lines=1)
-        axes.text(x, y - 7, short, size=9.5, weight="bold", va="bottom")
+        axes.text(x, y - 7, wrapped(one.name, count * tile // 15, lines=1), size=9.5, weight="bold", va="bottom")
     return figure
 
 
 class Pairs(NamedTuple):
-    """Generated faces with the training face closest to each, closest pair first.
-
-    Distances are relative to the median distance of held-out faces to their closest training face.
-    """
+    """Generated faces with the training face closest to each, closest pair first."""
 
     train: np.ndarray  # (k, h, w) in [-1, 1]
     generated: np.ndarray
-    relative: np.ndarray  # (k,) distances
-    median: float  # distance of all faces of the method
+    relative: np.ndarray  # (k,) distances, divided by the median of held-out faces
+    median: float  # relative distance of all faces of the method
 
 
 def nearest(run: Run) -> Figure | None:
-    """Draw each method's generated faces closest to a training face, that face, and the difference in mm.
-
-    None without `evaluation/nearest.npz`, the training faces it points to, or a method that it holds.
-    """
-    if run.train is None or run.nearest is None:
-        return None
-    methods = [m for m in run.samples if f"index/{m}" in run.nearest]
-    if not methods:
+    """Draw each method's generated faces closest to a training face, that face, and the difference in mm."""
+    methods = [m for m in run.samples if f"index/{m}" in (run.nearest or {})]
+    if run.train is None or not methods:
         return None
     count, across, tile = (8, 1, 112) if len(methods) < 3 else (6, 2, 88)
     pairs = [closest_pairs(run, method, count) for method in methods]
     apart = [depth_apart(p.train, p.generated, run.window_mm) for p in pairs]
     limit = _limit(apart, 95)
-    blocks = [_pair_rows(run, p, differences, limit) for p, differences in zip(pairs, apart, strict=True)]
-    figure, axes, corners = _sheet(
-        blocks,
-        ("closest training face", "generated face", "difference"),
-        count,
-        tile=tile,
-        across=across,
-        space=(56, 30),
-        margins=(58, 64),
-        width=760,
-        title="The generated faces closest to a training face, closest pairs first",
-        note="Number: distance to that face, divided by the median distance of held-out faces to their closest "
-        "training face.\n1: as far as an unseen subject; 0: the same shape.",
-    )
+    blocks = []
+    for pair, differences in zip(pairs, apart, strict=True):
+        lit = [np.repeat(_lit(run, faces)[..., None], 3, axis=-1) for faces in pair[:2]]
+        coloured = _coloured(differences, DISTANCE_COLOURS, (0, limit))
+        # White where neither has a surface.
+        coloured[~(surface(pair.train, run.window_mm) | surface(pair.generated, run.window_mm))] = 255
+        blocks.append([*lit, coloured])
+    names = ("closest training face", "generated face", "difference")
+    place: Any = {"tile": tile, "across": across, "space": (56, 30), "margins": (58, 64), "width": 760}
+    title = "The generated faces closest to a training face, closest pairs first"
+    figure, axes, corners = _sheet(blocks, names, count, title=title, note=NEAREST_NOTE, **place)
     for (x, y), method, pair in zip(corners, methods, pairs, strict=True):
         axes.text(x, y - 24, wrapped(method_name(method), 34, lines=1), size=10, weight="bold", va="bottom")
         median = f"median of all its faces: {_ratio(pair.median)}"
@@ -215,19 +181,15 @@ def nearest(run: Run) -> Figure | None:
 
 
 def closest_pairs(run: Run, method: str, count: int) -> Pairs:
-    """Return the `count` faces of a method that lie closest to a training face.
-
-    Raises:
-        UserError: `evaluation/nearest.npz` is of other faces than those stored.
-    """
+    """Return the `count` faces of a method that lie closest to a training face."""
     assert run.nearest is not None and run.train is not None
     index, distance = run.nearest[f"index/{method}"], run.nearest[f"distance/{method}"]
     generated, train = run.samples[method]["images"], run.train["images"]
     if not len(index) == len(distance) == len(generated) or (len(index) and index.max() >= len(train)):
         raise UserError(f"evaluation/nearest.npz is of other faces than samples/{method}: run --stages=evaluate again")
-    order = np.argsort(distance, kind="stable")[:count]
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = distance / np.float64(run.nearest["reference"])
+    order = np.argsort(distance, kind="stable")[:count]
     median = float(np.median(relative)) if len(relative) else np.nan
     return Pairs(train[index[order]], generated[order], relative[order], median)
 
@@ -239,33 +201,19 @@ def depth_apart(a: np.ndarray, b: np.ndarray, window_mm: tuple[float, float]) ->
     return np.where(both, np.abs(window.to_mm(a) - window.to_mm(b)), np.float32(np.nan))
 
 
-def _pair_rows(run: Run, pair: Pairs, apart: np.ndarray, limit: float) -> list[np.ndarray]:
-    """Training faces, generated faces and differences as RGB; white where neither has a surface."""
-    coloured = _coloured(apart, DISTANCE_COLOURS, (0, limit))
-    coloured[~(surface(pair.train, run.window_mm) | surface(pair.generated, run.window_mm))] = 255
-    grey = (_lit(run, pair.train), _lit(run, pair.generated))
-    return [*(np.repeat(images[..., None], 3, axis=-1) for images in grey), coloured]
-
-
 def _ratio(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else "n/a"
 
 
 def interpolation(run: Run) -> Figure | None:
-    """Draw faces from one latent to another of the same emotion, a row an emotion; None if none are stored.
-
-    Raises:
-        UserError: the rows are not those of the sampled emotions.
-    """
+    """Draw faces from one latent to another of the same emotion, a row an emotion; None if none are stored."""
     if run.interpolation is None:
         return None
     images, sampled, tile = run.interpolation["images"], run.samples.get(INTERPOLATED), 112
     labels = range(len(run.emotions)) if sampled is None else np.unique(sampled["emotion"]).tolist()
     if len(images) != len(labels):
-        raise UserError(
-            f"samples/{INTERPOLATED}/interpolation.npz holds {len(images)} emotions, its samples {len(labels)}: "
-            "run --stages=sample again"
-        )
+        stored = f"samples/{INTERPOLATED}/interpolation.npz holds {len(images)} emotions, its samples {len(labels)}"
+        raise UserError(f"{stored}: run --stages=sample again")
     names, steps = [run.emotions[label] for label in labels], images.shape[1]
     title = f"{method_name(INTERPOLATED)}: from one latent to another of the same emotion"
     note = "Spherical interpolation in even steps between the first two latents drawn for each emotion"
@@ -279,19 +227,14 @@ def interpolation(run: Run) -> Figure | None:
 
 
 def difference(run: Run) -> Figure | None:
-    """Draw the mean depth of each emotion minus that of neutral, in mm; a row an emotion, a column a set.
-
-    None with a single emotion or without faces.
-    """
+    """Draw the mean depth of each emotion minus that of neutral, in mm; a row an emotion, a column a set."""
     sets = face_sets(run)
     if len(run.emotions) < 2 or not sets:
         return None
     reference = reference_label(run.emotions)
     others = [label for label in range(len(run.emotions)) if label != reference]
-    maps = np.stack(
-        [differences_mm(one.arrays["images"], one.arrays["emotion"], others, reference, run.window_mm) for one in sets],
-        axis=1,
-    )  # (emotions, sets, h, w)
+    arrays = [(one.arrays["images"], one.arrays["emotion"], others, reference, run.window_mm) for one in sets]
+    maps = np.stack([differences_mm(*of_set) for of_set in arrays], axis=1)  # (emotions, sets, h, w)
     limit = _limit(maps, 99)
     rows = _coloured(maps, SIGNED_COLOURS, (-limit, limit))
     names = [run.emotions[label] for label in others]
@@ -312,13 +255,9 @@ def reference_label(emotions: Sequence[str]) -> int:
     return next((i for i, name in enumerate(emotions) if name.strip().lower() == "neutral"), 0)
 
 
-def differences_mm(
-    images: np.ndarray, emotion: np.ndarray, labels: Sequence[int], reference: int, window_mm: tuple[float, float]
-) -> np.ndarray:
-    """Return (labels, h, w) mean depth of each emotion minus that of the reference, mm; positive is farther away.
-
-    NaN where either mean face is background.
-    """
+def differences_mm(images: np.ndarray, emotion: np.ndarray, labels: Sequence[int], reference: int,
+                   window_mm: tuple[float, float]) -> np.ndarray:  # fmt: skip
+    """Return (labels, h, w) mm by which emotions' mean faces are farther than the reference's; NaN: no face."""
     means = {label: _mean_depth(images, np.flatnonzero(emotion == label), window_mm) for label in (reference, *labels)}
     return np.stack([means[label] - means[reference] for label in labels])
 
@@ -336,8 +275,8 @@ def _mean_depth(images: np.ndarray, rows: np.ndarray, window_mm: tuple[float, fl
 
 def _coloured(values: np.ndarray, colours: str, ends: tuple[float, float]) -> np.ndarray:
     """(..., 3) uint8 of millimetres between two ends; MASK where they are NaN."""
-    palette = matplotlib.colormaps[colours]
-    shown = palette(Normalize(*ends, clip=True)(np.nan_to_num(values)), bytes=True)[..., :3]
+    levels = Normalize(*ends, clip=True)(np.nan_to_num(values))
+    shown = matplotlib.colormaps[colours](levels, bytes=True)[..., :3]
     return np.where(np.isnan(values)[..., None], np.array(MASK, np.uint8), shown)
 
 

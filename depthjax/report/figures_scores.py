@@ -1,7 +1,5 @@
 """Figures of what classifiers score: recognition, scarcity, the paper's tables 1 and 2, and every seed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,15 +10,12 @@ from matplotlib.figure import Figure
 from depthjax.report import figure_style as style
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.tables import TABLE_1, TABLE_2, published_column
+from depthjax.report.tables import TABLE_1, TABLE_2, classifier_name, published_column
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.
-CLASSIFIER_LOOKS = {
-    "random_forest": ("#004488", "o", "-"),
-    "decision_tree": ("#BB5566", "s", "--"),
-    "xgboost": ("#997700", "^", "-."),
-}
+CLASSIFIER_LOOKS = {"random_forest": ("#004488", "o", "-"), "decision_tree": ("#BB5566", "s", "--"),
+                    "xgboost": ("#997700", "^", "-.")}  # fmt: skip
 OTHER_CLASSIFIER = (style.GREY, "D", ":")
 MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + training faces"}
 # Measure: title, and what it is not.
@@ -30,17 +25,15 @@ PUBLISHED = {
     "ssim": ("SSIM, paired by order ↑", "pairs by order: no fidelity"),
     "psnr": ("PSNR, as published ↑", "1.5 times the PSNR in dB"),
 }
-# Rows of panels of the violins: protocols of training faces and of generated faces.
+# Rows of panels of the violins, and their protocols.
 SEED_GROUPS = {
     "Unseen subjects": ("trtr", "tstr"),
     "Published protocol,\ngenerated": ("published_real", "published_synthetic"),
     "Published protocol,\ngenerated + training": ("published_real", "published_synthetic_real"),
 }
-ANNEX_GROUPS = {
-    "Training": ("published_real", ""),
-    "Generated": ("", "published_synthetic"),
-    "Generated +\ntraining": ("", "published_synthetic_real"),
-}
+ANNEX_GROUPS = {"Training": ("published_real",), "Generated": ("published_synthetic",),
+                "Generated +\ntraining": ("published_synthetic_real",)}  # fmt: skip
+OF_TRAINING_FACES = ("trtr", "published_real")  # protocols whose only method is `real`
 MIN_RUNS = 5  # of a violin; fewer are points alone
 
 
@@ -49,18 +42,17 @@ def recognition(evaluation: StoredEvaluation) -> Figure | None:
     classifiers = _classifiers(evaluation, "tstr")
     if not classifiers:
         return None
-    methods, chance = ["real", *evaluation.methods], 100 / len(evaluation.emotions)
-    figure = Figure(figsize=(11, 1.3 + 0.36 * len(methods)), layout="constrained")
+    rows, chance = 1 + len(evaluation.methods), 100 / len(evaluation.emotions)
+    figure = Figure(figsize=(11, 1.3 + 0.36 * rows), layout="constrained")
     panels = figure.subplots(1, len(classifiers), sharex=True, sharey=True, squeeze=False)[0]
     for axes, classifier in zip(panels, classifiers, strict=True):
         columns = {"classifier": classifier, "measure": "accuracy"}
-        found = [
-            evaluation.scores.find(protocol="trtr" if m == "real" else "tstr", method=m, **columns) for m in methods
-        ]
-        style.intervals(axes, found, methods, scale=100)
+        protocols = {"real": "trtr"} | dict.fromkeys(evaluation.methods, "tstr")
+        found = {m: evaluation.scores.find(protocol=p, method=m, **columns) for m, p in protocols.items()}
+        style.intervals(axes, found, scale=100)
         axes.axvline(chance, color=style.GREY, linewidth=1, linestyle=":")
-        axes.set(title=_classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
-    panels[0].text(chance, len(methods) - 0.5, " chance", size=8, color=style.GREY)
+        axes.set(title=classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
+    panels[0].text(chance, rows - 0.5, " chance", size=8, color=style.GREY)
     style.name_rows(panels[0], ["training faces", *map(method_name, evaluation.methods)])
     return figure
 
@@ -77,7 +69,7 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     grid = figure.subplots(2, len(classifiers), sharex=True, sharey="row", squeeze=False)
     for (upper, lower), classifier in zip(grid.T, classifiers, strict=True):
-        upper.set_title(_classifier_name(classifier))
+        upper.set_title(classifier_name(classifier))
         upper.axhline(chance, color=style.GREY, linewidth=1, linestyle=":")
         lower.axhline(0, color=style.INK, linewidth=1.2)
         for place, method in enumerate(["real", *methods]):
@@ -85,9 +77,9 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
             accuracy = [evaluation.scores.find(protocol="scarcity", share=s, **columns) for s in shares]
             look: Any = {"linewidth": 2.2, "zorder": 3} if method == "real" else {"linewidth": 1.4}
             _over_shares(upper, accuracy, method, bars=method == "real", markersize=5, **look)
+            columns |= {"protocol": "paired_scarcity", "against": "real"}
+            gains = [evaluation.scores.find(share=s, **columns) for s in shares]
             # Gains stand side by side, so that their intervals can be read.
-            paired = {"protocol": "paired_scarcity", "against": "real"} | columns
-            gains = [evaluation.scores.find(share=s, **paired) for s in shares]
             aside = 0.6 * ((place - 0.5) / len(methods) - 0.5)
             _over_shares(lower, gains, method, bars=True, aside=aside, markersize=4, linestyle="none")
         lower.set_xticks(range(len(shares)), ticks)
@@ -96,21 +88,18 @@ def scarcity(evaluation: StoredEvaluation) -> Figure | None:
     grid[0, 0].set_ylabel("accuracy on unseen subjects (%)")
     grid[1, 0].set_ylabel("gain from generated faces\n(percentage points)")
     figure.supxlabel("training subjects seen by the classifier; bars: 95 % intervals over the unseen subjects", size=9)
-    keys = [style.key("training faces alone", *style.method_look("real"))]
-    names = [style.wrapped(f"training + {method_name(m)}", 34, lines=1) for m in methods]
-    keys += [style.key(name, *style.method_look(m)) for name, m in zip(names, methods, strict=True)]
+    names = {"real": "training faces alone"} | {m: f"training + {method_name(m)}" for m in methods}
+    keys = [style.key(style.wrapped(name, 34, lines=1), *style.method_look(m)) for m, name in names.items()]
     figure.legend(handles=keys, loc="outside upper left", ncols=4)
     return figure
 
 
-def _over_shares(
-    axes: Axes, scores: Sequence[Score | None], method: str, *, bars: bool, aside: float = 0.0, **look: Any
-) -> None:
+def _over_shares(axes: Axes, scores: Sequence[Score | None], method: str, *, bars: bool, aside: float = 0.0,
+                 **look: Any) -> None:  # fmt: skip
     """Draw a method's scores over the shares; those that were not computed are left out."""
     known = [(x + aside, s) for x, s in enumerate(scores) if s is not None and s.value is not None]
     colour, marker = style.method_look(method)
-    places, values = [x for x, _ in known], [_percent(score) for _, score in known]
-    axes.plot(places, values, color=colour, marker=marker, **look)
+    axes.plot([x for x, _ in known], [_percent(score) for _, score in known], color=colour, marker=marker, **look)
     for x, score in known if bars else ():
         style.bar(axes, score, x, colour, scale=100, upright=True)
 
@@ -126,23 +115,21 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
         for axes, (measure, measured) in zip(line, RECOGNITION.items(), strict=True):
             for place, classifier in enumerate(classifiers):
                 aside = 0.36 * ((place + 0.5) / len(classifiers) - 0.5)
-                _table_1_line(axes, evaluation, mix, classifier, measure, aside)
+                _lines(axes, evaluation, mix, classifier, measure, aside)
             axes.axvline(0.5, color=style.GREY, linewidth=0.8)
             axes.set_title(measured.name)
         line[0].set_ylabel(f"{words} (%)")
     ticks = ["training only", *(style.wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
     for axes in grid[-1]:
         axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", size=8)
-    keys = [style.key(_classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
+    keys = [style.key(classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
     keys.append(style.key("the same in the paper (IKFDB)", style.GREY, "o", ":", markerfacecolor="white"))
     figure.legend(handles=keys, loc="outside upper left", ncols=5)
     return figure
 
 
-def _table_1_line(
-    axes: Axes, evaluation: StoredEvaluation, mix: str, classifier: str, measure: str, aside: float
-) -> None:
-    """Draw a classifier's line over the methods; training faces alone stand apart at the left."""
+def _lines(axes: Axes, evaluation: StoredEvaluation, mix: str, classifier: str, measure: str, aside: float) -> None:
+    """Draw a classifier's lines over the methods, ours and the paper's; training faces alone stand at the left."""
     colour, marker, dashes = CLASSIFIER_LOOKS.get(classifier, OTHER_CLASSIFIER)
     rows = [("real", "real"), *((mix, method) for method in evaluation.methods)]
     ours, paper = [], []
@@ -151,15 +138,14 @@ def _table_1_line(
         score = evaluation.scores.find(protocol=f"published_{part}", **columns)
         ours.append(_percent(score))
         style.bar(axes, score, place + aside, colour, scale=100, upright=True)
-        column = "real" if method == "real" else published_column(method) or ""
-        paper.append(TABLE_1.get((classifier, part, column, measure), np.nan))
+        paper.append(TABLE_1.get((classifier, part, published_column(method) or "", measure), np.nan))
     x = np.arange(len(rows)) + aside
-    hollow = {"markerfacecolor": "white", "linestyle": ":", "linewidth": 0.9, "alpha": 0.8}
-    solid = {"linestyle": dashes, "linewidth": 1.4}
-    looks: Sequence[tuple[list[float], Any]] = ((paper, hollow), (ours, solid))
-    for values, look in looks:
+    look: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4.5}
+    hollow = look | {"markerfacecolor": "white", "linestyle": ":", "linewidth": 0.9, "alpha": 0.8}
+    solid = look | {"linestyle": dashes, "linewidth": 1.4}
+    for values, of_line in ((paper, hollow), (ours, solid)):
         for span in (slice(1, None), slice(1)):
-            axes.plot(x[span], values[span], color=colour, marker=marker, markersize=4.5, **look)
+            axes.plot(x[span], values[span], **of_line)
 
 
 def table_2(evaluation: StoredEvaluation) -> Figure | None:
@@ -196,29 +182,25 @@ def table_2(evaluation: StoredEvaluation) -> Figure | None:
 
 def violins(evaluation: StoredEvaluation) -> Figure | None:
     """Draw the accuracy of every seed of each classifier, by what it was trained and tested on."""
-    columns = {_classifier_name(c): (c, "accuracy") for c in CLASSIFIER_NAMES}
+    columns = {name: f"{classifier}/accuracy" for classifier, name in CLASSIFIER_NAMES.items()}
     return _seed_figure(evaluation, SEED_GROUPS, columns, "accuracy (%)")
 
 
 def annex_1(evaluation: StoredEvaluation) -> Figure | None:
     """Draw four scores of every seed of the random forest by the released protocol (paper: annex 1)."""
-    columns = {measured.name: ("random_forest", measure) for measure, measured in RECOGNITION.items()}
+    columns = {measured.name: f"random_forest/{measure}" for measure, measured in RECOGNITION.items()}
     return _seed_figure(evaluation, ANNEX_GROUPS, columns, "random forest, published protocol (%)")
 
 
-def _seed_figure(
-    evaluation: StoredEvaluation,
-    groups: Mapping[str, tuple[str, str]],
-    columns: Mapping[str, tuple[str, str]],
-    unit: str,
-) -> Figure | None:
+def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str]], columns: Mapping[str, str],
+                 unit: str) -> Figure | None:  # fmt: skip
     """Violins of the score of each seed, a row of panels a group, a column a classifier and measure."""
     rows, runs = {}, {}
-    for group, (real, generated) in groups.items():
-        cells = [(real, "real"), *((generated, method) for method in evaluation.methods)]
-        rows[group] = [(protocol, method) for protocol, method in cells if protocol]
-        for name, (classifier, measure) in columns.items():
-            stored = [f"{protocol}/{method}/{classifier}/{measure}" for protocol, method in rows[group]]
+    for group, protocols in groups.items():
+        sources = {p: ["real"] if p in OF_TRAINING_FACES else evaluation.methods for p in protocols}
+        rows[group] = [(protocol, method) for protocol, methods in sources.items() for method in methods]
+        for name, column in columns.items():
+            stored = [f"{protocol}/{method}/{column}" for protocol, method in rows[group]]
             runs[group, name] = [100 * evaluation.runs.get(key, np.empty(0)) for key in stored]
     counts = {name: {len(v) for g in groups for v in runs[g, name] if len(v)} for name in columns}
     shown = [name for name in columns if counts[name]]
@@ -230,7 +212,8 @@ def _seed_figure(
     for line, (group, row) in zip(grid, rows.items(), strict=True):
         for axes, name in zip(line, shown, strict=True):
             for place, ((_, method), values) in enumerate(zip(row, runs[group, name], strict=True)):
-                _violin(axes, place, values, style.method_colour(method))
+                if len(values):
+                    _violin(axes, place, values, style.method_colour(method))
         line[0].set_ylabel(group, weight="bold")
         style.name_rows(line[0], ["training only" if m == "real" else method_name(m) for _, m in row])
     for axes, name in zip(grid[0], shown, strict=True):
@@ -244,8 +227,6 @@ def _seed_figure(
 
 def _violin(axes: Axes, row: int, values: np.ndarray, colour: str) -> None:
     """Draw every seed as a dot, and where there are enough a violin below them, on which the dots fan out."""
-    if not len(values):
-        return
     many = len(values) >= MIN_RUNS
     if many and np.ptp(values) > 1e-6:
         drawn: Any = axes.violinplot(values, [row], orientation="horizontal", widths=0.85, showextrema=False)
@@ -256,13 +237,8 @@ def _violin(axes: Axes, row: int, values: np.ndarray, colour: str) -> None:
 
 
 def _classifiers(evaluation: StoredEvaluation, *protocols: str) -> list[str]:
-    """The classifiers with a value in one of the protocols."""
     known = {row.classifier for row in evaluation.scores if row.protocol in protocols and row.value is not None}
     return [classifier for classifier in evaluation.classifiers if classifier in known]
-
-
-def _classifier_name(name: str) -> str:
-    return CLASSIFIER_NAMES.get(name, style.wrapped(name, 24, lines=1))
 
 
 def _percent(score: Score | None) -> float:

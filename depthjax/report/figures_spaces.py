@@ -1,6 +1,6 @@
 """Figures of feature spaces: distances, coverage, the paper's LDA and t-SNE, and correlations of features."""
 
-from __future__ import annotations
+from itertools import product
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,8 +28,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
     grid = figure.subplots(len(DISTANCES), len(spaces), sharey=True, squeeze=False)
     for line, (measure, name) in zip(grid, DISTANCES.items(), strict=True):
         for axes, space in zip(line, spaces, strict=True):
-            values = _beside_reference(axes, evaluation, measure, space)
-            sizes = [abs(value) for value in values if value]
+            sizes = [abs(value) for value in _draw_scores(axes, evaluation, measure, space) if value]
             axes.margins(x=0.12)
             # Where one value lies far beyond the others, scale logarithmically away from zero.
             if sizes and max(sizes) > FAR_APART * np.median(sizes):
@@ -45,8 +44,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
 
 def coverage(evaluation: StoredEvaluation) -> Figure | None:
     """Draw the share of faces that have a generated one near, by method and emotion, a space a panel."""
-    methods, emotions = evaluation.methods, evaluation.emotions
-    spaces = _spaces(evaluation, "coverage")
+    methods, emotions, spaces = evaluation.methods, evaluation.emotions, _spaces(evaluation, "coverage")
     if not spaces:
         return None
     parted = any(row.emotion for row in evaluation.scores.where(measure="coverage") if row.value is not None)
@@ -54,9 +52,15 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     figure = Figure(figsize=(11, 1.4 + height * len(methods)), layout="constrained")
     panels = figure.subplots(1, len(spaces), sharex=True, sharey=True, squeeze=False)[0]
     for axes, space in zip(panels, spaces, strict=True):
-        _beside_reference(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
-        for row, method in enumerate(methods) if parted else ():
-            _emotion_marks(axes, evaluation, method, space, row)
+        _draw_scores(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
+        for (place, method), (label, emotion) in product(enumerate(methods), enumerate(emotions)):
+            columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
+            score = evaluation.scores.find(emotion=emotion, **columns)
+            if score is not None and score.value is not None:
+                colour, marker, _ = style.emotion_look(label)
+                y = place - 0.2 + 0.6 * (label + 0.5) / len(emotions)
+                style.bar(axes, score, y, colour)
+                axes.plot(score.value, y, marker, color=colour, markersize=4)
         axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
     style.name_rows(panels[0], list(map(method_name, methods)))
     keys = [style.key("one half of the subjects by the other half", style.BAND, linewidth=8)]
@@ -66,34 +70,20 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     return figure
 
 
-def _emotion_marks(axes: Axes, evaluation: StoredEvaluation, method: str, space: str, row: int) -> None:
-    columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
-    for label, emotion in enumerate(evaluation.emotions):
-        score = evaluation.scores.find(emotion=emotion, **columns)
-        colour, marker, _ = style.emotion_look(label)
-        y = row - 0.2 + 0.6 * (label + 0.5) / len(evaluation.emotions)
-        if score is not None and score.value is not None:
-            style.bar(axes, score, y, colour)
-            axes.plot(score.value, y, marker, color=colour, markersize=4)
-
-
-def _beside_reference(
-    axes: Axes, evaluation: StoredEvaluation, measure: str, space: str, aside: float = 0.0
-) -> list[float]:
+def _draw_scores(axes: Axes, evaluation: StoredEvaluation, measure: str, space: str, aside: float = 0.0) -> list[float]:
     """Draw each method's score over the band of the reference; returns the values that there are."""
     columns = {"protocol": "distance", "measure": measure, "space": space}
-    found = [evaluation.scores.find(method=method, **columns) for method in evaluation.methods]
+    found = {method: evaluation.scores.find(method=method, **columns) for method in evaluation.methods}
     reference = evaluation.scores.find(method="real", **columns)
     if reference is not None and reference.low is not None and reference.high is not None:
         axes.axvspan(reference.low, reference.high, color=style.BAND, linewidth=0)
     if reference is not None and reference.value is not None:
         axes.axvline(reference.value, color=style.INK, linewidth=1, linestyle=":")
-    style.intervals(axes, found, evaluation.methods, aside=aside)
-    return [score.value for score in (*found, reference) if score is not None and score.value is not None]
+    style.intervals(axes, found, aside=aside)
+    return [score.value for score in (*found.values(), reference) if score is not None and score.value is not None]
 
 
 def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
-    """The feature spaces in which a method has one of the distances."""
     rows = [row for row in evaluation.scores.where(protocol="distance") if row.measure in measures]
     known = {row.space for row in rows if row.method != "real" and row.value is not None}
     return [space for space in evaluation.spaces if space in known]
@@ -110,26 +100,21 @@ def lda(run: Run) -> Figure | None:
     x = np.linspace(ends.min() - pad, ends.max() + pad, 121)
     curves = {name: [_density(values, x) for values in groups] for name, groups in sets.items()}
     # One scale for all panels, set by training and held-out faces: a generated peak may leave the panel.
-    peaks = {
-        name: max((float(c.max()) for c in of_set if c is not None), default=0.0) for name, of_set in curves.items()
-    }
+    peaks = {name: max([0.0, *(float(c.max()) for c in of_set if c is not None)]) for name, of_set in curves.items()}
     highest, reference = max(peaks.values()), max(peaks.get(name, 0.0) for name in SET_NAMES)
     top = 1.08 * (min(highest, 2.2 * reference) or highest or 1.0)
-    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=1.9, more=0.9)
+    figure, panels = style.small_multiples([*_set_names(run).values()], height=1.9, more=0.9, unit="density")
     for axes, (name, groups) in zip(panels, sets.items(), strict=True):
         for label, (values, density) in enumerate(zip(groups, curves[name], strict=True)):
             colour, _, dashes = style.emotion_look(label)
-            train = curves["train"][label]
             if density is not None:
                 axes.fill_between(x, density, color=colour, alpha=0.22, linewidth=0)
                 axes.plot(x, density, color=colour, linestyle=dashes)
             elif len(values):
                 axes.axvline(float(np.median(values)), color=colour, linestyle=dashes, linewidth=2.4)
-            if name != "train" and train is not None:
+            if name != "train" and (train := curves["train"][label]) is not None:
                 axes.plot(x, train, color=colour, linewidth=0.8, linestyle=DOTTED)
         axes.set(xlim=(x[0], x[-1]), ylim=(0, top))
-    for axes in panels[:: style.ACROSS]:
-        axes.set_ylabel("density")
     note = "first linear discriminant of the emotions of training faces (unit: spread within an emotion)"
     figure.supxlabel(note + ("; peaks that leave the panel are cut" if highest > top else ""), size=9)
     dotted = style.key("the same emotion in training faces", style.GREY, "", DOTTED, linewidth=0.9)
@@ -138,7 +123,6 @@ def lda(run: Run) -> Figure | None:
 
 
 def _density(values: np.ndarray, x: np.ndarray) -> np.ndarray | None:
-    """The density of some values over x; None where there are no two that differ."""
     spread = len(values) > 1 and np.std(values) > MIN_SPREAD * (x[-1] - x[0])
     return gaussian_kde(values)(x) if spread else None
 
@@ -150,7 +134,7 @@ def tsne(run: Run) -> Figure | None:
         return None
     every = np.concatenate([points for groups in sets.values() for points in groups])
     middle, half = (every.max(0) + every.min(0)) / 2, 0.54 * max(1e-6, *np.ptp(every, axis=0))
-    figure, panels = style.small_multiples([_set_name(name) for name in sets], height=2.82, more=0.45)
+    figure, panels = style.small_multiples([*_set_names(run).values()], height=2.82, more=0.45, unit="")
     for axes, groups in zip(panels, sets.values(), strict=True):
         axes.scatter(every[:, 0], every[:, 1], s=5, color="#dcdcdc", linewidth=0, rasterized=True)
         for label, points in enumerate(groups):
@@ -167,10 +151,11 @@ def tsne(run: Run) -> Figure | None:
 def correlations(run: Run) -> Figure | None:
     """Draw correlations of the four groups of features (paper: figure 11), of each set and with training faces."""
     stored, names = run.embedding or {}, _set_names(run)
-    names = [n for n in (*names, *(f"both/{name}" for name in names)) if f"correlation/{n}" in stored]
+    names |= {f"both/{name}": f"{label} with training faces" for name, label in names.items()}
+    names = {name: label for name, label in names.items() if f"correlation/{name}" in stored}
     if not names:
         return None
-    figure, panels = style.small_multiples([_set_name(name) for name in names], height=2.3, more=0.3)
+    figure, panels = style.small_multiples([*names.values()], height=2.3, more=0.3, unit="")
     for axes, name in zip(panels, names, strict=True):
         values = stored[f"correlation/{name}"]
         image = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
@@ -187,24 +172,18 @@ def correlations(run: Run) -> Figure | None:
     return figure
 
 
-def _set_names(run: Run) -> list[str]:
-    """The sets of the embedding: training and held-out faces, methods in the run's order, then any others."""
+def _set_names(run: Run) -> dict[str, str]:
+    """Labels of the sets of the embedding: training and held-out faces, methods in the run's order, any others."""
     stored = [name.removeprefix("emotion/") for name in run.embedding or () if name.startswith("emotion/")]
     order = [*SET_NAMES, *run.samples]
-    return [n for n in order if n in stored] + [n for n in stored if n not in order]
+    names = [n for n in order if n in stored] + [n for n in stored if n not in order]
+    return {name: SET_NAMES.get(name) or method_name(name) for name in names}
 
 
 def _by_emotion(run: Run, kind: str) -> dict[str, list[np.ndarray]]:
     """The values of each set, an array for each emotion; empty where none are stored."""
-    arrays, labels = run.embedding or {}, range(len(run.emotions))
-    sets = {}
+    arrays, sets = run.embedding or {}, {}
     for name in _set_names(run):
         values, emotion = arrays[f"{kind}/{name}"].astype(float), arrays[f"emotion/{name}"]
-        sets[name] = [values[emotion == label] for label in labels]
+        sets[name] = [values[emotion == label] for label in range(len(run.emotions))]
     return sets
-
-
-def _set_name(name: str) -> str:
-    if name.startswith("both/"):
-        return f"{method_name(name.removeprefix('both/'))} with training faces"
-    return SET_NAMES.get(name) or method_name(name)
