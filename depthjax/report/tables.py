@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from depthjax.config import OWN_METHODS
 from depthjax.report import formats
@@ -25,7 +25,6 @@ RANGE = ("Interval", "95\u202f%, bootstrap over held-out subjects, or over half-
 
 PAPER = "Mousavi and Mirinezhad, 2025"
 PAPER_METHODS = ("vae", "gan", "gmm", "kde", "proposed")
-FACES_A_CLASS = {"synthetic": "400", "synthetic_real": "800"}
 # Per cent as printed (on IKFDB), in the order of PAPER_METHODS and RECOGNITION.
 # The last line's accuracy lies below its other scores in the paper too.
 _TABLE_1 = {
@@ -47,34 +46,30 @@ _TABLE_1 = {
 }
 # (classifier, trained and tested on, the paper's method, score) → per cent.
 TABLE_1: dict[tuple[str, str, str, str], float] = {
-    (classifier, mix, method, score): float(value)
-    for (classifier, mix), text in _TABLE_1.items()
-    for (method, score), value in zip(
-        itertools.product(("real",) if mix == "real" else PAPER_METHODS, RECOGNITION), text.split(), strict=True
+    (*key, *column): float(value)
+    for key, text in _TABLE_1.items()
+    for column, value in zip(
+        itertools.product(("real",) if key[1] == "real" else PAPER_METHODS, RECOGNITION), text.split(), strict=True
     )
-}
-_TABLE_2 = {
-    "frechet": (153.5658, 129.8420, 166.3631, 179.2621, 45.5560),
-    "score": (2.8474, 3.2655, 2.1022, 2.1381, 4.1447),
-    "ssim": (0.58, 0.60, 0.46, 0.35, 0.71),
-    "psnr": (15.93, 15.59, 13.60, 10.36, 20.68),
 }
 # (measure, the paper's method) → what it prints under the names FID, IS, SSIM and PSNR (dB).
 TABLE_2: dict[tuple[str, str], float] = {
     (measure, method): value
-    for measure, values in _TABLE_2.items()
-    for method, value in zip(PAPER_METHODS, values, strict=True)
-} | {("score", "real"): 3.5695}
+    for measure, values in {
+        "frechet": (153.5658, 129.8420, 166.3631, 179.2621, 45.5560),
+        "score": (2.8474, 3.2655, 2.1022, 2.1381, 4.1447, 3.5695),
+        "ssim": (0.58, 0.60, 0.46, 0.35, 0.71),
+        "psnr": (15.93, 15.59, 13.60, 10.36, 20.68),
+    }.items()
+    for method, value in zip((*PAPER_METHODS, "real"), values, strict=False)
+}
 # The "±" that it prints beside its IS.
 TABLE_2_SPREAD = {"vae": 0.0811, "gan": 0.2122, "gmm": 0.2720, "kde": 0.1842, "proposed": 0.1659, "real": 0.1608}
 
 
 def published_column(method: str) -> str | None:
-    """Return the paper's column for a method, or None.
-
-    Both forms of the KD-cDCGAN stand beside "proposed": the paper says that its images are evolved, its released
-    scripts decode random latents.
-    """
+    """Return the paper's column for a method, or None."""
+    # The paper says that its images are evolved, its released scripts decode random latents.
     if method in OWN_METHODS:
         return "proposed"
     return method if method in (*PAPER_METHODS, "real") else None
@@ -83,71 +78,50 @@ def published_column(method: str) -> str | None:
 def printed(key: Key) -> str:
     """Return what the paper prints for a score, by method, protocol, classifier and measure; else a dash."""
     column = published_column(key.method) or ""
+    value = TABLE_1.get((key.classifier, key.protocol.removeprefix("published_"), column, key.measure))
     if key.protocol == "as_published":
         value = TABLE_2.get((key.measure, column))
-    else:
-        value = TABLE_1.get((key.classifier, key.protocol.removeprefix("published_"), column, key.measure))
     return NONE if value is None else f"{value:.2f}"
 
 
 def _faces_per_class(key: Key) -> str:
     if published_column(key.method) is None:
         return NONE
-    return FACES_A_CLASS.get(key.protocol.removeprefix("published_"), "400")
+    return "800" if key.protocol == "published_synthetic_real" else "400"
 
 
 def _paper(head: str, measure: str = "") -> Words:
-    """The paper's number for the same method, classifier and protocol."""
     return Words(head, lambda _, key: printed(replace(key, measure=measure or key.measure)))
 
 
-@dataclass(frozen=True)
-class Row:
+def _lines(protocol: str, measure: str, format: Format, *spaces: str, by_definition: str = NONE) -> list[Line]:
     """A measure of a table: a line for each of its spaces."""
-
-    protocol: str
-    measure: str
-    format: Format
-    spaces: tuple[str, ...]
-    reference: str = ""  # the protocol of the reference where it is another one
-    by_definition: str = NONE  # the reference where none is measured
-
-    def lines(self, classifiers: Sequence[str] = ()) -> Iterator[Line]:
-        """Return its lines; one for each classifier if it needs one."""
-        if self.protocol == "trts":
-            for c in classifiers:
-                words = (f"{self.format.head} ({classifier_name(c)})", *self.spaces)
-                yield Line(words, Score("", "trts", c, self.measure), self.format, self.reference)
-            return
-        for space in self.spaces:
-            key = Score("", self.protocol, "", self.measure, space)
-            yield Line((self.format.head, space), key, self.format, by_definition=self.by_definition)
+    return [Line((format.head, space), Score("", protocol, "", measure, space), format, by_definition=by_definition)
+            for space in spaces]  # fmt: skip
 
 
-ROWS_2 = (
-    Row("distance", "kid", formats.KID, ALL),
-    Row("distance", "frechet", formats.FRECHET, ALL[:3]),
-    Row("distance", "frechet", formats.FID, ALL[3:]),
-    Row("distance", "precision", formats.PRECISION, ALL),
-    Row("distance", "recall", formats.RECALL, ALL),
-    Row("distance", "density", formats.DENSITY, ALL),
-    Row("distance", "coverage", formats.COVERAGE, ALL),
-    Row("distance", "clipped_density", formats.CLIPPED_DENSITY, ALL),
-    Row("distance", "clipped_coverage", formats.CLIPPED_COVERAGE, ALL),
-    Row("emotion", "score", formats.EMOTION_SCORE, ("depthnet",)),
-    Row("emotion", "agreement", formats.AGREEMENT, ("depthnet",)),
-    Row("emotion", "inception_score", formats.INCEPTION_SCORE, ("inception",)),
-    Row("trts", "accuracy", formats.AGREEMENT, ("handcrafted",), reference="trtr"),
-    Row("nearest", "ssim", formats.SSIM, ("pixels",)),
-    Row("nearest", "psnr", formats.PSNR, ("pixels",)),
+DISTANCES = (
+    *_lines("distance", "kid", formats.KID, *ALL),
+    *_lines("distance", "frechet", formats.FRECHET, *ALL[:3]),
+    *_lines("distance", "frechet", formats.FID, *ALL[3:]),
+    *_lines("distance", "precision", formats.PRECISION, *ALL),
+    *_lines("distance", "recall", formats.RECALL, *ALL),
+    *_lines("distance", "density", formats.DENSITY, *ALL),
+    *_lines("distance", "coverage", formats.COVERAGE, *ALL),
+    *_lines("distance", "clipped_density", formats.CLIPPED_DENSITY, *ALL),
+    *_lines("distance", "clipped_coverage", formats.CLIPPED_COVERAGE, *ALL),
+    *_lines("emotion", "score", formats.EMOTION_SCORE, "depthnet"),
+    *_lines("emotion", "agreement", formats.AGREEMENT, "depthnet"),
+    *_lines("emotion", "inception_score", formats.INCEPTION_SCORE, "inception"),
 )
-ROWS_3 = (
-    Row("memorisation", "auth_pct", formats.AUTH_PCT, ALL),
-    Row("memorisation", "nearest_ratio", formats.NEAREST_RATIO, ALL, by_definition="1"),
-    Row("nearest", "identical", formats.IDENTICAL, ("pixels",)),
-    Row("diversity", "vendi", formats.VENDI, ALL),
-    Row("diversity", "ms_ssim", formats.MS_SSIM, ("pixels",)),
-    Row("distance", "residual_ratio", formats.RESIDUAL, ("relief",), by_definition="1"),
+SIMILARITY = (*_lines("nearest", "ssim", formats.SSIM, "pixels"), *_lines("nearest", "psnr", formats.PSNR, "pixels"))
+COPIES = (
+    *_lines("memorisation", "auth_pct", formats.AUTH_PCT, *ALL),
+    *_lines("memorisation", "nearest_ratio", formats.NEAREST_RATIO, *ALL, by_definition="1"),
+    *_lines("nearest", "identical", formats.IDENTICAL, "pixels"),
+    *_lines("diversity", "vendi", formats.VENDI, *ALL),
+    *_lines("diversity", "ms_ssim", formats.MS_SSIM, "pixels"),
+    *_lines("distance", "residual_ratio", formats.RESIDUAL, "relief", by_definition="1"),
 )
 
 
@@ -157,17 +131,23 @@ def classifier_name(classifier: str) -> str:
 
 
 # Measure and space: its line, for what speaks of single measures.
-MEASURES = {(line.key.measure, line.key.space): line for row in (*ROWS_2, *ROWS_3) for line in row.lines()}
+MEASURES = {(line.key.measure, line.key.space): line for line in (*DISTANCES, *SIMILARITY, *COPIES)}
 
 
 def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
     """Return every table by name, in reading order; a table without any score is left out."""
+    emotion = [
+        Line((f"{formats.AGREEMENT.head} ({classifier_name(c)})", "handcrafted"), Score("", "trts", c, "accuracy"),
+             formats.AGREEMENT, "trtr")
+        for c in evaluation.classifiers
+    ]  # fmt: skip
+    quality = (*DISTANCES, *emotion, *SIMILARITY)
     made = (
         table_1(evaluation),
         table_1_published(evaluation),
-        _beside_reference(evaluation, "table_2", "Table 2. Distances to held-out faces, and quality", ROWS_2),
+        _beside_reference(evaluation, "table_2", "Table 2. Distances to held-out faces, and quality", quality),
         table_2_published(evaluation),
-        _beside_reference(evaluation, "table_3", "Table 3. Memorisation and diversity", ROWS_3),
+        _beside_reference(evaluation, "table_3", "Table 3. Memorisation and diversity", COPIES),
         table_4(evaluation),
     )
     return {table.name: table for table in made if table.rows}
@@ -190,7 +170,6 @@ def shares_of(evaluation: StoredEvaluation) -> list[float]:
 
 
 def _trained_on(evaluation: StoredEvaluation, real: str, generated: dict[str, Key]) -> Iterator[Line]:
-    """Lines of each classifier: training faces (protocol `real`), then each method in each way of `generated`."""
     for c in evaluation.classifiers:
         yield Line((classifier_name(c), "training faces", NONE), Score("real", real, c), ACCURACY)
         for (words, key), m in itertools.product(generated.items(), evaluation.methods):
@@ -229,10 +208,8 @@ def table_1(evaluation: StoredEvaluation) -> Table:
     )  # fmt: skip
 
 
-def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, measures: Sequence[Row]) -> Table:
-    """Measures as lines, and a column for the reference and for each method."""
+def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, lines: Sequence[Line]) -> Table:
     methods = evaluation.methods
-    lines = [line for row in measures for line in row.lines(evaluation.classifiers)]
     columns: tuple[Column | Words, ...] = (
         Column("Reference", {}, key=reference, otherwise=lambda line: line.by_definition),
         *(Column(method_name(method), {"method": method}) for method in methods),
@@ -260,7 +237,6 @@ def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, mea
 
 
 def _meanings(lines: Sequence[Line]) -> Notes:
-    """What each measure of the lines says, once."""
     return tuple({line.format.name: line.format.meaning for line in lines if line.format.meaning}.items())
 
 
@@ -278,10 +254,8 @@ def table_4(evaluation: StoredEvaluation) -> Table:
             (f"Gain, {POINTS.unit}\u00a0↑", "paired_scarcity", "real", POINTS),
         )
     ]  # fmt: skip
-    columns = (
-        Column("Training faces only", {"method": "real"}),
-        *(Column(method_name(method), {"method": method}) for method in evaluation.methods),
-    )
+    methods = {"Training faces only": "real"} | {method_name(method): method for method in evaluation.methods}
+    columns = [Column(name, {"method": method}) for name, method in methods.items()]
     rows = pivot(evaluation.scores, lines, columns)
     return Table(
         "table_4",
