@@ -54,18 +54,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Words:
-    """A column of words that follow from the line."""
-
-    head: str
-    of: Callable[[Scores, Key], str]
-
-    def cell(self, scores: Scores, line: Line) -> Cell:
-        """Return the words."""
-        return self.of(scores, line.key)
-
-
-@dataclass(frozen=True)
 class Table:
     """A table with its cells."""
 
@@ -87,13 +75,13 @@ class Table:
         return 4 + 92 * (value - low) / (high - low) if high > low else 50.0
 
 
-def pivot(scores: Scores, lines: Iterable[Line], columns: Sequence[Column | Words]) -> tuple[tuple[Cell, ...], ...]:
+def pivot(scores: Scores, lines: Iterable[Line], columns: Sequence[Column]) -> tuple[tuple[Cell, ...], ...]:
     """Return the rows of a table; lines for which no score is stored are left out."""
     rows = [(line.words, [column.cell(scores, line) for column in columns]) for line in lines]
     return tuple((*words, *cells) for words, cells in rows if any(isinstance(cell, Number) for cell in cells))
 
 
-def heads(text: Sequence[str], columns: Sequence[Column | Words]) -> tuple[str, ...]:
+def heads(text: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
     """Return the headings of a table."""
     return (*text, *(column.head for column in columns))
 
@@ -113,16 +101,17 @@ def reference(line: Line) -> Key:
     return replace(line.key, method="real", protocol=line.reference or line.key.protocol)
 
 
-def sizes(head: str, methods: Sequence[str]) -> Words:
-    """Return a column of the number of faces that the values of these methods rest on: `300`, or `240–300`."""
+def words(head: str, of: Callable[[Line], str]) -> Column:
+    """Return a column of words that follow from the line."""
+    return Column(head, {}, key=lambda line: None, otherwise=of)
 
-    def of(scores: Scores, key: Key) -> str:
-        rows = [scores.at(replace(key, method=method)) for method in methods]
-        found = [row.n for row in rows if row is not None and row.n is not None]
-        ends = sorted({min(found), max(found)}) if found else []
-        return "\u2013".join(map(COUNT.write, ends)) or NONE
 
-    return Words(head, of)
+def sizes(scores: Scores, key: Key, methods: Sequence[str]) -> str:
+    """Return the number of faces that the values of these methods rest on: `300`, or `240–300`."""
+    rows = [scores.at(replace(key, method=method)) for method in methods]
+    found = [row.n for row in rows if row is not None and row.n is not None]
+    ends = sorted({min(found), max(found)}) if found else []
+    return "\u2013".join(map(COUNT.write, ends)) or NONE
 
 
 def write_tables(tables: dict[str, Table], folder: Path) -> list[Path]:

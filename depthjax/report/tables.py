@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from depthjax.config import OWN_METHODS
 from depthjax.report import formats
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, CLASSIFIER_NAMES, POINTS, RECOGNITION, Format
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.table import NONE, Column, Key, Line, Notes, Table, Words, heads, pivot, reasons, reference, sizes
+from depthjax.report.table import NONE, Column, Key, Line, Notes, Table, heads, pivot, reasons, reference, sizes, words
 from depthjax.scores import Score
 
 ALL = ("relief", "fused", "depthnet", "inception")
@@ -84,14 +84,14 @@ def printed(key: Key) -> str:
     return NONE if value is None else f"{value:.2f}"
 
 
-def _faces_per_class(key: Key) -> str:
-    if published_column(key.method) is None:
+def _faces_per_class(line: Line) -> str:
+    if published_column(line.key.method) is None:
         return NONE
-    return "800" if key.protocol == "published_synthetic_real" else "400"
+    return "800" if line.key.protocol == "published_synthetic_real" else "400"
 
 
-def _paper(head: str, measure: str = "") -> Words:
-    return Words(head, lambda _, key: printed(replace(key, measure=measure or key.measure)))
+def _paper(head: str, measure: str = "") -> Column:
+    return words(head, lambda line: printed(replace(line.key, measure=measure or line.key.measure)))
 
 
 def _lines(protocol: str, measure: str, format: Format, *spaces: str, by_definition: str = NONE) -> list[Line]:
@@ -169,11 +169,19 @@ def shares_of(evaluation: StoredEvaluation) -> list[float]:
     return sorted(share for share in evaluation.scores.where(protocol="scarcity").values("share") if share is not None)
 
 
+def _table(
+    evaluation: StoredEvaluation, name: str, caption: str, text: tuple[str, ...], lines: Iterable[Line],
+    columns: Sequence[Column], *notes: tuple[str, str], text_columns: int = 0,
+) -> Table:  # fmt: skip
+    rows = pivot(evaluation.scores, lines, columns)
+    return Table(name, caption, heads(text, columns), text_columns or len(text), rows, (*notes, *reasons(rows)))
+
+
 def _trained_on(evaluation: StoredEvaluation, real: str, generated: dict[str, Key]) -> Iterator[Line]:
     for c in evaluation.classifiers:
         yield Line((classifier_name(c), "training faces", NONE), Score("real", real, c), ACCURACY)
-        for (words, key), m in itertools.product(generated.items(), evaluation.methods):
-            yield Line((classifier_name(c), words, method_name(m)), replace(key, method=m, classifier=c), ACCURACY)
+        for (way, key), m in itertools.product(generated.items(), evaluation.methods):
+            yield Line((classifier_name(c), way, method_name(m)), replace(key, method=m, classifier=c), ACCURACY)
 
 
 def table_1(evaluation: StoredEvaluation) -> Table:
@@ -188,51 +196,38 @@ def table_1(evaluation: StoredEvaluation) -> Table:
     columns = (*scores, compared, replace(compared, head="p", format=formats.PROBABILITY, field="p"),
                Column("n", {"measure": "accuracy"}, formats.COUNT, "n"))  # fmt: skip
     ways = {"generated faces": Score("", "tstr"), "generated + training faces": Score("", "scarcity", share=1.0)}
-    rows = pivot(evaluation.scores, _trained_on(evaluation, "trtr", ways), columns)
-    return Table(
-        "table_1",
+    return _table(
+        evaluation, "table_1",
         "Table 1. Emotions of held-out subjects: classifiers trained on training and on generated faces",
-        heads(("Classifier", "Trained on", "Method"), columns),
-        3,
-        rows,
-        (
-            ("Held-out subjects", "neither the classifier nor the generator saw a frame of them."),
-            ("Against training faces", "paired difference of accuracies on the same faces; p by flipping signs of "
-             "whole subjects, not corrected for the number of methods."),
-            *((f.name, f.meaning) for f in RECOGNITION.values()),
-            ("Guessing", f"accuracy {ACCURACY.write(1 / len(evaluation.emotions))}\u202f%."),
-            ("Sizes", set_sizes(evaluation) + "."),
-            RANGE,
-            *reasons(rows),
-        ),
+        ("Classifier", "Trained on", "Method"), _trained_on(evaluation, "trtr", ways), columns,
+        ("Held-out subjects", "neither the classifier nor the generator saw a frame of them."),
+        ("Against training faces", "paired difference of accuracies on the same faces; p by flipping signs of "
+         "whole subjects, not corrected for the number of methods."),
+        *((f.name, f.meaning) for f in RECOGNITION.values()),
+        ("Guessing", f"accuracy {ACCURACY.write(1 / len(evaluation.emotions))}\u202f%."),
+        ("Sizes", set_sizes(evaluation) + "."),
+        RANGE,
     )  # fmt: skip
 
 
 def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, lines: Sequence[Line]) -> Table:
     methods = evaluation.methods
-    columns: tuple[Column | Words, ...] = (
+    columns = (
         Column("Reference", {}, key=reference, otherwise=lambda line: line.by_definition),
         *(Column(method_name(method), {"method": method}) for method in methods),
         Column("n reference", {}, formats.COUNT, "n", reference),
-        sizes("n generated", methods),
+        words("n generated", lambda line: sizes(evaluation.scores, line.key, methods)),
     )
-    rows = pivot(evaluation.scores, lines, columns)
-    shown = [line for line in lines if line.words in {row[:2] for row in rows}]
+    found = {row[:2] for row in pivot(evaluation.scores, lines, columns)}
+    shown = [line for line in lines if line.words in found]
     spaces = dict.fromkeys(line.words[1] for line in shown)
-    return Table(
-        name,
-        caption,
-        heads(("Measure", "Features"), columns),
-        2,
-        rows,
-        (
-            ("Reference", "held-out faces measured in the same way; for a distance, the estimator between two "
-             "disjoint groups of subjects: what a perfect generator would get."),
-            *_meanings(shown),
-            *((space, SPACES_EXPLAINED[space]) for space in spaces if space in SPACES_EXPLAINED),
-            RANGE,
-            *reasons(rows),
-        ),
+    return _table(
+        evaluation, name, caption, ("Measure", "Features"), shown, columns,
+        ("Reference", "held-out faces measured in the same way; for a distance, the estimator between two "
+         "disjoint groups of subjects: what a perfect generator would get."),
+        *_meanings(shown),
+        *((space, SPACES_EXPLAINED[space]) for space in spaces if space in SPACES_EXPLAINED),
+        RANGE,
     )  # fmt: skip
 
 
@@ -256,49 +251,38 @@ def table_4(evaluation: StoredEvaluation) -> Table:
     ]  # fmt: skip
     methods = {"Training faces only": "real"} | {method_name(method): method for method in evaluation.methods}
     columns = [Column(name, {"method": method}) for name, method in methods.items()]
-    rows = pivot(evaluation.scores, lines, columns)
-    return Table(
-        "table_4",
+    return _table(
+        evaluation, "table_4",
         "Table 4. Few training subjects, without and with generated faces: accuracy on held-out subjects",
-        heads(("Classifier", "Number", "Training subjects, %", "subjects"), columns),
-        2,
-        rows,
-        (
-            ("Accuracy", "trained on that share of the training subjects, alone or with all generated faces of the "
-             "method in the heading."),
-            ("Gain", "with generated faces minus without, paired on the same held-out faces."),
-            ("Limit", "each generator was trained on all training subjects, whatever share the classifier sees."),
-            ("Interval", f"95\u202f%, over held-out subjects; mean of {scarcity.get('draws', 'several')} draws."),
-            *reasons(rows),
-        ),
+        ("Classifier", "Number", "Training subjects, %", "subjects"), lines, columns,
+        ("Accuracy", "trained on that share of the training subjects, alone or with all generated faces of the "
+         "method in the heading."),
+        ("Gain", "with generated faces minus without, paired on the same held-out faces."),
+        ("Limit", "each generator was trained on all training subjects, whatever share the classifier sees."),
+        ("Interval", f"95\u202f%, over held-out subjects; mean of {scarcity.get('draws', 'several')} draws."),
+        text_columns=2,
     )  # fmt: skip
 
 
 def table_1_published(evaluation: StoredEvaluation) -> Table:
     """The released protocol, with the paper's Table 1 beside each number."""
-    columns: list[Column | Words] = []
+    columns: list[Column] = []
     for measure, format in RECOGNITION.items():
         columns += [Column(format.head, {"measure": measure}, format)]
         columns += [_paper(f"{format.name} in the paper, %", measure)]
     columns += [Column("n", {"measure": "accuracy"}, formats.COUNT, "n"),
-                Words("Faces per class in the paper", lambda _, key: _faces_per_class(key))]  # fmt: skip
+                words("Faces per class in the paper", _faces_per_class)]  # fmt: skip
     ways = {"generated faces": Score("", "published_synthetic"),
             "generated + training faces": Score("", "published_synthetic_real")}  # fmt: skip
-    rows = pivot(evaluation.scores, _trained_on(evaluation, "published_real", ways), columns)
-    return Table(
-        "table_1_published",
+    return _table(
+        evaluation, "table_1_published",
         "Table 1 as published: the protocol of the released scripts, with the paper's numbers",
-        heads(("Classifier", "Trained and tested on", "Method"), columns),
-        3,
-        rows,
-        (
-            ("As published", "80\u202f% to train, 20\u202f% to test, split by image: frames of one subject are on "
-             "both sides, the scaler sees the test faces, and generated faces are tested on generated faces."),
-            ("In the paper", f"its Table 1 ({PAPER}; IKFDB, 400 and 800 images per class), for orientation "
-             "and not for comparison. Both forms of the KD-cDCGAN stand beside its proposed method."),
-            ("Interval", "over the classifier's seeds, not over subjects."),
-            *reasons(rows),
-        ),
+        ("Classifier", "Trained and tested on", "Method"), _trained_on(evaluation, "published_real", ways), columns,
+        ("As published", "80\u202f% to train, 20\u202f% to test, split by image: frames of one subject are on "
+         "both sides, the scaler sees the test faces, and generated faces are tested on generated faces."),
+        ("In the paper", f"its Table 1 ({PAPER}; IKFDB, 400 and 800 images per class), for orientation "
+         "and not for comparison. Both forms of the KD-cDCGAN stand beside its proposed method."),
+        ("Interval", "over the classifier's seeds, not over subjects."),
     )  # fmt: skip
 
 
@@ -311,19 +295,13 @@ def table_2_published(evaluation: StoredEvaluation) -> Table:
         for m in evaluation.methods
     ]
     columns = (Column("Here", {}), _paper("In the paper"), Column("n generated", {}, formats.COUNT, "n"))
-    rows = pivot(evaluation.scores, lines, columns)
     names = {"real": "its training faces", "proposed": "its proposed method"}
     spreads = [f"{names.get(m, m.upper())} {TABLE_2['score', m]:.2f} ± {x:.2f}" for m, x in TABLE_2_SPREAD.items()]
-    return Table(
-        "table_2_published",
+    return _table(
+        evaluation, "table_2_published",
         "Table 2 as published: the formulas of the released scripts, with the paper's numbers",
-        heads(("Measure", "Features", "Method"), columns),
-        3,
-        rows,
-        (
-            *_meanings(lines),
-            ("In the paper", f"its Table 2 ({PAPER}; IKFDB, another network), for orientation and not for "
-             f"comparison. Its IS with spread: {', '.join(spreads)}."),
-            *reasons(rows),
-        ),
+        ("Measure", "Features", "Method"), lines, columns,
+        *_meanings(lines),
+        ("In the paper", f"its Table 2 ({PAPER}; IKFDB, another network), for orientation and not for "
+         f"comparison. Its IS with spread: {', '.join(spreads)}."),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What the scores say in plain words: five sentences, each computed from rows of scores.
 
-A difference is called significant only if its interval excludes zero and its paired test, with Holm's correction for
-the number of comparisons, gives p ≤ 0.05. Without a paired test, two intervals must not overlap.
+A difference is significant if its interval excludes zero and its paired test, corrected after Holm, gives p ≤ 0.05;
+without a paired test, two intervals must not overlap.
 """
 
 from __future__ import annotations
@@ -171,13 +171,11 @@ def _copies(evaluation: StoredEvaluation) -> list[Part]:
     groups = _behind_reference(evaluation, COPIES)
     if not groups:
         return [_unknown(evaluation, "Whether training faces were copied", "memorisation")]
-    clear = groups.pop((), [])
-    answer = "No sign of copies: no method is closer to the training faces than held-out subjects, by "
-    answer += _and(clear) if clear else ""
-    if groups:
-        listed = "; ".join(f"{_names(found, evaluation.methods)} by {_and(by)}" for found, by in groups.items())
-        answer = f"Possible copies: closer to the training faces than held-out subjects are: {listed}"
-    parts: list[Part] = [f"{answer}."]
+    listed = "; ".join(f"{_names(found, evaluation.methods)} by {_and(by)}" for found, by in groups.items() if found)
+    parts: list[Part] = [f"Possible copies: closer to the training faces than held-out subjects are: {listed}."]
+    if not listed:
+        parts = ["No sign of copies: no method is closer to the training faces than held-out subjects, "]
+        parts += [f"by {_and(groups[()])}."]
     values, _ = _measured(evaluation, MEASURES["identical", "pixels"])
     identical = {m: x for m, x in values.items() if x.value}
     parts += [" Identical to a training face: ", *_listed(identical), "."] if identical else []
