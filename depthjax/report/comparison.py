@@ -76,11 +76,8 @@ def main_table(runs: dict[str, Run]) -> Table:
             rows += pivot(evaluation.scores, [line], columns)
             colours += [method_colour(method)] * (len(rows) - len(colours))
     return Table(
-        "main",
-        "By run and method, with 95\u202f% intervals; each column's marks share one scale",
-        heads(("Run", "Method"), columns),
-        2,
-        tuple(rows),
+        "main", "By run and method, with 95\u202f% intervals; each column's marks share one scale",
+        heads(("Run", "Method"), columns), 2, tuple(rows),
         (
             ("Accuracy", "of the classifier of the runs' summaries (XGBoost where it ran), trained on generated faces "
              "only and tested on held-out subjects."),

@@ -84,7 +84,6 @@ def croissant(
     `folder` is the work folder with faces.csv, `stored` the folder inside it that holds the set's array_record files.
     """
     source = SOURCES[settings.source]
-    people = zip(numbers.subjects.tolist(), numbers.names, strict=True)
     size = f"{numbers.shape[1]} x {numbers.shape[0]}"
     kept = ["source", "emotions", "seed", "split", "test_fraction"]
     kept += ["extra_test_subjects"] if settings.source == "depth_heads" else []
@@ -115,7 +114,7 @@ def croissant(
         "recordSet": [
             _faces_records(numbers, faces),
             _names("emotions", "The emotions by label.", enumerate(numbers.emotions)),
-            _names("people", "The subjects by label.", people),
+            _names("people", "The subjects by label.", zip(numbers.subjects.tolist(), numbers.names, strict=True)),
         ],
         # The vocabulary of responsible AI: how the set came to be, what it is for, what is missing.
         "rai:dataCollection": source.collection,

@@ -40,10 +40,7 @@ def write_dataset_card(
 ) -> list[Path]:
     """Write a card, a page, Croissant metadata and a table of labels, and return their paths and the figures' folder.
 
-    Args:
-        test: (n,) bool, which faces are test faces.
-        folder: the work folder.
-        stored: the folder of the stored set inside `folder`.
+    `test` (n,) bool are the test faces, `folder` is the work folder, `stored` the folder of the set inside it.
     """
     numbers = measure(faces, settings, test=test)
     figures = folder / "figures" / "dataset"
@@ -160,8 +157,8 @@ def _pixels(numbers: Numbers) -> list[tuple[str, str]]:
 def _spread(values: np.ndarray, decimals: int) -> str:
     if not len(values):
         return "not measurable"
-    low, middle, high = np.percentile(values, [10, 50, 90])
-    return f"{middle:.{decimals}f} mm (middle 80 %: {low:.{decimals}f} to {high:.{decimals}f})"
+    low, middle, high = (f"{x:.{decimals}f}" for x in np.percentile(values, [10, 50, 90]))
+    return f"{middle} mm (middle 80 %: {low} to {high})"
 
 
 def _alike(numbers: Numbers) -> list[tuple[str, ...]]:

@@ -139,11 +139,7 @@ def draw(faces: StoredFaces, *, seed: int) -> np.ndarray:
 
 
 def _measure_batch(depth: np.ndarray, settings: configs.Data) -> tuple[np.ndarray, ...]:
-    """Measure (b, height, width) uint16 mm: which pixels are face, then arrays with a row a face.
-
-    These are the nose's distance, whether a face is constant, its noise, its histogram of relief, its numbers of pixels
-    (face, before the depth range, behind it) and its boxes.
-    """
+    """Return which pixels of (b, height, width) uint16 mm are face, then for each face what `measure` combines."""
     nose = nose_distance(depth)
     constant = (depth == depth[:, :1, :1]).all(axis=(1, 2))
     relief = depth.astype(np.float32) - nose[:, None, None]

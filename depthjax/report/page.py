@@ -82,11 +82,7 @@ SECTIONS = (
 
 
 def write_report(workdir: Path) -> Path:
-    """Draw the figures, write the tables, the card and the page of a work folder, and return the page's path.
-
-    Raises:
-        UserError: config.json is missing, or a stored file is damaged. The page names stages that have not run.
-    """
+    """Draw the figures, write the tables, the card and the page of a work folder, and return the page's path."""
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
     written = {path.stem for path in write_tables(_tables(run), workdir / "tables")}
@@ -106,10 +102,7 @@ def verdicts_of(run: Run) -> list[Verdict]:
 
 
 def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[str] = ()) -> str:
-    """Return the page as text; `table_files` are the names of the tables that stand in tables/ beside it.
-
-    It loads nothing from elsewhere, and its content policy forbids it.
-    """
+    """Return the page, which loads nothing from elsewhere; `table_files` are names of the tables in tables/."""
     page = templates(autoescape=True).get_template("page.html.j2").render(
         name=run.config.get("name", "run"),
         facts=facts(run),

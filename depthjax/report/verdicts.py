@@ -78,9 +78,7 @@ def holm(p: Sequence[float]) -> list[float]:
     """Return the p values of a family, adjusted by Holm's step-down procedure (Holm 1979), in the given order."""
     order = np.argsort(p)
     steps = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted.tolist()
+    return np.minimum(np.maximum.accumulate(steps), 1)[np.argsort(order)].tolist()
 
 
 def differences(rows: Iterable[Score]) -> Tests:
@@ -114,9 +112,8 @@ def _beside(evaluation: StoredEvaluation) -> list[Part]:
         return [_unknown(evaluation, "Whether generated faces help in addition to training faces", "scarcity")]
     parts: list[Part] = [f"Adding generated faces to training faces {_effect(classifier_name(classifier), by_share)}."]
     for share, tests in by_share.items():
-        changed = {m: test.number for (m, _), test in tests.items() if test.sign}
         rest = [m for (m, _), test in tests.items() if not test.sign]
-        if changed:
+        if changed := {m: test.number for (m, _), test in tests.items() if test.sign}:
             parts += [f" With {100 * share:g}\u202f% of the training subjects: ", *_listed(changed, " with {}")]
             parts += [f"; no significant difference with {_names(rest)}." if rest else "."]
     parts += [" Every generator was trained on all training subjects."]
@@ -131,9 +128,8 @@ def _effect(name: str, by_share: dict[float, Tests]) -> str:
         if shares:
             percent = _and(f"{100 * share:g}" for share in shares)
             effects += [f"{verb} {'it' if effects else accuracy} significantly with {percent}\u202f%"]
-    if not effects:
-        return f"does not change {accuracy} significantly"
-    return f"{' and '.join(effects)} of the training subjects"
+    words = f"{' and '.join(effects)} of the training subjects"
+    return words if effects else f"does not change {accuracy} significantly"
 
 
 def _alone(evaluation: StoredEvaluation) -> list[Part]:
@@ -248,7 +244,6 @@ def _unknown(evaluation: StoredEvaluation, what: str, protocol: str) -> str:
 
 
 def _accuracy(classifier: str) -> Line:
-    """The accuracy of a classifier trained on generated faces only; its reference was trained on training faces."""
     return Line((), Score("", "tstr", classifier, "accuracy"), ACCURACY, "trtr")
 
 
@@ -281,7 +276,6 @@ def _title(measure: Line) -> str:
 
 
 def _below(a: Number, b: Number) -> bool:
-    """Whether a's interval lies below b's."""
     return a.interval is not None and b.interval is not None and a.interval[1] < b.interval[0]
 
 
