@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -14,33 +12,27 @@ from depthjax.errors import UserError
 from depthjax.report import formats
 from depthjax.report.figure_style import Drawn, method_colour
 from depthjax.report.figures import OVERVIEW
-from depthjax.report.formats import Format
 from depthjax.report.page import flat, own_file, script, templates
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run
 from depthjax.report.table import NONE, Cell, Column, Line, Table, heads, pivot, reasons
 from depthjax.report.verdicts import headline_classifier
 from depthjax.scores import Score
 
-# Heading, format, and columns of the score. The classifier of the accuracy is that of the run's summary.
-MEASURES: tuple[tuple[str, Format, dict[str, str]], ...] = (
-    ("Accuracy on held-out subjects, %\u00a0↑", formats.ACCURACY, {"protocol": "tstr", "measure": "accuracy"}),
-    ("KID, relief\u00a0↓", formats.KID, {"protocol": "distance", "measure": "kid", "space": "relief"}),
-    ("KID, depthnet\u00a0↓", formats.KID, {"protocol": "distance", "measure": "kid", "space": "depthnet"}),
-    ("Coverage, relief\u00a0↑", formats.COVERAGE, {"protocol": "distance", "measure": "coverage", "space": "relief"}),
-    ("Variety (Vendi), relief\u00a0≈", formats.VENDI, {"protocol": "diversity", "measure": "vendi", "space": "relief"}),
-    ("AuthPct, relief, %\u00a0↑", formats.AUTH_PCT,
-     {"protocol": "memorisation", "measure": "auth_pct", "space": "relief"}),
-)  # fmt: skip
-# A heading, then a value for each run.
-Values = tuple[str, ...]
+# Heading, format, and protocol, measure and space of the score.
+MEASURES = (
+    ("Accuracy on held-out subjects, %\u00a0↑", formats.ACCURACY, "tstr", "accuracy", ""),
+    ("KID, relief\u00a0↓", formats.KID, "distance", "kid", "relief"),
+    ("KID, depthnet\u00a0↓", formats.KID, "distance", "kid", "depthnet"),
+    ("Coverage, relief\u00a0↑", formats.COVERAGE, "distance", "coverage", "relief"),
+    ("Variety (Vendi), relief\u00a0≈", formats.VENDI, "diversity", "vendi", "relief"),
+    ("AuthPct, relief, %\u00a0↑", formats.AUTH_PCT, "memorisation", "auth_pct", "relief"),
+)
+Values = tuple[str, ...]  # a heading, then a value for each run
 
 
 def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
-    """Write the page that sets the runs side by side.
+    """Write the page that sets at least two runs side by side; each needs its config.json.
 
-    Args:
-        workdirs: at least two work folders; each needs its config.json and is shown with what else it has.
-        path: of the page.
     Raises:
         UserError: fewer than two folders, one of them twice, or a stored file is missing or damaged.
     """
@@ -51,12 +43,7 @@ def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
 
 
 def render_comparison(runs: dict[str, Run], overviews: dict[str, Drawn | None]) -> str:
-    """Return the page as text. It loads nothing from elsewhere, and its content policy forbids it.
-
-    Args:
-        runs: by the name that the page shows.
-        overviews: figures/overview.png of each run, if it was drawn.
-    """
+    """Return the page as text; runs and their overviews, if drawn, by the name that it shows."""
     page = templates(autoescape=True).get_template("compare.html.j2").render(
         runs=runs,
         main=main_table(runs),
@@ -78,19 +65,19 @@ def main_table(runs: dict[str, Run]) -> Table:
     colours: list[str] = []
     columns: list[Column] = []
     for name, evaluation in _evaluations(runs).items():
-        own = {"classifier": headline_classifier(evaluation)}
-        columns = [Column(h, key | (own if key["protocol"] == "tstr" else {}), f) for h, f, key in MEASURES]
+        # The classifier of the accuracy is that of the run's summary.
+        own = {"tstr": headline_classifier(evaluation)}
+        columns = [
+            Column(head, {"protocol": p, "classifier": own.get(p, ""), "measure": measure, "space": space}, format)
+            for head, format, p, measure, space in MEASURES
+        ]
         for method in evaluation.methods:
             line = Line((name, method_name(method)), Score(method, ""), formats.ACCURACY)
-            found = pivot(evaluation.scores, [line], columns)
-            rows += found
-            colours += [method_colour(method)] * len(found)
+            rows += pivot(evaluation.scores, [line], columns)
+            colours += [method_colour(method)] * (len(rows) - len(colours))
     return Table(
-        "main",
-        "By run and method, with 95\u202f% intervals; each column's marks share one scale",
-        heads(("Run", "Method"), columns),
-        2,
-        tuple(rows),
+        "main", "By run and method, with 95\u202f% intervals; each column's marks share one scale",
+        heads(("Run", "Method"), columns), 2, tuple(rows),
         (
             ("Accuracy", "of the classifier of the runs' summaries (XGBoost where it ran), trained on generated faces "
              "only and tested on held-out subjects."),
@@ -138,14 +125,13 @@ def _overview(folder: Path) -> Drawn | None:
     path = folder / "figures" / "overview.png"
     if not path.exists():
         return None
-    content = path.read_bytes()
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(path) as image:
             image.load()
             size = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is damaged ({error}): delete it and run --stages=report") from None
-    return Drawn("", content, b"", *size, OVERVIEW.caption, f"{folder.name}: {OVERVIEW.alt}")
+    return Drawn("", path.read_bytes(), b"", *size, OVERVIEW.caption, f"{folder.name}: {OVERVIEW.alt}")
 
 
 def _warnings(runs: dict[str, Run]) -> list[str]:
@@ -180,8 +166,7 @@ def differing(by_run: dict[str, dict[str, str]]) -> list[Values]:
 
 
 def _environment(run: Run) -> dict[str, str]:
-    stored: dict[str, Any] = {"devices": [], "packages": {}} | (run.environment or {})
-    devices, packages = stored.pop("devices"), stored.pop("packages")
-    plain = {name: str(value) for name, value in stored.items() if name != "seeds"}
-    plain |= {"devices": ", ".join(map(str, devices))} if devices else {}
-    return plain | {name: str(version) for name, version in (packages or {}).items()}
+    stored = dict(run.environment or {})
+    devices, packages = stored.pop("devices", []), stored.pop("packages", None) or {}
+    stored |= {"devices": ", ".join(map(str, devices))} if devices else {}
+    return {name: str(value) for name, value in (stored | packages).items() if name != "seeds"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,8 @@ FORMATS = {
     ".array_record": "https://github.com/google/array_record",
 }
 # What pandas, and so mlcroissant, takes for a missing value or a truth value in a CSV.
-NOT_TEXT = {
-    *("", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na", "nan"),
-    *("null", "none", "true", "false"),
-}
+NOT_TEXT = {"", "#n/a", "#n/a n/a", "#na", "-1.#ind", "-1.#qnan", "-nan", "1.#ind", "1.#qnan", "<na>", "n/a", "na",
+            "nan", "null", "none", "true", "false"}  # fmt: skip
 _OWN = (
     "arrayShape citeAs column conformsTo containedIn equivalentProperty extract field fileProperty fileObject fileSet "
     "format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex repeated "
@@ -46,7 +46,6 @@ CONTEXT = {
     "examples": {"@id": "cr:examples", "@type": "@json"},
     "name": {"@container": "@language"},
 }
-IKFDB_DOI = "10.1007/s42452-020-03999-y"
 USES = (
     "Training and testing recognisers of posed facial expressions from depth, and generators of such faces.",
     "Not for identifying, deceiving or judging people: a posed expression is not a feeling.",
@@ -55,112 +54,36 @@ USES = (
 
 @dataclass(frozen=True)
 class Source:
-    """A source of faces."""
+    """A source of faces, as sources.toml describes it."""
 
     title: str  # a name for headings
     description: str  # what the faces are
     licence: str  # a sentence
     licence_node: str | dict[str, Any]  # of schema.org: a URL or a CreativeWork
-    creators: tuple[tuple[str, str], ...]  # (schema.org type, name)
-    citation: str  # BibTeX, or empty
-    published: str  # ISO date of the set's first publication, or empty: it is not published
-    url: str  # of the set or its description, or empty
+    creators: list[list[str]]  # (schema.org type, name)
     personal: str  # what of it is personal data
     biases: str  # what it does not show of people
     limits: str  # what it is not
     collection: str  # how it came to be
-    collection_type: str  # in the terms of Croissant's RAI vocabulary, or empty
     upkeep: str  # who keeps it, and where it may go
+    citation: str = ""  # BibTeX
+    published: str = ""  # ISO date of the set's first publication
+    url: str = ""  # of the set or its description
+    collection_type: str = ""  # in the terms of Croissant's RAI vocabulary
 
 
-SOURCES: dict[str, Source] = {
-    "depth_heads": Source(
-        title="Rendered depth faces (depth_heads)",
-        description=(
-            "Depth faces of people who do not exist: the CC0 head of MakeHuman / MPFB2 with random shape, seven EMFACS "
-            "expressions and head pose, seen by a simulated Kinect v2."
-        ),
-        licence="CC0 1.0. The head model is CC0 (MakeHuman / MPFB2), and nothing is claimed for its renderings.",
-        licence_node="https://creativecommons.org/publicdomain/zero/1.0/",
-        creators=(("Organization", "depthjax"),),
-        citation="@misc{depthjax_depth_heads, title = {depth_heads: rendered depth faces with emotions}, "
-        "author = {{depthjax}}, year = {2026}, note = {Head model: MakeHuman / MPFB2, CC0}}",
-        published="2026-11-23",
-        url="https://github.com/depthjax/depthjax",
-        personal="None: no face is that of a person. Age, sex and ancestry are settings of a shape model.",
-        biases=(
-            "Ancestry and age are those that the head model's authors drew; hair is a bump, skin has no pores, "
-            "nobody wears glasses."
-        ),
-        limits="A substitute for recorded faces: results on rendered faces need not hold for recorded ones.",
-        collection="Rendered from a seed: head model, facial actions, z-buffer, and a noise model of the Kinect v2.",
-        collection_type="Others",
-        upkeep="Not kept anywhere: made again from the settings of the run.",
-    ),
-    "ikfdb": Source(
-        title="IKFDB (a copy of the user's own)",
-        description=(
-            "Faces of the Iranian Kinect Face Database (40 people, Kinect v2, posed expressions), read from a copy "
-            "that the user obtained from its authors."
-        ),
-        licence=(
-            "The licence agreement of IKFDB, which forbids publishing any sample. The data are the user's and stay "
-            "where they are: neither this card nor the files beside it may be passed on, for they show faces."
-        ),
-        licence_node={
-            "@type": "sc:CreativeWork",
-            "name": "IKFDB licence agreement: on signed request to its authors; no sample may be published",
-            "url": f"https://doi.org/{IKFDB_DOI}",
-        },
-        creators=(("Person", "Seyed Muhammad Hossein Mousavi"), ("Person", "S. Younes Mirinezhad")),
-        citation=(
-            "@article{mousavi2021ikfdb, title = {Iranian kinect face database (IKFDB): a color-depth based face "
-            "database collected by kinect v.2 sensor}, author = {Mousavi, Seyed Muhammad Hossein and Mirinezhad, "
-            f"S. Younes}}, journal = {{SN Applied Sciences}}, volume = {{3}}, number = {{1}}, pages = {{19}}, "
-            f"year = {{2021}}, doi = {{{IKFDB_DOI}}}}}"
-        ),
-        published="2021",
-        url=f"https://doi.org/{IKFDB_DOI}",
-        personal="Depth images of the faces of identifiable people: biometric data. They stay with the user.",
-        biases="Forty people of one country, 24 men and 16 women, aged 7 to 70; expressions are posed.",
-        limits="Posed expressions before one sensor at 0.8 to 1.2 m.",
-        collection="Recorded by the authors of IKFDB with a Kinect v2; here only read, cropped and labelled.",
-        collection_type="Direct measurement",
-        upkeep="Kept by its authors; this copy must not be published.",
-    ),
-    "folder": Source(
-        title="Depth faces from a folder",
-        description="Depth faces that the user brought as a folder of images, one sub-folder an emotion.",
-        licence=(
-            "Not known to depthjax. The data are the user's and stay where they are: ask whoever gave them before "
-            "passing on this card or the files beside it, for they show faces."
-        ),
-        licence_node={"@type": "sc:CreativeWork", "name": "Not stated: held by the owner of the images"},
-        creators=(("Organization", "The owner of the images"),),
-        citation="",
-        published="",
-        url="",
-        personal="If these are people: depth images of identifiable faces, which are biometric data.",
-        biases="Not known to depthjax: whoever recorded the faces knows who is missing.",
-        limits="Labels and people are what file names and folders say; nobody checked them.",
-        collection="Read from the user's folder, checked, cropped and labelled by depthjax.",
-        collection_type="",
-        upkeep="Kept by the user; not published.",
-    ),
-}
+_TEXTS = tomllib.loads((resources.files("depthjax.report") / "sources.toml").read_text("utf-8"))
+SOURCES = {name: Source(**fields) for name, fields in _TEXTS.items()}
 
 
 def croissant(
     numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path, *, stored: Path
 ) -> dict[str, Any]:
-    """Return what croissant.json holds; it depends on the files and the settings only, not on the time.
+    """Return what croissant.json holds, from files and settings only.
 
-    Args:
-        folder: the work folder with `faces.csv`; the files of its `faces/` are described if there.
-        stored: the folder inside it of the stored set, whose array_record files are described.
+    `folder` is the work folder with faces.csv, `stored` the folder inside it that holds the set's array_record files.
     """
     source = SOURCES[settings.source]
-    emotions, people = enumerate(numbers.emotions), zip(numbers.subjects.tolist(), numbers.names, strict=True)
     size = f"{numbers.shape[1]} x {numbers.shape[0]}"
     kept = ["source", "emotions", "seed", "split", "test_fraction"]
     kept += ["extra_test_subjects"] if settings.source == "depth_heads" else []
@@ -190,13 +113,13 @@ def croissant(
         "distribution": [_file_object(path, folder, text) for text, paths in described.items() for path in paths],
         "recordSet": [
             _faces_records(numbers, faces),
-            _names("emotions", "The emotions by label.", emotions),
-            _names("people", "The subjects by label.", people),
+            _names("emotions", "The emotions by label.", enumerate(numbers.emotions)),
+            _names("people", "The subjects by label.", zip(numbers.subjects.tolist(), numbers.names, strict=True)),
         ],
         # The vocabulary of responsible AI: how the set came to be, what it is for, what is missing.
         "rai:dataCollection": source.collection,
         "rai:dataCollectionType": source.collection_type,
-        "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {100 * float(numbers.invalid_map.mean()):.1f} % "
+        "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {100 * numbers.invalid_map.mean():.1f} % "
         "of the pixels measured.",
         "rai:dataPreprocessingProtocol": [
             "Cropped about the nose; whole millimetres from the camera, not filtered.",
@@ -221,13 +144,13 @@ def _file_object(path: Path, folder: Path, text: str) -> dict[str, Any]:
         "description": text,
         "contentUrl": inside,
         "contentSize": f"{path.stat().st_size} B",
-        "encodingFormat": next(FORMATS[ending] for ending in FORMATS if ending in path.name),
+        "encodingFormat": next(kind for ending, kind in FORMATS.items() if ending in path.name),
         "sha256": files.file_digest(path),
     }
 
 
 def _faces_records(numbers: Numbers, faces: StoredFaces) -> dict[str, Any]:
-    """A record a face. Names that a CSV reader would take for numbers stay out: the label stands for them."""
+    # Names that a CSV reader would take for numbers stay out: the label stands for them.
     columns = {
         "face": ("sc:Integer", "Number of the face, from 0, in stored order."),
         "label": ("sc:Integer", "Emotion as a number: see the record set emotions."),
@@ -241,19 +164,13 @@ def _faces_records(numbers: Numbers, faces: StoredFaces) -> dict[str, Any]:
         "side": ("train or test.", {"train", "test"}),
     }
     columns |= {name: ("sc:Text", text) for name, (text, values) in texts.items() if all(map(_is_text, values))}
-    sources = {name: {"fileObject": {"@id": "faces.csv"}, "extract": {"column": name}} for name in columns}
-    return {
-        "@type": "cr:RecordSet",
-        "@id": "faces",
-        "name": "faces",
-        "description": "The labels of each face.",
-        "key": {"@id": "faces/face"},
-        "field": [_field("faces", name, *column) | {"source": sources[name]} for name, column in columns.items()],
-    }
+    records = _records("faces", "The labels of each face.", "face", columns)
+    for field in records["field"]:
+        field["source"] = {"fileObject": {"@id": "faces.csv"}, "extract": {"column": field["name"]}}
+    return records
 
 
 def _is_text(value: str) -> bool:
-    """Whether a CSV reader that guesses types gives it back as it is."""
     try:
         float(value)
     except ValueError:
@@ -261,22 +178,18 @@ def _is_text(value: str) -> bool:
     return False
 
 
-def _field(record_set: str, name: str, kind: str, text: str) -> dict[str, Any]:
-    return {"@type": "cr:Field", "@id": f"{record_set}/{name}", "name": name, "description": text, "dataType": kind}
+def _records(name: str, text: str, key: str, columns: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """A record set; of each column its data type and description."""
+    fields = [
+        {"@type": "cr:Field", "@id": f"{name}/{column}", "name": column, "description": about, "dataType": kind}
+        for column, (kind, about) in columns.items()
+    ]
+    head = {"@type": "cr:RecordSet", "@id": name, "name": name, "description": text}
+    return head | {"key": {"@id": f"{name}/{key}"}, "field": fields}
 
 
 def _names(record_set: str, text: str, rows: Iterable[tuple[int, str]]) -> dict[str, Any]:
     """An enumeration that carries its own records."""
-    return {
-        "@type": "cr:RecordSet",
-        "@id": record_set,
-        "name": record_set,
-        "description": text,
-        "dataType": "sc:Enumeration",
-        "key": {"@id": f"{record_set}/label"},
-        "field": [
-            _field(record_set, "label", "sc:Integer", "The number."),
-            _field(record_set, "name", "sc:Text", "The name."),
-        ],
-        "data": [{f"{record_set}/label": label, f"{record_set}/name": name} for label, name in rows],
-    }
+    columns = {"label": ("sc:Integer", "The number."), "name": ("sc:Text", "The name.")}
+    data = [{f"{record_set}/label": label, f"{record_set}/name": name} for label, name in rows]
+    return _records(record_set, text, "label", columns) | {"dataType": "sc:Enumeration", "data": data}

@@ -38,30 +38,25 @@ class Finding(NamedTuple):
 def write_dataset_card(
     faces: StoredFaces, settings: configs.Data, *, test: np.ndarray, folder: Path, stored: Path
 ) -> list[Path]:
-    """Describe the stored faces for people (a card, a page) and for programs (Croissant, a table of labels).
+    """Write a card, a page, Croissant metadata and a table of labels, and return their paths and the figures' folder.
 
-    Reads at most `dataset_numbers.SAMPLE` faces; the same set and settings give the same bytes.
-
-    Args:
-        test: (n,) bool, which faces are test faces.
-        folder: the work folder.
-        stored: the folder of the stored set inside `folder`.
-    Returns:
-        What was written: four files and the folder of the figures.
+    `test` (n,) bool are the test faces, `folder` is the work folder, `stored` the folder of the set inside it.
     """
     numbers = measure(faces, settings, test=test)
     figures = folder / "figures" / "dataset"
     drawn = draw_dataset(numbers, faces, settings, figures)
     card = card_content(numbers, faces, settings)
-    names = ("dataset_card.md", "dataset.html", "faces.csv", "croissant.json")
-    paths = [folder / name for name in names]
-    files.write_text(paths[0], render_card(card))
     page = templates(autoescape=True).get_template("dataset.html.j2")
-    text = page.render(**card, pictures=drawn, style=own_file("page.css"))
-    files.write_text(paths[1], text.strip() + "\n")
-    files.write_text(paths[2], labels_csv(faces, numbers))  # before Croissant, which takes its checksum
-    files.write_json(paths[3], croissant(numbers, faces, settings, folder, stored=stored))
-    return [*paths, figures]
+    texts = {
+        folder / "dataset_card.md": render_card(card),
+        folder / "dataset.html": page.render(**card, pictures=drawn, style=own_file("page.css")).strip() + "\n",
+        folder / "faces.csv": labels_csv(faces, numbers),
+    }
+    for path, text in texts.items():
+        files.write_text(path, text)
+    # Last, since it takes the checksum of faces.csv.
+    files.write_json(folder / "croissant.json", croissant(numbers, faces, settings, folder, stored=stored))
+    return [*texts, folder / "croissant.json", figures]
 
 
 def render_card(card: dict[str, Any]) -> str:
@@ -82,18 +77,16 @@ def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for i, (emotion, subject, frame) in enumerate(zip(faces.emotion, faces.subject, faces.frame, strict=True)):
-        names = numbers.emotions[emotion], subject_name(faces, int(subject))
-        side = "test" if numbers.test[i] else "train"
-        writer.writerow((i, emotion, names[0], subject, names[1], frame, clean(faces.sources[i]), side))
+        person, side = subject_name(faces, int(subject)), "test" if numbers.test[i] else "train"
+        writer.writerow((i, emotion, numbers.emotions[emotion], subject, person, frame, clean(faces.sources[i]), side))
     return text.getvalue()
 
 
 def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Any]:
     """Return all that the card says: text, and tables as rows of text."""
-    source = SOURCES[settings.source]
     facts = [
         ("Source", settings.source),
-        ("Licence", source.licence),
+        ("Licence", SOURCES[settings.source].licence),
         ("Faces", f"{numbers.faces:,}"),
         ("Subjects", f"{len(numbers.subjects):,}"),
         ("Emotions", ", ".join(numbers.emotions)),
@@ -101,9 +94,9 @@ def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -
         ("Network inputs", f"{settings.resolution} × {settings.resolution}, {_range(settings)} about the nose tip"),
         ("Seed", str(settings.seed)),
     ]
-    near = f"nearer than {DUPLICATE_MM:g} mm"
+    alike = ("compared with", f"nearer than {DUPLICATE_MM:g} mm", "mm: median (minimum)")
     return {
-        "source": source,
+        "source": SOURCES[settings.source],
         "uses": USES,
         "facts": facts,
         "findings": findings(numbers, settings),
@@ -112,7 +105,7 @@ def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -
             "Faces by emotion": (("emotion", "faces", "share", "subjects"), _classes(numbers)),
             "Split": (("side", "subjects", "faces", "share"), _split(numbers)),
             "Depth": (("measure", "value"), _pixels(numbers)),
-            "Nearest other face": (("compared with", near, "mm: median (minimum)"), _alike(numbers)),
+            "Nearest other face": (alike, _alike(numbers)),
         },
         "pairs": [(_which(a, faces), _which(b, faces), f"{mm:.2f}") for a, b, mm in numbers.nearest.pairs],
     }
@@ -123,18 +116,16 @@ def _range(settings: configs.Data) -> str:
 
 
 def _measured(numbers: Numbers, settings: configs.Data) -> str:
-    text = f"Measured on all {numbers.faces:,} faces."
-    if numbers.sampled < numbers.faces:
-        text = (
-            f"Labels are counted on all {numbers.faces:,} faces. Depth is measured on {numbers.sampled:,} of them "
-            f"(at most {SAMPLE:,}, drawn by the run's seed), so the true rates of near-duplicates are higher."
-        )
-    if settings.source != "depth_heads":
-        text += (
-            f" Where the files hold 8-bit grey levels, every millimetre here rests on data.grey_mm = "
-            f"{settings.grey_mm:g} mm a grey level (data.unit = {settings.unit})."
-        )
-    return text
+    partly = (
+        f"Labels are counted on all {numbers.faces:,} faces. Depth is measured on {numbers.sampled:,} of them "
+        f"(at most {SAMPLE:,}, drawn by the run's seed), so the true rates of near-duplicates are higher."
+    )
+    grey = (
+        f" Where the files hold 8-bit grey levels, every millimetre here rests on data.grey_mm = "
+        f"{settings.grey_mm:g} mm a grey level (data.unit = {settings.unit})."
+    )
+    text = partly if numbers.sampled < numbers.faces else f"Measured on all {numbers.faces:,} faces."
+    return text + ("" if settings.source == "depth_heads" else grey)
 
 
 def _classes(numbers: Numbers) -> list[tuple[str, ...]]:
@@ -166,8 +157,8 @@ def _pixels(numbers: Numbers) -> list[tuple[str, str]]:
 def _spread(values: np.ndarray, decimals: int) -> str:
     if not len(values):
         return "not measurable"
-    low, middle, high = np.percentile(values, [10, 50, 90])
-    return f"{middle:.{decimals}f} mm (middle 80 %: {low:.{decimals}f} to {high:.{decimals}f})"
+    low, middle, high = (f"{x:.{decimals}f}" for x in np.percentile(values, [10, 50, 90]))
+    return f"{middle} mm (middle 80 %: {low} to {high})"
 
 
 def _alike(numbers: Numbers) -> list[tuple[str, ...]]:
@@ -191,17 +182,14 @@ def percent(share: float | None) -> str:
         return "not comparable"
     if 0 < share < 0.0005:
         return "under 0.1 %"
-    if 0.9995 <= share < 1:
-        return "over 99.9 %"
-    return f"{100 * share:.1f} %"
+    return "over 99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def findings(numbers: Numbers, settings: configs.Data) -> list[Finding]:
     """Return alarms, then warnings; empty if nothing stands out."""
-    # Each: whether it was found, and what to say of it.
     checks = (*_label_checks(numbers, settings), *_depth_checks(numbers, settings))
     found = [Finding(*finding) for is_found, *finding in checks if is_found]
-    return sorted(found, key=lambda finding: finding.level != "alarm")
+    return sorted(found, key=lambda finding: finding.level)
 
 
 def _label_checks(numbers: Numbers, settings: configs.Data) -> list[tuple[bool, str, str, str]]:
@@ -210,7 +198,7 @@ def _label_checks(numbers: Numbers, settings: configs.Data) -> list[tuple[bool, 
     there = totals > 0
     missing = ", ".join(numbers.emotions[i] for i in np.flatnonzero(~there))
     low, high = int(totals[there].min()), int(totals.max())
-    small, large = (numbers.emotions[int(np.flatnonzero(totals == n)[0])] for n in (low, high))
+    small, large = (numbers.emotions[totals.tolist().index(n)] for n in (low, high))
     partial = int((numbers.counts[there] == 0).any(axis=0).sum())
     own = len(numbers.subjects) - (settings.extra_test_subjects if settings.source == "depth_heads" else 0)
     tested = len(numbers.test_subjects)

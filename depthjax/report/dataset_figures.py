@@ -45,19 +45,16 @@ def draw_dataset(numbers: Numbers, faces: StoredFaces, settings: configs.Data, f
 
 
 def _examples(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> Figure:
-    """A row an emotion, a column a subject: the middle frame of each clip, at one scale and in one light."""
     high = round(TILE * numbers.shape[0] / numbers.shape[1])
     # The first subjects that show the most emotions.
     subjects = np.sort(np.argsort(-(numbers.counts > 0).sum(axis=0), kind="stable")[:EXAMPLES])
     size = (len(numbers.emotions) * (high + GAP), len(subjects) * (TILE + GAP))
     picture = np.full(size, 255, np.uint8)
-    for row in range(len(numbers.emotions)):
-        for column, subject in enumerate(subjects):
-            members = np.flatnonzero((faces.emotion == row) & (faces.subject == numbers.subjects[subject]))
-            if len(members):
-                middle = members[np.argsort(faces.frame[members], kind="stable")[len(members) // 2]]
-                top, left = row * (high + GAP), column * (TILE + GAP)
-                picture[top : top + high, left : left + TILE] = _tile(faces, int(middle), settings, high)
+    for row, column in np.argwhere(numbers.counts[:, subjects]):
+        members = np.flatnonzero((faces.emotion == row) & (faces.subject == numbers.subjects[subjects[column]]))
+        middle = members[np.argsort(faces.frame[members], kind="stable")[len(members) // 2]]
+        top, left = row * (high + GAP), column * (TILE + GAP)
+        picture[top : top + high, left : left + TILE] = _tile(faces, int(middle), settings, high)
 
     figure = Figure(figsize=(size[1] / 100 + 1, size[0] / 100 + 0.4), layout="constrained")
     axes = figure.subplots()
@@ -79,7 +76,6 @@ def _tile(faces: StoredFaces, number: int, settings: configs.Data, high: int) ->
 
 
 def _counts(numbers: Numbers) -> Figure:
-    """Faces of each subject (columns) in each emotion (rows); white: none."""
     named = len(numbers.subjects) <= NAMED_SUBJECTS
     order = np.arange(len(numbers.subjects)) if named else np.argsort(-numbers.counts.sum(axis=0), kind="stable")
     figure = Figure(figsize=(9, 0.35 * len(numbers.emotions) + 1.3), layout="constrained")
@@ -98,7 +94,6 @@ def _counts(numbers: Numbers) -> Figure:
 
 
 def _depth(numbers: Numbers, settings: configs.Data) -> Figure:
-    """Depth by emotion, noise of a pixel, and where depth is invalid."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     depth, noise, invalid = figure.subplots(1, 3, width_ratios=(2, 1.2, 1))
     middles = (numbers.edges[:-1] + numbers.edges[1:]) / 2
@@ -106,27 +101,24 @@ def _depth(numbers: Numbers, settings: configs.Data) -> Figure:
     for label, emotion in enumerate(numbers.emotions):
         colour, _, dashes = emotion_look(label)
         depth.plot(middles, 100 * numbers.relief[label], color=colour, linestyle=dashes, label=_short(emotion))
-    depth.set(xlim=FACE_MM, ylim=(0, None), xlabel="mm behind the nose tip", ylabel="% of pixels in 2 mm")
-    depth.set_title("Depth (shaded: depth range)")
+    depth.set(title="Depth (shaded: depth range)", xlabel="mm behind the nose tip", ylabel="% of pixels in 2 mm")
+    depth.set(xlim=FACE_MM, ylim=(0, None))
     depth.legend()
 
     if len(numbers.noise):
         noise.hist(numbers.noise, bins=40, range=(0, float(numbers.noise.max())), color=BLUE)
-    noise.set(xlabel="mm, standard deviation", ylabel="faces")
-    noise.set_title("Noise of a pixel")
+    noise.set(title="Noise of a pixel", xlabel="mm, standard deviation", ylabel="faces")
 
     # The scale ends at the 99.5th percentile, so that a few pixels do not hide the others.
     top = max(5.0, float(np.ceil(np.percentile(100 * numbers.invalid_map, 99.5))))
     shown = invalid.imshow(100 * numbers.invalid_map, cmap="Blues", vmin=0, vmax=top)
-    invalid.set(xticks=[], yticks=[])
+    invalid.set(title="Invalid depth", xticks=[], yticks=[])
     invalid.grid(False)
-    invalid.set_title("Invalid depth")
     figure.colorbar(shown, ax=invalid, label="% of faces")
     return figure
 
 
 def _bare(figure: Figure) -> Figure:
-    """Without grid, ticks and frame."""
     for axes in figure.axes:
         axes.grid(False)
         axes.tick_params(length=0, colors=GREY)

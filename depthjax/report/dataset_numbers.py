@@ -29,8 +29,7 @@ class Nearest:
     same: np.ndarray  # (m,) to faces of the same subject; infinite where there is none
     other: np.ndarray  # (m,) to faces of other subjects
     across: np.ndarray  # (sampled test faces,) to the training faces
-    # up to 8 pairs (train, test, distance) of face numbers below DUPLICATE_MM, nearest first
-    pairs: list[tuple[int, int, float]]
+    pairs: list[tuple[int, int, float]]  # up to 8 (train, test, distance) of faces below DUPLICATE_MM, nearest first
 
     def rate(self, kind: str) -> float | None:
         """Return the share of faces below DUPLICATE_MM; None where nothing could be compared."""
@@ -54,32 +53,25 @@ class Numbers:
     sampled: int  # how many faces were measured
     constant: int  # sampled faces that hold a single value
     noseless: int  # sampled faces without depth around the nose
-    # (emotions, bins) share of pixels by millimetres behind the nose tip, and `edges` of the bins
-    relief: np.ndarray
-    edges: np.ndarray
+    relief: np.ndarray  # (emotions, bins) share of pixels by millimetres behind the nose tip
+    edges: np.ndarray  # of these bins
     distance: np.ndarray  # (m,) mm from the camera to the nose tip
     noise: np.ndarray  # (m,) standard deviation of pixel noise in mm
     invalid_map: np.ndarray  # (height, width) share of faces with invalid depth there
     face_invalid: np.ndarray  # (emotions,) share of invalid pixels inside the mean face
-    # shares of face pixels before and behind the depth range of the network inputs
-    clipped: tuple[float, float]
+    clipped: tuple[float, float]  # shares of face pixels before and behind the depth range of the network inputs
     nearest: Nearest  # near-duplicates
 
 
 def measure(faces: StoredFaces, settings: configs.Data, *, test: np.ndarray) -> Numbers:
-    """Count all labels and measure up to SAMPLE faces, drawn by `settings.seed`.
-
-    Args:
-        test: (n,) bool, which faces are test faces.
-    """
+    """Count all labels and measure up to SAMPLE faces, drawn by `settings.seed`; `test` (n,) bool are test faces."""
     index = draw(faces, seed=settings.seed)
     subjects, column = np.unique(faces.subject, return_inverse=True)
     counts = np.zeros((len(faces.emotions), len(subjects)), int)
     np.add.at(counts, (faces.emotion, column), 1)
 
-    height, width = faces.shape
-    invalid = np.zeros((len(faces.emotions), height, width))
-    face_count, batches = np.zeros((height, width)), []
+    invalid = np.zeros((len(faces.emotions), *faces.shape))
+    face_count, batches = np.zeros(faces.shape), []
     for rows in np.split(index, range(BATCH, len(index), BATCH)):
         depth = np.asarray(faces.depth[rows])
         face, *measured = _measure_batch(depth, settings)
@@ -99,7 +91,7 @@ def measure(faces: StoredFaces, settings: configs.Data, *, test: np.ndarray) -> 
     of_face, before, behind = pixels.sum(axis=0)
     return Numbers(
         faces=len(faces),
-        shape=(int(height), int(width)),
+        shape=faces.shape,
         emotions=tuple(clean(name) for name in faces.emotions),
         subjects=subjects,
         names=tuple(subject_name(faces, label) for label in subjects),
@@ -110,7 +102,7 @@ def measure(faces: StoredFaces, settings: configs.Data, *, test: np.ndarray) -> 
         sampled=len(index),
         constant=int(constant.sum()),
         noseless=int((~usable).sum() - constant.sum()),
-        relief=histogram / (per_emotion * height * width)[:, None],
+        relief=histogram / (per_emotion * np.prod(faces.shape))[:, None],
         edges=np.arange(FACE_MM[0], FACE_MM[1] + BIN_MM, BIN_MM),
         distance=nose[usable],
         noise=noise[usable & np.isfinite(noise)],
@@ -147,11 +139,7 @@ def draw(faces: StoredFaces, *, seed: int) -> np.ndarray:
 
 
 def _measure_batch(depth: np.ndarray, settings: configs.Data) -> tuple[np.ndarray, ...]:
-    """Measure (b, height, width) uint16 mm: which pixels are face, then arrays with a row a face.
-
-    These are the nose's distance, whether a face is constant, its noise, its histogram of relief, its numbers of pixels
-    (face, before the depth range, behind it) and its boxes.
-    """
+    """Return which pixels of (b, height, width) uint16 mm are face, then for each face what `measure` combines."""
     nose = nose_distance(depth)
     constant = (depth == depth[:, :1, :1]).all(axis=(1, 2))
     relief = depth.astype(np.float32) - nose[:, None, None]
@@ -177,7 +165,7 @@ def _nearest_faces(boxes: np.ndarray, index: np.ndarray, *, subject: np.ndarray,
     subject, test = subject[index], test[index]
     square = (boxes**2).sum(axis=1)
     same, other = (np.full(len(boxes), np.inf, np.float32) for _ in range(2))
-    across, pairs = [], []
+    pairs = []
     for start in range(0, len(boxes), BATCH):
         rows = np.arange(start, min(start + BATCH, len(boxes)))
         squared = square[rows, None] + square[None] - 2 * boxes[rows] @ boxes.T
@@ -189,17 +177,13 @@ def _nearest_faces(boxes: np.ndarray, index: np.ndarray, *, subject: np.ndarray,
         for row in np.flatnonzero(test[rows]) if not test.all() else ():
             to_train = np.where(test, np.inf, distance[row])
             at = int(to_train.argmin())
-            across.append(to_train[at])
             pairs.append((int(index[at]), int(index[rows[row]]), float(to_train[at])))
     close = sorted((pair for pair in pairs if pair[2] < DUPLICATE_MM), key=lambda pair: pair[2])
-    return Nearest(same, other, np.array(across), close[:8])
+    return Nearest(same, other, np.array([distance for *_, distance in pairs]), close[:8])
 
 
 def noise_mm(relief: np.ndarray, face: np.ndarray, pitch_mm: float) -> np.ndarray:
     """Estimate the noise on each surface (Immerkaer 1996, "Fast noise variance estimation").
-
-    The mask [1 -2 1; -2 4 -2; 1 -2 1] ignores a surface that bends evenly. It is spread to NOISE_LAG_MM, for
-    neighbouring pixels of a resampled crop share their noise.
 
     Args:
         relief: (n, height, width) mm.
@@ -208,23 +192,25 @@ def noise_mm(relief: np.ndarray, face: np.ndarray, pitch_mm: float) -> np.ndarra
     Returns:
         (n,) standard deviation in mm; NaN where fewer than 100 pixels have all nine.
     """
+    # The mask [1 -2 1; -2 4 -2; 1 -2 1] ignores a surface that bends evenly. It is spread to NOISE_LAG_MM, for
+    # neighbouring pixels of a resampled crop share their noise.
     lag = max(1, round(NOISE_LAG_MM / pitch_mm))
     height, width = (size - 2 * lag for size in relief.shape[1:])
     if min(height, width) <= 0:
         return np.full(len(relief), np.nan)
     # Every second row answers for its neighbour too: half of the work.
-    above, middle, below = (np.s_[:, start : start + height : 2] for start in (0, lag, 2 * lag))
-    answer = relief[above] - 2 * relief[middle] + relief[below]
-    inside = face[above] & face[middle] & face[below]
-    left, centre, right = (np.s_[:, :, start : start + width] for start in (0, lag, 2 * lag))
-    answer = answer[left] - 2 * answer[centre] + answer[right]
-    inside = inside[left] & inside[centre] & inside[right]
+    rows = [np.s_[:, start : start + height : 2] for start in (0, lag, 2 * lag)]
+    columns = [np.s_[:, :, start : start + width] for start in (0, lag, 2 * lag)]
+    answer, inside = relief, face
+    for before, centre, after in (rows, columns):
+        answer = answer[before] - 2 * answer[centre] + answer[after]
+        inside = inside[before] & inside[centre] & inside[after]
     sizes = [np.abs(a[i]) for a, i in zip(answer, inside, strict=True)]
     return np.array([_sigma(s) if len(s) >= 100 else np.nan for s in sizes])
 
 
 def _sigma(sizes: np.ndarray) -> float:
-    """Standard deviation of one pixel's noise, from the mask's answers without edges (above four medians)."""
+    # Edges are above four medians.
     kept = sizes[sizes <= 4 * np.median(sizes)]
     # Of a normal distribution cut at 4 x 0.6745 sigma, the mean size is 0.7825 sigma; the mask multiplies by six.
     return float(kept.mean() / 0.7825 / 6)

@@ -78,9 +78,8 @@ RESIDUAL = Format("Relief residual", "≈", 2, "detail outside the relief featur
 SSIM = Format("Nearest SSIM", "≈", 3, "each face against its most similar training face; best is the reference.")
 PSNR = Format("Nearest PSNR", "≈", 2, "the same in decibels; far above the reference suggests copies.", unit="dB")
 IDENTICAL = Format("Identical to a training face", "↓", 0, "number of faces equal to a training face.")
-EMOTION_SCORE = Format(
-    "Emotion score", "↑", 2, "Inception score computed with depthnet; at most the number of emotions."
-)
+EMOTION_SCORE = Format("Emotion score", "↑", 2, "Inception score computed with depthnet; at most the number of "
+                       "emotions.")  # fmt: skip
 AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one.")
 VENDI = Format("Vendi", "≈", 1, "effective number of different faces within an emotion; it grows with n; best is the "
                "reference.")  # fmt: skip
@@ -118,9 +117,7 @@ class Number:
     def interval(self) -> tuple[float, float] | None:
         """The ends of the 95 % interval, as stored."""
         low, high = self.score.low, self.score.high
-        if self.field != "value" or low is None or high is None:
-            return None
-        return low, high
+        return None if self.field != "value" or low is None or high is None else (low, high)
 
     @property
     def digits(self) -> str:
@@ -130,8 +127,7 @@ class Number:
     @property
     def text(self) -> str:
         """The value with its unit."""
-        unit = f"\u202f{self.format.unit}" if self.format.unit else ""
-        return self.digits + ("" if self.value is None else unit)
+        return self.digits + (f"\u202f{self.format.unit}" if self.format.unit and self.value is not None else "")
 
     @property
     def interval_text(self) -> str:
@@ -145,9 +141,9 @@ class Number:
     def key(self) -> str:
         """The columns of evaluation.csv that identify the row, joined by slashes."""
         row = self.score
-        names = [row.protocol, row.method, row.classifier, row.measure, row.space]
         share = "" if row.share is None else f"{row.share:g}"
-        return "/".join([*names, share, row.against, row.emotion, self.field])
+        names = (row.protocol, row.method, row.classifier, row.measure, row.space, share, row.against, row.emotion)
+        return "/".join((*names, self.field))
 
     @property
     def excludes_zero(self) -> bool:

@@ -46,49 +46,34 @@ class Section:
     anchor: str  # its id
     title: str  # a heading
     short: str  # the same in the list of contents
-    # names of figures ("figure NAME") and tables ("table NAME") in the order of the page
-    parts: tuple[str, ...]
+    parts: tuple[str, ...]  # "figure NAME" and "table NAME" in the order of the page
     missing: str = ""  # what to say where none of them is there
     stages: str = "evaluate,report"  # that would make them
     intro: str = ""  # a paragraph, shown with results
 
 
 SECTIONS = (
-    Section(
-        "recognition",
-        "Do generated faces help a classifier to recognise emotions?",
-        "Recognition",
-        ("figure recognition", "table table_1", "figure violins", "figure scarcity", "table table_4"),
-        "Recognition has not been measured yet.",
-        intro="Classifiers are trained on training faces or on generated faces, and tested on held-out subjects: "
-        "neither the classifier nor the generator saw a frame of them.",
-    ),
-    Section(
-        "distances",
-        "How far are they from held-out faces?",
-        "Distances",
-        ("figure distances", "table table_2", "figure coverage", "figure tsne", "figure lda", "figure correlations"),
-        "Distances have not been measured yet.",
-    ),
-    Section(
-        "copies",
-        "Are they copies, and are they varied?",
-        "Copies and variety",
-        ("figure nearest", "table table_3"),
-        "Copies have not been measured yet.",
-        intro="A generator trained on few subjects can copy them, or repeat one good face. Neither shows in the tables "
-        "above.",
-    ),
-    Section(
-        "published",
-        "The published protocol",
-        "Published protocol",
-        ("figure table_1", "table table_1_published", "figure annex_1", "figure table_2", "table table_2_published"),
-        "The published protocol has not run yet.",
-        intro="As in the paper's released scripts: random splits, so frames of one subject are on both sides, and "
-        "generated faces are tested on generated faces. It measures how consistent faces are among themselves, not "
-        "whether they help to recognise emotions of other subjects.",
-    ),
+    Section("recognition", "Do generated faces help a classifier to recognise emotions?", "Recognition",
+            ("figure recognition", "table table_1", "figure violins", "figure scarcity", "table table_4"),
+            "Recognition has not been measured yet.",
+            intro="Classifiers are trained on training faces or on generated faces, and tested on held-out subjects: "
+            "neither the classifier nor the generator saw a frame of them."),
+    Section("distances", "How far are they from held-out faces?", "Distances",
+            ("figure distances", "table table_2", "figure coverage", "figure tsne", "figure lda",
+             "figure correlations"),
+            "Distances have not been measured yet."),
+    Section("copies", "Are they copies, and are they varied?", "Copies and variety",
+            ("figure nearest", "table table_3"),
+            "Copies have not been measured yet.",
+            intro="A generator trained on few subjects can copy them, or repeat one good face. Neither shows in the "
+            "tables above."),
+    Section("published", "The published protocol", "Published protocol",
+            ("figure table_1", "table table_1_published", "figure annex_1", "figure table_2",
+             "table table_2_published"),
+            "The published protocol has not run yet.",
+            intro="As in the paper's released scripts: random splits, so frames of one subject are on both sides, and "
+            "generated faces are tested on generated faces. It measures how consistent faces are among themselves, "
+            "not whether they help to recognise emotions of other subjects."),
     Section("training", "Training", "Training", ("figure losses",),
             "There are no training metrics yet.", "train,report"),
     Section("evolution", "Evolution", "Evolution", ("figure evolution",),
@@ -97,13 +82,7 @@ SECTIONS = (
 
 
 def write_report(workdir: Path) -> Path:
-    """Draw the figures, write the tables, the card and the page, and return the page's path.
-
-    Args:
-        workdir: a run's work folder; only its config.json must be there. The page names stages that have not run.
-    Raises:
-        UserError: config.json is missing, or a stored file is damaged.
-    """
+    """Draw the figures, write the tables, the card and the page of a work folder, and return the page's path."""
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
     written = {path.stem for path in write_tables(_tables(run), workdir / "tables")}
@@ -123,12 +102,7 @@ def verdicts_of(run: Run) -> list[Verdict]:
 
 
 def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[str] = ()) -> str:
-    """Return the page as text. It loads nothing from elsewhere, and its content policy forbids it.
-
-    Args:
-        drawn: the figures.
-        table_files: names of the tables that stand in tables/ beside the page.
-    """
+    """Return the page, which loads nothing from elsewhere; `table_files` are names of the tables in tables/."""
     page = templates(autoescape=True).get_template("page.html.j2").render(
         name=run.config.get("name", "run"),
         facts=facts(run),
@@ -164,9 +138,8 @@ def _answer(verdict: Verdict) -> dict[str, Any]:
     """A verdict with its answer set apart: the words up to the first full stop or colon, if no number is among them."""
     first, *others = verdict.parts
     found = ANSWER.match(first) if isinstance(first, str) else None
-    if not isinstance(first, str) or found is None:
-        return {"topic": verdict.topic, "answer": "", "parts": verdict.parts}
-    return {"topic": verdict.topic, "answer": found[0], "parts": (first[found.end() :], *others)}
+    parts = (found.string[found.end() :], *others) if found else verdict.parts
+    return {"topic": verdict.topic, "answer": found[0] if found else "", "parts": parts}
 
 
 def _gallery(run: Run) -> dict[str, Any]:
@@ -212,8 +185,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
 
 def _seeds(run: Run) -> str:
     """`train 0 · classifiers 0, 1, 2`, and `0 to 29` for many in a row."""
-    seeds = dict((run.environment or {}).get("seeds") or {})
-    listed = [f"{name} {value}" for name, value in seeds.items()]
+    seeds = (run.environment or {}).get("seeds") or {}
+    listed = [f"{name} {value}" for name, value in dict(seeds).items()]
     own = run.evaluation.settings.get("seeds") if run.evaluation else None
     if isinstance(own, list):
         in_a_row = len(own) > 5 and isinstance(own[0], int) and own == list(range(own[0], own[0] + len(own)))
@@ -225,10 +198,8 @@ def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """A nested config as (dotted name, value as text), in its order."""
     rows: list[tuple[str, str]] = []
     for key, value in config.items():
-        if isinstance(value, dict):
-            rows += flat(value, f"{prefix}{key}.")
-        else:
-            rows += [(prefix + key, ", ".join(map(str, value)) if isinstance(value, list) else str(value))]
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        rows += flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, text)]
     return rows
 
 
@@ -287,13 +258,8 @@ def _inert(text: str) -> str:
 
 def templates(*, autoescape: bool) -> Environment:
     """Return the templates of this package; a name that is not given is an error."""
-    made = Environment(
-        loader=PackageLoader("depthjax.report", "."),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = Environment(loader=PackageLoader("depthjax.report", "."), autoescape=autoescape,
+                       undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     made.filters["data_uri"] = data_uri
     made.tests["number"] = lambda value: isinstance(value, Number)
     made.tests["table"] = lambda value: isinstance(value, Table)

@@ -54,11 +54,7 @@ class StoredEvaluation:
 
 
 def read_evaluation(workdir: Path) -> StoredEvaluation | None:
-    """Read evaluation.json and evaluation/runs.npz; None if the run was not evaluated.
-
-    Raises:
-        UserError: a file is damaged.
-    """
+    """Read evaluation.json and evaluation/runs.npz, and raise UserError on damage; None if it was not evaluated."""
     path = workdir / "evaluation.json"
     if not path.exists():
         return None
@@ -73,14 +69,10 @@ def read_evaluation(workdir: Path) -> StoredEvaluation | None:
 
 def _is_data(data: dict[str, Any]) -> bool:
     sets, generated = [data.get("train"), data.get("test")], data.get("generated")
-    return (
-        isinstance(data.get("source"), str)
-        and all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
-        and isinstance(generated, dict)
-        and all(isinstance(n, int) for n in generated.values())
-        and _is_names(data.get("emotions"))
-        and len(data["emotions"]) > 0
-    )
+    counted = isinstance(generated, dict) and all(isinstance(n, int) for n in generated.values())
+    sized = all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
+    named = isinstance(data.get("source"), str) and _is_names(data.get("emotions")) and len(data["emotions"]) > 0
+    return counted and sized and named
 
 
 def _is_settings(settings: dict[str, Any]) -> bool:
@@ -109,8 +101,7 @@ class Run:
     evaluation: StoredEvaluation | None  # evaluation.json with evaluation/runs.npz
     # for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4)
     embedding: Arrays | None = None
-    # for each method `index/METHOD` and `distance/METHOD` (n,), and `held_out` (m,) with their median,
-    # `reference`
+    # for each method `index/METHOD` and `distance/METHOD` (n,); `held_out` (m,) and their median, `reference`
     nearest: Arrays | None = None
     interpolation: Arrays | None = None  # images (emotions, steps, h, w)
 
@@ -126,18 +117,14 @@ class Run:
 
 
 def read_run(workdir: Path) -> Run:
-    """Read a work folder.
-
-    Raises:
-        UserError: config.json is missing, or any file that is there is damaged.
-    """
+    """Read a work folder; UserError if config.json is missing or any file that is there is damaged."""
     for stage in stages.STAGES:
         if bad := stages.damaged(stage, workdir, partly=True):
             raise UserError(f"{bad} is damaged (not what was written): run --stages={stage},report")
     config = _config(workdir / "config.json")
     classes = len(config["data"]["emotions"])
     environment, train = workdir / "environment.json", workdir / "faces" / "train"
-    evolve, evaluation, samples = workdir / "evolve", workdir / "evaluation", workdir / "samples"
+    evaluation, samples = workdir / "evaluation", workdir / "samples"
     is_history, is_embedding = partial(_is_history, classes=classes), partial(_is_embedding, classes=classes)
     interpolation = samples / OWN_METHODS[0] / "interpolation.npz"
     return Run(
@@ -147,7 +134,7 @@ def read_run(workdir: Path) -> Run:
         metrics=_metrics(workdir / "metrics.jsonl"),
         train=read_inputs(train) if train.exists() else None,
         samples=_samples(samples, config),
-        history=_arrays(evolve / "history.npz", is_history, "best and mean of each emotion", "evolve"),
+        history=_arrays(workdir / "evolve" / "history.npz", is_history, "best and mean of each emotion", "evolve"),
         evaluation=read_evaluation(workdir),
         embedding=_arrays(evaluation / "embedding.npz", is_embedding, "points of its sets", "evaluate"),
         nearest=_arrays(evaluation / "nearest.npz", _is_nearest, "rows and distances of the nearest faces", "evaluate"),
@@ -182,28 +169,25 @@ def _minutes(folder: Path) -> dict[str, float]:
     for name, stamp in stamps.items():
         if not isinstance(stamp.get("seconds"), int | float):
             raise UserError(f"{folder / name}.json has no 'seconds': delete it and run --stages={name}")
-    order = [name for name in stages.KNOWN if name in stamps]
-    return {name: stamps[name]["seconds"] / 60 for name in (*order, *(n for n in stamps if n not in stages.KNOWN))}
+    order = dict.fromkeys((*(name for name in stages.KNOWN if name in stamps), *stamps))
+    return {name: stamps[name]["seconds"] / 60 for name in order}
 
 
 def _metrics(path: Path) -> Arrays | None:
     if not path.exists():
         return None
-    columns: dict[str, list[float]] = {name: [] for name in METRICS}
+    rows = []
     for line, text in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             row = files.parse_json(text)
-            for name in METRICS:
-                columns[name].append(float(row[name]))
+            rows.append([float(row[name]) for name in METRICS])
         except (ValueError, KeyError, TypeError, OverflowError):
-            raise UserError(
-                f"{path}, line {line}: not a row of training metrics: remove the line or run --stages=train again"
-            ) from None
-    return {name: np.array(values) for name, values in columns.items()} if columns["epoch"] else None
+            cure = "not a row of training metrics: remove the line or run --stages=train again"
+            raise UserError(f"{path}, line {line}: {cure}") from None
+    return dict(zip(METRICS, np.array(rows).T, strict=True)) if rows else None
 
 
 def _arrays(path: Path, is_valid: Callable[[Arrays], bool], contents: str, stage: str) -> Arrays | None:
-    """The arrays of a file, checked; None if it is not there."""
     if not path.exists():
         return None
     arrays = files.read_arrays(path)
@@ -214,18 +198,17 @@ def _arrays(path: Path, is_valid: Callable[[Arrays], bool], contents: str, stage
 
 def _samples(folder: Path, config: dict[str, Any]) -> dict[str, Arrays]:
     section = config.get("sample")
-    order = section.get("methods") if isinstance(section, dict) else None
+    stated = section.get("methods") if isinstance(section, dict) else None
+    order = stated if isinstance(stated, list) else []
     found = sorted(path.parent.name for path in folder.glob("*/samples.npz"))
-    if isinstance(order, list):
-        found.sort(key=lambda method: order.index(method) if method in order else len(order))
+    found.sort(key=lambda method: order.index(method) if method in order else len(order))
     read = {m: _arrays(folder / m / "samples.npz", _is_faces, "images and emotions", "sample") for m in found}
     return {method: arrays for method, arrays in read.items() if arrays is not None}
 
 
 def _is_faces(arrays: Arrays) -> bool:
-    if not {"images", "emotion"} <= set(arrays):
-        return False
-    return arrays["images"].ndim == 3 and arrays["images"].shape[:1] == arrays["emotion"].shape[:1]
+    images, emotion = arrays.get("images"), arrays.get("emotion")
+    return images is not None and emotion is not None and images.ndim == 3 and images.shape[:1] == emotion.shape[:1]
 
 
 def _is_history(arrays: Arrays, classes: int) -> bool:
@@ -242,17 +225,16 @@ def _has_points(arrays: Arrays, name: str, classes: int) -> bool:
     emotion = arrays[f"emotion/{name}"]
     shapes = {"lda": emotion.shape, "tsne": (*emotion.shape, 2), "correlation": (4, 4)}
     fit = all(f"{kind}/{name}" in arrays and arrays[f"{kind}/{name}"].shape == shapes[kind] for kind in shapes)
-    labels = emotion.ndim == 1 and emotion.dtype.kind in "iu" and set(np.unique(emotion)) <= set(range(classes))
-    return fit and labels
+    return fit and emotion.ndim == 1 and emotion.dtype.kind in "iu" and set(emotion.tolist()) <= set(range(classes))
 
 
 def _is_nearest(arrays: Arrays) -> bool:
     methods = [name.removeprefix("index/") for name in arrays if name.startswith("index/")]
-    if "held_out" not in arrays or not {f"distance/{m}" for m in methods} <= set(arrays):
+    if not {"held_out", "reference", *(f"distance/{m}" for m in methods)} <= set(arrays):
         return False
     pairs = [(arrays[f"index/{m}"], arrays[f"distance/{m}"]) for m in methods]
     fit = all(i.ndim == 1 and i.shape == d.shape and i.dtype.kind in "iu" and not (i < 0).any() for i, d in pairs)
-    return fit and "reference" in arrays and arrays["reference"].shape == ()
+    return fit and arrays["reference"].shape == ()
 
 
 def _is_interpolation(arrays: Arrays) -> bool:

@@ -17,7 +17,7 @@ from depthjax.scores import Score, Scores
 # Stands where there is nothing to compute.
 NONE = "\u2013"
 Cell = str | Number
-Key = Score  # whose numbers are not looked at
+Key = Score  # its numbers are not used
 Notes = tuple[tuple[str, str], ...]
 
 
@@ -54,18 +54,6 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Words:
-    """A column of words that follow from the line."""
-
-    head: str
-    of: Callable[[Scores, Key], str]
-
-    def cell(self, scores: Scores, line: Line) -> Cell:
-        """Return the words."""
-        return self.of(scores, line.key)
-
-
-@dataclass(frozen=True)
 class Table:
     """A table with its cells."""
 
@@ -81,37 +69,31 @@ class Table:
     def mark(self, column: int, value: float) -> float:
         """Return where a value lies on the scale that its column shares, in percent of the width."""
         cells = [row[column] for row in self.rows]
-        found = [cell for cell in cells if isinstance(cell, Number) and cell.value is not None]
-        ends = [end for x in found for end in (x.value or 0.0, *(x.interval or ()))]
+        found = [(x.value, *(x.interval or ())) for x in cells if isinstance(x, Number) and x.value is not None]
+        ends = [end for numbers in found for end in numbers]
         low, high = min(ends), max(ends)
         return 4 + 92 * (value - low) / (high - low) if high > low else 50.0
 
 
-def pivot(scores: Scores, lines: Iterable[Line], columns: Sequence[Column | Words]) -> tuple[tuple[Cell, ...], ...]:
+def pivot(scores: Scores, lines: Iterable[Line], columns: Sequence[Column]) -> tuple[tuple[Cell, ...], ...]:
     """Return the rows of a table; lines for which no score is stored are left out."""
-    rows = []
-    for line in lines:
-        cells = [column.cell(scores, line) for column in columns]
-        if any(isinstance(cell, Number) for cell in cells):
-            rows.append((*line.words, *cells))
-    return tuple(rows)
+    rows = [(line.words, [column.cell(scores, line) for column in columns]) for line in lines]
+    return tuple((*words, *cells) for words, cells in rows if any(isinstance(cell, Number) for cell in cells))
 
 
-def heads(text: Sequence[str], columns: Sequence[Column | Words]) -> tuple[str, ...]:
+def heads(text: Sequence[str], columns: Sequence[Column]) -> tuple[str, ...]:
     """Return the headings of a table."""
     return (*text, *(column.head for column in columns))
 
 
 def reasons(rows: Iterable[Sequence[Cell]]) -> Notes:
     """Return why cells have no value or no interval, each reason once."""
-    absent: dict[str, None] = {}
-    bare: dict[str, None] = {}
+    notes: dict[str, dict[str, None]] = {ABSENT.capitalize(): {}, "No interval": {}}
     for cell in (cell for row in rows for cell in row):
         if isinstance(cell, Number) and cell.field == "value" and cell.score.reason:
-            found = absent if cell.value is None else bare
-            found[cell.score.reason.removeprefix("no interval: ")] = None
-    notes = ((ABSENT.capitalize(), absent), ("No interval", bare))
-    return tuple((term, "; ".join(words) + ".") for term, words in notes if words)
+            term = "No interval" if cell.value is not None else ABSENT.capitalize()
+            notes[term][cell.score.reason.removeprefix("no interval: ")] = None
+    return tuple((term, "; ".join(words) + ".") for term, words in notes.items() if words)
 
 
 def reference(line: Line) -> Key:
@@ -119,16 +101,17 @@ def reference(line: Line) -> Key:
     return replace(line.key, method="real", protocol=line.reference or line.key.protocol)
 
 
-def sizes(head: str, methods: Sequence[str]) -> Words:
-    """Return a column of the number of faces that the values of these methods rest on: `300`, or `240–300`."""
+def words(head: str, of: Callable[[Line], str]) -> Column:
+    """Return a column of words that follow from the line."""
+    return Column(head, {}, key=lambda line: None, otherwise=of)
 
-    def of(scores: Scores, key: Key) -> str:
-        rows = [scores.at(replace(key, method=method)) for method in methods]
-        found = [row.n for row in rows if row is not None and row.n is not None]
-        ends = sorted({min(found), max(found)}) if found else []
-        return "\u2013".join(map(COUNT.write, ends)) or NONE
 
-    return Words(head, of)
+def sizes(scores: Scores, key: Key, methods: Sequence[str]) -> str:
+    """Return the number of faces that the values of these methods rest on: `300`, or `240–300`."""
+    rows = [scores.at(replace(key, method=method)) for method in methods]
+    found = [row.n for row in rows if row is not None and row.n is not None]
+    ends = sorted({min(found), max(found)}) if found else []
+    return "\u2013".join(map(COUNT.write, ends)) or NONE
 
 
 def write_tables(tables: dict[str, Table], folder: Path) -> list[Path]:
@@ -145,19 +128,14 @@ _ARROWS = str.maketrans("", "", "↑↓≈≥")
 
 
 def csv_text(table: Table) -> str:
-    """Return a line a row and, of each number, `NAME`, `NAME_low`, `NAME_high` (ends of its interval) in plain digits.
-
-    Numbers are in the unit of the column's name (or of the measure, where rows differ); empty is not computed.
-    """
+    """Return a line a row; a number with an interval has the columns NAME, NAME_low and NAME_high in plain digits."""
     # With an interval in any row, a column becomes three.
-    ends: list[tuple[str, ...]] = []
-    for column in range(len(table.columns)):
-        cells = [row[column] for row in table.rows]
-        wide = any(isinstance(cell, Number) and cell.interval for cell in cells)
-        ends.append(("", "_low", "_high") if wide else ("",))
+    columns = zip(table.columns, *table.rows, strict=True)
+    wide = [any(isinstance(cell, Number) and cell.interval for cell in cells) for cells in columns]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [_column_name(head) for head in table.columns]
+    ends = [("", "_low", "_high") if is_wide else ("",) for is_wide in wide]
     writer.writerow(name + end for name, group in zip(names, ends, strict=True) for end in group)
     for row in table.rows:
         fields = [_csv_words(str(cell)) for cell in row[: table.text_columns]]
@@ -168,7 +146,6 @@ def csv_text(table: Table) -> str:
 
 
 def _column_name(head: str) -> str:
-    """`Accuracy, % ↑` to `accuracy_percent`."""
     words = head.translate(_ARROWS).replace("%", "percent").replace("'s", "").lower()
     return "_".join(re.findall(r"[^\W_]+", words))
 
@@ -180,7 +157,6 @@ def _csv_words(text: str) -> str:
 
 
 def _csv_numbers(cell: Cell) -> list[str]:
-    """Value and both ends, as a program reads them."""
     if isinstance(cell, str):
         return [cell if re.fullmatch(r"-?\d+(\.\d+)?", cell) else "", "", ""]
     values = (cell.value, *(cell.interval or (None, None)))
@@ -204,7 +180,6 @@ def markdown_text(table: Table) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Inert in Markdown, and on one line."""
     return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split("\n")))
 
 
@@ -218,7 +193,7 @@ _LATEX = str.maketrans(
 
 
 def latex_text(table: Table) -> str:
-    r"""Return a `table*` with booktabs, as wide as the text; notes below it."""
+    """Return a `table*` with booktabs, as wide as the text; notes below it."""
     columns = "l" * table.text_columns + "r" * (len(table.columns) - table.text_columns)
     rows = [[_latex(cell_text(cell)) for cell in row] for row in (table.columns, *table.rows)]
     head, *body = [" & ".join(row) + r" \\" for row in rows]
@@ -226,27 +201,17 @@ def latex_text(table: Table) -> str:
     for place in range(len(table.rows) - 1, 0, -1):
         if table.rows[place][0] != table.rows[place - 1][0]:
             body.insert(place, r"\midrule")
+    notes = [rf"\textit{{{_latex(term)}}}: {_latex(meaning)}" for term, meaning in table.notes]
+    label = re.sub(r"[^0-9a-z]+", "-", table.name.lower())
     lines = [
-        r"% \usepackage{booktabs,graphicx}",
-        r"\begin{table*}",
-        r"\centering",
-        rf"\caption{{{_latex(table.caption)}}}",
-        rf"\label{{tab:{re.sub(r'[^0-9a-z]+', '-', table.name.lower())}}}",
-        r"\resizebox{\linewidth}{!}{%",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        head,
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}}",
-        r"\par\smallskip\footnotesize",
-        *(rf"\textit{{{_latex(term)}}}: {_latex(meaning)}" for term, meaning in table.notes),
-        r"\end{table*}",
+        *(r"% \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering"),
+        *(rf"\caption{{{_latex(table.caption)}}}", rf"\label{{tab:{label}}}"),
+        *(r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{{columns}}}"),
+        *(r"\toprule", head, r"\midrule", *body, r"\bottomrule"),
+        *(r"\end{tabular}}", r"\par\smallskip\footnotesize", *notes, r"\end{table*}"),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _latex(text: str) -> str:
-    """Inert in LaTeX, in plain ASCII where the report's own signs are concerned."""
     return " ".join(text.split("\n")).translate(_LATEX)

@@ -1,12 +1,12 @@
 """What the scores say in plain words: five sentences, each computed from rows of scores.
 
-A difference is called significant only if its interval excludes zero and its paired test, with Holm's correction for
-the number of comparisons, gives p ≤ 0.05. Without a paired test, two intervals must not overlap.
+A difference is significant if its interval excludes zero and its paired test, corrected after Holm, gives p ≤ 0.05;
+without a paired test, two intervals must not overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,10 +43,8 @@ class Difference:
     @property
     def sign(self) -> int:
         """1 or -1 for a significant difference, else 0."""
-        value = self.number.value or 0.0
-        if self.p > LEVEL or not self.number.excludes_zero or value == 0:
-            return 0
-        return 1 if value > 0 else -1
+        significant = self.p <= LEVEL and self.number.excludes_zero
+        return int(np.sign(self.number.value or 0.0)) if significant else 0
 
 
 Tests = dict[tuple[str, str], Difference]  # by (method, against)
@@ -80,28 +78,24 @@ def holm(p: Sequence[float]) -> list[float]:
     """Return the p values of a family, adjusted by Holm's step-down procedure (Holm 1979), in the given order."""
     order = np.argsort(p)
     steps = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted.tolist()
+    return np.minimum(np.maximum.accumulate(steps), 1)[np.argsort(order)].tolist()
 
 
 def differences(rows: Iterable[Score]) -> Tests:
     """Return the paired tests of a family, corrected together; those without a p are left out."""
     kept = [row for row in rows if row.value is not None and row.p is not None]
     adjusted = holm([row.p or 0.0 for row in kept])
-    return {
-        (row.method, row.against): Difference(Number(row, POINTS), p) for row, p in zip(kept, adjusted, strict=True)
-    }
+    found = [Difference(Number(row, POINTS), p) for row, p in zip(kept, adjusted, strict=True)]
+    return {(test.number.score.method, test.number.score.against): test for test in found}
 
 
-def too_few_subjects(tests: Mapping[tuple[str, str], Difference]) -> int | None:
+def too_few_subjects(tests: Tests) -> int | None:
     """Return the number of subjects if it is so small that no difference, whatever its size, could be significant."""
     subjects = max((test.number.score.n or 0 for test in tests.values()), default=0)
     return subjects if subjects and len(tests) * 2 / 2**subjects > LEVEL else None
 
 
 def _corrected(tests: Tests, where: str = "") -> str:
-    """How the tests were made."""
     if len(tests) == 1:
         return " Paired by subject."
     words = f" Paired by subject, Holm's correction over {len(tests)} comparisons{where}."
@@ -111,21 +105,16 @@ def _corrected(tests: Tests, where: str = "") -> str:
 
 
 def _beside(evaluation: StoredEvaluation) -> list[Part]:
-    """Training and generated faces against training faces alone, by the share of training subjects."""
     classifier = headline_classifier(evaluation)
     rows = evaluation.scores.where(protocol="paired_scarcity", classifier=classifier, against="real")
-    by_share = {share: differences(rows.where(share=share)) for share in shares_of(evaluation)}
-    by_share = {share: tests for share, tests in by_share.items() if tests}
+    by_share = {share: tests for share in shares_of(evaluation) if (tests := differences(rows.where(share=share)))}
     if not by_share:
         return [_unknown(evaluation, "Whether generated faces help in addition to training faces", "scarcity")]
     parts: list[Part] = [f"Adding generated faces to training faces {_effect(classifier_name(classifier), by_share)}."]
     for share, tests in by_share.items():
-        changes: list[list[Part]] = [
-            [test.number, f" with {method_name(m)}"] for (m, _), test in tests.items() if test.sign
-        ]
         rest = [m for (m, _), test in tests.items() if not test.sign]
-        if changes:
-            parts += [f" With {100 * share:g}\u202f% of the training subjects: ", *_joined(changes)]
+        if changed := {m: test.number for (m, _), test in tests.items() if test.sign}:
+            parts += [f" With {100 * share:g}\u202f% of the training subjects: ", *_listed(changed, " with {}")]
             parts += [f"; no significant difference with {_names(rest)}." if rest else "."]
     parts += [" Every generator was trained on all training subjects."]
     return [*parts, _corrected(max(by_share.values(), key=len), " at each share")]
@@ -139,13 +128,11 @@ def _effect(name: str, by_share: dict[float, Tests]) -> str:
         if shares:
             percent = _and(f"{100 * share:g}" for share in shares)
             effects += [f"{verb} {'it' if effects else accuracy} significantly with {percent}\u202f%"]
-    if not effects:
-        return f"does not change {accuracy} significantly"
-    return f"{' and '.join(effects)} of the training subjects"
+    words = f"{' and '.join(effects)} of the training subjects"
+    return words if effects else f"does not change {accuracy} significantly"
 
 
 def _alone(evaluation: StoredEvaluation) -> list[Part]:
-    """Trained on generated faces only, beside training faces and guessing."""
     classifier = headline_classifier(evaluation)
     values, real = _measured(evaluation, _accuracy(classifier))
     if not values:
@@ -165,32 +152,26 @@ def _alone(evaluation: StoredEvaluation) -> list[Part]:
 
 
 def _distance(evaluation: StoredEvaluation) -> list[Part]:
-    """KID on relief beside its reference, and what the other measures say of the same."""
     values, real = _measured(evaluation, RANKING[0])
     if not values or real is None:
         return [_unknown(evaluation, "How far generated faces are from held-out faces", "distance")]
     parts: list[Part] = [f"By {_title(RANKING[0])}, generated faces are ", *_listed(values), " from held-out faces; "]
     parts += ["the reference between held-out subjects is ", real, "."]
     for behind, by in _behind_reference(evaluation, RANKING).items():
-        if behind:
-            parts += [f" Significantly worse than the reference by {_and(by)}: {_names(behind, values)}."]
-        else:
-            parts += [f" No significant difference from the reference by {_and(by)}."]
+        words = "Significantly worse than" if behind else "No significant difference from"
+        parts += [f" {words} the reference by {_and(by)}", f": {_names(behind, values)}." if behind else "."]
     return parts
 
 
 def _copies(evaluation: StoredEvaluation) -> list[Part]:
-    """Which methods are closer to the training faces than held-out subjects are, by each sign."""
     groups = _behind_reference(evaluation, COPIES)
     if not groups:
         return [_unknown(evaluation, "Whether training faces were copied", "memorisation")]
-    clear = groups.pop((), [])
-    listed = "; ".join(f"{_names(found, evaluation.methods)} by {_and(by)}" for found, by in groups.items())
+    listed = "; ".join(f"{_names(found, evaluation.methods)} by {_and(by)}" for found, by in groups.items() if found)
     parts: list[Part] = [f"Possible copies: closer to the training faces than held-out subjects are: {listed}."]
-    if not groups:
-        parts = [
-            f"No sign of copies: no method is closer to the training faces than held-out subjects, by {_and(clear)}."
-        ]
+    if not listed:
+        parts = ["No sign of copies: no method is closer to the training faces than held-out subjects, "]
+        parts += [f"by {_and(groups[()])}."]
     values, _ = _measured(evaluation, MEASURES["identical", "pixels"])
     identical = {m: x for m, x in values.items() if x.value}
     parts += [" Identical to a training face: ", *_listed(identical), "."] if identical else []
@@ -198,7 +179,6 @@ def _copies(evaluation: StoredEvaluation) -> list[Part]:
 
 
 def _variety(evaluation: StoredEvaluation) -> list[Part]:
-    """The Vendi score beside that of the held-out faces."""
     values, real = _measured(evaluation, MEASURES["vendi", "relief"])
     values = {m: x for m, x in values.items() if x.interval}
     if not values or real is None or real.interval is None:
@@ -210,7 +190,6 @@ def _variety(evaluation: StoredEvaluation) -> list[Part]:
 
 
 def _best(evaluation: StoredEvaluation) -> list[Part]:
-    """Which method is first by accuracy, KID and coverage, and which are not significantly worse."""
     won: dict[str, list[str]] = {}
     measures = 0
     parts: list[Part] = []
@@ -246,13 +225,11 @@ def _answer(won: dict[str, list[str]], measures: int) -> str:
 
 
 def _pairs(evaluation: StoredEvaluation, classifier: str, methods: Iterable[str]) -> Tests:
-    """The paired tests between these methods, trained on generated faces only."""
     rows = evaluation.scores.where(protocol="paired_tstr", classifier=classifier)
     return differences(row for row in rows if {row.method, row.against} <= set(methods))
 
 
 def _evolved(evaluation: StoredEvaluation, classifier: str) -> list[Part]:
-    """The accuracy with evolved latents against random latents of the same generator."""
     for (method, against), test in _pairs(evaluation, classifier, OWN_METHODS).items():
         better = test.sign if method == OWN_METHODS[1] else -test.sign
         effect = {1: "raise it", -1: "lower it", 0: "do not change it significantly"}[better]
@@ -262,13 +239,11 @@ def _evolved(evaluation: StoredEvaluation, classifier: str) -> list[Part]:
 
 
 def _unknown(evaluation: StoredEvaluation, what: str, protocol: str) -> str:
-    """That something is unknown, and why."""
     why = next((row.reason for row in evaluation.scores.where(protocol=protocol) if row.reason), "it was not measured")
     return f"{what} is unknown: {why}."
 
 
 def _accuracy(classifier: str) -> Line:
-    """The accuracy of a classifier trained on generated faces only; its reference was trained on training faces."""
     return Line((), Score("", "tstr", classifier, "accuracy"), ACCURACY, "trtr")
 
 
@@ -295,14 +270,12 @@ def _behind_reference(evaluation: StoredEvaluation, measures: Iterable[Line]) ->
 
 
 def _title(measure: Line) -> str:
-    classifier = measure.key.classifier
-    if classifier:
-        return f"accuracy ({classifier_name(classifier)}, trained on generated faces only)"
+    if measure.key.classifier:
+        return f"accuracy ({classifier_name(measure.key.classifier)}, trained on generated faces only)"
     return f"{measure.format.name} ({measure.key.space})"
 
 
 def _below(a: Number, b: Number) -> bool:
-    """Whether a's interval lies below b's."""
     return a.interval is not None and b.interval is not None and a.interval[1] < b.interval[0]
 
 
@@ -313,17 +286,11 @@ def _ahead(measure: Line, a: Number, b: Number) -> bool:
     return _below(b, a) if rises else _below(a, b)
 
 
-def _listed(values: Numbers) -> list[Part]:
+def _listed(values: Numbers, words: str = " ({})") -> list[Part]:
     """`a (first), b (second) and c (third)`."""
-    return _joined([[value, f" ({method_name(method)})"] for method, value in values.items()])
-
-
-def _joined(items: Sequence[Sequence[Part]]) -> list[Part]:
-    """The items with commas and an `and` between them."""
     parts: list[Part] = []
-    for position, item in enumerate(items):
-        joint = "" if position == 0 else " and " if position == len(items) - 1 else ", "
-        parts += [joint, *item] if joint else item
+    for left, (method, value) in zip(range(len(values) - 1, -1, -1), values.items(), strict=True):
+        parts += [value, words.format(method_name(method)) + (", " if left > 1 else " and " if left else "")]
     return parts
 
 
