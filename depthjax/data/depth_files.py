@@ -28,13 +28,7 @@ NAMES = ("depth", "images")  # of the array to take from an NPZ that holds sever
 
 
 class Unfit(Exception):
-    """A file or image that cannot be used.
-
-    Attributes:
-        kind: a word or two, the same for all files with this fault.
-        what: the fault in this file.
-        todo: what its owner can do.
-    """
+    """A file or image that cannot be used: the kind of fault, the fault in this file, and what its owner can do."""
 
     def __init__(self, kind: str, what: str, todo: str) -> None:
         super().__init__(f"{what}: {todo}")
@@ -202,11 +196,8 @@ MAX_MM = 2**16 - 1
 
 def unit_of(dtype: np.dtype, unit: str) -> str:
     """Return `mm`, `m` or `grey`: as set, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
-    if unit != "auto":
-        return unit
-    if dtype.kind == "f":
-        return "m"
-    return "grey" if dtype.itemsize == 1 else "mm"
+    automatic = "m" if dtype.kind == "f" else "grey" if dtype.itemsize == 1 else "mm"
+    return automatic if unit == "auto" else unit
 
 
 def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
@@ -249,9 +240,8 @@ def _scaled(values: np.ndarray, dtype: np.dtype, unit: str, settings: configs.Da
         todo = "--config.data.polarity=darker_closer, or --config.data.unit=grey if they are grey levels"
         raise Unfit("polarity", f"{dtype} {unit}: {kind} cannot be reversed", todo)
     if values.size and values.min() < 0:
-        raise Unfit(
-            "negative", f"values down to {values.min():g}", "--config.data.invalid_value, if they mark invalid depth"
-        )
+        todo = "--config.data.invalid_value, if they mark invalid depth"
+        raise Unfit("negative", f"values down to {values.min():g}", todo)
     if unit == "grey":
         levels = np.iinfo(dtype).max - values if farther else values
         values = GREY_START_MM + levels * settings.grey_mm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class HeadModel:
 
     Attributes:
         base: (vertices, 3) float32, the mesh with all weights zero.
-        quads: (quads, 4) int32 vertex numbers, and `parts` (quads,): skin, eyes, teeth or tongue by `part_names`.
+        quads: (quads, 4) int32 vertex numbers.
         macro, local, face: target names to row numbers of the arrays below.
         macro_targets, local_targets, face_targets: (targets, vertices, 3) float32 displacements at weight 1:
             sex, age and ancestry; features of a face; the 52 facial actions under their ARKit names.
@@ -30,8 +31,6 @@ class HeadModel:
 
     base: np.ndarray
     quads: np.ndarray
-    parts: np.ndarray
-    part_names: tuple[str, ...]
     macro: dict[str, int]
     local: dict[str, int]
     face: dict[str, int]
@@ -49,29 +48,14 @@ def load_head_model() -> HeadModel:
     asset = read_arrays(ASSET)
     base_unit, delta_unit = asset["units_mm"]
     base = (asset["base"] * base_unit).astype(np.float32)
-    quads, part_names = asset["quads"].astype(np.int32), tuple(str(name) for name in asset["part_names"])
-    skin = np.unique(quads[asset["parts"] == part_names.index("body")])
-    eyes = np.unique(quads[np.isin(asset["parts"], [i for i, n in enumerate(part_names) if n.endswith("-eye")])])
-    names = ("macro", "local", "face")
-    (macro, macro_targets), (local, local_targets), (face, face_targets) = (
-        _dense_targets(asset, name, len(base), delta_unit) for name in names
-    )
+    quads = asset["quads"].astype(np.int32)
+    part = asset["part_names"][asset["parts"]]  # of each quad: "body", "helper-l-eye", ...
+    skin, eyes = np.unique(quads[part == "body"]), np.unique(quads[np.char.endswith(part, "-eye")])
     nose_tip = int(skin[np.argmax(base[skin, 2] - np.abs(base[skin, 0]))])
-    return HeadModel(
-        base=base,
-        quads=quads,
-        parts=asset["parts"],
-        part_names=part_names,
-        macro=macro,
-        local=local,
-        face=face,
-        macro_targets=macro_targets,
-        local_targets=local_targets,
-        face_targets=face_targets,
-        nose_tip=nose_tip,
-        eyes=eyes,
-        scalp=_scalp(base, skin, eyes),
-    )
+    targets: dict[str, Any] = {}
+    for kind in ("macro", "local", "face"):
+        targets[kind], targets[f"{kind}_targets"] = _dense_targets(asset, kind, len(base), delta_unit)
+    return HeadModel(base, quads, nose_tip=nose_tip, eyes=eyes, scalp=_scalp(base, skin, eyes), **targets)
 
 
 def _dense_targets(
