@@ -188,8 +188,6 @@ def _reliefs(
     return depth - centre[..., None, None], centre
 
 
-
-
 def _tip_likeness(relief: np.ndarray) -> np.ndarray:
     """About 1 where a patch's centre is the tip, falling to 0 beside it."""
     clipped = np.clip(relief, *TIP_CLIP_MM).reshape(*relief.shape[:2], -1)

@@ -72,5 +72,3 @@ def _blur(image: jax.Array, sigma: jax.Array) -> jax.Array:
         windows = [jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis) for i in range(5)]
         image = jnp.tensordot(kernel, jnp.stack(windows), 1, precision=EXACT)
     return image
-
-

@@ -163,7 +163,5 @@ def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> 
     return (spread * np.clip(held + drift, -2.5, 2.5)).astype(np.float32)
 
 
-
-
 def _columns(model: HeadModel, action: str) -> list[int]:
     return [model.face[name] for name in (action, f"{action}Left", f"{action}Right") if name in model.face]

@@ -44,13 +44,10 @@ class StoredFaces:
     """Every face that prepare stored, of one size; the depth stays on disk until it is asked for.
 
     Attributes:
-        depth: `depth[i]` is (h, w) uint16 camera millimetres, 0 is invalid; `depth[indices]` is (k, h, w).
-        emotion, subject: (n,) int32, indices into `emotions` and `subjects`.
+        emotion, subject: (n,) int32, indices into `emotions` and `subjects` (or groups that stand for subjects).
         frame: (n,) int32, the frame's number within its subject and emotion.
         sources: (n,) text, where a face came from: a file within `data.path`, or the seed and person of a rendering.
             Characters that are not printable, and backslashes, are escaped as Python escapes them.
-        emotions: the names of the classes, in label order.
-        subjects: the names of the subjects (or of the groups that stand for them).
         shape: height and width.
     """
 
@@ -68,13 +65,9 @@ class StoredFaces:
 
 
 def read_stored(folder: Path) -> StoredFaces:
-    """Open a stored set: the folder of its version, with `dataset_info.json`.
+    """Open a stored set: the folder of its version, with `dataset_info.json`; a UserError if missing or damaged.
 
-    The labels stand beside it in a file of their own. The first reading writes that file if it is missing, so that
-    the next need not go through all records.
-
-    Raises:
-        UserError: the set is not there, or damaged.
+    The first reading writes a file of the labels if it is missing, so that the next need not go through all records.
     """
     import tensorflow_datasets as tfds  # takes seconds to import
 
