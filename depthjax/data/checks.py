@@ -166,7 +166,7 @@ def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
     for face in faces:
         by_digest[face.digest].append(face)
     copies = {}
-    for same in (group for group in by_digest.values() if len(group) > 1):
+    for same in by_digest.values():
         contradicted = len({face.file.emotion for face in same}) > 1
         todo = "keep it under its one true emotion" if contradicted else "remove it"
         for face in same if contradicted else same[1:]:
@@ -252,8 +252,8 @@ def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> 
         count = len(np.unique(checked.subject[labels == label]))
         if count < MIN_SUBJECTS_EACH:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least {MIN_SUBJECTS_EACH} are needed to "
-                f"test on unseen ones: add faces, or leave it out of --config.data.emotions{hint}"
+                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least {MIN_SUBJECTS_EACH} are needed "
+                f"to test on unseen ones: add faces, or leave it out of --config.data.emotions{hint}"
             )
     if len(checked.subjects) < MIN_SUBJECTS:
         raise UserError(
