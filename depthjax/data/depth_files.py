@@ -38,8 +38,7 @@ class Unfit(Exception):
 def read_images(path: Path) -> Iterator[np.ndarray]:
     """Yield the images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
 
-    Raises:
-        Unfit: it is no such file, or it holds what is no depth image. Rows of a stack come before a fault behind them.
+    What is no depth image raises Unfit; rows of a stack come before a fault behind them.
     """
     try:
         status = path.stat()
@@ -205,9 +204,6 @@ def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
 
     Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
     `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always does.
-
-    Raises:
-        Unfit: values that are no depth in this unit.
     """
     unit = unit_of(raw.dtype, settings.unit)
     plain = settings.invalid_value is None and settings.polarity == "darker_closer"

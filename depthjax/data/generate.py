@@ -81,10 +81,7 @@ def generate(
 
 
 def _host() -> AbstractContextManager[Any]:
-    """Run programs on the processor, if jax was given it: the same faces beside any GPU.
-
-    A GPU would be slower: the programs are small, and their scattering is one sample after the other.
-    """
+    """Run on the processor, if jax was given it: the same faces beside any GPU, and small programs are faster."""
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
     except RuntimeError:

@@ -16,30 +16,19 @@ ASSET = Path(__file__).parent / "assets" / "head_model.npz"
 
 @dataclass(frozen=True)
 class HeadModel:
-    """Millimetres; x to the viewer's right, y up, z towards the viewer.
+    """Millimetres; x to the viewer's right, y up, z towards the viewer. Names of targets lead to rows of arrays."""
 
-    Attributes:
-        base: (vertices, 3) float32, the mesh with all weights zero.
-        quads: (quads, 4) int32 vertex numbers.
-        macro, local, face: target names to row numbers of the arrays below.
-        macro_targets, local_targets, face_targets: (targets, vertices, 3) float32 displacements at weight 1:
-            sex, age and ancestry; features of a face; the 52 facial actions under their ARKit names.
-        nose_tip: number of the vertex at the tip of the nose.
-        eyes: vertex numbers of both eyeballs.
-        scalp: (vertices,) float32 in [0, 1], where hair grows.
-    """
-
-    base: np.ndarray
-    quads: np.ndarray
-    macro: dict[str, int]
-    local: dict[str, int]
-    face: dict[str, int]
-    macro_targets: np.ndarray
+    base: np.ndarray  # (vertices, 3) float32, the mesh with all weights zero
+    quads: np.ndarray  # (quads, 4) int32 vertex numbers
+    macro: dict[str, int]  # sex, age and ancestry
+    local: dict[str, int]  # features of a face
+    face: dict[str, int]  # the 52 facial actions under their ARKit names
+    macro_targets: np.ndarray  # (targets, vertices, 3) float32 displacements at weight 1, as the next two
     local_targets: np.ndarray
     face_targets: np.ndarray
-    nose_tip: int
-    eyes: np.ndarray
-    scalp: np.ndarray
+    nose_tip: int  # number of the vertex
+    eyes: np.ndarray  # vertex numbers of both eyeballs
+    scalp: np.ndarray  # (vertices,) float32 in [0, 1], where hair grows
 
 
 @functools.cache
@@ -58,17 +47,14 @@ def load_head_model() -> HeadModel:
     return HeadModel(base, quads, nose_tip=nose_tip, eyes=eyes, scalp=_scalp(base, skin, eyes), **targets)
 
 
-def _dense_targets(
-    asset: dict[str, np.ndarray], kind: str, vertices: int, unit: float
-) -> tuple[dict[str, int], np.ndarray]:
-    ends = asset["target_ends"]
-    chosen = [i for i, name in enumerate(asset["target_names"]) if str(name).startswith(f"{kind}/")]
+def _dense_targets(asset: dict[str, Any], kind: str, vertices: int, unit: float) -> tuple[dict[str, int], np.ndarray]:
+    ends, names = asset["target_ends"], asset["target_names"].tolist()
+    chosen = [i for i, name in enumerate(names) if name.startswith(f"{kind}/")]
     dense = np.zeros((len(chosen), vertices, 3), np.float32)
     for row, i in enumerate(chosen):
         span = slice(ends[i - 1] if i else 0, ends[i])
         dense[row, asset["target_index"][span]] = asset["target_delta"][span] * unit
-    rows = {str(asset["target_names"][i]).split("/")[1]: row for row, i in enumerate(chosen)}
-    return rows, dense
+    return {names[i].split("/")[1]: row for row, i in enumerate(chosen)}, dense
 
 
 def _scalp(base: np.ndarray, skin: np.ndarray, eyes: np.ndarray) -> np.ndarray:

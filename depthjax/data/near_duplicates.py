@@ -1,8 +1,7 @@
 """Frames that look alike, grouped to stand for subjects where names do not give them.
 
-Frames of one clip are much alike; two subjects differ by more. Groups are chains of frames closer
-than thresholds that come from the data: a tight one for any two frames, and a wide one for frames whose files follow
-each other, which hardly ever join two subjects. A split by group leaves a burst of one clip on one side. Groups are no
+Groups are chains of frames closer than thresholds that come from the data: a tight one for any two frames, and a wide
+one for frames whose files follow each other. A split by group leaves a burst of one clip on one side. Groups are no
 identities: a subject may be split over several of them, and subjects that look alike may share one.
 """
 

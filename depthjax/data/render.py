@@ -47,11 +47,9 @@ class Surface(NamedTuple):
 
 
 def sampling_bins(quads: np.ndarray, vertices: np.ndarray, *, pixels_per_mm: float) -> tuple[Bin, ...]:
-    """Choose each quad's sampling grid from the largest size it takes at this magnification.
+    """Choose the sampling grid of quads (n, 4), at most 8,192, from the largest size each takes at this magnification.
 
-    Args:
-        quads: (n, 4) vertex numbers in order around each quad, at most 8,192.
-        vertices: (shapes, vertices, 3) mm: the shapes and poses to be ready for, as the camera sees them.
+    Vertices are (shapes, vertices, 3) mm: the shapes and poses to be ready for, as the camera sees them.
     """
     corners = vertices[:, quads, :2]
     edge = np.linalg.norm(corners - np.roll(corners, -1, axis=2), axis=-1).max(axis=0) * pixels_per_mm / SPACING

@@ -43,22 +43,18 @@ class DepthRows:
 class StoredFaces:
     """Every face that prepare stored, of one size; the depth stays on disk until it is asked for.
 
-    Attributes:
-        emotion, subject: (n,) int32, indices into `emotions` and `subjects` (or groups that stand for subjects).
-        frame: (n,) int32, the frame's number within its subject and emotion.
-        sources: (n,) text, where a face came from: a file within `data.path`, or the seed and person of a rendering.
-            Characters that are not printable, and backslashes, are escaped as Python escapes them.
-        shape: height and width.
+    `sources` (n,) say where a face came from: a file within `data.path`, or the seed and person of a rendering.
+    Characters that are not printable, and backslashes, are escaped as Python escapes them.
     """
 
     depth: DepthRows
-    emotion: np.ndarray
-    subject: np.ndarray
-    frame: np.ndarray
+    emotion: np.ndarray  # (n,) int32, an index into `emotions`
+    subject: np.ndarray  # (n,) int32, an index into `subjects`
+    frame: np.ndarray  # (n,) int32, the number within its subject and emotion
     sources: np.ndarray
     emotions: tuple[str, ...]
-    subjects: tuple[str, ...]
-    shape: tuple[int, int]
+    subjects: tuple[str, ...]  # or groups that stand for them
+    shape: tuple[int, int]  # height and width
 
     def __len__(self) -> int:
         return len(self.emotion)
@@ -82,10 +78,9 @@ def read_stored(folder: Path) -> StoredFaces:
         raise
     except Exception as error:  # the library and its file readers each raise their own on damaged files
         raise _damaged(folder, error) from None
-    shape = tuple(features["depth"].shape)
-    emotions, subjects = tuple(features["emotion"].names), tuple(builder.info.metadata["subjects"])
-    depth = DepthRows(source, shape, folder)
-    return StoredFaces(depth, **labels, emotions=emotions, subjects=subjects, shape=shape)
+    shape, emotions = tuple(features["depth"].shape), tuple(features["emotion"].names)
+    subjects = tuple(builder.info.metadata["subjects"])
+    return StoredFaces(DepthRows(source, shape, folder), **labels, emotions=emotions, subjects=subjects, shape=shape)
 
 
 def _labels(builder: Any) -> dict[str, np.ndarray]:

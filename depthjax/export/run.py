@@ -200,8 +200,7 @@ def _npz_stack(path: Path, shape: tuple[int, int, int], **labels: np.ndarray) ->
 def safe_names(names: Iterable[str]) -> list[str]:
     """Return each name as a file's name on any system.
 
-    Letters, digits and `-_. ` stay. A name that had to change, or differs from an earlier one only by case, ends in a
-    part of its hash.
+    Letters, digits and `-_. ` stay. A name that changed, or differs from an earlier one only by case, ends in a hash.
     """
     safe: dict[str, str] = {}  # by what systems without case see
     for name in names:
