@@ -21,15 +21,10 @@ EDGE_MM = 30.0  # depths further apart than this are not interpolated
 
 
 def crop_face(frame: Array, nose: Array, *, pixel_mm: Array) -> Array:
-    """Cut out the face about the nose and resample it to CROP_SHAPE.
+    """Cut the face about the nose (x, y in pixels) out of a frame (h, w) of uint16 mm, resampled to CROP_SHAPE.
 
     Bilinear on a surface; across holes and jumps the nearest pixel, so that no depth is invented. In the array library
-    of `frame`: processes that only read files crop without JAX.
-
-    Args:
-        frame: (height, width) uint16 mm, 0 is invalid.
-        nose: (2,) x, y of the nose tip in pixels.
-        pixel_mm: mm a pixel spans at the face.
+    of `frame`: processes that only read files crop without JAX. A pixel spans `pixel_mm` at the face.
     """
     xp = frame.__array_namespace__()
     step = CROP_WIDTH_MM / CROP_SHAPE[1] / pixel_mm

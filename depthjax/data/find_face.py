@@ -78,17 +78,16 @@ class Nose(NamedTuple):
 
 
 def crop_from_frame(frame: np.ndarray) -> np.ndarray | None:
-    """Find the face in a frame and cut it out with the framing of `depthjax.data.crop`; None where there is none.
-
-    Args:
-        frame: (424, 512) uint16 mm of a person before a wall, head and shoulders in view; 0 is invalid.
-    """
+    """Find the face in a frame (see `find_nose`) and cut it out as `depthjax.data.crop` does; None if there is none."""
     nose = find_nose(frame)
     return None if nose is None else crop_about(frame, nose)
 
 
 def find_nose(frame: np.ndarray) -> Nose | None:
-    """Return the nose tip of the nearest person in a frame (424, 512) of uint16 mm, or None."""
+    """Return the nose tip of the nearest person in a frame (424, 512) of uint16 mm, or None.
+
+    The person is before a wall, head and shoulders in view; 0 is invalid.
+    """
     head = _find_head(frame[::STRIDE, ::STRIDE].astype(np.float32))
     return None if head is None else _find_tip(frame, head)
 

@@ -38,8 +38,7 @@ def write_inputs(folder: Path, faces: StoredFaces, index: np.ndarray, settings: 
     shape = (len(index), settings.resolution, settings.resolution)
     with replacing(images) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        for chunk in _chunks(faces, index, settings):
-            file.write(np.ascontiguousarray(chunk, "<f4").data)
+        file.writelines(np.ascontiguousarray(chunk, "<f4").data for chunk in _chunks(faces, index, settings))
     columns = (faces.emotion[index], faces.subject[index], faces.frame[index], index.astype(np.int32))
     write_arrays(labels, **dict(zip(LABELS, columns, strict=True)))
     return [images, labels]

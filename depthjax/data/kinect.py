@@ -37,9 +37,8 @@ def axial_sigma(depth: jax.Array, angle: jax.Array) -> jax.Array:
 def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Array) -> jax.Array:
     """Return the sensor's frame (height, width) uint16 mm, 0 where depth is invalid.
 
-    Args:
-        surface: rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1.
-        distance: mm, of the face; sets the footprint's width in pixels.
+    The surface is rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1. The face's distance
+    in mm sets the footprint's width in pixels.
     """
     seen = jnp.isfinite(surface.depth)
     depth = jnp.where(seen, surface.depth, scene.wall)

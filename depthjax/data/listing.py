@@ -132,14 +132,11 @@ def _suffix(name: str) -> str:
 
 def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], labels: dict[str, int]) -> list[str]:
     notes = []
-    others = [name for name in folders if name not in labels]
-    if others:
+    if others := [name for name in folders if name not in labels]:
         notes.append(f"left out, not in --config.data.emotions: {_shown_names(others)}")
-    loose = len(found) - sum(folders.values())
-    if loose:
+    if loose := len(found) - sum(folders.values()):
         notes.append(f"left out: {loose} files beside the folders of the emotions")
-    kinds = Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES)
-    if kinds:
+    if kinds := Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES):
         counts = [f"{n} {escape(kind) or 'without a suffix'}" for kind, n in kinds.most_common(NAMES_SHOWN)]
         notes.append(f"left out: {', '.join(counts)}; depth is read from {', '.join(SUFFIXES)}")
     return notes

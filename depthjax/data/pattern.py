@@ -10,8 +10,7 @@ from typing import NamedTuple
 from depthjax.errors import ConfigError
 
 PLACES = ("{subject}", "{frame}", "*", "**")
-MIN_LENGTH = {"{subject}": 1, "{frame}": 1, "*": 0, "**": 0}  # characters in a place
-GREEDY = ("{subject}", "{frame}")  # they take as much as they can, the others as little
+GREEDY = ("{subject}", "{frame}")  # they take as much as they can, at least one character; the others as little
 COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
           "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
 MAX_PLACES = 6
@@ -78,7 +77,7 @@ def _ends(
         return () if start == len(name) else None
     place, text = places[i]
     reach = _reach(place, name, start)
-    first, last = start + MIN_LENGTH[place], tried.get((i, reach), reach + 1)
+    first, last = start + (place in GREEDY), tried.get((i, reach), reach + 1)
     for end in range(last - 1, first - 1, -1) if place in GREEDY else range(first, last):
         if name.startswith(text, end):
             ends = _ends(places, name, i + 1, end + len(text), tried)

@@ -136,16 +136,11 @@ def action_weights(model: HeadModel, person: Person, emotion: str, phase: np.nda
         apex[_columns(model, action)] = weight
     apex = apex * person.action_style * person.expressiveness
     apex *= rng.lognormal(0, 0.15, len(apex))
-    weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex) + _unrelated(model, phase, rng)
+    weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex)
+    for action, peak in UNRELATED.items():
+        weights[:, _columns(model, action)] += peak * np.maximum(0, smooth_noise(phase, rng))[:, None]
     weights[:, _columns(model, "eyeBlink")] += (rng.random((len(phase), 1)) < 0.08) * rng.uniform(0.5, 1.0)
     return np.clip(weights, 0, 1.2).astype(np.float32)
-
-
-def _unrelated(model: HeadModel, phase: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    peaks = np.zeros((len(phase), len(model.face)))
-    for action, peak in UNRELATED.items():
-        peaks[:, _columns(model, action)] = peak * np.maximum(0, smooth_noise(phase, rng))[:, None]
-    return peaks
 
 
 def smooth_noise(phase: np.ndarray, rng: np.random.Generator, *, waves: int = 3) -> np.ndarray:
