@@ -18,6 +18,7 @@ from depthjax.data.crop import CROP_SHAPE
 from depthjax.errors import UserError
 
 PART_BYTES = 64 * 2**20  # of a split: the library holds a whole split in memory before it writes it
+CROPS = "128x200 pixels, in the default emotions"
 
 
 class _Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -88,29 +89,22 @@ class DepthHeads(_Builder):
     def _rows(self) -> Iterator[dict[str, Any]]:
         from depthjax.data.generate import generate  # imports JAX: only when something is to be rendered
 
-        given = {f.name: getattr(self.builder_config, f.name) for f in dataclasses.fields(RenderedConfig)}
-        wanted = {name: given[name] for name in ("emotions", "frames", "seed", "full_sequence")}
-        for shots in generate(subjects=range(given["subjects"]), **wanted):
+        config = self.builder_config
+        wanted = {name: getattr(config, name) for name in ("emotions", "frames", "seed", "full_sequence")}
+        for shots in generate(subjects=range(config.subjects), **wanted):
             for frame, depth in enumerate(shots.crops):
-                source = f"seed {given['seed']}, person {shots.subject}, {shots.emotion}, frame {frame}"
+                source = f"seed {config.seed}, person {shots.subject}, {shots.emotion}, frame {frame}"
                 labels = {"emotion": shots.emotion, "subject": shots.subject, "frame": frame}
                 yield {"depth": depth, "source": source, **labels}
 
 
 @dataclasses.dataclass
 class FolderConfig(tfds.core.BuilderConfig):
-    """How a user's files are to be read.
-
-    Attributes:
-        settings: unit, polarity, invalid, emotions, pattern and what to do about problems.
-        shape: height and width of the images.
-        listing: what tells this state of the folder from others.
-        checked: the faces, if they are checked already.
-    """
+    """How a user's files are to be read, and `checked`: the faces, if they are checked already."""
 
     settings: configs.Data = dataclasses.field(default_factory=lambda: configs.Data(source="folder"))
     shape: tuple[int, int] = CROP_SHAPE
-    listing: str = ""
+    listing: str = ""  # digest of the folder's state
     checked: Checked | None = None
 
 
@@ -118,7 +112,7 @@ class DepthFolder(_Builder):
     """Depth faces of a user's own, from a folder of each emotion under `manual_dir`: PNG, TIFF, NPY and NPZ files."""
 
     MANUAL_DOWNLOAD_INSTRUCTIONS = "manual_dir holds a folder of each emotion, with PNG, TIFF, NPY or NPZ files."
-    BUILDER_CONFIGS: ClassVar = [FolderConfig(name="crops", description="128x200 pixels, in the default emotions")]
+    BUILDER_CONFIGS: ClassVar = [FolderConfig(name="crops", description=CROPS)]
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
@@ -149,10 +143,4 @@ class Ikfdb(DepthFolder):
     Ask the authors of IKFDB for a copy (its licence wants a signed request). manual_dir holds either the emotions'
     folders of their release (Fear/, Happiness/, Neutral/), or person / expression / frames.
     """
-    BUILDER_CONFIGS: ClassVar = [
-        FolderConfig(
-            name="crops",
-            description="128x200 pixels, in the default emotions",
-            settings=configs.Data(source="ikfdb"),
-        )
-    ]
+    BUILDER_CONFIGS: ClassVar = [FolderConfig(name="crops", description=CROPS, settings=configs.Data(source="ikfdb"))]

@@ -38,17 +38,12 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Checked:
-    """The faces that are to be stored, file by file in natural order, with their labels.
-
-    `subject` and `frame` are (n,) int32; `subjects` names subjects, or groups that stand for them; `shape` is the
-    height and width of all.
-    """
+    """The faces that are to be stored, file by file in natural order, with their labels, (n,) int32 each."""
 
     faces: list[Face]
     subject: np.ndarray
     frame: np.ndarray
-    subjects: tuple[str, ...]
-    shape: tuple[int, int]
+    subjects: tuple[str, ...]  # names, or groups that stand for them
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the stored set, in order, from where the check put them aside."""
@@ -63,21 +58,20 @@ class Checked:
 
     @property
     def emotion(self) -> np.ndarray:
-        """Label of each face, (n,) int32."""
+        """Label of each face."""
         return np.array([face.file.emotion for face in self.faces], np.int32)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of all."""
+        return self.faces[0].shape
 
 
 def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Checked:
-    """Check every file that the settings ask for.
+    """Check every file under `root` that the settings ask for; log what is found, the problems as one table.
 
-    Args:
-        root: the folder of the faces.
-        spool: a folder of the caller's own, where the faces wait in millimetres until `Checked.rows` has read them:
-            as large as their pixels, uncompressed.
-        log: called with what is found, line by line; the problems as one table.
-    Raises:
-        OSError: the spool's disk is full.
-        UserError: there are problems and `settings.on_error` is `fail`; or too few subjects are left.
+    The faces wait in millimetres in `spool`, a folder of the caller's own, until `Checked.rows` has read them.
+    A UserError is raised for problems if `settings.on_error` is `fail`, and if too few subjects are left.
     """
     listing = list_faces(root, settings.emotions, subject_first=settings.source == "ikfdb")
     if not listing.files:
@@ -131,9 +125,8 @@ def _names(settings: configs.Data, listing: Listing, log: Log) -> tuple[dict[str
         return {}, []
     if not names:
         fitting = "; these fit: " + ", ".join(f"'{proposal}'" for proposal in proposals) if proposals else ""
-        raise UserError(
-            f"--config.data.pattern={template} matches no name, such as '{escape(listing.files[0].name)}'{fitting}"
-        )
+        name = escape(listing.files[0].name)
+        raise UserError(f"--config.data.pattern={template} matches no name, such as '{name}'{fitting}")
     todo = "rename it, or mend --config.data.pattern"
     unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
                for f in listing.files if f.name not in names]  # fmt: skip
@@ -173,7 +166,7 @@ def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
     for face in faces:
         by_digest[face.digest].append(face)
     copies = {}
-    for same in (group for group in by_digest.values() if len(group) > 1):
+    for same in by_digest.values():
         contradicted = len({face.file.emotion for face in same}) > 1
         todo = "keep it under its one true emotion" if contradicted else "remove it"
         for face in same if contradicted else same[1:]:
@@ -200,11 +193,9 @@ def _units(stored: str, settings: configs.Data) -> str:
     value = settings.invalid_value
     if stored.endswith("(grey)"):
         marked = "no level stands for invalid depth" if value is None else f"level {value:g} is invalid depth"
-        return (
-            f"{stored}: a level is {settings.grey_mm:g} mm (--config.data.grey_mm), "
-            f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity), {marked} "
-            "(--config.data.invalid_value)"
-        )
+        polarity = f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity)"
+        level = f"a level is {settings.grey_mm:g} mm (--config.data.grey_mm)"
+        return f"{stored}: {level}, {polarity}, {marked} (--config.data.invalid_value)"
     unit = stored.split("(")[1][:-1]
     invalid = "invalid" if value is None else f"invalid, and {value:g} too"
     return f"{stored}: depth in {unit} (--config.data.unit), 0 is {invalid} (--config.data.invalid_value)"
@@ -215,30 +206,30 @@ def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
     subjects = tuple(dict.fromkeys(name.subject for name in parsed))
     number = {name: i for i, name in enumerate(subjects)}
     subject = np.array([number[name.subject] for name in parsed], np.int32)
-    emotion = np.array([face.file.emotion for face in faces])
+    emotion = [face.file.emotion for face in faces]
     frame = [face.row if face.stack else name.frame for face, name in zip(faces, parsed, strict=True)]
-    known = [f for f in zip(subject.tolist(), emotion.tolist(), frame, strict=True) if f[2] is not None]
-    numbers = _numbered(subject, emotion)
+    known = [f for f in zip(subject.tolist(), emotion, frame, strict=True) if f[2] is not None]
+    numbers = _numbered(faces, subject)
     if len(known) == len(faces) and max(number or 0 for number in frame) > np.iinfo(np.int32).max:
         log("frame numbers are too long to store (times of day?): frames are numbered in the order of their names")
     elif len(set(known)) == len(faces):
         numbers = np.array(frame, np.int32)
     elif len(known) == len(faces):
         log("frame numbers come twice under this pattern: frames are numbered in the order of their names")
-    return Checked(faces, subject, numbers, tuple(map(escape, subjects)), faces[0].shape)
+    return Checked(faces, subject, numbers, tuple(map(escape, subjects)))
 
 
-def _numbered(subject: np.ndarray, emotion: np.ndarray) -> np.ndarray:
+def _numbered(faces: Sequence[Face], subject: np.ndarray) -> np.ndarray:
     """Return running numbers within each subject and emotion, (n,) int32."""
     following: defaultdict[tuple[int, int], Iterator[int]] = defaultdict(itertools.count)
-    return np.array([next(following[key]) for key in zip(subject.tolist(), emotion.tolist(), strict=True)], np.int32)
+    keys = [(number, face.file.emotion) for number, face in zip(subject.tolist(), faces, strict=True)]
+    return np.array([next(following[key]) for key in keys], np.int32)
 
 
 def _grouped(faces: list[Face], log: Log) -> Checked:
     boxes = np.stack([face.boxes for face in faces if face.boxes is not None])
-    emotion = np.array([face.file.emotion for face in faces])
     if len(faces) == 1:
-        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",), faces[0].shape)
+        return Checked(faces, np.zeros(1, np.int32), np.zeros(1, np.int32), ("group 0",))
     folders = [(face.file.path.parent, face.file.emotion) for face in faces]
     follows = np.array([False, *(a == b for a, b in itertools.pairwise(folders))])
     group, thresholds = group_alike(boxes, follows)
@@ -251,7 +242,7 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
     )
     names = tuple(f"group {i}" for i in range(len(sizes)))
     faces = [face._replace(boxes=None) for face in faces]
-    return Checked(faces, group, _numbered(group, emotion), names, faces[0].shape)
+    return Checked(faces, group, _numbered(faces, group), names)
 
 
 def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:
@@ -261,9 +252,8 @@ def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> 
         count = len(np.unique(checked.subject[labels == label]))
         if count < MIN_SUBJECTS_EACH:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least "
-                f"{MIN_SUBJECTS_EACH} are needed to test on unseen ones: add faces, or leave it out of "
-                f"--config.data.emotions{hint}"
+                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least {MIN_SUBJECTS_EACH} are needed "
+                f"to test on unseen ones: add faces, or leave it out of --config.data.emotions{hint}"
             )
     if len(checked.subjects) < MIN_SUBJECTS:
         raise UserError(

@@ -21,17 +21,10 @@ EDGE_MM = 30.0  # depths further apart than this are not interpolated
 
 
 def crop_face(frame: Array, nose: Array, *, pixel_mm: Array) -> Array:
-    """Cut out the face about the nose and resample it to CROP_SHAPE.
+    """Cut the face about the nose (x, y in pixels) out of a frame (h, w) of uint16 mm, resampled to CROP_SHAPE.
 
     Bilinear on a surface; across holes and jumps the nearest pixel, so that no depth is invented. In the array library
-    of `frame`: processes that only read files crop without JAX.
-
-    Args:
-        frame: (height, width) uint16 mm, 0 is invalid.
-        nose: (2,) x, y of the nose tip in pixels.
-        pixel_mm: mm a pixel spans at the face.
-    Returns:
-        CROP_SHAPE uint16 mm.
+    of `frame`: processes that only read files crop without JAX. A pixel spans `pixel_mm` at the face.
     """
     xp = frame.__array_namespace__()
     step = CROP_WIDTH_MM / CROP_SHAPE[1] / pixel_mm
@@ -39,9 +32,8 @@ def crop_face(frame: Array, nose: Array, *, pixel_mm: Array) -> Array:
     x = nose[0] + (xp.arange(CROP_SHAPE[1], dtype=xp.float32) - (CROP_SHAPE[1] - 1) / 2) * step
     y0, x0 = xp.floor(y).astype(xp.int32), xp.floor(x).astype(xp.int32)
     rows, columns = [frame[_within(y0 + i, frame.shape[0])] for i in (0, 1)], (x0, x0 + 1)
-    corners = xp.stack([row[:, _within(column, frame.shape[1])] for row in rows for column in columns]).astype(
-        xp.float32
-    )
+    corners = xp.stack([row[:, _within(column, frame.shape[1])] for row in rows for column in columns])
+    corners = corners.astype(xp.float32)
     fy, fx = (y - y0)[:, None], (x - x0)[None]
     weights = xp.stack([(1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx])
     smooth = (corners.min(axis=0) > 0) & (corners.max(axis=0) - corners.min(axis=0) < EDGE_MM)
@@ -54,15 +46,10 @@ def _within(index: Array, size: int) -> Array:
 
 
 def nose_distance(crops: np.ndarray) -> np.ndarray:
-    """Return the distance of the nose tip in each crop.
+    """Return the distance (n,) float32 mm of the nose tip in crops (n, height, width) uint16 mm; 0 is invalid in both.
 
     Not the nearest return around the nose but the 20th nearest (in a crop of 200x128): noise and flying pixels come
     closer than any skin. The region and the rank are shares of the image, so that any size is measured alike.
-
-    Args:
-        crops: (n, height, width) uint16 mm, 0 is invalid.
-    Returns:
-        (n,) float32 mm; 0 where the region has fewer returns than that.
     """
     height, width = crops.shape[1:]
     rows, columns = (slice(round(size * low), round(size * high)) for size, low, high in
@@ -84,11 +71,9 @@ def face_square(shape: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def to_square(crops: np.ndarray, resolution: int, *, crop: str) -> np.ndarray:
-    """Return crops (n, h, w) in [-1, 1] as the networks' squares (n, resolution, resolution) by area averaging.
+    """Return crops (n, h, w) as network inputs (n, resolution, resolution) by area averaging.
 
-    Args:
-        crop: "full" squeezes the whole crop (the paper); "face" takes the square from brow to chin (of a crop of
-            200x128: FACE_ROWS).
+    A `crop` of "full" squeezes the whole crop (the paper); "face" takes the square from brow to chin.
     """
     cut = crops[:, *face_square(crops.shape[1:])] if crop == "face" else crops
     down, across = _area_weights(cut.shape[1], resolution), _area_weights(cut.shape[2], resolution)

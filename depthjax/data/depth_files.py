@@ -28,13 +28,7 @@ NAMES = ("depth", "images")  # of the array to take from an NPZ that holds sever
 
 
 class Unfit(Exception):
-    """A file or image that cannot be used.
-
-    Attributes:
-        kind: a word or two, the same for all files with this fault.
-        what: the fault in this file.
-        todo: what its owner can do.
-    """
+    """A file or image that cannot be used: the kind of fault, the fault in this file, and what its owner can do."""
 
     def __init__(self, kind: str, what: str, todo: str) -> None:
         super().__init__(f"{what}: {todo}")
@@ -44,8 +38,7 @@ class Unfit(Exception):
 def read_images(path: Path) -> Iterator[np.ndarray]:
     """Yield the images of a file as stored, (height, width) each, integers or floats of the machine's byte order.
 
-    Raises:
-        Unfit: it is no such file, or it holds what is no depth image. Rows of a stack come before a fault behind them.
+    What is no depth image raises Unfit; rows of a stack come before a fault behind them.
     """
     try:
         status = path.stat()
@@ -202,11 +195,8 @@ MAX_MM = 2**16 - 1
 
 def unit_of(dtype: np.dtype, unit: str) -> str:
     """Return `mm`, `m` or `grey`: as set, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
-    if unit != "auto":
-        return unit
-    if dtype.kind == "f":
-        return "m"
-    return "grey" if dtype.itemsize == 1 else "mm"
+    automatic = "m" if dtype.kind == "f" else "grey" if dtype.itemsize == 1 else "mm"
+    return automatic if unit == "auto" else unit
 
 
 def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
@@ -214,9 +204,6 @@ def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
 
     Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
     `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always does.
-
-    Raises:
-        Unfit: values that are no depth in this unit.
     """
     unit = unit_of(raw.dtype, settings.unit)
     plain = settings.invalid_value is None and settings.polarity == "darker_closer"
@@ -249,9 +236,8 @@ def _scaled(values: np.ndarray, dtype: np.dtype, unit: str, settings: configs.Da
         todo = "--config.data.polarity=darker_closer, or --config.data.unit=grey if they are grey levels"
         raise Unfit("polarity", f"{dtype} {unit}: {kind} cannot be reversed", todo)
     if values.size and values.min() < 0:
-        raise Unfit(
-            "negative", f"values down to {values.min():g}", "--config.data.invalid_value, if they mark invalid depth"
-        )
+        todo = "--config.data.invalid_value, if they mark invalid depth"
+        raise Unfit("negative", f"values down to {values.min():g}", todo)
     if unit == "grey":
         levels = np.iinfo(dtype).max - values if farther else values
         values = GREY_START_MM + levels * settings.grey_mm

@@ -20,25 +20,17 @@ from depthjax.data.near_duplicates import relief_boxes
 
 
 class Face(NamedTuple):
-    """An image that can be used by itself.
-
-    Attributes:
-        file, row: where it comes from; `stack` says whether the file holds several images.
-        stored: the type and unit of the values in the file.
-        digest: of the millimetres, to find copies.
-        boxes: to find near-duplicates, if that was asked for.
-        spool, offset: where the millimetres are.
-    """
+    """An image that can be used by itself."""
 
     file: DepthFile
     row: int
-    stack: bool
+    stack: bool  # whether the file holds several images
     shape: tuple[int, int]
-    stored: str
-    digest: bytes
-    boxes: np.ndarray | None
+    stored: str  # the type and unit of the values in the file
+    digest: bytes  # of the millimetres, to find copies
+    boxes: np.ndarray | None  # to find near-duplicates, if that was asked for
     spool: Path
-    offset: int
+    offset: int  # of the millimetres in the spool
 
     @property
     def shown(self) -> str:
@@ -50,15 +42,9 @@ Found = tuple[list[Face], list[Problem]]  # of one file
 
 
 def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[Found]:
-    """Read some files, and put the millimetres of what can be used into one spool file.
+    """Read some files, and put the millimetres of what can be used into a new file of bare uint16 in `spool`.
 
-    Every file is decoded once: what is stored later is what was checked.
-
-    Args:
-        compare: also measure what near-duplicates are found by.
-        spool: a folder for files of bare uint16 values, one a call.
-    Raises:
-        OSError: the spool's disk is full.
+    Every file is decoded once: what is stored later is what was checked. If `compare`, boxes are measured.
     """
     number, path = tempfile.mkstemp(dir=spool)
     with open(number, "wb") as aside:  # noqa: PTH123 (mkstemp gives a number)
@@ -73,7 +59,7 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
         for row, raw in enumerate(read_images(file.path)):
             rows += 1
             try:
-                depth = face_of(raw, settings)
+                depth = _face_of(raw, settings)
                 _check_empty(depth)
             except Unfit as fault:
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
@@ -102,12 +88,8 @@ def _check_empty(depth: np.ndarray) -> None:
         raise Unfit("no nose", "no depth around the nose (the middle of the image)", todo)
 
 
-def face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """Return an image as a face in camera millimetres: found and cropped, if it is a whole frame of IKFDB's sensor.
-
-    Raises:
-        Unfit: it is no depth in the configured unit, or a frame without a face.
-    """
+def _face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
+    """Camera millimetres; the face is found and cropped, if this is a whole frame of IKFDB's sensor."""
     depth = to_millimetres(raw, settings)
     if settings.source != "ikfdb" or depth.shape != SENSOR_SHAPE:
         return depth

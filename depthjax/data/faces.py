@@ -12,23 +12,14 @@ from depthjax.data.depth_range import DepthRange
 
 @dataclass(frozen=True)
 class DepthFaces:
-    """Depth images with their labels.
+    """Depth images with their labels, (n,) int32 each."""
 
-    Attributes:
-        images: (n, height, width) float32 in [-1, 1]; -1 is nearest, +1 is far, background or invalid.
-        emotion: (n,) int32, an index into `emotions`.
-        subject: (n,) int32, one number a subject.
-        frame: (n,) int32, the frame's number within its subject and emotion.
-        emotions: the names of the classes, in label order.
-        depth_range: what the values of `images` mean in millimetres from the nose tip.
-    """
-
-    images: np.ndarray
-    emotion: np.ndarray
+    images: np.ndarray  # (n, height, width) float32 in [-1, 1]; -1 is nearest, +1 is far, background or invalid
+    emotion: np.ndarray  # an index into `emotions`
     subject: np.ndarray
-    frame: np.ndarray
-    emotions: tuple[str, ...]
-    depth_range: DepthRange
+    frame: np.ndarray  # the number within its subject and emotion
+    emotions: tuple[str, ...]  # the names of the classes, in label order
+    depth_range: DepthRange  # what the values of `images` mean in millimetres from the nose tip
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,12 +39,9 @@ class DepthFaces:
 
 
 def held_out_subjects(subject: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:
-    """Return which faces belong to test subjects, (n,) bool.
+    """Return which faces belong to test subjects, (n,) bool: a fraction of the subjects, rounded, at least one.
 
-    Args:
-        subject: (n,) labels.
-        test_fraction: of the subjects, rounded, at least one.
-        seed: chooses the subjects; the order of the faces does not.
+    The seed chooses them; the order of the faces does not matter.
     """
     subjects = np.unique(subject)
     count = min(max(1, round(test_fraction * len(subjects))), len(subjects) - 1)

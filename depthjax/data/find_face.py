@@ -78,30 +78,24 @@ class Nose(NamedTuple):
 
 
 def crop_from_frame(frame: np.ndarray) -> np.ndarray | None:
-    """Find the face in a frame and cut it out with the framing of `depthjax.data.crop`.
-
-    Args:
-        frame: (424, 512) uint16 mm of a person before a wall, head and shoulders in view; 0 is invalid.
-    Returns:
-        (200, 128) uint16 mm, the nose tip in row 114 between columns 63 and 64, 180 mm wide at the nose;
-        None where there is no face.
-    """
+    """Find the face in a frame (see `find_nose`) and cut it out as `depthjax.data.crop` does; None if there is none."""
     nose = find_nose(frame)
     return None if nose is None else crop_about(frame, nose)
 
 
 def find_nose(frame: np.ndarray) -> Nose | None:
-    """Return the nose tip of the nearest person in a frame (424, 512) of uint16 mm, or None."""
+    """Return the nose tip of the nearest person in a frame (424, 512) of uint16 mm, or None.
+
+    The person is before a wall, head and shoulders in view; 0 is invalid.
+    """
     head = _find_head(frame[::STRIDE, ::STRIDE].astype(np.float32))
     return None if head is None else _find_tip(frame, head)
 
 
 class _Head(NamedTuple):
-    """Row of the top and column of the middle in the frame; typical distance in mm."""
-
-    top: float
-    middle: float
-    distance: float
+    top: float  # row in the frame
+    middle: float  # column in the frame
+    distance: float  # mm, typical
 
 
 def _find_head(depth: np.ndarray) -> _Head | None:
@@ -149,7 +143,9 @@ def _find_tip(frame: np.ndarray, head: _Head) -> Nose | None:
     middle = np.array([head.top - corner[0], head.middle - corner[1]])
     rows, columns = np.arange(*NOSE_ROWS_MM, COARSE_MM), np.arange(*NOSE_COLUMNS_MM, COARSE_MM)
     relief, centre = _reliefs(smooth, middle, rows, columns, pixel_mm)
-    likeness = _nose_likeness(relief)
+    # Correlation, -1 to 1, of the typical nose with each patch.
+    patches = _level((np.clip(relief, *NOSE_CLIP_MM) * WEIGHTS).reshape(*relief.shape[:2], -1))
+    likeness = patches @ PATTERN / (np.linalg.norm(patches, axis=-1) + NOISE_MM)
     unusual = ((rows[:, None] - USUAL_ROW_MM[0]) / USUAL_ROW_MM[1]) ** 2 + (columns / USUAL_COLUMN_MM) ** 2
     score = likeness + _tip_likeness(relief) - PRIOR * unusual
     score[centre > HEAD_DEPTH_MM - CLEAR_MM] = -np.inf
@@ -189,12 +185,6 @@ def _reliefs(
     depth = smooth[y[:, None, :, None], x[None, :, None, :]]
     centre = depth[:, :, CENTRE[0], CENTRE[1]]
     return depth - centre[..., None, None], centre
-
-
-def _nose_likeness(relief: np.ndarray) -> np.ndarray:
-    """Correlation, -1 to 1, of the typical nose with each patch."""
-    flat = _level((np.clip(relief, *NOSE_CLIP_MM) * WEIGHTS).reshape(*relief.shape[:2], -1))
-    return flat @ PATTERN / (np.linalg.norm(flat, axis=-1) + NOISE_MM)
 
 
 def _tip_likeness(relief: np.ndarray) -> np.ndarray:

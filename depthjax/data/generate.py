@@ -58,11 +58,9 @@ class Frames(NamedTuple):
 def generate(
     *, subjects: range, emotions: tuple[str, ...], frames: int, seed: int, full_sequence: bool
 ) -> Iterator[Frames]:
-    """Render every subject in every emotion.
+    """Render every subject in every emotion, `frames` of each, spread evenly over the sequence.
 
-    Args:
-        frames: of each subject and emotion, spread evenly over the sequence.
-        full_sequence: begin with the micro-expression, as IKFDB's sequences do; else only what follows it.
+    A full sequence begins with the micro-expression, as IKFDB's do; else only what follows it is rendered.
     """
     model = load_head_model()
 
@@ -83,10 +81,7 @@ def generate(
 
 
 def _host() -> AbstractContextManager[Any]:
-    """Run programs on the processor, if jax was given it: the same faces beside any GPU.
-
-    A GPU would be slower: the programs are small, and their scattering is one sample after the other.
-    """
+    """Run on the processor, if jax was given it: the same faces beside any GPU, and small programs are faster."""
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
     except RuntimeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,32 +16,19 @@ ASSET = Path(__file__).parent / "assets" / "head_model.npz"
 
 @dataclass(frozen=True)
 class HeadModel:
-    """Millimetres; x to the viewer's right, y up, z towards the viewer.
+    """Millimetres; x to the viewer's right, y up, z towards the viewer. Names of targets lead to rows of arrays."""
 
-    Attributes:
-        base: (vertices, 3) float32, the mesh with all weights zero.
-        quads: (quads, 4) int32 vertex numbers, and `parts` (quads,): skin, eyes, teeth or tongue by `part_names`.
-        macro, local, face: target names to row numbers of the arrays below.
-        macro_targets, local_targets, face_targets: (targets, vertices, 3) float32 displacements at weight 1:
-            sex, age and ancestry; features of a face; the 52 facial actions under their ARKit names.
-        nose_tip: number of the vertex at the tip of the nose.
-        eyes: vertex numbers of both eyeballs.
-        scalp: (vertices,) float32 in [0, 1], where hair grows.
-    """
-
-    base: np.ndarray
-    quads: np.ndarray
-    parts: np.ndarray
-    part_names: tuple[str, ...]
-    macro: dict[str, int]
-    local: dict[str, int]
-    face: dict[str, int]
-    macro_targets: np.ndarray
+    base: np.ndarray  # (vertices, 3) float32, the mesh with all weights zero
+    quads: np.ndarray  # (quads, 4) int32 vertex numbers
+    macro: dict[str, int]  # sex, age and ancestry
+    local: dict[str, int]  # features of a face
+    face: dict[str, int]  # the 52 facial actions under their ARKit names
+    macro_targets: np.ndarray  # (targets, vertices, 3) float32 displacements at weight 1, as the next two
     local_targets: np.ndarray
     face_targets: np.ndarray
-    nose_tip: int
-    eyes: np.ndarray
-    scalp: np.ndarray
+    nose_tip: int  # number of the vertex
+    eyes: np.ndarray  # vertex numbers of both eyeballs
+    scalp: np.ndarray  # (vertices,) float32 in [0, 1], where hair grows
 
 
 @functools.cache
@@ -49,42 +37,24 @@ def load_head_model() -> HeadModel:
     asset = read_arrays(ASSET)
     base_unit, delta_unit = asset["units_mm"]
     base = (asset["base"] * base_unit).astype(np.float32)
-    quads, part_names = asset["quads"].astype(np.int32), tuple(str(name) for name in asset["part_names"])
-    skin = np.unique(quads[asset["parts"] == part_names.index("body")])
-    eyes = np.unique(quads[np.isin(asset["parts"], [i for i, n in enumerate(part_names) if n.endswith("-eye")])])
-    names = ("macro", "local", "face")
-    (macro, macro_targets), (local, local_targets), (face, face_targets) = (
-        _dense_targets(asset, name, len(base), delta_unit) for name in names
-    )
+    quads = asset["quads"].astype(np.int32)
+    part = asset["part_names"][asset["parts"]]  # of each quad: "body", "helper-l-eye", ...
+    skin, eyes = np.unique(quads[part == "body"]), np.unique(quads[np.char.endswith(part, "-eye")])
     nose_tip = int(skin[np.argmax(base[skin, 2] - np.abs(base[skin, 0]))])
-    return HeadModel(
-        base=base,
-        quads=quads,
-        parts=asset["parts"],
-        part_names=part_names,
-        macro=macro,
-        local=local,
-        face=face,
-        macro_targets=macro_targets,
-        local_targets=local_targets,
-        face_targets=face_targets,
-        nose_tip=nose_tip,
-        eyes=eyes,
-        scalp=_scalp(base, skin, eyes),
-    )
+    targets: dict[str, Any] = {}
+    for kind in ("macro", "local", "face"):
+        targets[kind], targets[f"{kind}_targets"] = _dense_targets(asset, kind, len(base), delta_unit)
+    return HeadModel(base, quads, nose_tip=nose_tip, eyes=eyes, scalp=_scalp(base, skin, eyes), **targets)
 
 
-def _dense_targets(
-    asset: dict[str, np.ndarray], kind: str, vertices: int, unit: float
-) -> tuple[dict[str, int], np.ndarray]:
-    ends = asset["target_ends"]
-    chosen = [i for i, name in enumerate(asset["target_names"]) if str(name).startswith(f"{kind}/")]
+def _dense_targets(asset: dict[str, Any], kind: str, vertices: int, unit: float) -> tuple[dict[str, int], np.ndarray]:
+    ends, names = asset["target_ends"], asset["target_names"].tolist()
+    chosen = [i for i, name in enumerate(names) if name.startswith(f"{kind}/")]
     dense = np.zeros((len(chosen), vertices, 3), np.float32)
     for row, i in enumerate(chosen):
         span = slice(ends[i - 1] if i else 0, ends[i])
         dense[row, asset["target_index"][span]] = asset["target_delta"][span] * unit
-    rows = {str(asset["target_names"][i]).split("/")[1]: row for row, i in enumerate(chosen)}
-    return rows, dense
+    return {names[i].split("/")[1]: row for row, i in enumerate(chosen)}, dense
 
 
 def _scalp(base: np.ndarray, skin: np.ndarray, eyes: np.ndarray) -> np.ndarray:

@@ -22,11 +22,7 @@ LABELS = ("emotion", "subject", "frame", "stored")
 
 
 def network_inputs(depth: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """Return camera millimetres (n, h, w) as the networks' (n, resolution, resolution) float32 in [-1, 1].
-
-    Raises:
-        UserError: a face has no nose to measure from.
-    """
+    """Return camera millimetres (n, h, w) as the networks' (n, resolution, resolution) float32 in [-1, 1]."""
     nose = nose_distance(depth)
     if (nose == 0).any():
         raise UserError(f"face {int(np.argmin(nose))} has no depth around its nose: remove it from the data")
@@ -41,10 +37,8 @@ def write_inputs(folder: Path, faces: StoredFaces, index: np.ndarray, settings: 
     images, labels = folder / "images.npy", folder / "labels.npz"
     shape = (len(index), settings.resolution, settings.resolution)
     with replacing(images) as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for chunk in _chunks(faces, index, settings):
-            file.write(np.ascontiguousarray(chunk, "<f4").data)
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.writelines(np.ascontiguousarray(chunk, "<f4").data for chunk in _chunks(faces, index, settings))
     columns = (faces.emotion[index], faces.subject[index], faces.frame[index], index.astype(np.int32))
     write_arrays(labels, **dict(zip(LABELS, columns, strict=True)))
     return [images, labels]
@@ -60,11 +54,7 @@ def _chunks(faces: StoredFaces, index: np.ndarray, settings: configs.Data) -> It
 
 
 def read_inputs(folder: Path) -> dict[str, np.ndarray]:
-    """Return what `write_inputs` wrote: images (k, h, w) float32, mapped read-only, and the labels.
-
-    Raises:
-        UserError: a file is missing or damaged.
-    """
+    """Return what `write_inputs` wrote: images (k, h, w) float32, mapped read-only, and the labels."""
     path = folder / "images.npy"
     labels = read_arrays(folder / "labels.npz")
     try:
@@ -74,7 +64,6 @@ def read_inputs(folder: Path) -> dict[str, np.ndarray]:
     except Exception as error:  # a bad header, or fewer bytes than it says
         raise UserError(f"{path} is damaged ({error}): delete it and run --stages=prepare") from None
     plain = isinstance(images, np.ndarray) and images.dtype == np.float32 and images.ndim == 3  # no archive of arrays
-    whole = plain and all(name in labels and labels[name].shape == images.shape[:1] for name in LABELS)
-    if not whole:
+    if not plain or any(name not in labels or labels[name].shape != images.shape[:1] for name in LABELS):
         raise UserError(f"{path} and labels.npz beside it do not fit: delete them and run --stages=prepare")
     return {"images": images, **{name: labels[name] for name in LABELS}}

@@ -29,28 +29,23 @@ class Scene(NamedTuple):
 
 
 def axial_sigma(depth: jax.Array, angle: jax.Array) -> jax.Array:
-    """Return the standard deviation of depth in mm.
-
-    Args:
-        depth: mm; the fit was made for 500 to 2000.
-        angle: radians between ray and surface normal, below pi/2.
-    """
+    """Return the standard deviation of `depth` (mm, fitted for 500 to 2000) at an angle to the normal (< pi/2)."""
     z = depth / 1000
     return 1.5 - 0.5 * z + 0.3 * z**2 + 0.1 * z**1.5 * angle**2 / (jnp.pi / 2 - angle) ** 2
 
 
 def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Array) -> jax.Array:
-    """Return the frame that the sensor delivers.
+    """Return the sensor's frame (height, width) uint16 mm, 0 where depth is invalid.
 
-    Args:
-        surface: rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1.
-        distance: mm, of the face; sets the footprint's width in pixels.
-    Returns:
-        (height, width) uint16 mm, 0 where depth is invalid.
+    The surface is rendered at the sensor's resolution; its attribute is where hair grows, 0 to 1. The face's distance
+    in mm sets the footprint's width in pixels.
     """
     seen = jnp.isfinite(surface.depth)
     depth = jnp.where(seen, surface.depth, scene.wall)
-    mixed, jump = _blur(depth, LATERAL_MM * FOCAL / distance), _range(depth) > JUMP_MM
+    mixed = _blur(depth, LATERAL_MM * FOCAL / distance)
+    # Largest less smallest depth in the footprint.
+    high = jax.lax.reduce_window(depth, -jnp.inf, jax.lax.max, (3, 3), (1, 1), "SAME")
+    jump = high - jax.lax.reduce_window(depth, jnp.inf, jax.lax.min, (3, 3), (1, 1), "SAME") > JUMP_MM
     angle = jnp.clip(jnp.arccos(jnp.clip(surface.cosine, 0, 1)), 0, jnp.deg2rad(89.0))
     noise_key, *hole_keys = jax.random.split(key, 4)
     noisy = mixed + axial_sigma(mixed, angle) * jax.random.normal(noise_key, mixed.shape)
@@ -68,19 +63,11 @@ def _invalid(keys: list[jax.Array], jump: jax.Array, angle: jax.Array, hair: jax
     return (jax.random.uniform(keys[0], jump.shape) < chance) | (lost_hair & (hair > 0.01))
 
 
-def _blur(image: jax.Array, sigma: jax.Array, *, reach: int = 2) -> jax.Array:
-    taps = jnp.arange(-reach, reach + 1)
-    kernel = jnp.exp(-0.5 * (taps / sigma) ** 2)
+def _blur(image: jax.Array, sigma: jax.Array) -> jax.Array:
+    kernel = jnp.exp(-0.5 * (jnp.arange(-2, 3) / sigma) ** 2)
     kernel /= kernel.sum()
     for axis in (0, 1):
-        padded = jnp.pad(image, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
-        windows = [jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis) for i in range(2 * reach + 1)]
+        padded = jnp.pad(image, [(2, 2) if a == axis else (0, 0) for a in (0, 1)], mode="edge")
+        windows = [jax.lax.slice_in_dim(padded, i, i + image.shape[axis], axis=axis) for i in range(5)]
         image = jnp.tensordot(kernel, jnp.stack(windows), 1, precision=EXACT)
     return image
-
-
-def _range(image: jax.Array, *, reach: int = 1) -> jax.Array:
-    """Largest less smallest depth in the footprint."""
-    window, ones = 2 * (2 * reach + 1,), (1, 1)
-    high = jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, window, ones, "SAME")
-    return high - jax.lax.reduce_window(image, jnp.inf, jax.lax.min, window, ones, "SAME")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,18 +25,14 @@ IGNORED = ("thumbs.db", "desktop.ini")
 class DepthFile(NamedTuple):
     """A file of an emotion.
 
-    Attributes:
-        path: to open it by.
-        shown: within the folder, with unprintable characters escaped.
-        name: what `data.pattern` is applied to: the path within the emotion's folder (of the original IKFDB: with its
-            subject's folder for the emotion's), without the suffix.
-        emotion: its label.
+    `name` is what `data.pattern` is applied to: the path within the emotion's folder (of the original IKFDB: with its
+    subject's folder for the emotion's), without the suffix.
     """
 
     path: Path
-    shown: str
+    shown: str  # within the folder, with unprintable characters escaped
     name: str
-    emotion: int
+    emotion: int  # label
 
 
 @dataclass(frozen=True)
@@ -55,13 +51,9 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = False) -> Listing:
-    """Find the files of each emotion's folder.
+    """Find the files of each emotion's folder in `root` (any case, if none has the very name).
 
-    Args:
-        root: holds a folder of each emotion (any case, if none has the very name).
-        subject_first: allow the emotions' folders within a folder of each person too (the original IKFDB).
-    Raises:
-        UserError: there is no such folder, or it lacks an emotion.
+    If `subject_first`, these may be within a folder of each subject too (the original IKFDB).
     """
     if not root.is_dir():
         raise UserError(f"--config.data.path={escape(str(root))}: no such folder")
@@ -74,9 +66,8 @@ def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = Fal
     named = [name for name in found if len(parts := name.split("/")) > layout + 1 and parts[layout] in labels]
     files = []
     for name in named:
-        stem, suffix = os.path.splitext(name)  # noqa: PTH122
-        if suffix.lower() in SUFFIXES:
-            parts = stem.split("/")
+        if _suffix(name) in SUFFIXES:
+            parts = name[: -len(_suffix(name))].split("/")
             label = labels[parts.pop(layout)]
             files.append(DepthFile(root / name, escape(name), "/".join(parts), label))
     wanted = {escape(name) for name in labels}
@@ -85,30 +76,28 @@ def list_faces(root: Path, emotions: Sequence[str], *, subject_first: bool = Fal
 
 
 def _walk(root: Path, problems: list[Problem]) -> Iterator[str]:
-    """Yield paths of files within the folder, links followed wherever they lead, no folder entered twice.
+    """Yield paths of files within the folder, links followed wherever they lead.
 
     A folder that is reached a second time is a link in a circle, or its faces would count twice.
     """
-
-    def within(path: str) -> str:
-        return path[len(str(root)) + 1 :]
+    start = len(str(root)) + 1  # of the path within the folder
 
     def unreadable(error: OSError) -> None:
         what = f"cannot be read ({error.strerror})"
-        problems.append(Problem(escape(within(error.filename)), "unreadable", what, "make it readable, or remove it"))
+        problems.append(Problem(escape(error.filename[start:]), "unreadable", what, "make it readable, or remove it"))
 
     seen: set[tuple[int, int]] = set()
     for here, folders, names in os.walk(str(root), followlinks=True, onerror=unreadable):
         status = os.stat(here)  # noqa: PTH116 (plain text: a folder may hold a hundred thousand)
         if (status.st_dev, status.st_ino) in seen:
             what = "leads to a folder that is read already"
-            problems.append(Problem(escape(within(here)), "link", what, "remove the link"))
+            problems.append(Problem(escape(here[start:]), "link", what, "remove the link"))
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
         # Links last: a folder is read under its own name where it has one in this folder.
         folders[:] = sorted(filter(_counts, folders), key=lambda name: (Path(here, name).is_symlink(), name))
-        yield from (within(f"{here}/{name}") for name in names if _counts(name))
+        yield from (f"{here}/{name}"[start:] for name in names if _counts(name))
 
 
 def _counts(name: str) -> bool:
@@ -131,7 +120,7 @@ def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[
     return labels
 
 
-def _shown_names(names: Sequence[str] | Counter[str]) -> str:
+def _shown_names(names: Iterable[str]) -> str:
     ordered = sorted(names, key=natural)
     more = f" and {len(ordered) - NAMES_SHOWN} more" if len(ordered) > NAMES_SHOWN else ""
     return ", ".join(escape(name) for name in ordered[:NAMES_SHOWN]) + more
@@ -143,33 +132,21 @@ def _suffix(name: str) -> str:
 
 def _notes(found: Sequence[str], named: Sequence[str], folders: Counter[str], labels: dict[str, int]) -> list[str]:
     notes = []
-    others = [name for name in folders if name not in labels]
-    if others:
+    if others := [name for name in folders if name not in labels]:
         notes.append(f"left out, not in --config.data.emotions: {_shown_names(others)}")
-    loose = len(found) - sum(folders.values())
-    if loose:
+    if loose := len(found) - sum(folders.values()):
         notes.append(f"left out: {loose} files beside the folders of the emotions")
-    kinds = Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES)
-    if kinds:
-        each = ", ".join(
-            f"{count} {escape(kind) or 'without a suffix'}" for kind, count in kinds.most_common(NAMES_SHOWN)
-        )
-        notes.append(f"left out: {each}; depth is read from {', '.join(SUFFIXES)}")
+    if kinds := Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES):
+        counts = [f"{n} {escape(kind) or 'without a suffix'}" for kind, n in kinds.most_common(NAMES_SHOWN)]
+        notes.append(f"left out: {', '.join(counts)}; depth is read from {', '.join(SUFFIXES)}")
     return notes
 
 
 class Problem(NamedTuple):
-    """What keeps a file, or an image of it, from use.
+    """What keeps a file, or an image of it, from use."""
 
-    Attributes:
-        path: within the folder, with unprintable characters escaped.
-        kind: the same word or two for all of this fault.
-        what: the fault.
-        todo: what its owner can do.
-    """
-
-    path: str
-    kind: str
+    path: str  # within the folder, with unprintable characters escaped
+    kind: str  # the same word or two for all of this fault
     what: str
     todo: str
 

@@ -27,14 +27,9 @@ READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity
 
 
 def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], None]) -> int:
-    """Store the set that `settings` describe under `folder`, whole or not at all; nothing, if it is there.
+    """Store the set that `settings` describe under `folder`, whole or not at all; return the number of faces.
 
-    A user's faces are checked first, and stored anew when any of their files changed.
-
-    Returns:
-        The number of faces stored.
-    Raises:
-        UserError: the faces cannot be used, or the disk is full.
+    Nothing is done if it is there. A user's faces are checked first, and stored anew when any of their files changed.
     """
     if settings.source != "depth_heads":
         builder = _store_own(settings, folder, progress)
@@ -47,11 +42,7 @@ def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], N
 
 
 def stored(settings: configs.Data, folder: Path) -> StoredFaces:
-    """Open what `prepare` stored under `folder` for these settings.
-
-    Raises:
-        UserError: it is not there, or damaged.
-    """
+    """Open what `prepare` stored under `folder` for these settings."""
     return read_stored(stored_folder(settings, folder))
 
 
@@ -61,20 +52,10 @@ def stored_folder(settings: configs.Data, folder: Path) -> Path:
 
 
 def load(settings: configs.Data, folder: Path) -> DepthFaces:
-    """Read the stored set into the networks' square images, all in memory.
-
-    Raises:
-        UserError: the set is not there, or a face has no nose to measure from.
-    """
+    """Read the stored set into the networks' square images, all in memory."""
     faces = stored(settings, folder)
-    return DepthFaces(
-        images=network_inputs(faces.depth[:], settings),
-        emotion=faces.emotion,
-        subject=faces.subject,
-        frame=faces.frame,
-        emotions=settings.emotions,
-        depth_range=DepthRange.of(settings),
-    )
+    images, labels = network_inputs(faces.depth[:], settings), (faces.emotion, faces.subject, faces.frame)
+    return DepthFaces(images, *labels, settings.emotions, DepthRange.of(settings))
 
 
 def held_out(faces: StoredFaces | DepthFaces, settings: configs.Data) -> np.ndarray:
@@ -134,13 +115,11 @@ def _is_complete(builder: Any) -> bool:
 
 
 def _write(builder: Any, settings: configs.Data) -> None:
-    """Let the library write the set, under another name until it is whole.
-
-    What a killed run left is removed first: without dataset_info the library would take it for another version.
-    """
+    """Let the library write the set, under another name until it is whole."""
     import tensorflow_datasets as tfds  # takes seconds to import
 
     path = Path(builder.data_path)
+    # What a killed run left: without dataset_info the library would take it for another version.
     for left in (path, *path.parent.glob(f"*incomplete*{path.name}*")):
         shutil.rmtree(left, ignore_errors=True)
     tfds.disable_progress_bar()

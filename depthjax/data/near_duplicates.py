@@ -1,8 +1,7 @@
 """Frames that look alike, grouped to stand for subjects where names do not give them.
 
-Frames of one clip are much alike; two subjects differ by more. Groups are chains of frames closer
-than thresholds that come from the data: a tight one for any two frames, and a wide one for frames whose files follow
-each other, which hardly ever join two subjects. A split by group leaves a burst of one clip on one side. Groups are no
+Groups are chains of frames closer than thresholds that come from the data: a tight one for any two frames, and a wide
+one for frames whose files follow each other. A split by group leaves a burst of one clip on one side. Groups are no
 identities: a subject may be split over several of them, and subjects that look alike may share one.
 """
 
@@ -26,14 +25,10 @@ CHUNK = (1024, 8192)
 
 
 def relief_boxes(depth: np.ndarray) -> np.ndarray:
-    """Return what frames are compared by: box means of the face's relief, without its mean and tilt.
+    """Return box means of the face's relief, without its mean and tilt, of camera millimetres (n, height, width).
 
-    A head that turns a little, or sits a little farther off, stays the same.
-
-    Args:
-        depth: (n, height, width) uint16 camera millimetres with a nose, 0 is invalid.
-    Returns:
-        (n, 256) float32 millimetres, scaled so that a Euclidean distance is the root mean square over the boxes.
+    A head that turns a little, or sits a little farther off, stays the same. The (n, 256) float32 millimetres are
+    scaled so that a Euclidean distance is the root mean square over the boxes.
     """
     height, width = depth.shape[1:]
     rows, columns = (slice(round(size * low), round(size * high)) for size, (low, high) in
@@ -54,14 +49,11 @@ class Thresholds(NamedTuple):
 
 
 def group_alike(boxes: np.ndarray, follows: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, Thresholds]:
-    """Return groups of frames that hang together by near-duplicates.
+    """Return each frame's group of near-duplicates, (n,) int32 in order of first appearance, and the thresholds.
 
     Args:
         boxes: (n, 256) of `relief_boxes`, n at least 2.
         follows: (n,) bool, whether a frame's file comes right after that of the row before, in one folder.
-        seed: of the sample that the thresholds are derived from.
-    Returns:
-        (n,) int32 group numbers, in order of first appearance, and the thresholds.
     """
     centred = boxes - boxes.mean(axis=0, keepdims=True)
     points = centred @ np.linalg.eigh(centred.T @ centred)[1][:, -COMPONENTS:]  # principal components

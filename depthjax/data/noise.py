@@ -26,10 +26,7 @@ def smoothed_face(images: jax.Array | np.ndarray) -> jax.Array:
 
     The filter is [1, 2, 1] / 4 each way. Its residual is filtered too and added back (Tukey 1977, twicing): of a wave
     of four pixels three quarters stay, not half, while what alternates from pixel to pixel is removed. Background
-    stays as it is and is not mixed in, so that outlines stay sharp.
-
-    Args:
-        images: (n, h, w) in [-1, 1].
+    stays as it is and is not mixed in, so that outlines stay sharp. Images are (n, h, w) in [-1, 1].
     """
     images = jnp.asarray(images)
     on_face = (images < BACKGROUND).astype(images.dtype)
@@ -52,12 +49,9 @@ def _binomial(images: jax.Array) -> jax.Array:
 
 
 def noise_spectrum(images: np.ndarray) -> np.ndarray:
-    """Return the power spectrum of what `smoothed_face` takes off training faces.
+    """Return the power spectrum (h, w) of what `smoothed_face` takes off training faces (n, h, w) in [-1, 1].
 
-    Args:
-        images: (n, h, w) in [-1, 1]; at most about two thousand of them are measured, evenly spread.
-    Returns:
-        (h, w) float64 power spectrum in the order of `numpy.fft.fft2`; its mean is the variance of a pixel's noise.
+    It is in the order of `numpy.fft.fft2`; its mean is the variance of a pixel's noise.
     """
     images = images[:: max(1, len(images) // MEASURED)]
     parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
@@ -75,15 +69,7 @@ def noise_spectrum(images: np.ndarray) -> np.ndarray:
 
 
 def with_new_noise(images: np.ndarray, spectrum: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return generated faces, smoothed, with Gaussian noise of this spectrum on the face.
-
-    Args:
-        images: (n, h, w) in [-1, 1].
-        spectrum: (h, w) of `noise_spectrum`.
-        rng: of the noise; each face has its own.
-    Returns:
-        (n, h, w) float32 in [-1, 1]; background is as it was.
-    """
+    """Return generated faces (n, h, w) in [-1, 1], smoothed, with Gaussian noise of this spectrum on the face."""
     gain, noisy = np.sqrt(spectrum), np.empty(images.shape, np.float32)
     for i in range(0, len(images), AT_ONCE):
         part = images[i : i + AT_ONCE]

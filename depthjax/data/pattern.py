@@ -10,8 +10,7 @@ from typing import NamedTuple
 from depthjax.errors import ConfigError
 
 PLACES = ("{subject}", "{frame}", "*", "**")
-MIN_LENGTH = {"{subject}": 1, "{frame}": 1, "*": 0, "**": 0}  # characters in a place
-GREEDY = ("{subject}", "{frame}")  # they take as much as they can, the others as little
+GREEDY = ("{subject}", "{frame}")  # they take as much as they can, at least one character; the others as little
 COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
           "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
 MAX_PLACES = 6
@@ -36,13 +35,10 @@ class Name(NamedTuple):
 
 
 def compile_template(template: str) -> Template:
-    """Return the parts of a template.
+    """Return the parts of a template, or raise a ConfigError.
 
     `{subject}` is any text within a folder's or file's name, `{frame}` digits, `*` any text within a name, `**` any
     text across folders; all else stands for itself.
-
-    Raises:
-        ConfigError: no `{subject}`, one of the two named twice, or another word in braces.
     """
     where = f"--config.data.pattern={template}"
     for word in re.findall(r"\{[^}]*\}?", template):
@@ -74,15 +70,14 @@ def _ends(
 ) -> tuple[int, ...] | None:
     """Where the places from the i-th on end, so that they and their texts are the name from `start` on; None: nowhere.
 
-    Args:
-        tried: (place, the furthest that it could reach) → the least end of it that led nowhere. A regular expression
-            would try those again, and take hours over a long name.
+    `tried` maps (place, the furthest that it could reach) to the least end of it that led nowhere. A regular expression
+    would try those again, and take hours over a long name.
     """
     if i == len(places):
         return () if start == len(name) else None
     place, text = places[i]
     reach = _reach(place, name, start)
-    first, last = start + MIN_LENGTH[place], tried.get((i, reach), reach + 1)
+    first, last = start + (place in GREEDY), tried.get((i, reach), reach + 1)
     for end in range(last - 1, first - 1, -1) if place in GREEDY else range(first, last):
         if name.startswith(text, end):
             ends = _ends(places, name, i + 1, end + len(text), tried)
@@ -106,10 +101,7 @@ def propose(names: Sequence[tuple[int, str]], *, limit: int = 3) -> list[str]:
 
     One fits if all but a tenth match it, at least two subjects come out, fewer than there are names, and no frame of a
     subject and an emotion comes out twice. Likeliest are those whose subjects appear in every emotion, with a
-    frame number.
-
-    Args:
-        names: emotion, and path within the emotion's folder without the suffix.
+    frame number. Names are pairs of an emotion and a path within its folder without the suffix.
     """
     looked_at = names[:: -(-len(names) // LOOKED_AT) or 1]
     candidates = dict.fromkeys([*_from_digits([name for _, name in looked_at]), *COMMON])
@@ -133,11 +125,9 @@ def _from_digits(names: Sequence[str]) -> list[str]:
 
 
 class _Fit(NamedTuple):
-    """A template, how likely it is meant, and the subject's number of each name (-1: no match)."""
-
     template: str
-    score: tuple[float, ...]
-    subjects: tuple[int, ...]
+    score: tuple[float, ...]  # how likely it is meant
+    subjects: tuple[int, ...]  # number of each name's subject; -1: no match
 
 
 def _fit(template: str, names: Sequence[tuple[int, str]]) -> _Fit | None:

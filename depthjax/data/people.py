@@ -21,23 +21,15 @@ LOCAL_SPREAD = {
 
 @dataclass(frozen=True)
 class Person:
-    """One subject.
-
-    Attributes:
-        subject, sex, age: its number; "male" or "female"; years.
-        rest: (vertices, 3) float32 millimetres, the face at rest, the middle of the eyes at the origin.
-        expressiveness: how strongly emotions show, 1 is the full facial action.
-        action_style: (52,) float32, a factor of each facial action; holds the asymmetry.
-        hair: share of scalp pixels that are lost.
-    """
+    """One subject; `sex` is "male" or "female", `age` in years."""
 
     subject: int
     sex: str
     age: float
-    rest: np.ndarray
-    expressiveness: float
-    action_style: np.ndarray
-    hair: float
+    rest: np.ndarray  # (vertices, 3) float32 mm, the face at rest, the middle of the eyes at the origin
+    expressiveness: float  # how strongly emotions show, 1 is the full facial action
+    action_style: np.ndarray  # (52,) float32, a factor of each facial action; holds the asymmetry
+    hair: float  # share of scalp pixels that are lost
 
 
 def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
@@ -49,15 +41,8 @@ def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
     shape += np.tensordot(_local_weights(model, rng), model.local_targets, 1)
     shape += _hair_volume(model, shape, rng)
     shape -= shape[model.eyes].mean(axis=0)
-    return Person(
-        subject=subject,
-        sex=sex,
-        age=age,
-        rest=shape.astype(np.float32),
-        expressiveness=rng.uniform(1.0, 1.35),
-        action_style=_action_style(model, rng),
-        hair=rng.uniform(0.1, 0.6),
-    )
+    rest, expressiveness = shape.astype(np.float32), rng.uniform(1.0, 1.35)
+    return Person(subject, sex, age, rest, expressiveness, _action_style(model, rng), hair=rng.uniform(0.1, 0.6))
 
 
 def face_size(rest: np.ndarray) -> float:
@@ -101,17 +86,11 @@ def _hair_volume(model: HeadModel, shape: np.ndarray, rng: np.random.Generator) 
 
 def _action_style(model: HeadModel, rng: np.random.Generator) -> np.ndarray:
     """Everyone uses some actions more than others, and one side a little more than the other."""
-    shared = {name: rng.lognormal(0, 0.22) for name in sorted({_unsided(n) for n in model.face})}
+    unsided = [name.removesuffix("Left").removesuffix("Right") for name in model.face]
+    shared = {name: rng.lognormal(0, 0.22) for name in sorted(set(unsided))}
     tilt = rng.normal(0, 0.12)
-    sides = {"Left": 1 + tilt, "Right": 1 - tilt}
-    return np.array(
-        [shared[_unsided(n)] * next((f for s, f in sides.items() if n.endswith(s)), 1.0) for n in model.face],
-        np.float32,
-    )
-
-
-def _unsided(action: str) -> str:
-    return action.removesuffix("Left").removesuffix("Right")
+    sides = [1 + tilt if n.endswith("Left") else 1 - tilt if n.endswith("Right") else 1.0 for n in model.face]
+    return np.array([shared[name] * side for name, side in zip(unsided, sides, strict=True)], np.float32)
 
 
 # EMFACS action units by emotion, in the head's ARKit actions; a name without a side means both.
@@ -144,28 +123,24 @@ UNRELATED = {
 
 
 def intensity(phase: np.ndarray) -> np.ndarray:
-    """Return how much of the emotion shows at `phase` in [0, 1] of a sequence, in [0, 1].
-
-    A micro-expression first, under 30 %; then onset, apex from 60 to 88 %, and the offset, down to a half.
-    """
+    """Return how much of the emotion shows at `phase` in [0, 1] of a sequence, in [0, 1]."""
+    # A micro-expression first, under 30 %; then onset, apex from 60 to 88 %, and the offset, down to a half.
     return np.interp(phase, [0, MICRO / 2, MICRO, 0.6, 0.88, 1.0], [0.05, MICRO_PEAK, 0.2, 1.0, 1.0, 0.5])
 
 
 def action_weights(model: HeadModel, person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> np.ndarray:
     """Return weights of the facial actions, (frames, 52) float32, at `phase` (frames,) in [0, 1] of the sequence."""
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), 2])
-    apex = _weights(model, ACTIONS[emotion]) * person.action_style * person.expressiveness
+    apex = np.zeros(len(model.face))
+    for action, weight in ACTIONS[emotion].items():
+        apex[_columns(model, action)] = weight
+    apex = apex * person.action_style * person.expressiveness
     apex *= rng.lognormal(0, 0.15, len(apex))
-    weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex) + _unrelated(model, phase, rng)
+    weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex)
+    for action, peak in UNRELATED.items():
+        weights[:, _columns(model, action)] += peak * np.maximum(0, smooth_noise(phase, rng))[:, None]
     weights[:, _columns(model, "eyeBlink")] += (rng.random((len(phase), 1)) < 0.08) * rng.uniform(0.5, 1.0)
     return np.clip(weights, 0, 1.2).astype(np.float32)
-
-
-def _unrelated(model: HeadModel, phase: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    peaks = np.zeros((len(phase), len(model.face)))
-    for action, peak in UNRELATED.items():
-        peaks[:, _columns(model, action)] = peak * np.maximum(0, smooth_noise(phase, rng))[:, None]
-    return peaks
 
 
 def smooth_noise(phase: np.ndarray, rng: np.random.Generator, *, waves: int = 3) -> np.ndarray:
@@ -181,13 +156,6 @@ def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> 
     held = rng.normal(0, 0.8, 3)
     drift = np.stack([0.5 * smooth_noise(phase, rng) for _ in range(3)], axis=1)
     return (spread * np.clip(held + drift, -2.5, 2.5)).astype(np.float32)
-
-
-def _weights(model: HeadModel, actions: dict[str, float]) -> np.ndarray:
-    weights = np.zeros(len(model.face))
-    for action, weight in actions.items():
-        weights[_columns(model, action)] = weight
-    return weights
 
 
 def _columns(model: HeadModel, action: str) -> list[int]:

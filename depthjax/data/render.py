@@ -47,12 +47,9 @@ class Surface(NamedTuple):
 
 
 def sampling_bins(quads: np.ndarray, vertices: np.ndarray, *, pixels_per_mm: float) -> tuple[Bin, ...]:
-    """Choose each quad's sampling grid from the largest size it takes.
+    """Choose the sampling grid of quads (n, 4), at most 8,192, from the largest size each takes at this magnification.
 
-    Args:
-        quads: (n, 4) vertex numbers in order around each quad, at most 8,192.
-        vertices: (shapes, vertices, 3) mm: the shapes and poses to be ready for, as the camera sees them.
-        pixels_per_mm: magnification at the nearest distance.
+    Vertices are (shapes, vertices, 3) mm: the shapes and poses to be ready for, as the camera sees them.
     """
     corners = vertices[:, quads, :2]
     edge = np.linalg.norm(corners - np.roll(corners, -1, axis=2), axis=-1).max(axis=0) * pixels_per_mm / SPACING
@@ -81,8 +78,6 @@ def render(
     Args:
         vertices: (vertices, 3) mm in camera axes: x right, y down, z away, all z > 0.
         attribute: (vertices,) any value to interpolate.
-        bins: from `sampling_bins`.
-        shape: (height, width) pixels.
     """
     screen = view.focal * vertices[:, :2] / vertices[:, 2:] + view.centre[None]
     points = jnp.concatenate([screen, 1 / vertices[:, 2:]], axis=1)  # 1/z is linear on the screen
@@ -95,7 +90,8 @@ def render(
         first += len(corners)
     empty = jnp.full(shape[0] * shape[1] + 1, NOTHING)  # the last one takes what falls off the image
     nearest = empty.at[jnp.concatenate(indices)].min(jnp.concatenate(keys), mode="promise_in_bounds")[:-1]
-    return _resolve(nearest, vertices, points, attribute, view, np.concatenate([b.corners for b in bins]), shape)
+    quads = np.concatenate([b.corners for b in bins])
+    return _resolve(nearest, _planes(vertices[quads], attribute[quads]), view, shape)
 
 
 def _splat(corners: jax.Array, weights: np.ndarray, shape: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
@@ -107,22 +103,14 @@ def _splat(corners: jax.Array, weights: np.ndarray, shape: tuple[int, int]) -> t
     return jnp.where(inside, row * shape[1] + column, shape[0] * shape[1]), level
 
 
-def _resolve(
-    keys: jax.Array,
-    vertices: jax.Array,
-    points: jax.Array,
-    attribute: jax.Array,
-    view: View,
-    quads: np.ndarray,
-    shape: tuple[int, int],
-) -> Surface:
+def _resolve(keys: jax.Array, planes: tuple[jax.Array, ...], view: View, shape: tuple[int, int]) -> Surface:
     hit = keys != NOTHING
     number = jnp.where(hit, keys & np.uint32(2**QUAD_BITS - 1), 0).astype(jnp.int32)
     sampled = NEAREST_MM + STEP_MM * (keys >> QUAD_BITS).astype(jnp.float32)
     pixel = jnp.arange(shape[0] * shape[1])
     ray_x = ((pixel % shape[1]).astype(jnp.float32) - view.centre[0]) / view.focal
     ray_y = ((pixel // shape[1]).astype(jnp.float32) - view.centre[1]) / view.focal
-    nx, ny, nz, offset, value = (column[number] for column in _planes(vertices[quads], attribute[quads]))
+    nx, ny, nz, offset, value = (column[number] for column in planes)
     facing = nx * ray_x + ny * ray_y + nz
     # The plane of the quad at the pixel's centre, but never far from where the quad was sampled:
     # a plane seen edge-on runs away within a pixel.

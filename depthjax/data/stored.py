@@ -43,38 +43,27 @@ class DepthRows:
 class StoredFaces:
     """Every face that prepare stored, of one size; the depth stays on disk until it is asked for.
 
-    Attributes:
-        depth: `depth[i]` is (h, w) uint16 camera millimetres, 0 is invalid; `depth[indices]` is (k, h, w).
-        emotion, subject: (n,) int32, indices into `emotions` and `subjects`.
-        frame: (n,) int32, the frame's number within its subject and emotion.
-        sources: (n,) text, where a face came from: a file within `data.path`, or the seed and person of a rendering.
-            Characters that are not printable, and backslashes, are escaped as Python escapes them.
-        emotions: the names of the classes, in label order.
-        subjects: the names of the subjects (or of the groups that stand for them).
-        shape: height and width.
+    `sources` (n,) say where a face came from: a file within `data.path`, or the seed and person of a rendering.
+    Characters that are not printable, and backslashes, are escaped as Python escapes them.
     """
 
     depth: DepthRows
-    emotion: np.ndarray
-    subject: np.ndarray
-    frame: np.ndarray
+    emotion: np.ndarray  # (n,) int32, an index into `emotions`
+    subject: np.ndarray  # (n,) int32, an index into `subjects`
+    frame: np.ndarray  # (n,) int32, the number within its subject and emotion
     sources: np.ndarray
     emotions: tuple[str, ...]
-    subjects: tuple[str, ...]
-    shape: tuple[int, int]
+    subjects: tuple[str, ...]  # or groups that stand for them
+    shape: tuple[int, int]  # height and width
 
     def __len__(self) -> int:
         return len(self.emotion)
 
 
 def read_stored(folder: Path) -> StoredFaces:
-    """Open a stored set: the folder of its version, with `dataset_info.json`.
+    """Open a stored set: the folder of its version, with `dataset_info.json`; a UserError if missing or damaged.
 
-    The labels stand beside it in a file of their own. The first reading writes that file if it is missing, so that
-    the next need not go through all records.
-
-    Raises:
-        UserError: the set is not there, or damaged.
+    The first reading writes a file of the labels if it is missing, so that the next need not go through all records.
     """
     import tensorflow_datasets as tfds  # takes seconds to import
 
@@ -89,10 +78,9 @@ def read_stored(folder: Path) -> StoredFaces:
         raise
     except Exception as error:  # the library and its file readers each raise their own on damaged files
         raise _damaged(folder, error) from None
-    shape = tuple(features["depth"].shape)
-    emotions, subjects = tuple(features["emotion"].names), tuple(builder.info.metadata["subjects"])
-    depth = DepthRows(source, shape, folder)
-    return StoredFaces(depth, **labels, emotions=emotions, subjects=subjects, shape=shape)
+    shape, emotions = tuple(features["depth"].shape), tuple(features["emotion"].names)
+    subjects = tuple(builder.info.metadata["subjects"])
+    return StoredFaces(DepthRows(source, shape, folder), **labels, emotions=emotions, subjects=subjects, shape=shape)
 
 
 def _labels(builder: Any) -> dict[str, np.ndarray]:

@@ -19,14 +19,9 @@ Result = TypeVar("Result")
 
 
 def in_order(function: Callable[[Task], Result], tasks: Sequence[Task]) -> Iterator[Result]:
-    """Yield `map(function, tasks)`, on all cores.
+    """Yield `map(function, tasks)`, on all cores; the function's module must be cheap to import.
 
     A process is never forked, which is unsafe once JAX runs; fresh ones import the function's module alone.
-
-    Args:
-        function: of a module that is cheap to import.
-    Raises:
-        UserError: a process was killed, most likely for want of memory.
     """
     import joblib  # here, so that the processes start without it
 

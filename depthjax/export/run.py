@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 from PIL import Image
@@ -54,12 +54,8 @@ To read it back: data.source=folder, data.path=.../export/{name}/png16, data.pat
 def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress: Callable[[str], None]) -> Path:
     """Write `folder/SET/FORMAT/EMOTION/SUBJECT_FRAME.ext`, `folder/SET/labels.csv` and `README.txt`.
 
-    Args:
-        formats: of png8, png16, npz, points and mesh.
-    Returns:
-        The set's folder, which takes the place of an earlier one when all is written.
-    Raises:
-        UserError: the set is empty, or a face has no nose to measure from.
+    Formats are png8, png16, npz, points and mesh. The set's folder is returned; it takes the place of an earlier one
+    when all is written. A UserError is raised if the set is empty, or a face has no nose to measure from.
     """
     if not len(faces):
         raise UserError(f"export.sets: {faces.name} holds no faces")
@@ -89,7 +85,7 @@ def _write_faces(faces: FaceSet, folder: Path, formats: Sequence[str], pool: Exe
         arrays = {column: getattr(faces, column)[members] for column in ("emotion", "subject", "frame")}
         arrays |= {"file": files, "emotions": np.array(faces.emotions), "subjects": np.array(faces.subjects)}
         path, shape = folder / "npz" / emotion / "faces.npz", (len(members), *faces.shape)
-        with _npz_stack(path, shape, **arrays) if "npz" in formats else nullcontext() as append:
+        with _npz_stack(path, shape, **arrays) if "npz" in formats else nullcontext() as stack:
             for start in range(0, len(members), at_once):
                 index, part = members[start : start + at_once], files[start : start + at_once].tolist()
                 read = faces.read(index)
@@ -97,13 +93,12 @@ def _write_faces(faces: FaceSet, folder: Path, formats: Sequence[str], pool: Exe
                     suffix, write = FILES[name]
                     paths = [folder / name / f"{file}{suffix}" for file in part]
                     list(pool.map(write, paths, read))  # Pillow compresses without Python's lock
-                if append:
-                    append(read)
+                if stack:
+                    stack.writelines(np.ascontiguousarray(face.depth, "<u2").tobytes() for face in read)
                 yield [_row(faces, int(i), file, face) for i, file, face in zip(index, part, read, strict=True)]
 
 
 def _row(faces: FaceSet, i: int, file: str, face: Face) -> list[object]:
-    """One row of COLUMNS."""
     made_with = [faces.sources[i], faces.seed, faces.fingerprint, "mm", "darker_closer"]
     labels = [faces.emotions[faces.emotion[i]], faces.subjects[faces.subject[i]], int(faces.frame[i])]
     depth = [f"{mm:g}" for mm in (faces.depth_range.near_mm, faces.depth_range.far_mm, face.camera.nose_mm)]
@@ -146,7 +141,7 @@ def write_points(path: Path, face: Face) -> None:
     points = back_project(face.depth, face.camera)[face.depth > 0]
     # Without a point, the library can write a mesh but no cloud.
     cloud = trimesh.PointCloud(points) if len(points) else trimesh.Trimesh(points)
-    _write_ply(path, cloud)
+    cloud.export(path, file_type="ply")
 
 
 def write_mesh(path: Path, face: Face) -> None:
@@ -156,11 +151,7 @@ def write_mesh(path: Path, face: Face) -> None:
     used, faces = np.unique(triangles(face.depth), return_inverse=True)
     points = back_project(face.depth, face.camera).reshape(-1, 3)[used]
     mesh = trimesh.Trimesh(points, faces.reshape(-1, 3), process=False, validate=False)
-    _write_ply(path, mesh)
-
-
-def _write_ply(path: Path, geometry: Any) -> None:
-    path.write_bytes(geometry.export(file_type="ply"))
+    mesh.export(path, file_type="ply")
 
 
 # Formats of one file a face; npz is one an emotion.
@@ -173,13 +164,7 @@ FILES: dict[str, tuple[str, Callable[[Path, Face], None]]] = {
 
 
 def back_project(depth: np.ndarray, camera: Camera) -> np.ndarray:
-    """Return each pixel's point.
-
-    Args:
-        depth: (h, w) mm along the camera's axis.
-    Returns:
-        (h, w, 3) float32 mm; x right, y down, z forward; all 0 where depth is 0.
-    """
+    """Return the points (h, w, 3) float32 mm of depth (h, w) mm; x right, y down, z forward; all 0 where depth is 0."""
     z = depth.astype(np.float32)
     x = (np.arange(depth.shape[1], dtype=np.float32) - np.float32(camera.centre_x)) / np.float32(camera.focal_x)
     y = (np.arange(depth.shape[0], dtype=np.float32) - np.float32(camera.centre_y)) / np.float32(camera.focal_y)
@@ -187,13 +172,10 @@ def back_project(depth: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def triangles(depth: np.ndarray) -> np.ndarray:
-    """Return two triangles for each 2x2 pixels, without those that span invalid depth or a jump.
+    """Return two triangles for each 2x2 pixels of (h, w) mm, without those that span invalid depth (0) or a jump.
 
-    Args:
-        depth: (h, w) mm, 0 is invalid.
-    Returns:
-        (m, 3) int32 pixel numbers (row times w plus column), counterclockwise as the camera sees them: normals point
-        to the camera.
+    They are (m, 3) int32 pixel numbers (row times w plus column), counterclockwise as the camera sees them: normals
+    point to the camera.
     """
     number = np.arange(depth.size, dtype=np.int32).reshape(depth.shape)
     a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, :-1], number[1:, 1:]
@@ -204,20 +186,12 @@ def triangles(depth: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _npz_stack(
-    path: Path, shape: tuple[int, int, int], **labels: np.ndarray
-) -> Iterator[Callable[[Sequence[Face]], None]]:
-    """Open an NPZ of labels and of `depth` (n, h, w) uint16; yield a function that appends faces, n in all."""
+def _npz_stack(path: Path, shape: tuple[int, int, int], **labels: np.ndarray) -> Iterator[IO[bytes]]:
+    """Open an NPZ of labels and of `depth` (n, h, w) uint16; yield a file for the bytes of n faces."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open("depth.npy", "w", force_zip64=True) as member:
-            header = {"descr": "<u2", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(member, header)
-
-            def append(faces: Sequence[Face]) -> None:
-                for face in faces:
-                    member.write(np.ascontiguousarray(face.depth, "<u2").tobytes())
-
-            yield append
+            np.lib.format.write_array_header_1_0(member, {"descr": "<u2", "fortran_order": False, "shape": shape})
+            yield member
         for name, values in labels.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, values, allow_pickle=False)
@@ -226,20 +200,17 @@ def _npz_stack(
 def safe_names(names: Iterable[str]) -> list[str]:
     """Return each name as a file's name on any system.
 
-    Letters, digits and `-_. ` stay. A name that had to change, or differs from an earlier one only by case, ends in a
-    part of its hash.
+    Letters, digits and `-_. ` stay. A name that changed, or differs from an earlier one only by case, ends in a hash.
     """
-    taken: set[str] = set()
-    safe = []
+    safe: dict[str, str] = {}  # by what systems without case see
     for name in names:
         clean = _clean(name)
-        if clean != name or clean.casefold() in taken:
+        if clean != name or clean.casefold() in safe:
             clean = f"{clean}-{digest(name)[:12]}"
-        while clean.casefold() in taken:
+        while clean.casefold() in safe:
             clean += "-"
-        taken.add(clean.casefold())
-        safe.append(clean)
-    return safe
+        safe[clean.casefold()] = clean
+    return list(safe.values())
 
 
 def _clean(name: str) -> str:

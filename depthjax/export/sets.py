@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,31 +42,20 @@ class Face(NamedTuple):
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Faces to export, read some at a time.
-
-    Attributes:
-        name: of the set, and of its folder.
-        emotion, subject, frame: (n,) int32; the first two are indices into `emotions` and `subjects`.
-        emotions, subjects: names, as the user gave them.
-        sources: (n,) where each face came from.
-        read: the faces of the given numbers.
-        shape: height and width.
-        depth_range: what the values of `Face.image` mean.
-        seed, fingerprint: that the set was made with; the latter is of the settings.
-    """
+    """Faces to export, read some at a time; labels are (n,) int32."""
 
     name: str
-    emotion: np.ndarray
-    subject: np.ndarray
+    emotion: np.ndarray  # an index into `emotions`
+    subject: np.ndarray  # an index into `subjects`
     frame: np.ndarray
     emotions: tuple[str, ...]
     subjects: tuple[str, ...]
-    sources: Sequence[str] | np.ndarray
-    read: Callable[[np.ndarray], list[Face]]
-    shape: tuple[int, int]
-    depth_range: DepthRange
+    sources: Sequence[str] | np.ndarray  # (n,) where each face came from
+    read: Callable[[np.ndarray], list[Face]]  # the faces of the given numbers
+    shape: tuple[int, int]  # height and width
+    depth_range: DepthRange  # what the values of `Face.image` mean
     seed: int
-    fingerprint: str
+    fingerprint: str  # of the settings that the set was made with
 
     def __len__(self) -> int:
         return len(self.emotion)
@@ -98,24 +87,14 @@ def prepared_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: st
         return list(map(Face, depth, depth_range.from_mm(depth, nose), cameras))
 
     shared = ("emotion", "subject", "frame", "emotions", "subjects", "sources", "shape")
-    return FaceSet(
-        name="real",
-        **{column: getattr(stored, column) for column in shared},
-        read=read,
-        depth_range=depth_range,
-        seed=settings.seed,
-        fingerprint=fingerprint,
-    )
+    columns: dict[str, Any] = {column: getattr(stored, column) for column in shared}
+    return FaceSet("real", **columns, read=read, depth_range=depth_range, seed=settings.seed, fingerprint=fingerprint)
 
 
 def sample_set(
     settings: configs.Data, faces: DepthFaces, *, method: str, crop_shape: tuple[int, int], seed: int, fingerprint: str
 ) -> FaceSet:
-    """Return a method's samples, put `GENERATED_MM` from a camera.
-
-    Args:
-        crop_shape: height and width of the crops that the network inputs were made from.
-    """
+    """Return a method's samples, made for crops of `crop_shape` (height, width), put `GENERATED_MM` from a camera."""
     height, width = 2 * [min(crop_shape)] if settings.crop == "face" else crop_shape
     pixel_mm = settings.width_mm / crop_shape[1]
     shape = (faces.images.shape[1], faces.images.shape[2])
