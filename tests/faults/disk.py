@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,16 @@ def small_disk(folder: Path) -> Iterator[Callable[[int | None], None]]:
     try:
         yield leave
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        _unmount(folder)
+
+
+def _unmount(folder: Path, seconds: float = 20.0) -> None:
+    """Unmount a disk, once the last process of a run on it has ended."""
+    give_up = time.monotonic() + seconds
+    while subprocess.run(["umount", str(folder)], capture_output=True).returncode:
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"{folder} is still in use after {seconds:g} s")
+        time.sleep(0.5)
 
 
 def disk_full(place: Path, folder: Path, rooms: tuple[int, ...] = ROOMS) -> Iterator[Row]:
