@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from depthjax.__main__ import parse, parse_stages
 from depthjax.config import Config, Sweep, to_dict
 from depthjax.config_file import load_config
-from depthjax.config_values import override, validate
+from depthjax.config_values import override, sweepable, validate
 from depthjax.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -84,6 +85,20 @@ def test_a_sweep_of_an_unknown_field_or_value_is_refused(field, text, says):
     with pytest.raises(ConfigError, match=says) as caught:
         override(Config(), {f"sweep.{field}": text})
     assert str(caught.value).startswith("--config.sweep") and "\n" not in str(caught.value)
+
+
+def test_every_flag_that_a_page_or_script_names_is_one():
+    root = CONFIGS.parent
+    kinds = {"md": "docs", "py": "configs", "sh": "docker", "yaml": "docker"}
+    files = [
+        root / "README.md",
+        *(path for kind, folder in kinds.items() for path in (root / folder).rglob(f"*.{kind}")),
+    ]
+    named = {flag for path in files for flag in re.findall(r"--config\.([a-z_]+\.[a-z_]+)", path.read_text("utf-8"))}
+    sections = [field.name for field in dataclasses.fields(Config) if field.name != "name"]
+    known = {f"{name}.{field.name}" for name in sections for field in dataclasses.fields(getattr(Config(), name))}
+    known |= {f"sweep.{field}" for field in sweepable()}
+    assert len(named) > 10 and named <= known
 
 
 def test_a_sweep_takes_fields_from_the_command_line():
