@@ -1,7 +1,7 @@
 """A relativistic objective (RpGAN) in the paper's update: each generated face is compared with a training face.
 
 Command: python -m experiments.relativistic --config configs/quick.py --workdir runs/relativistic
-Device:  as the config. After training it runs `--stages` (default: sample, evaluate, report).
+Device:  as the config. After training it runs `--stages` (default: all that follow).
 
 It was not shown to help at the budget of `quick` (docs/results/recipes.md). It is an example: to try another objective,
 copy this file and change `RELATIVISTIC`; to try another learning rule, pass a `make_update` of your own to `train`.
@@ -20,6 +20,8 @@ from depthjax import pipeline
 from depthjax.__main__ import parse, parse_stages
 from depthjax.config_file import load_config
 from depthjax.config_values import override
+from depthjax.errors import UserError
+from depthjax.stages import STAGES
 from depthjax.train.loop import train
 from depthjax.train.losses import GanObjective
 from depthjax.train.step import make_update
@@ -44,7 +46,8 @@ def main(arguments: list[str]) -> None:
     flags, assignments = parse(arguments)
     config = override(load_config(flags.config), assignments)
     workdir = flags.workdir or Path("runs") / "relativistic"
-    stages = ["sample", "evaluate", "report"] if flags.stages == "all" else parse_stages(flags.stages)
+    following = [name for name in STAGES if name not in ("prepare", "train")]
+    stages = following if flags.stages == "all" else parse_stages(flags.stages)
 
     pipeline.run(config, workdir, ["prepare"])
     faces = pipeline.prepared_faces(config, workdir, "train")
@@ -54,4 +57,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs import quick, smoke
+from depthjax import pipeline
 from depthjax.errors import UserError
 from depthjax.scores import Score, Scores
 from experiments import ablation, evolution_table, relativistic
@@ -38,6 +39,16 @@ def test_relativistic_pairs_by_its_equation():
     first, second = discriminator(jnp.array(real), jnp.array(fake))
     np.testing.assert_allclose(first, -np.log(1 / (1 + np.exp(fake - real))), rtol=1e-5)
     np.testing.assert_array_equal(first, second)
+
+
+def test_relativistic_runs_all_that_sampling_needs_after_training(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(pipeline, "run", lambda config, workdir, stages: asked.append(stages))
+    monkeypatch.setattr(pipeline, "prepared_faces", lambda *_: None)
+    monkeypatch.setattr(relativistic, "train", lambda *_, **__: None)
+    relativistic.main(["--config", "quick", "--workdir", str(tmp_path)])
+    sampled = {stage.name for stage in pipeline.SAMPLE.inputs(quick.get_config())}
+    assert asked[0] == ["prepare"] and sampled <= {"prepare", *asked[1]} and "report" in asked[1]
 
 
 @pytest.mark.nightly
