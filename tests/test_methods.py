@@ -1,9 +1,12 @@
 """The contract of every method, ours too."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from depthjax import pipeline, stages
+from depthjax import cdcgan_kd, pipeline, stages
 from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Train
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
@@ -53,6 +56,23 @@ def test_the_registry_holds_every_method_and_names_the_stages_that_fit_it():
     assert {name: method.label for name, method in REGISTRY.items()} == METHODS
     assert all(name == method.name and set(method.needs) <= set(stages.STAGES) for name, method in REGISTRY.items())
     assert tuple(pipeline.ALL) == stages.KNOWN
+
+
+def test_settings_that_change_no_file_repeat_no_stage(config):
+    def fingerprints(**changes):
+        changed = replace(config, train=replace(config.train, **changes))
+        return [stage.fingerprint(changed) for stage in pipeline.ALL.values()]
+
+    assert fingerprints(writers=("tensorboard",), strict_checkpoints=True) == fingerprints()
+    assert fingerprints(mirror=True) != fingerprints()
+
+
+@pytest.mark.parametrize(("log", "quiet"), [(no_log, True), (print, False)])
+def test_training_is_quiet_without_a_log(log, quiet, config, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cdcgan_kd, "train", lambda *_, quiet: asked.append(quiet) or SimpleNamespace(step=3))
+    cdcgan_kd.fit(config, tmp_path, None, log)
+    assert asked == [quiet]
 
 
 @pytest.mark.parametrize("name", METHODS)
