@@ -1,4 +1,4 @@
-"""The recipe of the quick run at 128x128, about what the sensor itself resolves of a face: seven emotions, 200 people.
+"""The recipe of the quick run at 128x128, about what the sensor resolves of a face: seven emotions, 200 subjects.
 
 Command: python launch.py --config configs/native.py
 Device:  one CUDA GPU.

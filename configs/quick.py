@@ -18,7 +18,7 @@ def get_config() -> Config:
     return replace(
         base,
         name="quick",
-        # With 8 people to test on, accuracies would be uncertain by ten points.
+        # With 8 subjects to test on, accuracies would be uncertain by ten points.
         data=replace(base.data, extra_test_subjects=96, resolution=64, crop="face", near_mm=-10.0, far_mm=80.0),
         # Transposed convolutions leave a checkerboard, and imitated noise is a pattern: classifiers learn both.
         # Invalid depth is random and sharp, so it is drawn: one smooth map could only blur it.

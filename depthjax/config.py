@@ -49,14 +49,14 @@ class Data:
     emotions: Annotated[tuple[str, ...], folder_names] = ("neutral", "happiness", "fear")
     # Rendered faces (depth_heads).
     subjects: Annotated[int, at_least(4)] = 40
-    extra_test_subjects: int = 0  # rendered besides these, to be tested on alone: intervals by person grow narrower
+    extra_test_subjects: int = 0  # rendered besides these, only to be tested on: intervals over subjects grow narrower
     frames: Annotated[int, at_least(1)] = 10  # of each subject in each emotion
     full_sequence: bool = False  # begin with micro-expressions, as IKFDB's sequences; else only what follows them
-    seed: int = 0  # of the rendered people, and of who is held out
+    seed: int = 0  # of the rendered subjects, and of which are held out
     # Faces of one's own (folder, ikfdb).
     path: str = ""
     pattern: str = ""  # of a file's path within its emotion's folder, such as s{subject}_f{frame}
-    unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; said aloud
+    unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; logged
     grey_mm: Annotated[float, above(0)] = 0.6  # millimetres of one grey level, for unit = grey
     polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
     invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in mm and m
@@ -215,7 +215,7 @@ class Sample:
     methods: Annotated[tuple[str, ...], one_of(tuple(METHODS)), required] = OWN_METHODS
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: Annotated[int, at_least(1)] = 400  # of each emotion
-    noise: bool = False  # put random noise, as real faces have it, in the place of our faces' finest detail
+    noise: bool = False  # put random noise, as training faces have it, in the place of our faces' finest detail
 
 
 @dataclass(frozen=True)
