@@ -19,6 +19,7 @@ from depthjax.config_values import override
 from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.report.stored import read_run
+from depthjax.scores import Score, Scores
 from depthjax.train import checkpoint
 from depthjax.train.metrics_log import read_metrics, truncate_metrics
 from tests.faults.fuzz import Readers, bytes_like
@@ -89,6 +90,12 @@ def json_readers(folder: Path) -> Readers:
     manifest = _record({"fingerprint": "0" * 64, "config": to_dict(config)}, step=3)
     names = "epoch g_loss g_adv g_kd d_loss d_adv_real d_adv_fake d_kd d_acc_real d_acc_fake seconds"
     metric = dict.fromkeys(names.split(), 0.5) | {"step": 30}
+    sizes = {"images": 12, "subjects": 3}
+    evaluation = {
+        "data": {"source": "depth_heads", "emotions": ["fear"], "train": sizes, "test": sizes, "generated": {"kde": 4}},
+        "settings": {"spaces": ["relief"], "scarcity": {"shares": {"0.5": 2}, "draws": 1}},
+        "scores": Scores([Score("kde", "distance", measure="kid", space="relief", value=0.5, n=4)]).to_records(),
+    }
 
     def read_stage(data: bytes, at: Path) -> None:
         _write(data, stages.record_path("prepare", at))
@@ -122,7 +129,7 @@ def json_readers(folder: Path) -> Readers:
     parts = {
         "config.json": to_dict(config),
         "environment.json": {"depthjax": "1"},
-        "evaluation.json": {"data": {}, "settings": {}, "scores": []},
+        "evaluation.json": evaluation,
         "metrics.jsonl": metric,
         "stages/prepare.json": stage,
     }

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from depthjax import artifact
 from depthjax.errors import UserError
 from depthjax.train import checkpoint
 
@@ -127,8 +128,26 @@ def test_another_training_is_refused_by_the_field_that_differs(saved, state, con
 def test_going_on_longer_is_not_another_training(saved, state, trained):
     longer = trained(epochs=900, save_every_epochs=1, samples_every_epochs=2, keep_checkpoints=9, steps_per_dispatch=7)
     assert _restore(saved, state, longer).step == 12
+    assert _restore(saved, state, trained(writers=("wandb",), strict_checkpoints=True, remat=True)).step == 12
     tested_on_more = replace(longer, data=replace(longer.data, extra_test_subjects=5))  # whom training never sees
     assert _restore(saved, state, tested_on_more).step == 12
+
+
+def test_a_setting_that_a_checkpoint_does_not_know_was_its_default(copy, state, config):
+    step = copy / "12"
+    record = artifact.read_record(step / "manifest.json")
+
+    def forget(section, field):
+        del record.settings["config"][section][field]
+        arrays = [step / "generator", step / "training"]
+        artifact.finish(step / "manifest.json", step, arrays, record.settings, record.facts)
+
+    for section, field in (("model", "output_lowpass"), ("train", "accumulate"), ("data", "invalid_value")):
+        forget(section, field)
+    assert _restore(copy, state, config).step == 12
+    forget("train", "mirror")
+    with pytest.raises(UserError, match=r"train\.mirror is False there and True here"):
+        _restore(copy, state, config)
 
 
 def test_other_faces_are_refused(saved, state, config):
