@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -24,13 +25,17 @@ class Safetensors(NamedTuple):
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays and metadata, whole or not at all; what the format cannot hold is a UserError."""
+    """Write arrays and metadata, whole or not at all: the same content gives the same bytes.
+
+    What the format cannot hold is a UserError.
+    """
     try:
         if METADATA in tensors:
             raise ValueError(f"no tensor may be named {METADATA}")
         # The library writes the memory of an array, in whatever order its axes lie.
         arrays = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in tensors.items()}
         content = save(arrays, dict(metadata or {}))
+        content = _with_sorted_metadata(content) if metadata else content
     except (SafetensorError, ValueError) as error:
         raise UserError(f"{path}: an array cannot be stored as safetensors ({_one_line(error)})") from None
     with replacing(path) as file:
@@ -49,6 +54,16 @@ def read_safetensors(path: Path) -> Safetensors:
     except (SafetensorError, TypeError, ValueError, AttributeError) as error:  # the last three: a type that numpy lacks
         reason = _one_line(error)
         raise UserError(f"{path} is not a whole safetensors file ({reason}): fetch it or make it again") from None
+
+
+def _with_sorted_metadata(content: bytes) -> bytes:
+    # The library writes metadata in another order every time.
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header[METADATA] = dict(sorted(header[METADATA].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the arrays are aligned
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def _one_line(error: Exception) -> str:

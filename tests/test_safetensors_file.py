@@ -37,6 +37,14 @@ def test_every_type_shape_and_the_metadata_come_back(tmp_path):
         assert found.tensors[name].flags.writeable
 
 
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    tensors, written = {"b": np.arange(3.0), "a": np.ones((2, 2), np.float32)}, set()
+    for names in ("uvwxyz", "zyxwvu") * 3:
+        write_safetensors(tmp_path / "a.safetensors", tensors, {name: f"é{name}" for name in names})
+        written.add((tmp_path / "a.safetensors").read_bytes())
+    assert len(written) == 1
+
+
 def test_what_cannot_be_stored_is_refused(tmp_path):
     for tensors in ({"a": np.array(["text"])}, {"a": np.array([object()])}, {"__metadata__": np.zeros(1)}):
         with pytest.raises(UserError, match="cannot be stored"):
