@@ -84,7 +84,7 @@ def _write(data: bytes, path: Path) -> Path:
 def json_readers(folder: Path) -> Readers:
     """Every JSON file that is read, each with its reader."""
     del folder
-    config = Config()
+    config, key = Config(), jax.random.key(0)  # which makes the folder of jax's cache
     stage = _record({"fingerprint": pipeline.PREPARE.fingerprint(config), "faces": ""}, outputs=["data"], seconds=1.0)
     fit = _record(GMM.settings(config) | {"the faces (their fingerprint)": "0" * 16}, chosen={"pca": 8})
     manifest = _record({"fingerprint": "0" * 64, "config": to_dict(config)}, step=3)
@@ -105,7 +105,7 @@ def json_readers(folder: Path) -> Readers:
 
     def read_fit(data: bytes, at: Path) -> None:
         _write(data, at / fits.RECORD)
-        fits.sample_fit(GMM, jax.random.key(0), config, at, np.zeros(1, np.int32))
+        fits.sample_fit(GMM, key, config, at, np.zeros(1, np.int32))
 
     def read_rows(data: bytes, at: Path) -> None:
         row = json.dumps(metric).encode()
