@@ -35,7 +35,7 @@ from depthjax.config_values import validate
 from depthjax.train.state import init_state
 from depthjax.train.step import Batch, make_steps, make_update
 
-FACES = 960  # that paper.py trains on: 32 of 40 people, 3 emotions, 10 frames
+FACES = 960  # that paper.py trains on: 32 of 40 subjects, 3 emotions, 10 frames
 GIGABYTE = 1e9
 # An H100 SXM by its data sheet: dense, not sparse.
 PEAK = 495e12  # operations a second in TF32, which is what float32 convolutions run as

@@ -1,6 +1,6 @@
 """Seconds a frame of the depth renderer, beside a z-buffer that loops over triangles in numpy.
 
-    python -m benchmarks.render [--json FILE] [--people N]
+    python -m benchmarks.render [--json FILE] [--subjects N]
 
 Ours is the whole frame: shape, expression, pose, z-buffer, sensor, crop, as `prepare` makes it. The peer only fills the
 z-buffer, of the same mesh at the same resolution.
@@ -24,12 +24,12 @@ EMOTIONS = ("neutral", "happiness", "fear")
 FRAMES = 10
 
 
-def ours(people: int) -> float:
+def ours(subjects: int) -> float:
     """Seconds a frame, compilation apart."""
     settings = {"emotions": EMOTIONS, "frames": FRAMES, "seed": 0, "full_sequence": False}
     list(generate(subjects=range(1), **settings))
     start = time.perf_counter()
-    made = sum(len(f.crops) for f in generate(subjects=range(people), **settings))
+    made = sum(len(f.crops) for f in generate(subjects=range(subjects), **settings))
     return (time.perf_counter() - start) / made
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--people", type=int, default=40)
+    parser.add_argument("--subjects", type=int, default=40)
     flags = parser.parse_args()
     model = load_head_model()
     rest = sample_person(model, seed=0, subject=0).rest
@@ -65,7 +65,7 @@ def main() -> None:
     for _ in range(3):
         assert np.isfinite(numpy_loop(rest, model.quads)).mean() > 0.1
     peer = (time.perf_counter() - start) / 3
-    mine = ours(flags.people)
+    mine = ours(flags.subjects)
     report([Row("one frame", "numpy loop over triangles, z-buffer alone", mine, peer)], flags.json)
     print(f"{1 / mine:.0f} frames a second, sensor and crop included ({1 / peer:.1f} by the loop)")
 

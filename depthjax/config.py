@@ -229,8 +229,8 @@ class Evaluate:
     # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, at_least(2)] = None
     feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
-    kid_subsets: int = 100
-    bootstrap: int = 1000  # draws of a bootstrap interval
+    kid_subsets: Annotated[int, at_least(1)] = 100
+    bootstrap: Annotated[int, at_least(1)] = 1000  # draws of a bootstrap interval
     # Shares of the training subjects, without and with generated faces.
     scarcity: Annotated[tuple[float, ...], above_up_to(0, 1), required] = (0.1, 0.25, 0.5, 1.0)
     scarcity_draws: Annotated[int, at_least(1)] = 3  # of these subjects

@@ -250,6 +250,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rows", type=lambda s: s.split(","), default=list(ROWS))
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="such as evolve.angle=0.3")
     options = parser.parse_args()
+    for row in options.rows:
+        if row not in ROWS:
+            parser.error(f"--rows: '{row}' is not one of {', '.join(ROWS)}")
+    for item in options.set:
+        if "=" not in item:
+            parser.error(f"--set: '{item}' is not FIELD=VALUE")
     options.out = options.out or options.workdir / "evolve" / "table"
     return options
 

@@ -174,7 +174,7 @@ def _selection(text: str, quantity: Quantity) -> str:
     if text == "–":
         return text
     value, *ends = (_digits(float(part.strip("[],")), quantity) for part in text.split())
-    return f"{value} ({ends[0]}\u2013{ends[1]})" if quantity.interval else value
+    return f"{value} ({ends[0]}\u2013{ends[1]})" if quantity.interval and ends else value
 
 
 def ablation_text(folder: Path) -> str:

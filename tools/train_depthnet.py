@@ -99,7 +99,7 @@ def rendered(people: range, work: Path) -> Rendered:
         depth = np.concatenate([film.crops for film in films])
         with replacing(path) as file:
             np.save(file, depth, allow_pickle=False)
-        print(f"{len(depth)} frames of {len(people)} people rendered in {time.monotonic() - start:.0f} s", flush=True)
+        print(f"{len(depth)} frames of {len(people)} subjects rendered in {time.monotonic() - start:.0f} s", flush=True)
     depth = np.load(path, allow_pickle=False)
     return Rendered(depth, nose_distance(depth), labels[:, 0], labels[:, 1])
 

@@ -169,7 +169,8 @@ def clipped_coverage(balls: Balls) -> float:
 
     How many other points lie in a real point's ball is clipped at k, averaged, and calibrated: the share s is returned
     whose s·m points of the real distribution are expected to reach that average. This expectation is for independent
-    points; frames of one subject are not, so compare with the reference. NaN where a real point has no neighbour.
+    points; frames of one subject are not, so compare with the reference. The share is interpolated, where the authors'
+    code rounds up to a whole number of points. NaN where a real point has no neighbour.
     """
     neighbours = np.isfinite(balls.within).sum(axis=1) - 1
     k = np.minimum(balls.k, neighbours)

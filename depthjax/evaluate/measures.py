@@ -162,13 +162,13 @@ def residual(task: Task) -> Estimates:
 
 
 def similarity(task: Task) -> Estimates:
-    """SSIM, PSNR and identity of each face and its nearest training face."""
+    """SSIM and PSNR of each face and its nearest training face; `identical` counts the faces equal to theirs."""
     values = nearest_similarity(task.faces, task.bank.train)
     found = [(name, task.mean(values[name], "likeness")) for name in ("ssim", "psnr")]
     if task.config.sample.noise and task.name in OWN_METHODS:
         identical = Estimate(reason="fresh noise was added to each face, so none could be identical")
     else:
-        identical = Estimate(float(values["identical"].mean()), n=len(task.faces))
+        identical = Estimate(float(values["identical"].sum()), n=len(task.faces))
     return [*found, ("identical", identical)]
 
 

@@ -94,7 +94,7 @@ def test_halves_share_no_subject_and_balance_the_emotions(faces):
 def test_one_n_for_all_is_what_the_smallest_set_allows(faces):
     real = faces(5, 2)
     sizes = [draw_halves(real, {"a": faces(1, n), "b": faces(9, 9)}, draws=3, seed=0).n for n in (2, 5, 40)]
-    assert sizes == [3, 6, 12]  # half of 2, half of 5, and the two people of the smaller real half
+    assert sizes == [3, 6, 12]  # half of 2, half of 5, and the two subjects of the smaller real half
 
 
 def test_same_seed_same_draws(faces):
