@@ -38,6 +38,7 @@ METHODS = {
 }
 WRITERS = ("tensorboard", "wandb")
 FITNESS = ("realism", "paper", "released", "natural")
+EXPORT_FACES = "faces"  # the export set of the prepared faces; the others are named by method
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
@@ -241,7 +242,7 @@ class Evaluate:
 class Export:
     """What the export stage writes."""
 
-    sets: tuple[str, ...] = ()  # of real, and the names of methods; empty: all that is there
+    sets: tuple[str, ...] = ()  # `faces` (as prepared) and names of methods; empty: all that is there
     # Of png8, png16, npz, points, mesh.
     formats: Annotated[tuple[str, ...], one_of(EXPORT_FORMATS), required] = ("png16",)
 
