@@ -234,7 +234,9 @@ def with_export_sets(config: Config, workdir: Path) -> Config:
     known = (EXPORT_FACES, *config.sample.methods)
     for name in config.export.sets:
         if name not in known:
-            raise UserError(f"export.sets: '{name}' is not one of {', '.join(known)} ({EXPORT_FACES}, and sample.methods)")
+            raise UserError(
+                f"export.sets: '{name}' is not one of {', '.join(known)} ({EXPORT_FACES}, and sample.methods)"
+            )
     there = [name for name in known if (PREPARE if name == EXPORT_FACES else SAMPLE).is_done(config, workdir)]
     sets = tuple(dict.fromkeys(config.export.sets)) or tuple(there)
     if not sets:

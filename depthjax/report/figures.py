@@ -172,7 +172,7 @@ FIGURES = (
         "With few training subjects: accuracy on unseen subjects without and with generated faces.",
         "Lines of accuracy against the share of training subjects: the numbers are in the table below."),
     FigureSpec("distances", _evaluated(figures_spaces.distances),
-        "Lower is better, down to the grey band: the distance between two halves of the subjects.",
+        "Lower is better, down to the grey band: the distance between two halves of the training subjects.",
         "Distances by method, with intervals and references: the table below has the numbers."),
     FigureSpec("coverage", _evaluated(figures_spaces.coverage),
         "How much of the variety of faces is reached, emotion by emotion; higher is better.",
