@@ -216,7 +216,7 @@ class Sample:
     methods: Annotated[tuple[str, ...], one_of(tuple(METHODS)), required] = OWN_METHODS
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: Annotated[int, at_least(1)] = 400  # of each emotion
-    noise: bool = False  # put random noise, as real faces have it, in the place of our faces' finest detail
+    noise: bool = False  # replace the finest detail of our faces by random noise like that of the training faces
 
 
 @dataclass(frozen=True)

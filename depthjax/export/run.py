@@ -60,7 +60,7 @@ def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress:
     """
     if not len(faces):
         raise UserError(f"export.sets: {faces.name} holds no faces")
-    target = folder / faces.name
+    target, formats = folder / faces.name, list(dict.fromkeys(formats))  # a format named twice is written once
     with replacing_folder(target) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         (temporary / "README.txt").write_text(_readme(faces), encoding="utf-8")
         with (temporary / "labels.csv").open("w", newline="", encoding="utf-8") as file:

@@ -194,7 +194,7 @@ def test_what_a_killed_export_left_is_cleared_or_put_back(stored, tmp_path):
     with pytest.raises(ZeroDivisionError):
         run.write_set(broken, tmp_path, ("png16",), progress=quiet)
     assert snapshot(tmp_path / "faces") == {(tmp_path / "kept.txt").relative_to(tmp_path): b"whole"}
-    run.write_set(faces, tmp_path, ("png16",), progress=quiet)
+    run.write_set(faces, tmp_path, ("png16", "png16"), progress=quiet)  # a repeated format is written once
     assert [p.name for p in tmp_path.iterdir()] == ["faces"] and not (tmp_path / "faces" / "kept.txt").exists()
 
 
