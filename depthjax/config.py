@@ -38,6 +38,7 @@ METHODS = {
 }
 WRITERS = ("tensorboard", "wandb")
 FITNESS = ("realism", "paper", "released", "natural")
+EXPORT_FACES = "faces"  # the export set of the prepared faces; the others are named by method
 EXPORT_FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 
@@ -215,7 +216,7 @@ class Sample:
     methods: Annotated[tuple[str, ...], one_of(tuple(METHODS)), required] = OWN_METHODS
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: Annotated[int, at_least(1)] = 400  # of each emotion
-    noise: bool = False  # put random noise, as training faces have it, in the place of our faces' finest detail
+    noise: bool = False  # replace the finest detail of our faces by random noise like that of the training faces
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ class Evaluate:
 class Export:
     """What the export stage writes."""
 
-    sets: tuple[str, ...] = ()  # of real, and the names of methods; empty: all that is there
+    sets: tuple[str, ...] = ()  # `faces` (as prepared) and names of methods; empty: all that is there
     # Of png8, png16, npz, points, mesh.
     formats: Annotated[tuple[str, ...], one_of(EXPORT_FORMATS), required] = ("png16",)
 

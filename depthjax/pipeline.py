@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from depthjax import stages
-from depthjax.config import OWN_METHODS, Config, own_fitness, to_dict
+from depthjax.config import EXPORT_FACES, OWN_METHODS, Config, own_fitness, to_dict
 from depthjax.data import load
 from depthjax.data.crop import CROP_SHAPE
 from depthjax.data.depth_range import DepthRange
@@ -231,11 +231,13 @@ def report(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 def with_export_sets(config: Config, workdir: Path) -> Config:
     """Return the config with every set that is there in `export.sets`, if none was named."""
-    known = ("real", *config.sample.methods)
+    known = (EXPORT_FACES, *config.sample.methods)
     for name in config.export.sets:
         if name not in known:
-            raise UserError(f"export.sets: '{name}' is not one of {', '.join(known)} (real, and sample.methods)")
-    there = [name for name in known if (PREPARE if name == "real" else SAMPLE).is_done(config, workdir)]
+            raise UserError(
+                f"export.sets: '{name}' is not one of {', '.join(known)} ({EXPORT_FACES}, and sample.methods)"
+            )
+    there = [name for name in known if (PREPARE if name == EXPORT_FACES else SAMPLE).is_done(config, workdir)]
     sets = tuple(dict.fromkeys(config.export.sets)) or tuple(there)
     if not sets:
         raise UserError(f"{workdir} holds no faces of these settings to export: run --stages=prepare,export")
@@ -256,7 +258,7 @@ def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
     from depthjax.export.sets import prepared_set, sample_set
     from depthjax.methods import REGISTRY, read_samples
 
-    if name == "real":
+    if name == EXPORT_FACES:
         stored = load.stored(config.data, workdir / "data")
         return prepared_set(config.data, stored, fingerprint=PREPARE.fingerprint(config))
     rendered = config.data.source == "depth_heads"  # whose shape is known without opening what prepare stored
@@ -289,7 +291,7 @@ def _sampled(config: Config) -> set[str]:
 
 
 def _exported(config: Config) -> set[str]:
-    return {"prepare" if name == "real" else "sample" for name in config.export.sets}
+    return {"prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets}
 
 
 PREPARE = Stage("prepare", ("data",), (), prepare)

@@ -18,7 +18,7 @@ class Score:
 
     Attributes:
         method: the source of the faces: a method's key, or `real` for training and held-out faces. Rows of `real`
-            for a distance are the reference: two disjoint groups of subjects compared with each other.
+            for a distance are the reference: two halves of the training subjects compared with each other.
         protocol: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
             `published_synthetic_real`, `scarcity`, `paired_tstr`, `paired_scarcity`, `distance`, `nearest`,
             `diversity`, `memorisation`, `emotion` or `as_published`.

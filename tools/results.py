@@ -164,7 +164,7 @@ def evolution_text(folder: Path) -> str:
     lines = [["", *(SELECTIONS.get(way["faces by"], way["faces by"]) for way in ways)]]
     for quantity in (quantity for quantity in EVOLUTION if quantity.key in ways[0]):
         given = real.get(quantity.key)
-        beside = "" if given is None else f" (training faces: {_digits(float(given), quantity)})"
+        beside = "" if given is None else f" (reference: {_digits(float(given), quantity)})"
         lines += [[quantity.head + beside, *(_selection(way[quantity.key], quantity) for way in ways)]]
     return markdown(lines)
 

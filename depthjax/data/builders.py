@@ -93,7 +93,7 @@ class DepthHeads(_Builder):
         wanted = {name: getattr(config, name) for name in ("emotions", "frames", "seed", "full_sequence")}
         for shots in generate(subjects=range(config.subjects), **wanted):
             for frame, depth in enumerate(shots.crops):
-                source = f"seed {config.seed}, person {shots.subject}, {shots.emotion}, frame {frame}"
+                source = f"seed {config.seed}, subject {shots.subject}, {shots.emotion}, frame {frame}"
                 labels = {"emotion": shots.emotion, "subject": shots.subject, "frame": frame}
                 yield {"depth": depth, "source": source, **labels}
 

@@ -121,7 +121,7 @@ def _names(settings: configs.Data, listing: Listing, log: Log) -> tuple[dict[str
         for proposal in proposals:
             log(f"these names fit: --config.data.pattern='{escape(proposal)}'")
         if not proposals:
-            log("no simple pattern fits these names; see {subject}, {frame}, * and ** in the README")
+            log("no simple pattern fits these names; see {subject}, {frame}, * and ** in docs/how-to/own-faces.md")
         return {}, []
     if not names:
         fitting = "; these fit: " + ", ".join(f"'{proposal}'" for proposal in proposals) if proposals else ""

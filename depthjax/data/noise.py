@@ -15,7 +15,7 @@ import numpy as np
 from scipy.ndimage import minimum_filter
 
 NOISE = Path("faces", "noise.npz")  # where a work folder has the spectrum
-BACKGROUND = 0.95  # from here to 1 a pixel is background or a invalid, and takes no part
+BACKGROUND = 0.95  # from here to 1 a pixel is background or invalid, and takes no part
 MEASURED = 1000  # faces, and less than twice as many
 AT_ONCE = 64  # faces: bounds the memory
 MAX_SIGMAS = 4.0  # by the median: beyond lie edges and outliers, which are no noise

@@ -43,7 +43,7 @@ class DepthRows:
 class StoredFaces:
     """Every face that prepare stored, of one size; the depth stays on disk until it is asked for.
 
-    `sources` (n,) say where a face came from: a file within `data.path`, or the seed and person of a rendering.
+    `sources` (n,) say where a face came from: a file within `data.path`, or the seed and subject of a rendering.
     Characters that are not printable, and backslashes, are escaped as Python escapes them.
     """
 

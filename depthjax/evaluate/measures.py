@@ -54,7 +54,7 @@ class Task:
     config: Config
     bank: FeatureBank
     draws: HalfDraws
-    name: str  # of the set: `train` or `test` where it stands for real faces, else a method
+    name: str  # of the set: `train` or `test` for a row of `real`, else a method
     space: str  # a space of the bank, or `pixels`
 
     @property
@@ -98,7 +98,7 @@ class Measure:
     protocol: str  # of its scores
     space: str  # that it is taken in; ALL, or the LARGEST network's: inception with weights, else depthnet
     function: Callable[[Task], Estimates]
-    reference: str = ""  # the set that stands for real faces, `train` or `test`; empty: there is no such row
+    reference: str = ""  # the set behind the row of `real`, `train` or `test`; empty: there is no such row
 
 
 def measure_faces(
@@ -238,7 +238,7 @@ def inception_score(task: Task) -> Estimates:
 
 
 def released_distance(task: Task) -> Estimates:
-    """The released formulas for Fréchet distance and Inception Score; real faces are those of train and test."""
+    """The released formulas for Fréchet distance and Inception Score, against training and held-out faces together."""
     held_out = task.bank.spaces[task.space]["test"][task.bank.own_test(task.config)]
     real = np.concatenate([task.train, held_out])
     distance = Estimate(published_frechet(real, task.features), n=len(task.features))

@@ -204,7 +204,7 @@ def _scarce_splits(
 def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     """Return `published_real`, and for each method `published_synthetic` and `published_synthetic_real`.
 
-    Real faces are those of train and test together.
+    Prepared faces (`real`) are those of train and test together.
     """
     real = union(bank.labelled("train"), bank.labelled("test").take(bank.own_test(config)))
     found = Recognition(config, bank)

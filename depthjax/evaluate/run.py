@@ -72,7 +72,7 @@ def evaluate(
     parts = [unseen_subjects(config, bank)]
     log("classifiers: few training subjects")
     parts.append(scarcity(config, bank, log))
-    log("classifiers: the published protocol on real faces")
+    log("classifiers: the published protocol on training and held-out faces")
     parts.append(published(config, bank, log))
     log("embeddings for the figures")
     found = Evaluation(

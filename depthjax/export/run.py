@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from depthjax.config import EXPORT_FACES
 from depthjax.data.crop import EDGE_MM
 from depthjax.data.depth_range import quantise
 from depthjax.errors import UserError
@@ -59,7 +60,7 @@ def write_set(faces: FaceSet, folder: Path, formats: Sequence[str], *, progress:
     """
     if not len(faces):
         raise UserError(f"export.sets: {faces.name} holds no faces")
-    target = folder / faces.name
+    target, formats = folder / faces.name, list(dict.fromkeys(formats))  # a format named twice is written once
     with replacing_folder(target) as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
         (temporary / "README.txt").write_text(_readme(faces), encoding="utf-8")
         with (temporary / "labels.csv").open("w", newline="", encoding="utf-8") as file:
@@ -113,7 +114,7 @@ def _readme(faces: FaceSet) -> str:
         count=len(faces),
         name=faces.name,
         emotions=", ".join(faces.emotions),
-        origin="Depth as it was measured or rendered." if faces.name == "real" else generated,
+        origin="Depth as it was measured or rendered." if faces.name == EXPORT_FACES else generated,
         near=faces.depth_range.near_mm,
         far=faces.depth_range.far_mm,
         height=height,

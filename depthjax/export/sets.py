@@ -88,7 +88,8 @@ def prepared_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: st
 
     shared = ("emotion", "subject", "frame", "emotions", "subjects", "sources", "shape")
     columns: dict[str, Any] = {column: getattr(stored, column) for column in shared}
-    return FaceSet("real", **columns, read=read, depth_range=depth_range, seed=settings.seed, fingerprint=fingerprint)
+    columns |= {"depth_range": depth_range, "seed": settings.seed, "fingerprint": fingerprint}
+    return FaceSet(configs.EXPORT_FACES, **columns, read=read)
 
 
 def sample_set(

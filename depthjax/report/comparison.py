@@ -81,9 +81,9 @@ def main_table(runs: dict[str, Run]) -> Table:
         (
             ("Accuracy", "of the classifier of the runs' summaries (XGBoost where it ran), trained on generated faces "
              "only and tested on held-out subjects."),
-            ("KID", "distance to held-out faces; its reference is in each run's own page."),
-            ("Coverage", "share of held-out faces with a generated face among their neighbours."),
-            ("Vendi", "effective number of different faces within an emotion; the goal is that of held-out faces, in "
+            ("KID", "distance to training faces; its reference is in each run's own page."),
+            ("Coverage", "share of training faces with a generated face among their neighbours."),
+            ("Vendi", "effective number of different faces within an emotion; the goal is that of training faces, in "
              "each run's page."),
             ("AuthPct", formats.AUTH_PCT.meaning),
             ("Intervals", "are of one run each. Runs with the same held-out subjects are paired, so overlapping "

@@ -114,7 +114,7 @@ def croissant(
         "recordSet": [
             _faces_records(numbers, faces),
             _names("emotions", "The emotions by label.", enumerate(numbers.emotions)),
-            _names("people", "The subjects by label.", zip(numbers.subjects.tolist(), numbers.names, strict=True)),
+            _names("subjects", "The subjects by label.", zip(numbers.subjects.tolist(), numbers.names, strict=True)),
         ],
         # The vocabulary of responsible AI: how the set came to be, what it is for, what is missing.
         "rai:dataCollection": source.collection,
@@ -154,12 +154,12 @@ def _faces_records(numbers: Numbers, faces: StoredFaces) -> dict[str, Any]:
     columns = {
         "face": ("sc:Integer", "Number of the face, from 0, in stored order."),
         "label": ("sc:Integer", "Emotion as a number: see the record set emotions."),
-        "subject": ("sc:Integer", "Person as a number: see the record set people."),
-        "frame": ("sc:Integer", "Number of the frame within its person and emotion."),
+        "subject": ("sc:Integer", "Subject as a number: see the record set subjects."),
+        "frame": ("sc:Integer", "Number of the frame within its subject and emotion."),
     }
     texts = {
         "emotion": ("Emotion by name.", set(numbers.emotions)),
-        "person": ("Person by name.", set(numbers.names)),
+        "subject_name": ("Subject by name.", set(numbers.names)),
         "source": ("Where the face came from.", {clean(source) for source in faces.sources}),
         "side": ("train or test.", {"train", "test"}),
     }

@@ -18,7 +18,7 @@ from depthjax.report.dataset_figures import draw_dataset
 from depthjax.report.dataset_numbers import DUPLICATE_MM, SAMPLE, Numbers, clean, measure, subject_name
 from depthjax.report.page import own_file, templates
 
-COLUMNS = ("face", "label", "emotion", "subject", "person", "frame", "source", "side")
+COLUMNS = ("face", "label", "emotion", "subject", "subject_name", "frame", "source", "side")
 MAX_IMBALANCE = 1.5  # largest class to smallest
 MAX_INVALID = 0.20  # of the pixels inside the mean face
 MAX_CLIPPED = 0.05  # of face pixels
@@ -77,8 +77,8 @@ def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for i, (emotion, subject, frame) in enumerate(zip(faces.emotion, faces.subject, faces.frame, strict=True)):
-        person, side = subject_name(faces, int(subject)), "test" if numbers.test[i] else "train"
-        writer.writerow((i, emotion, numbers.emotions[emotion], subject, person, frame, clean(faces.sources[i]), side))
+        name, side = subject_name(faces, int(subject)), "test" if numbers.test[i] else "train"
+        writer.writerow((i, emotion, numbers.emotions[emotion], subject, name, frame, clean(faces.sources[i]), side))
     return text.getvalue()
 
 

@@ -172,7 +172,7 @@ FIGURES = (
         "With few training subjects: accuracy on unseen subjects without and with generated faces.",
         "Lines of accuracy against the share of training subjects: the numbers are in the table below."),
     FigureSpec("distances", _evaluated(figures_spaces.distances),
-        "Lower is better, down to the grey band: the distance between two halves of the subjects.",
+        "Lower is better, down to the grey band: the distance between two halves of the training subjects.",
         "Distances by method, with intervals and references: the table below has the numbers."),
     FigureSpec("coverage", _evaluated(figures_spaces.coverage),
         "How much of the variety of faces is reached, emotion by emotion; higher is better.",
@@ -193,11 +193,12 @@ FIGURES = (
         "subject.",
         "Pairs of a generated face and the training face nearest to it."),
     FigureSpec("table_1", _evaluated(figures_scores.table_1),
-        "Table 1 of the paper as lines, with the published protocol.",
+        "Table 1 of the paper as lines, with the published protocol. Prepared faces: training and held-out faces "
+        "together.",
         "Lines of accuracy, precision, recall and F1 by method: the numbers are in the table below."),
     FigureSpec("annex_1", _evaluated(figures_scores.annex_1),
         "All four scores of the random forest's seeds by the released protocol, which tests on subjects it trained on "
-        "(paper: annex 1).",
+        "(paper: annex 1). Prepared faces: training and held-out faces together.",
         "Violins of accuracy, precision, recall and F1 of every seed, by what the forest was trained on."),
     FigureSpec("table_2", _evaluated(figures_scores.table_2),
         "Table 2 of the paper as bars, with the released formulas.",

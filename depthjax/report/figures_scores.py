@@ -17,7 +17,7 @@ from depthjax.scores import Score
 CLASSIFIER_LOOKS = {"random_forest": ("#004488", "o", "-"), "decision_tree": ("#BB5566", "s", "--"),
                     "xgboost": ("#997700", "^", "-.")}  # fmt: skip
 OTHER_CLASSIFIER = (style.GREY, "D", ":")
-MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + training faces"}
+MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + prepared faces"}
 # Measure: title, and what it is not.
 PUBLISHED = {
     "frechet": ("Fréchet, as published ↓", "not the FID"),
@@ -29,11 +29,12 @@ PUBLISHED = {
 SEED_GROUPS = {
     "Unseen subjects": ("trtr", "tstr"),
     "Published protocol,\ngenerated": ("published_real", "published_synthetic"),
-    "Published protocol,\ngenerated + training": ("published_real", "published_synthetic_real"),
+    "Published protocol,\ngenerated + prepared": ("published_real", "published_synthetic_real"),
 }
-ANNEX_GROUPS = {"Training": ("published_real",), "Generated": ("published_synthetic",),
-                "Generated +\ntraining": ("published_synthetic_real",)}  # fmt: skip
-OF_TRAINING_FACES = ("trtr", "published_real")  # protocols whose only method is `real`
+ANNEX_GROUPS = {"Prepared": ("published_real",), "Generated": ("published_synthetic",),
+                "Generated +\nprepared": ("published_synthetic_real",)}  # fmt: skip
+# Protocols whose only method is `real`, and the label of its row. Prepared faces: training and held-out ones.
+ALONE = {"trtr": "training only", "published_real": "prepared only"}
 MIN_RUNS = 5  # of a violin; fewer are points alone
 
 
@@ -119,7 +120,7 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
             axes.axvline(0.5, color=style.GREY, linewidth=0.8)
             axes.set_title(measured.name)
         line[0].set_ylabel(f"{words} (%)")
-    ticks = ["training only", *(style.wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
+    ticks = [ALONE["published_real"], *(style.wrapped(method_name(m), 18, lines=1) for m in evaluation.methods)]
     for axes in grid[-1]:
         axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", size=8)
     keys = [style.key(classifier_name(c), *CLASSIFIER_LOOKS.get(c, OTHER_CLASSIFIER)) for c in classifiers]
@@ -129,7 +130,7 @@ def table_1(evaluation: StoredEvaluation) -> Figure | None:
 
 
 def _lines(axes: Axes, evaluation: StoredEvaluation, mix: str, classifier: str, measure: str, aside: float) -> None:
-    """Draw a classifier's lines over the methods, ours and the paper's; training faces alone stand at the left."""
+    """Draw a classifier's lines over the methods, ours and the paper's; prepared faces alone stand at the left."""
     colour, marker, dashes = CLASSIFIER_LOOKS.get(classifier, OTHER_CLASSIFIER)
     rows = [("real", "real"), *((mix, method) for method in evaluation.methods)]
     ours, paper = [], []
@@ -197,7 +198,7 @@ def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str
     """Violins of the score of each seed, a row of panels a group, a column a classifier and measure."""
     rows, runs = {}, {}
     for group, protocols in groups.items():
-        sources = {p: ["real"] if p in OF_TRAINING_FACES else evaluation.methods for p in protocols}
+        sources = {p: ["real"] if p in ALONE else evaluation.methods for p in protocols}
         rows[group] = [(protocol, method) for protocol, methods in sources.items() for method in methods]
         for name, column in columns.items():
             stored = [f"{protocol}/{method}/{column}" for protocol, method in rows[group]]
@@ -215,7 +216,7 @@ def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str
                 if len(values):
                     _violin(axes, place, values, style.method_colour(method))
         line[0].set_ylabel(group, weight="bold")
-        style.name_rows(line[0], ["training only" if m == "real" else method_name(m) for _, m in row])
+        style.name_rows(line[0], [ALONE.get(p) or method_name(m) for p, m in row])
     for axes, name in zip(grid[0], shown, strict=True):
         low, high = min(counts[name]), max(counts[name])
         span = f"{low}" if low == high else f"{low}–{high}"

@@ -38,7 +38,7 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
                 axes.locator_params(axis="x", nbins=4)
             axes.set_title(f"{'FID' if (measure, space) == ('frechet', 'inception') else name}, {space}")
         style.name_rows(line[0], list(map(method_name, methods)))
-    figure.supxlabel("distance (no unit); grey band: one half of the subjects against the other half", size=9)
+    figure.supxlabel("distance (no unit); grey band: one half of the training subjects against the other half", size=9)
     return figure
 
 
@@ -61,9 +61,9 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
                 y = place - 0.2 + 0.6 * (label + 0.5) / len(emotions)
                 style.bar(axes, score, y, colour)
                 axes.plot(score.value, y, marker, color=colour, markersize=4)
-        axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of faces)")
+        axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of training faces)")
     style.name_rows(panels[0], list(map(method_name, methods)))
-    keys = [style.key("one half of the subjects by the other half", style.BAND, linewidth=8)]
+    keys = [style.key("one half of the training subjects by the other half", style.BAND, linewidth=8)]
     if parted:
         keys = [style.key("all emotions", style.INK, "o", alpha=0.7), *keys, *style.emotion_keys(emotions, points=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=min(len(keys), 5))

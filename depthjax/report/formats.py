@@ -67,10 +67,10 @@ FRECHET = Format("Fréchet", "↓", None, "distance between Gaussians fitted to 
 # Only Inception features give the numbers that bear these two names.
 FID = Format("FID", "↓", None, "Fréchet distance of Inception features.")
 INCEPTION_SCORE = Format("IS", "↑", 2, "Inception score, by the Inception network.")
-PRECISION = Format("Precision", "↑", 3, f"share of generated faces inside the held-out set ({_K}).")
-RECALL = Format("Recall", "↑", 3, f"share of held-out faces inside the generated set ({_K}).")
-DENSITY = Format("Density", "↑", 3, f"how densely generated faces lie among held-out ones ({_K}).")
-COVERAGE = Format("Coverage", "↑", 3, f"share of held-out faces with a generated neighbour ({_K}).")
+PRECISION = Format("Precision", "↑", 3, f"share of generated faces inside the training set ({_K}).")
+RECALL = Format("Recall", "↑", 3, f"share of training faces inside the generated set ({_K}).")
+DENSITY = Format("Density", "↑", 3, f"how densely generated faces lie among training faces ({_K}).")
+COVERAGE = Format("Coverage", "↑", 3, f"share of training faces with a generated neighbour ({_K}).")
 CLIPPED_DENSITY = Format("Clipped density", "↑", 3, "density that single outliers cannot raise; 1 is best.")
 CLIPPED_COVERAGE = Format("Clipped coverage", "↑", 3, "coverage calibrated so that a perfect set reaches about 1.")
 RESIDUAL = Format("Relief residual", "≈", 2, "detail outside the relief features, as a ratio to held-out faces: above "

@@ -58,7 +58,7 @@ SECTIONS = (
             "Recognition has not been measured yet.",
             intro="Classifiers are trained on training faces or on generated faces, and tested on held-out subjects: "
             "neither the classifier nor the generator saw a frame of them."),
-    Section("distances", "How far are they from held-out faces?", "Distances",
+    Section("distances", "How far are they from training faces?", "Distances",
             ("figure distances", "table table_2", "figure coverage", "figure tsne", "figure lda",
              "figure correlations"),
             "Distances have not been measured yet."),

@@ -25,7 +25,7 @@ void main() {
   gl_FragColor = vec4(gl_FrontFacing ? colour : colour * 0.45, 1.0);
 }`;
 
-// Depth in millimetres of an 8-bit picture, and where it is a face: the window's far end is background or a hole.
+// Depth in millimetres of an 8-bit picture, and where it is a face: the far end of the depth range is background or invalid.
 function depthOf(levels, scene) {
   const [near, far] = scene.window_mm;
   const limit = far - scene.light.far_share * (far - near);
@@ -73,7 +73,7 @@ function slope(depth, face, i, step, before, after, pitch) {
   return ahead + behind === 0 ? 0 : (depth[i + ahead] - depth[i - behind]) / (pitch * ((ahead + behind) / step));
 }
 
-// The mesh of a face: vertices of face pixels, no triangle over a hole or a jump in depth.
+// The mesh of a face: vertices of face pixels, no triangle over invalid depth or a jump.
 function meshOf(levels, scene, smooth) {
   const { height, width } = scene;
   const [high, wide] = [scene.height_mm / height, scene.width_mm / width];

@@ -154,9 +154,9 @@ def _alone(evaluation: StoredEvaluation) -> list[Part]:
 def _distance(evaluation: StoredEvaluation) -> list[Part]:
     values, real = _measured(evaluation, RANKING[0])
     if not values or real is None:
-        return [_unknown(evaluation, "How far generated faces are from held-out faces", "distance")]
-    parts: list[Part] = [f"By {_title(RANKING[0])}, generated faces are ", *_listed(values), " from held-out faces; "]
-    parts += ["the reference between held-out subjects is ", real, "."]
+        return [_unknown(evaluation, "How far generated faces are from training faces", "distance")]
+    parts: list[Part] = [f"By {_title(RANKING[0])}, generated faces are ", *_listed(values), " from training faces; "]
+    parts += ["the reference between two halves of the training subjects is ", real, "."]
     for behind, by in _behind_reference(evaluation, RANKING).items():
         words = "Significantly worse than" if behind else "No significant difference from"
         parts += [f" {words} the reference by {_and(by)}", f": {_names(behind, values)}." if behind else "."]
@@ -185,7 +185,7 @@ def _variety(evaluation: StoredEvaluation) -> list[Part]:
         return []
     less = [m for m, x in values.items() if _below(x, real)]
     parts: list[Part] = [" The effective number of different faces within an emotion (Vendi, relief) is "]
-    parts += [*_listed(values), "; of held-out faces ", real, "."]
+    parts += [*_listed(values), "; of training faces ", real, "."]
     return [*parts, f" Significantly less varied: {_names(less, values)}." if less else ""]
 
 

@@ -1,4 +1,4 @@
-"""Noise of real faces put onto generated ones: against a loop, and against closed forms."""
+"""Noise of training faces put onto generated ones: against a loop, and against closed forms."""
 
 import numpy as np
 import pytest

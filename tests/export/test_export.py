@@ -182,20 +182,20 @@ def test_a_failure_leaves_the_earlier_export_as_it_was(stored, tmp_path, monkeyp
     monkeypatch.setitem(run.FILES, "png16", (".png", write))
     with pytest.raises(type(error)):
         run.write_set(faces, tmp_path, ("png16",), progress=quiet)
-    assert snapshot(tmp_path) == before and [p.name for p in tmp_path.iterdir()] == ["real"]
+    assert snapshot(tmp_path) == before and [p.name for p in tmp_path.iterdir()] == ["faces"]
 
 
 def test_what_a_killed_export_left_is_cleared_or_put_back(stored, tmp_path):
-    (tmp_path / ".real.tmp").mkdir()
-    (tmp_path / ".real.old").mkdir()  # killed between the two renames: the only whole export there is
-    (tmp_path / ".real.old" / "kept.txt").write_text("whole")
+    (tmp_path / ".faces.tmp").mkdir()
+    (tmp_path / ".faces.old").mkdir()  # killed between the two renames: the only whole export there is
+    (tmp_path / ".faces.old" / "kept.txt").write_text("whole")
     faces = prepared_set(SETTINGS, stored, fingerprint="abc")
     broken = dataclasses.replace(faces, read=lambda index: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run.write_set(broken, tmp_path, ("png16",), progress=quiet)
-    assert snapshot(tmp_path / "real") == {(tmp_path / "kept.txt").relative_to(tmp_path): b"whole"}
-    run.write_set(faces, tmp_path, ("png16",), progress=quiet)
-    assert [p.name for p in tmp_path.iterdir()] == ["real"] and not (tmp_path / "real" / "kept.txt").exists()
+    assert snapshot(tmp_path / "faces") == {(tmp_path / "kept.txt").relative_to(tmp_path): b"whole"}
+    run.write_set(faces, tmp_path, ("png16", "png16"), progress=quiet)  # a repeated format is written once
+    assert [p.name for p in tmp_path.iterdir()] == ["faces"] and not (tmp_path / "faces" / "kept.txt").exists()
 
 
 def test_a_face_without_a_nose_is_named(tmp_path):

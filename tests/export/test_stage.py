@@ -49,21 +49,21 @@ def test_export_is_run_only_by_name():
     assert "export" not in parse_stages("all") and parse_stages("export,prepare") == ["prepare", "export"]
 
 
-def test_real_faces_need_only_prepare_and_are_exported_once(prepared):
+def test_prepared_faces_need_only_prepare_and_are_exported_once(prepared):
     config, workdir = prepared
-    assert any("real: 16 faces as png16" in line for line in export(config, workdir))
-    assert len(list((workdir / "export" / "real" / "png16").rglob("*.png"))) == 16
+    assert any("faces: 16 faces as png16" in line for line in export(config, workdir))
+    assert len(list((workdir / "export" / "faces" / "png16").rglob("*.png"))) == 16
     assert export(config, workdir) == ["export: done before, unchanged"]
     assert any("as png8, npz" in line for line in export(with_export(config, formats=("png8", "npz")), workdir))
-    assert export(with_export(config, formats=("png8", "npz"), sets=("real",)), workdir)[-1].endswith("unchanged")
+    assert export(with_export(config, formats=("png8", "npz"), sets=("faces",)), workdir)[-1].endswith("unchanged")
 
 
-def test_settings_of_training_are_none_of_the_real_faces_business(prepared):
+def test_prepared_faces_do_not_depend_on_settings_of_training(prepared):
     config, _ = prepared
     other = dataclasses.replace(config, train=dataclasses.replace(config.train, epochs=3))
-    real, drawn = ({"sets": sets} for sets in (("real",), ("cdcgan_kd",)))
+    prepared_faces, drawn = ({"sets": sets} for sets in (("faces",), ("cdcgan_kd",)))
     of = pipeline.EXPORT.fingerprint
-    assert of(with_export(config, **real)) == of(with_export(other, **real))
+    assert of(with_export(config, **prepared_faces)) == of(with_export(other, **prepared_faces))
     assert of(with_export(config, **drawn)) != of(with_export(other, **drawn))
 
 
@@ -80,7 +80,7 @@ def test_samples_are_exported_as_soon_as_they_are_there(prepared):
     faces = stages.faces_state("sample", config, workdir)
     pipeline.SAMPLE.finish(config, workdir, [folder], faces=faces)
     lines = export(config, workdir)
-    assert any("cdcgan_kd: 6 faces" in line for line in lines) and any("real: 16 faces" in line for line in lines)
+    assert any("cdcgan_kd: 6 faces" in line for line in lines) and any("faces: 16 faces" in line for line in lines)
     span = (workdir / "export" / "cdcgan_kd" / "README.txt").read_text()
     assert "180.0 x 281.2 mm" in span and "1000 mm from the camera" in span  # full: 50x32 squeezed to a square
     stages.record_path("sample", workdir).unlink()
@@ -92,5 +92,5 @@ def test_what_is_not_there_is_said(prepared, tmp_path):
         export(config, tmp_path / "empty")
     with pytest.raises(UserError, match="export needs sample"):
         export(with_export(config, sets=("cdcgan_kd",)), workdir)
-    with pytest.raises(UserError, match="'reel' is not one of real, cdcgan_kd"):
-        export(with_export(config, sets=("reel",)), workdir)
+    with pytest.raises(UserError, match=r"'real' is not one of faces, cdcgan_kd \(faces, and"):
+        export(with_export(config, sets=("real",)), workdir)

@@ -96,9 +96,9 @@ def test_names_that_look_like_numbers_are_left_to_their_labels(faces: StoredFace
     describe(odd, Data(source="folder"), tmp_path)
     faces_records, emotions, people = read(tmp_path)["recordSet"]
     names = {field["name"] for field in faces_records["field"]}
-    assert {"label", "subject", "source", "side"} <= names and not {"emotion", "person"} & names
+    assert {"label", "subject", "source", "side"} <= names and not {"emotion", "subject_name"} & names
     assert [row["emotions/name"] for row in emotions["data"]] == ["001", "NA", "true"]
-    assert [row["people/name"] for row in people["data"]] == ["7", "8", "9", "10"]
+    assert [row["subjects/name"] for row in people["data"]] == ["7", "8", "9", "10"]
 
 
 @pytest.mark.parametrize("source", ["depth_heads", "folder", "ikfdb"])
@@ -115,7 +115,7 @@ def test_mlcroissant_takes_it_and_gives_the_labels_back(faces: StoredFaces, tmp_
     assert [record["faces/emotion"].decode() for record in records] == [EMOTIONS[e] for e in faces.emotion]
     assert [record["faces/source"].decode() for record in records] == faces.sources.tolist()
     assert {record["faces/side"] for record in records} == {b"train", b"test"}
-    assert [r["people/name"] for r in dataset.records("people")] == list(faces.subjects)
+    assert [r["subjects/name"] for r in dataset.records("subjects")] == list(faces.subjects)
 
 
 def test_mlcroissant_takes_files_too(written: Path) -> None:

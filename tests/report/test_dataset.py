@@ -264,7 +264,7 @@ def test_labels_csv_reads_back(faces: StoredFaces, numbers: Numbers) -> None:
     assert [int(row["subject"]) for row in rows] == faces.subject.tolist()
     assert [row["emotion"] for row in rows] == [EMOTIONS[label] for label in faces.emotion]
     assert [row["side"] for row in rows] == ["test" if s >= 6 else "train" for s in faces.subject]
-    assert rows[5]["source"] == faces.sources[5] and rows[5]["person"] == "P00"
+    assert rows[5]["source"] == faces.sources[5] and rows[5]["subject_name"] == "P00"
 
 
 @pytest.mark.parametrize("source", ["ikfdb", "folder"])

@@ -73,9 +73,9 @@ def test_table_1_is_about_held_out_subjects(evaluation: StoredEvaluation) -> Non
 
 def test_the_papers_numbers_stand_beside(evaluation: StoredEvaluation) -> None:
     table = all_tables(evaluation)["table_1_published"]
-    (row,) = rows(table, "XGBoost", "generated + training faces", "KD-cDCGAN evolved")
+    (row,) = rows(table, "XGBoost", "generated + prepared faces", "KD-cDCGAN evolved")
     assert [row[i] for i in (4, 6, 8, 10)] == ["95.46", "96.48", "96.43", "96.42"] and row[-1] == "800"
-    (row,) = rows(table, "Random forest", "training faces")
+    (row,) = rows(table, "Random forest", "prepared faces")
     assert row[4] == "97.92" and row[-1] == "400"
     table = all_tables(evaluation)["table_2_published"]
     beside = {(row[0], row[2]): row[4] for row in table.rows}

@@ -134,8 +134,8 @@ def test_copies_name_method_and_sign(evaluation: StoredEvaluation) -> None:
     assert "Identical to a training face: 3 (KDE)" in words and "SSIM" not in words
 
 
-def test_variety_stands_beside_held_out_faces(evaluation: StoredEvaluation) -> None:
-    assert "of held-out faces 21.3. Significantly less varied: all methods." in sentences(evaluation)[COPIES]
+def test_variety_stands_beside_training_faces(evaluation: StoredEvaluation) -> None:
+    assert "of training faces 21.3. Significantly less varied: all methods." in sentences(evaluation)[COPIES]
     same = interval(evaluation, 21.0, 20.0, 22.0, measure="vendi", space="relief")
     assert "less varied" not in sentences(same)[COPIES]
 
