@@ -63,8 +63,8 @@ def test_evolution_has_a_column_for_each_selection(tool: ModuleType, tmp_path: P
     lines = tool.evolution_text(tmp_path).splitlines()
     assert lines[0] == "|  | random | paper's GA |"
     assert lines[2] == "| distinct faces, % ↑ | 71 | 18,120 |"
-    assert "| KID, relief ↓ (training faces: 0.34) | 0.71 | 181 |" in lines
-    assert lines[-1] == "| Random forest on held-out subjects, % ↑ (training faces: 87) | 71 (50–90) | 25 (−10–100) |"
+    assert "| KID, relief ↓ (reference: 0.34) | 0.71 | 181 |" in lines
+    assert lines[-1] == "| Random forest on held-out subjects, % ↑ (reference: 87) | 71 (50–90) | 25 (−10–100) |"
     assert tool._selection("0.6", tool.EVOLUTION[-1]) == "60"  # one test subject gives no interval
 
 
