@@ -116,7 +116,7 @@ def _bounds_broken(node: Any, section: str = "") -> Iterator[tuple[str, str]]:
         values = value if isinstance(value, tuple) else () if value is None else (value,)
         problems = [bound(values) for bound in _bounds_of(kind)]
         if key != "data.invalid_value":  # which may be nan
-            problems = [*map(finite_32_bits, values), *problems]
+            problems += map(finite_32_bits, values)
         plain = typing.get_args(kind)[0] if typing.get_origin(kind) is Annotated else kind
         or_none = ", or none" if type(None) in typing.get_args(plain) else ""
         yield from ((key, problem + or_none) for problem in problems if problem)
@@ -134,8 +134,8 @@ def _grid_broken(grid: Mapping[str, Any], section: str) -> Iterator[tuple[str, s
         if not isinstance(values, (tuple, list)) or not all(isinstance(v, number) for v in values):
             yield section + field, f"must be a list of numbers, not {values!r}"
             continue
-        problems = [required(values), *map(finite_32_bits, values)]
-        problems += [bound(values) for bound in _bounds_of(kind)]
+        problems = [required(values), *(bound(values) for bound in _bounds_of(kind))]
+        problems += map(finite_32_bits, values)
         yield from ((section + field, problem) for problem in problems if problem)
 
 
@@ -155,6 +155,7 @@ def _data_rules(c: Config) -> Rules:
         (len(data.emotions) >= 2, "data.emotions", "name at least two emotions"),
         (not folder_names([c.name]), "name", folder_names([c.name]) or ""),
         (rendered or bool(data.path), "data.path", f"data.source = {data.source} needs the folder of its faces"),
+        (not (rendered and data.path), "data.path", "is read only with data.source = folder or ikfdb: set it as well"),
         (
             not several_tests,
             "data.extra_test_subjects",

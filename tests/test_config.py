@@ -46,6 +46,8 @@ def test_an_override_takes_the_type_of_its_field():
         ("data.emotions", "joy,fear", "not among"),
         ("data.emotions", "fear,fear", "twice"),
         ("data.resolution", "100", "multiple of 16"),
+        ("data.path", "faces", "read only with data.source = folder"),  # else it would be ignored
+        ("train.epochs", "-1", "at least 1"),
         ("sample.emotions", "anger", "only knows"),
         ("evolve.population", "7", "multiple of 2"),
         ("train.penalty", "1", "there is no 'penalty'"),
