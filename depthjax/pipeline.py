@@ -131,8 +131,17 @@ def _check_inputs(stage: Stage, config: Config, workdir: Path) -> None:
         if not needed.is_done(config, workdir):
             raise UserError(
                 f"{stage.name} needs {needed.name}, which has not finished in {workdir} with these settings: "
-                f"run --stages={needed.name},{stage.name}"
+                f"run --stages={','.join(_unfinished(stage, config, workdir))},{stage.name}"
             )
+
+
+def _unfinished(stage: Stage, config: Config, workdir: Path) -> list[str]:
+    """Return the names of the stages, in order, that must run before this one."""
+    names = set()
+    for before in stage.inputs(config):
+        names |= {*_unfinished(before, config, workdir)}
+        names |= set() if before.is_done(config, workdir) else {before.name}
+    return [name for name in ALL if name in names]
 
 
 def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
@@ -198,7 +207,9 @@ def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
         named = ", ".join(f"{n} {e}" for n, e in zip(counts, config.data.emotions, strict=True) if n)
         log(f"{method}: {named} in {folders[-1]}")
         if counts.max() < config.sample.count:
-            log(f"{method}: no more winners were kept (evolve.islands x evolve.hall_of_fame sets how many)")
+            novelty = config.evolve.algorithm == "novelty"
+            how_many = "evolve.population" if novelty else "evolve.islands x evolve.hall_of_fame"
+            log(f"{method}: the evolution kept no more ({how_many} sets how many)")
     return folders
 
 

@@ -112,10 +112,11 @@ def _labels(folders: Counter[str], emotions: Sequence[str], root: Path) -> dict[
         labels.update(dict.fromkeys(names, label))
         missing += [] if names else [emotion]
     if missing:
-        there = _shown_names(folders) or "no folder with files in it"
+        there = f"there is {_shown_names(folders)}: name the folders to take by --config.data.emotions=A,B"
+        if not folders:
+            there = "no folder in it has files: put the images of each emotion into a folder of its name"
         raise UserError(
-            f"--config.data.path={escape(str(root))}: no folder for {', '.join(map(escape, missing))}; there is {there}"
-            ": name the folders to take by --config.data.emotions=A,B"
+            f"--config.data.path={escape(str(root))}: no folder for {', '.join(map(escape, missing))}; {there}"
         )
     return labels
 

@@ -170,6 +170,7 @@ def test_the_folders_of_the_emotions(tmp_path):
     error = told(root, emotions=("neutral", "anger"))[1]
     assert "no folder for anger; there is FEAR, disgust, happiness, neutral" in str(error)
     assert "no such folder" in str(told(root / "nowhere")[1])
+    assert "no folder in it has files" in str(told(root / "disgust")[1])
 
 
 def test_hostile_names_neither_crash_nor_reach_the_terminal(tmp_path):
