@@ -115,7 +115,7 @@ class Train:
     accumulate: Annotated[int, at_least(1)] = 1
     remat: bool = False  # recompute activations in the backward pass instead of keeping them: less memory, more work
     devices: int = 0  # devices that share a batch; 0: as many as divide it
-    steps_per_dispatch: Annotated[int, at_least(1)] = 30  # training steps in one lax.scan
+    steps_per_dispatch: Annotated[int, at_least(1)] = 30  # training steps of one call of the compiled program
     samples_every_epochs: Annotated[int, at_least(1)] = 25  # fixed-latent sample grids
     save_every_epochs: Annotated[int, at_least(1)] = 25
     keep_checkpoints: Annotated[int, at_least(1)] = 2
