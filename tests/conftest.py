@@ -16,6 +16,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("XLA_FLAGS", "--xla_llvm_disable_expensive_passes=true")
 
 import importlib.util
+import re
 from pathlib import Path
 
 import jax
@@ -26,16 +27,28 @@ METHODS = ("gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
 # Without GAN and VAE, whose programs take half a minute to compile: tests/baselines has them.
 CHEAP = ("--config.baselines.methods=gmm,kde", f"--config.sample.methods={','.join(METHODS)}")
 
+# A function that takes the fixture `finished`.
+READS_SMOKE = re.compile(r"def \w+\([^)]*\bfinished\b")
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Keep the tests of a file on one worker, and all that read the smoke run on the worker that makes it, first."""
-    for item in items:
-        smoke = "finished" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("smoke" if smoke else str(item.path)))
+    """Run what reads the smoke run first: it takes longest."""
     items.sort(key=lambda item: "finished" not in item.fixturenames)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of a file on one worker, and all files that read the smoke run on the worker that makes it."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class FileScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.partition("::")[0]
+            return "smoke" if READS_SMOKE.search((config.rootpath / path).read_text("utf-8")) else path
+
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

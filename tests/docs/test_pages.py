@@ -82,7 +82,7 @@ def test_the_drawing_is_that_of_the_imports(load_tool):
     assert tool.PICTURE.read_text("utf-8") == tool.drawing(graph), "run python tools/draw_imports.py"
     order = tool.in_order(graph)
     assert all(order.index(other) < order.index(room) for room in graph for other in graph[room])
-    assert {"data", "methods"} <= graph["sampling"]
+    assert {"data", "baselines"} <= graph["methods"]
 
 
 def test_the_settings_page_has_every_field(load_tool):

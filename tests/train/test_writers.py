@@ -65,7 +65,7 @@ def test_wandb_is_given_the_config_and_goes_on_with_the_same_run(trained, tmp_pa
 
 
 def test_a_writer_that_is_unknown_or_lacks_its_library_is_refused_at_once(trained, monkeypatch):
-    with pytest.raises(ConfigError, match=r"track\.writers: tensorbord: is not among tensorboard, wandb"):
+    with pytest.raises(ConfigError, match=r"train\.writers: tensorbord: is not among tensorboard, wandb"):
         _tracked(trained(), "tensorbord")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"wandb needs wandb: pip install 'depthjax\[writers\]'"):
