@@ -130,8 +130,13 @@ def ended_alike(workdir: Path, place: Path) -> bool:
     """Whether a run's numbers are those of the undisturbed one, its files no fewer, nothing half-written."""
     other = place / "report_done"
     ours, theirs = (json.loads((folder / "evaluation.json").read_text()) for folder in (workdir, other))
-    missing = {p.relative_to(other) for p in other.rglob("*")} - {p.relative_to(workdir) for p in workdir.rglob("*")}
+    missing = _names(other) - _names(workdir)
     return not missing and not left_over(workdir) and same(ours, theirs) and same(rows_of(workdir), rows_of(other))
+
+
+def _names(folder: Path) -> set[Path]:
+    """The files and folders of a run, less those that orbax names by chance."""
+    return {path.relative_to(folder) for path in folder.rglob("*") if path.parent.name != "d"}
 
 
 def left_over(workdir: Path) -> list[Path]:

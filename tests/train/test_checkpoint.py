@@ -129,7 +129,7 @@ def test_going_on_longer_is_not_another_training(saved, state, trained):
     longer = trained(epochs=900, save_every_epochs=1, samples_every_epochs=2, keep_checkpoints=9, steps_per_dispatch=7)
     assert _restore(saved, state, longer).step == 12
     assert _restore(saved, state, trained(writers=("wandb",), strict_checkpoints=True, remat=True)).step == 12
-    tested_on_more = replace(longer, data=replace(longer.data, extra_test_subjects=5))  # whom training never sees
+    tested_on_more = replace(longer, data=replace(longer.data, extra_test_subjects=5))  # training never sees them
     assert _restore(saved, state, tested_on_more).step == 12
 
 
