@@ -15,8 +15,8 @@ from tests.baselines.conftest import MODULES
 KEY = jax.random.key(2)
 EMOTION = np.repeat(np.arange(3, dtype=np.int32), 30)
 
-# The training loop of the GAN has quick tests of its own.
-NAMES = [pytest.param(name, marks=pytest.mark.nightly) if name == "gan" else name for name in MODULES]
+# Networks take half a minute to compile: tests/test_methods.py fits and samples them quickly.
+NAMES = [pytest.param(name, marks=pytest.mark.nightly) if name in ("gan", "vae") else name for name in MODULES]
 pytestmark = pytest.mark.parametrize("name", NAMES)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import jax
 import numpy as np
+import pytest
 
 from depthjax.baselines import gan
 from depthjax.baselines.fits import fit_once
@@ -14,6 +15,7 @@ from depthjax.train import loop
 from depthjax.train.metrics_log import read_metrics
 
 
+@pytest.mark.nightly
 def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
     plain = gan.without_teachers(config, seed=gan.host_seed(jax.random.key(1)))
     state = loop.train(plain, faces, fitted("gan"))  # finished: restored, not trained
@@ -22,6 +24,7 @@ def test_it_samples_the_student_of_the_last_step(config, faces, fitted):
     assert int(state.step) == 120 * (96 // 24)
 
 
+@pytest.mark.nightly
 def test_distillation_is_measured_but_weighs_nothing(fitted):
     rows = read_metrics(fitted("gan") / "metrics.jsonl")
     assert rows[-1]["step"] == 480
@@ -31,6 +34,7 @@ def test_distillation_is_measured_but_weighs_nothing(fitted):
         assert row["g_kd"] > 0
 
 
+@pytest.mark.nightly
 def test_more_epochs_go_on_from_the_last_step(config, faces, fitted, tmp_path, monkeypatch):
     folder, asked = shutil.copytree(fitted("gan"), tmp_path / "gan"), []
 
