@@ -28,6 +28,12 @@ def test_quiet_still_tells_what_is_wrong(tmp_path, capsys):
     assert output.out == "" and output.err.startswith("depthjax: sample needs train")
 
 
+def test_a_report_of_nothing_is_refused(tmp_path, capsys):
+    assert main(["--config", SMOKE, "--workdir", str(tmp_path), "--stages=report"]) == 1
+    assert "no stage has finished" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

@@ -25,16 +25,16 @@ from depthjax.data.generate import generate  # noqa: E402
 from depthjax.files import replacing  # noqa: E402
 from depthjax.report.faces_image import mosaic, shade  # noqa: E402
 
-PEOPLE, FRAMES, PIXELS = 8, 10, 128
+SUBJECTS, FRAMES, PIXELS = 8, 10, 128
 WINDOW = DepthRange(-10.0, 80.0)
-SEQUENCES = ("happiness", "fear", "surprise", "anger")  # of the first four people, in this order
+SEQUENCES = ("happiness", "fear", "surprise", "anger")  # of the first four subjects, in this order
 
 
 def main() -> None:
     """Write both pictures."""
-    one = list(generate(subjects=range(PEOPLE), emotions=EMOTIONS, frames=1, seed=0, full_sequence=False))
+    one = list(generate(subjects=range(SUBJECTS), emotions=EMOTIONS, frames=1, seed=0, full_sequence=False))
     rows = [np.concatenate([pictures(f.crops) for f in one if f.emotion == emotion]) for emotion in EMOTIONS]
-    draw(ROOT / "docs/images/emotions.png", rows, EMOTIONS, "people")
+    draw(ROOT / "docs/images/emotions.png", rows, EMOTIONS, "subjects")
     strips = [
         next(f for f in generate(subjects=range(n, n + 1), emotions=(e,), frames=FRAMES, seed=0, full_sequence=True))
         for n, e in enumerate(SEQUENCES)

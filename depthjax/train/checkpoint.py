@@ -266,7 +266,9 @@ def _latest_good(checkpoints: Path, part: str, log: Log, *, strict: bool) -> tup
                 "before, or from the start where there is none"
             )
         log(f"{bad} is damaged: passing over checkpoint {folder.name}")
-    raise UserError(f"every checkpoint in {checkpoints} is damaged: delete that folder and train again")
+    raise UserError(
+        f"every checkpoint in {checkpoints} is damaged, or another version wrote it: delete that folder and train again"
+    )
 
 
 def _check(folder: Path, part: str | None) -> tuple[Record | None, Path]:
