@@ -18,6 +18,7 @@ from depthjax.data.load import added
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import Labelled
+from depthjax.evaluate.controls import CONTROLS, control_sets
 from depthjax.evaluate.handcrafted import cached_features
 from depthjax.evaluate.memorisation import nearest_of_same_emotion
 from depthjax.evaluate.parallel import end_processes
@@ -32,7 +33,7 @@ from depthjax.evaluate.spaces import (
 from depthjax.files import cached_arrays, digest
 
 DEPTHNET_DIMENSIONS = 32
-RESERVED = ("train", "test", "real")  # names that no method may have
+RESERVED = ("train", "test", "real", *CONTROLS)  # names that no method may have
 
 Log = Callable[[str], None]
 Features = dict[str, np.ndarray]  # by set
@@ -40,12 +41,14 @@ Features = dict[str, np.ndarray]  # by set
 
 @dataclass(frozen=True)
 class FeatureBank:
-    """Training faces, held-out faces and each method's faces; sets are named `train`, `test` and by method."""
+    """Training faces, held-out faces, faces of each method and control; sets are named `train`, `test` and by those."""
 
     train: DepthFaces
     test: DepthFaces
     methods: Mapping[str, DepthFaces]
-    fused: Features  # the handcrafted features of each set, as the classifiers see them
+    controls: Mapping[str, DepthFaces]  # as `control_sets` returns them, as many faces as the largest method has
+    fused: Features  # the handcrafted features of each set
+    depthnet: Features  # what depthnet's trunk reads in each set; the space `depthnet` is their principal components
     means: Features  # over 32x32 boxes, of each set; `relief` is their space, fitted on train
     relief: PrincipalSpace
     spaces: dict[str, Features]  # coordinates of each set, by space and set
@@ -54,7 +57,7 @@ class FeatureBank:
     @property
     def sets(self) -> dict[str, DepthFaces]:
         """All faces, by set."""
-        return {"train": self.train, "test": self.test, **self.methods}
+        return {"train": self.train, "test": self.test, **self.methods, **self.controls}
 
     @property
     def classes(self) -> int:
@@ -88,7 +91,10 @@ def build_bank(
     def projected(space: PrincipalSpace | FusedSpace, values: Features) -> Features:
         return {name: space.project(rows) for name, rows in values.items()}
 
-    sets, size = {"train": train, "test": test, **methods}, config.evaluate.feature_size
+    count = max(int(np.bincount(faces.emotion).max()) for faces in methods.values())
+    log(f"controls: {count} faces of every emotion, made of training faces")
+    controls = control_sets(config, train, count)
+    sets, size = {"train": train, "test": test, **methods, **controls}, config.evaluate.feature_size
     fused = {}
     for name, faces in sets.items():
         log(f"features of {name} ({len(faces)} faces at {size} pixels)")
@@ -112,7 +118,7 @@ def build_bank(
         spaces["inception"] = {name: arrays["pool"].astype(np.float64) for name, arrays in outputs.items()}
         logits = {name: arrays["logits"].astype(np.float64) for name, arrays in outputs.items()}
         probabilities["inception"] = {name: softmax(values, axis=1) for name, values in logits.items()}
-    return FeatureBank(train, test, methods, fused, means, relief, spaces, probabilities)
+    return FeatureBank(train, test, methods, controls, fused, features, means, relief, spaces, probabilities)
 
 
 def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:

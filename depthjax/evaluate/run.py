@@ -142,6 +142,7 @@ def _nearest(bank: FeatureBank, rows: np.ndarray) -> Arrays:
 
 
 def _embedding(config: Config, bank: FeatureBank) -> Arrays:
-    emotion = {name: faces.emotion for name, faces in bank.sets.items()}
+    shown = {name: faces for name, faces in bank.sets.items() if name not in bank.controls}
+    emotion = {name: faces.emotion for name, faces in shown.items()}
     seed = seed_of(config, "embedding") % 2**31
-    return embed(bank.fused, emotion, size=config.evaluate.feature_size, seed=seed)
+    return embed({name: bank.fused[name] for name in shown}, emotion, size=config.evaluate.feature_size, seed=seed)

@@ -173,10 +173,10 @@ def test_similarity_stands_beside_held_out_faces(scores, pair):
 
 def test_copies_are_counted_without_fresh_noise(sets, cache):
     train, test, _ = sets
-    bank = build_bank(CONFIG, train, test, {"copies": train}, cache, quiet)
+    bank = build_bank(CONFIG, train, test, {"same": train}, cache, quiet)
     similar = [m for m in MEASURES if m.protocol == "nearest"]
     rows = {(r.method, r.measure): r.value for r in measure_faces(CONFIG, bank, None, similar)}
-    assert rows["copies", "identical"] == len(train) and rows["real", "identical"] == 0  # a count, as the report says
+    assert rows["same", "identical"] == len(train) and rows["real", "identical"] == 0  # a count, as the report says
 
 
 def test_faces_of_the_training_subjects_are_near_to_them_and_varied(scores, pair):
