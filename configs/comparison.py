@@ -18,5 +18,5 @@ def get_config() -> Config:
         baselines=replace(base.baselines, methods=BASELINE_METHODS, vae_width=128, vae_epochs=50),
         evolve=replace(base.evolve, population=400),
         sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=400),  # as the paper has them
-        evaluate=replace(base.evaluate, seeds=30, scarcity=(0.1, 0.25, 0.5, 1.0), scarcity_draws=3),
+        evaluate=replace(base.evaluate, seeds=30),
     )

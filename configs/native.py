@@ -20,5 +20,5 @@ def get_config() -> Config:
         model=replace(base.model, generator_width=256, discriminator_width=32),
         evolve=replace(base.evolve, population=400),
         sample=replace(base.sample, count=400),
-        evaluate=replace(base.evaluate, seeds=10, bins=None, scarcity=(0.1, 0.25, 0.5, 1.0), scarcity_draws=3),
+        evaluate=replace(base.evaluate, seeds=10, bins=None),
     )

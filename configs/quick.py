@@ -43,7 +43,5 @@ def get_config() -> Config:
             generations=20,
         ),
         sample=replace(base.sample, count=100, noise=True),
-        evaluate=replace(
-            base.evaluate, seeds=3, feature_size=128, bins=64, scarcity=(0.1, 0.25, 1.0), scarcity_draws=1
-        ),
+        evaluate=replace(base.evaluate, seeds=3, feature_size=128, bins=64),
     )

@@ -42,7 +42,5 @@ def get_config() -> Config:
             feature_size=64,
             kid_subsets=10,
             bootstrap=100,
-            scarcity=(0.5, 1.0),
-            scarcity_draws=1,
         ),
     )

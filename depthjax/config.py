@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 
 from depthjax.config_bounds import (
     above,
-    above_up_to,
     at_least,
     between,
     folder_names,
@@ -35,6 +34,14 @@ METHODS = {
     "kde": "KDE",
     "cdcgan_kd": "KD-cDCGAN",
     "cdcgan_kd_ga": "KD-cDCGAN evolved",
+}
+# Sets of faces made from the training faces without a generator, which the methods are compared with.
+CONTROLS = {
+    "augmented": "augmented copies",
+    "mixtures": "mixtures of two faces",
+    "rendered": "rendered faces",
+    "copies": "copies with new noise",
+    "gaussian": "a Gaussian of each emotion",
 }
 WRITERS = ("tensorboard", "wandb")
 FITNESS = ("realism", "paper", "released", "natural")
@@ -224,17 +231,15 @@ class Evaluate:
     """How the faces are evaluated."""
 
     seed: int = 0
-    # Seeds of the random forest; a tree runs three of them at most, and XGBoost, which draws nothing, one.
+    # Seeds of the random forest; tree and network run three at most, XGBoost and depthnet, which draw nothing, one.
     seeds: Annotated[int, at_least(1)] = 3
-    classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost")
+    # depthnet: logistic regression on the shipped network's features; network: a small one, trained on the faces given.
+    classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost", "depthnet", "network")
     # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, at_least(2)] = None
     feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
     kid_subsets: Annotated[int, at_least(1)] = 100
     bootstrap: Annotated[int, at_least(1)] = 1000  # draws of a bootstrap interval
-    # Shares of the training subjects, without and with generated faces.
-    scarcity: Annotated[tuple[float, ...], above_up_to(0, 1), required] = (0.1, 0.25, 0.5, 1.0)
-    scarcity_draws: Annotated[int, at_least(1)] = 3  # of these subjects
     inception: str = ""  # file of the 2015-12-05 Inception weights, for FID and the Inception Score
 
 

@@ -39,11 +39,6 @@ def from_to_below(low: float, high: float) -> Bound:
     return _each(lambda value: low <= value < high, f"must lie in [{low:g}, {high:g})")
 
 
-def above_up_to(low: float, high: float) -> Bound:
-    """Return the bound above `low`, up to `high`."""
-    return _each(lambda value: low < value <= high, f"must lie above {low:g} and up to {high:g}")
-
-
 def multiple_of(step: int) -> Bound:
     """Return the bound of positive multiples of `step`."""
     return _each(lambda value: value >= step and value % step == 0, f"must be a multiple of {step}")

@@ -17,20 +17,23 @@ class Score:
     """One number of an evaluation. An empty string or None: the column does not apply.
 
     Attributes:
-        method: the source of the faces: a method's key, or `real` for training and held-out faces. Rows of `real`
-            for a distance are the reference: two halves of the training subjects compared with each other.
+        method: the source of the faces: the key of a method or control, or `real` for training and held-out faces.
+            Rows of `real` for a distance are the reference: two halves of the training subjects compared with each
+            other.
         protocol: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
-            `published_synthetic_real`, `scarcity`, `paired_tstr`, `paired_scarcity`, `distance`, `nearest`,
-            `diversity`, `memorisation`, `emotion` or `as_published`.
+            `published_synthetic_real`, `added` (training faces and those of `method`), `added_augmented` (augmented
+            copies too), `paired_tstr`, `paired_added`, `paired_added_augmented`, `distance`, `nearest`, `diversity`,
+            `memorisation`, `emotion` or `as_published`.
         classifier: of the protocols that train one.
         measure: such as `accuracy`, `kid` or `vendi`.
         space: the feature space, such as `relief`.
         share: of the training subjects that the classifier saw, in (0, 1].
         value, low, high: the number and its 95 % interval; fractions in [0, 1], not percent.
         n: number of faces behind the value; of a paired test, of subjects.
-        p: of a paired test, two-sided.
+        p: of a paired test, two-sided, adjusted by Holm's procedure over the methods of one classifier and `against`.
         reason: why there is no value, or no interval.
-        against: the other method of a paired test; the value is the difference to it.
+        against: the other set of a comparison, of a paired test `real` (training faces alone), `augmented` (with
+            augmented copies) or a method; the value is the difference to it.
         emotion: of a score of one emotion; empty: of all emotions.
     """
 

@@ -263,7 +263,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Make the table."""
     options = parsed()
-    few: dict[str, Any] = {"classifiers": ("random_forest", "xgboost"), "scarcity": (1.0,), "scarcity_draws": 1}
+    few: dict[str, Any] = {"classifiers": ("random_forest", "xgboost")}
     try:
         config = override(load_config(options.config), dict(item.split("=", 1) for item in options.set))
         config = replace(config, evaluate=replace(config.evaluate, **few))

@@ -19,7 +19,6 @@ BOUNDS = {
     "between": "{} to {}",
     "within": "above {}, below {}",
     "from_to_below": "{} to below {}",
-    "above_up_to": "above {}, up to {}",
     "multiple_of": "multiple of {}",
 }
 

@@ -114,7 +114,7 @@ def _accuracy_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
     for c in evaluation.classifiers:
         held_out = f"{classifier_name(c)}, held-out subjects"
         yield Line((held_out, "generated only"), Score("", "tstr", c, "accuracy"), ACCURACY, "trtr")
-        yield Line((held_out, "generated + training faces"), Score("", "scarcity", c, "accuracy", share=1.0), ACCURACY)
+        yield Line((held_out, "generated + training faces"), Score("", "added", c, "accuracy"), ACCURACY)
         as_published = f"{classifier_name(c)}, published protocol, here / paper"
         for mix, words in (("synthetic", "generated"), ("synthetic_real", "generated + training faces")):
             key = Score("", f"published_{mix}", c, "accuracy")

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from scipy.special import softmax
 
-from depthjax.config import Config
+from depthjax.config import CONTROLS, Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.data.load import added
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
-from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.controls import CONTROLS, control_sets
+from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, Labelled
+from depthjax.evaluate.controls import control_sets
 from depthjax.evaluate.handcrafted import cached_features
 from depthjax.evaluate.memorisation import nearest_of_same_emotion
 from depthjax.evaluate.parallel import end_processes
@@ -68,10 +68,10 @@ class FeatureBank:
         """Return a mask of the held-out faces without the subjects of `data.extra_test_subjects`, (n,)."""
         return ~added(self.test.subject, config.data)
 
-    def labelled(self, name: str) -> Labelled:
-        """Return the fused features, emotions and subjects of a set."""
-        faces = self.sets[name]
-        return Labelled(self.fused[name], faces.emotion, faces.subject)
+    def labelled(self, name: str, inputs: str = HANDCRAFTED) -> Labelled:
+        """Return what classifiers of these `INPUTS` read of a set, with its emotions and subjects."""
+        features, faces = {HANDCRAFTED: self.fused, DEPTHNET: self.depthnet, BOXES: self.means}, self.sets[name]
+        return Labelled(features[inputs][name], faces.emotion, faces.subject)
 
     def nearest_train(self, space: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the row of the nearest training face of the same emotion, and its distance, for each face of a set."""

@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from depthjax.config import Config
+from depthjax.config import CONTROLS, Config
 from depthjax.data.augment import BACKGROUND, augmented_copies
 from depthjax.data.faces import DepthFaces
 from depthjax.data.generate import generate
@@ -24,13 +24,6 @@ from depthjax.data.noise import noise_spectrum, with_new_noise
 from depthjax.data.people import ACTIONS
 from depthjax.evaluate.spaces import box_means
 
-CONTROLS = {
-    "augmented": "Augmented copies",
-    "mixtures": "Mixtures of two faces",
-    "rendered": "Rendered faces",
-    "copies": "Copies with new noise",
-    "gaussian": "Gaussian of each emotion",
-}
 UTILITY = ("augmented", "mixtures", "rendered")  # controls that classifiers are trained on
 NEIGHBOURS = 5  # among which the second face of a mixture is drawn (SMOTE: Chawla et al. 2002)
 GAUSSIAN_DIMENSIONS = 32

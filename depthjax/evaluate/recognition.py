@@ -1,18 +1,21 @@
-"""What classifiers learn from training faces and from generated faces: the scores of each protocol."""
+"""What classifiers learn from training faces, controls and generated faces: the scores of each protocol."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TypeVar
 
 import numpy as np
 
 from depthjax.config import Config
 from depthjax.evaluate.bank import FeatureBank, Log, classifier_seeds, seed_of
 from depthjax.evaluate.classification import (
+    BOXES,
+    HANDCRAFTED,
+    INPUTS,
     MEASURES,
+    TREES,
     ClassifierScores,
     FitTask,
     Labelled,
@@ -25,17 +28,22 @@ from depthjax.evaluate.classification import (
     union,
     unseen_subjects_split,
 )
+from depthjax.evaluate.controls import UTILITY, unknown_to_renderer
 from depthjax.evaluate.parallel import in_threads
-from depthjax.evaluate.resampling import sign_flip_test
+from depthjax.evaluate.resampling import holm, sign_flip_test
 from depthjax.scores import Score
 
-Key = TypeVar("Key", bound=Hashable)
 Predictions = dict[str, np.ndarray]  # by classifier, (runs, n_test) emotions
+Names = tuple[str, ...]  # of sets of the bank
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """The scores of one protocol, and `runs`: by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit."""
+    """The scores of one protocol, and what they are means of.
+
+    `runs` holds by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit and, of fits that are tested on
+    held-out subjects, by PROTOCOL/METHOD/CLASSIFIER/subjects the (subjects,) accuracies in the order of `np.unique`.
+    """
 
     config: Config
     bank: FeatureBank
@@ -44,9 +52,8 @@ class Recognition:
 
     def _add(self, row: Score, scores: ClassifierScores) -> None:
         self.rows.extend(replace(row, measure=name, **asdict(e)) for name, e in scores.estimates.items())
-        if row.share is None:
-            where = f"{row.protocol}/{row.method}/{row.classifier}"
-            self.runs.update({f"{where}/{name}": values for name, values in scores.runs.items()})
+        where = f"{row.protocol}/{row.method}/{row.classifier}"
+        self.runs.update({f"{where}/{name}": values for name, values in scores.runs.items()})
 
     def add_missing(self, rows: Iterable[Score], reason: str) -> None:
         """Add rows without a value, for every classifier and measure."""
@@ -60,6 +67,14 @@ class Recognition:
             scores = scores_over_subjects(tested.emotion, tested.subject, list(given), self.bank.classes, **options)
             self._add(replace(row, classifier=classifier), scores)
 
+    def add_subjects(self, row: Score, predictions: Predictions) -> None:
+        """Add the accuracy of every classifier on each held-out subject."""
+        member = np.unique(self.bank.test.subject, return_inverse=True)[1]
+        for classifier, given in predictions.items():
+            right = (given == self.bank.test.emotion).mean(0)
+            name = f"{row.protocol}/{row.method}/{classifier}/subjects"
+            self.runs[name] = np.bincount(member, right) / np.bincount(member)
+
     def add_paired(self, row: Score, a: Predictions, b: Predictions) -> None:
         """Add the accuracy of b minus that of a on the held-out faces, tested subject by subject."""
         options = {"draws": self.config.evaluate.bootstrap, "seed": seed_of(self.config, "paired")}
@@ -68,14 +83,38 @@ class Recognition:
             found = sign_flip_test(before, after, self.bank.test.subject, **options)
             self.rows.append(replace(row, classifier=classifier, measure="accuracy", **asdict(found)))
 
+    def add_tests(self, on_test: Mapping[Score, Predictions]) -> None:
+        """Add the paired tests of `comparisons`, with p adjusted over those of one classifier against one set."""
+        start = len(self.rows)
+        for row, (before, after) in comparisons(self.bank).items():
+            self.add_paired(row, on_test[before], on_test[after])
+        self.rows[start:] = adjusted(self.rows[start:])
+
     def add_published(self, sets: dict[Score, Labelled]) -> None:
         """Add the scores of every set of faces; the sets together keep all cores busy."""
         seeds, bins = classifier_seeds(self.config), self.config.evaluate.bins
+        runs = {c: seeds_for(c, range(len(seeds))) for c in self.config.evaluate.classifiers if c in TREES}
         splits = {row: published_splits(faces, seeds, bins=bins) for row, faces in sets.items()}
-        for row, predictions in _predictions(self.config, splits).items():
-            for classifier, given in predictions.items():
-                scores = scores_over_splits(splits[row][: len(given)], list(given), self.bank.classes)
-                self._add(replace(row, classifier=classifier), scores)
+        cells = [(row, c, run) for row in sets for c in runs for run in runs[c]]
+        predicted = fit_predict({(row, c, run): FitTask(splits[row][run], c, seeds[run]) for row, c, run in cells})
+        for row, c in itertools.product(sets, runs):
+            given = [predicted[row, c, run] for run in runs[c]]
+            scores = scores_over_splits([splits[row][run] for run in runs[c]], given, self.bank.classes)
+            self._add(replace(row, classifier=c), scores)
+
+
+def adjusted(rows: Sequence[Score]) -> list[Score]:
+    """Return paired tests with p adjusted over the methods of one protocol, classifier and `against`."""
+    families: dict[tuple[str, str, str], list[Score]] = {}
+    for row in rows:
+        if row.p is not None:
+            families.setdefault((row.protocol, row.classifier, row.against), []).append(row)
+    corrected = {
+        row: replace(row, p=p)
+        for family in families.values()
+        for row, p in zip(family, holm([row.p or 0.0 for row in family]), strict=True)
+    }
+    return [corrected.get(row, row) for row in rows]
 
 
 def shared_subjects(bank: FeatureBank) -> str:
@@ -84,121 +123,79 @@ def shared_subjects(bank: FeatureBank) -> str:
     return f"{shared} subjects are in both train and test, so none is unseen (data.split = image)" if shared else ""
 
 
+def training_sets(bank: FeatureBank) -> dict[Score, Names]:
+    """Return, for each row about held-out subjects, the sets that its classifiers are fitted on."""
+    controls = [name for name in UTILITY if name in bank.controls]
+    sets: dict[Score, Names] = {Score("real", "trtr"): ("train",)}
+    sets |= {Score(name, "added"): ("train", name) for name in controls}
+    for name in bank.methods:
+        sets[Score(name, "tstr")] = (name,)
+        sets[Score(name, "added")] = ("train", name)
+        sets[Score(name, "added_augmented")] = ("train", "augmented", name)
+    return sets
+
+
+def comparisons(bank: FeatureBank) -> dict[Score, tuple[Score, Score]]:
+    """Return, for each row of a paired test, the rows of `training_sets` that it compares: before, after.
+
+    Every set is compared with training faces and, but for them, with augmented copies, the simplest rival.
+    """
+    alone, copies, fitted = Score("real", "trtr"), Score("augmented", "added"), training_sets(bank)
+    single = [row for row in fitted if row.protocol in ("trtr", "tstr")]
+    pairs = {Score(b.method, "paired_tstr", against=a.method): (a, b) for a, b in itertools.combinations(single, 2)}
+    for row in fitted:
+        if row.protocol == "added":
+            pairs[Score(row.method, "paired_added", against="real")] = (alone, row)
+        if row.protocol in ("added", "added_augmented") and row != copies:
+            pairs[Score(row.method, f"paired_{row.protocol}", against="augmented")] = (copies, row)
+    return pairs
+
+
+def unseen_subjects(config: Config, bank: FeatureBank, log: Log) -> Recognition:
+    """Return scores on held-out subjects by what each classifier was trained on, `trts`, and the paired tests."""
+    found, fitted, alone = Recognition(config, bank), training_sets(bank), Score("real", "trtr")
+    if reason := shared_subjects(bank):
+        found.add_missing([*fitted, *(Score(name, "trts") for name in bank.methods)], reason)
+        return found
+    # Classifiers that were fitted on training faces alone predict the faces of every method too.
+    tested = dict.fromkeys(fitted, ("test",)) | {alone: ("test", *bank.methods)}
+    whole: dict[Score, Predictions] = {}
+    for group in (("real", *UTILITY), *((name,) for name in bank.methods)):
+        rows = [row for row in fitted if row.method in group]
+        log(f"classifiers: {', '.join(dict.fromkeys(row.method for row in rows))}")
+        whole |= _predictions(config, bank, {row: (fitted[row], tested[row]) for row in rows})
+    ends = np.cumsum([len(bank.sets[name]) for name in tested[alone]])
+    on_test = {row: {c: given[:, : ends[0]] for c, given in of.items()} for row, of in whole.items()}
+    for row, predictions in on_test.items():
+        found.add_unseen(row, bank.labelled("test"), predictions)
+        found.add_subjects(row, predictions)
+    for name, start, end in zip(bank.methods, ends, ends[1:], strict=False):
+        of_method = {c: given[:, start:end] for c, given in whole[alone].items()}
+        found.add_unseen(Score(name, "trts"), bank.labelled(name), of_method)
+    found.add_tests(on_test)
+    if (unknown := unknown_to_renderer(bank.train.emotions)) and config.data.source != "depth_heads":
+        found.add_missing([Score("rendered", "added")], f"the renderer does not know {', '.join(unknown)}")
+    return found
+
+
 def _predictions(
-    config: Config, splits: Mapping[Key, Sequence[Split]], *, every_split: bool = False
-) -> dict[Key, Predictions]:
-    """Fit every classifier on the splits, run i with the i-th seed; `every_split`: on each that differs."""
-    tasks = {
-        (key, classifier, run): FitTask(of_runs[run], classifier, config.evaluate.seed + run)
-        for key, of_runs in splits.items()
-        for classifier in config.evaluate.classifiers
-        for run in (_distinct_runs(classifier, of_runs) if every_split else seeds_for(classifier, range(len(of_runs))))
-    }
+    config: Config, bank: FeatureBank, rows: Mapping[Score, tuple[Names, Names]]
+) -> dict[Score, Predictions]:
+    """Fit every classifier, once a seed, on the first sets of each row; return what it predicts for the second."""
+    classifiers, seeds = config.evaluate.classifiers, classifier_seeds(config)
+    kinds = list(itertools.product(rows, {INPUTS[c] for c in classifiers}))
+    made = in_threads(lambda kind: _split(bank, *rows[kind[0]], kind[1], config.evaluate.bins), kinds)
+    splits = dict(zip(kinds, made, strict=True))
+    runs = {(row, c): seeds_for(c, seeds) for row in rows for c in classifiers}
+    tasks = {(*of, seed): FitTask(splits[of[0], INPUTS[of[1]]], of[1], seed) for of in runs for seed in runs[of]}
     found = fit_predict(tasks)
-    grouped: dict[Key, dict[str, list[np.ndarray]]] = {key: {} for key in splits}
-    for key, classifier, run in tasks:
-        grouped[key].setdefault(classifier, []).append(found[key, classifier, run])
-    return {key: {c: np.stack(given) for c, given in of.items()} for key, of in grouped.items()}
+    return {row: {c: np.stack([found[row, c, seed] for seed in runs[row, c]]) for c in classifiers} for row in rows}
 
 
-def _distinct_runs(classifier: str, splits: Sequence[Split]) -> list[int]:
-    """Return the runs worth fitting: of those that share a split, as many as `seeds_for` gives."""
-    by_split: dict[int, list[int]] = {}
-    for run, split in enumerate(splits):
-        by_split.setdefault(id(split), []).append(run)
-    return sorted(run for runs in by_split.values() for run in seeds_for(classifier, runs))
-
-
-def unseen_subjects(config: Config, bank: FeatureBank) -> Recognition:
-    """Return `trtr`, `tstr` and `trts` for each classifier, and the paired tests `paired_tstr`."""
-    found = Recognition(config, bank)
-    if reason := shared_subjects(bank):
-        protocols = [("trtr", ["real"]), ("tstr", bank.methods), ("trts", bank.methods)]
-        found.add_missing([Score(m, p) for p, methods in protocols for m in methods], reason)
-        return found
-    bins, test = config.evaluate.bins, bank.labelled("test")
-    generated = {name: bank.labelled(name) for name in bank.methods}
-    # Classifiers that were fitted on training faces predict the test faces (TRTR) and each method's (TRTS) at once.
-    tested = {"real": test, **generated}
-    splits = {"real": unseen_subjects_split(bank.labelled("train"), union(*tested.values()), bins=bins)}
-    splits |= {name: unseen_subjects_split(faces, test, bins=bins) for name, faces in generated.items()}
-    predictions = _predictions(config, {name: [split] * config.evaluate.seeds for name, split in splits.items()})
-    ends = np.cumsum([len(faces) for faces in tested.values()])
-    of_real = {
-        name: {c: given[:, end - len(faces) : end] for c, given in predictions["real"].items()}
-        for (name, faces), end in zip(tested.items(), ends, strict=True)
-    }
-    on_test = predictions | {"real": of_real["real"]}
-    for name, given in on_test.items():
-        found.add_unseen(Score(name, "trtr" if name == "real" else "tstr"), test, given)
-    for name, faces in generated.items():
-        found.add_unseen(Score(name, "trts"), faces, of_real[name])
-    for a, b in itertools.combinations(on_test, 2):
-        found.add_paired(Score(b, "paired_tstr", against=a), on_test[a], on_test[b])
-    return found
-
-
-def subjects_per_share(config: Config, bank: FeatureBank) -> dict[float, int]:
-    """Return how many training subjects each share of `evaluate.scarcity` is."""
-    count = len(np.unique(bank.train.subject))
-    return {share: max(1, round(share * count)) for share in config.evaluate.scarcity}
-
-
-def scarcity(config: Config, bank: FeatureBank, log: Log) -> Recognition:
-    """Return scores on unseen subjects after training on few subjects, without and with generated faces.
-
-    Subjects are drawn `scarcity_draws` times, the smaller shares out of the larger; each draw goes with a classifier
-    seed of its own, and scores are means over the draws. The generators were trained on all training subjects: this
-    measures what generated faces add to a classifier, not what a generator learns from few subjects.
-    """
-    found, counts = Recognition(config, bank), subjects_per_share(config, bank)
-    if reason := shared_subjects(bank):
-        names = ("real", *bank.methods)
-        found.add_missing([Score(m, "scarcity", share=s) for m in names for s in counts], reason)
-        return found
-    subject, test = bank.train.subject, bank.labelled("test")
-    rng = np.random.default_rng(seed_of(config, "scarcity"))
-    orders = [rng.permutation(np.unique(subject)) for _ in range(config.evaluate.scarcity_draws)]
-    masks = {share: [np.isin(subject, order[:n]) for order in orders] for share, n in counts.items()}
-    alone: dict[float, Predictions] = {}
-    for name in ("real", *bank.methods):
-        if name != "real":
-            log(f"classifiers: few subjects with the faces of {name}")
-        helped = _predictions(config, _scarce_splits(config, bank, masks, name), every_split=True)
-        for share in counts:
-            if share not in helped:
-                reason = "so few training subjects do not show every emotion"
-                found.add_missing([Score(name, "scarcity", share=share)], reason)
-                continue
-            found.add_unseen(Score(name, "scarcity", share=share), test, helped[share])
-            if share in alone:
-                row = Score(name, "paired_scarcity", share=share, against="real")
-                found.add_paired(row, alone[share], helped[share])
-        if name == "real":
-            alone = helped
-    return found
-
-
-def _scarce_splits(
-    config: Config, bank: FeatureBank, masks: dict[float, list[np.ndarray]], name: str
-) -> dict[float, list[Split]]:
-    """Return by share one split a draw of training faces, with a method's faces or (`real`) none.
-
-    Without them, a share is left out in which some draw lacks an emotion.
-    """
-    train, test = bank.labelled("train"), bank.labelled("test")
-
-    def split(mask: np.ndarray) -> Split:
-        few = train.take(mask)
-        fitted_on = few if name == "real" else union(few, bank.labelled(name))
-        return unseen_subjects_split(fitted_on, test, bins=config.evaluate.bins)
-
-    shown = {share: min(len(np.unique(train.emotion[mask])) for mask in of) for share, of in masks.items()}
-    kept = {share: of for share, of in masks.items() if name != "real" or shown[share] == bank.classes}
-    # Where all subjects are drawn, one split serves all draws.
-    different = {bytes(mask): mask for of_draws in kept.values() for mask in of_draws}
-    made = dict(zip(different, in_threads(split, different.values()), strict=True))
-    return {share: [made[bytes(mask)] for mask in of_draws] for share, of_draws in kept.items()}
+def _split(bank: FeatureBank, fitted: Names, tested: Names, inputs: str, bins: int | None) -> Split:
+    train, test = (union(*(bank.labelled(name, inputs) for name in names)) for names in (fitted, tested))
+    # Boxes are an image, in one unit already; trees alone gain from quantiles.
+    return unseen_subjects_split(train, test, bins=bins if inputs == HANDCRAFTED else None, standardise=inputs != BOXES)
 
 
 def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:

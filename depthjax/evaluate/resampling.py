@@ -6,7 +6,7 @@ Frames of one subject are much alike. So intervals resample subjects, not frames
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,15 @@ def _signs(subjects: int, rng: np.random.Generator) -> np.ndarray:
         return np.array(list(itertools.product([1, -1], repeat=subjects)))
     flips = rng.choice([-1, 1], (FLIPS - 1, subjects))
     return np.concatenate([np.ones((1, subjects), int), flips])
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return the p values of one family of tests, adjusted for their number (Holm 1979, step-down)."""
+    adjusted, largest = [0.0] * len(p), 0.0
+    for rank, test in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[test]))
+        adjusted[test] = largest
+    return adjusted
 
 
 @dataclass(frozen=True)

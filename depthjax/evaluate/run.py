@@ -17,7 +17,7 @@ from depthjax.evaluate.classification import check_classifiers, xgboost_device
 from depthjax.evaluate.depthnet import load_depthnet
 from depthjax.evaluate.embedding import embed
 from depthjax.evaluate.measures import measure_faces
-from depthjax.evaluate.recognition import published, scarcity, subjects_per_share, unseen_subjects
+from depthjax.evaluate.recognition import published, unseen_subjects
 from depthjax.evaluate.resampling import draw_halves
 from depthjax.scores import Scores
 
@@ -38,7 +38,7 @@ class Evaluation:
     settings: dict[str, Any]  # what the scores depend on besides the faces
     nearest: Arrays
     embedding: Arrays  # as `embedding.embed` returns them
-    runs: Arrays  # by PROTOCOL/METHOD/CLASSIFIER/MEASURE the (seeds,) scores of each fit
+    runs: Arrays  # as `Recognition` holds them
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `evaluation.json`: `data`, `settings` and `scores`."""
@@ -68,10 +68,7 @@ def evaluate(
     draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
     log("distances, similarity, diversity, memorisation, emotions")
     measured = measure_faces(config, bank, draws)
-    log("classifiers: training and generated faces, unseen subjects")
-    parts = [unseen_subjects(config, bank)]
-    log("classifiers: few training subjects")
-    parts.append(scarcity(config, bank, log))
+    parts = [unseen_subjects(config, bank, log)]
     log("classifiers: the published protocol on training and held-out faces")
     parts.append(published(config, bank, log))
     log("embeddings for the figures")
@@ -111,12 +108,12 @@ def _data(config: Config, bank: FeatureBank, available: dict[str, int]) -> dict[
         "drawn_from": available,  # images before MAX_FACES
         "window_mm": [float(train.depth_range.near_mm), float(train.depth_range.far_mm)],
         "generated": {name: len(faces) for name, faces in bank.methods.items()},
+        "controls": {name: len(faces) for name, faces in bank.controls.items()},
     }
 
 
 def _settings(config: Config, bank: FeatureBank, half: int) -> dict[str, Any]:
     network, settings = load_depthnet(), config.evaluate
-    shares = {f"{share:g}": count for share, count in subjects_per_share(config, bank).items()}
     return {
         "feature_size": settings.feature_size,
         "seeds": classifier_seeds(config),
@@ -124,7 +121,6 @@ def _settings(config: Config, bank: FeatureBank, half: int) -> dict[str, Any]:
         "bootstrap": settings.bootstrap,
         "kid_subsets": settings.kid_subsets,
         "kid_subset_size": half,  # faces on each side of a distance
-        "scarcity": {"shares": shares, "draws": settings.scarcity_draws},  # subjects by share
         "spaces": list(bank.spaces),
         "xgboost_device": xgboost_device() if "xgboost" in settings.classifiers else None,
         "depthnet": {"version": network.version, "sha256": network.sha256},

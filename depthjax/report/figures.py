@@ -168,9 +168,10 @@ FIGURES = (
     FigureSpec("violins", _evaluated(figures_scores.violins),
         "The same accuracy over the seeds of each classifier: how much is chance.",
         "Violins of the accuracy of every seed, by classifier and source of the faces."),
-    FigureSpec("scarcity", _evaluated(figures_scores.scarcity),
-        "With few training subjects: accuracy on unseen subjects without and with generated faces.",
-        "Lines of accuracy against the share of training subjects: the numbers are in the table below."),
+    FigureSpec("added", _evaluated(figures_scores.added),
+        "Accuracy on unseen subjects with faces added to the training faces; the line is at augmented copies, the "
+        "simplest rival. Hollow: beside augmented copies.",
+        "Accuracy with intervals by what was added: the numbers are in the table below."),
     FigureSpec("distances", _evaluated(figures_spaces.distances),
         "Lower is better, down to the grey band: the distance between two halves of the training subjects.",
         "Distances by method, with intervals and references: the table below has the numbers."),

@@ -1,4 +1,4 @@
-"""Figures of what classifiers score: recognition, scarcity, the paper's tables 1 and 2, and every seed."""
+"""Figures of what classifiers score: recognition, added faces, the paper's tables 1 and 2, and every seed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from depthjax.report import figure_style as style
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.tables import TABLE_1, TABLE_2, classifier_name, published_column
+from depthjax.report.tables import TABLE_1, TABLE_2, added_sets, classifier_name, published_column
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.
 CLASSIFIER_LOOKS = {"random_forest": ("#004488", "o", "-"), "decision_tree": ("#BB5566", "s", "--"),
-                    "xgboost": ("#997700", "^", "-.")}  # fmt: skip
+                    "xgboost": ("#997700", "^", "-."), "depthnet": ("#228833", "v", (0, (1, 1))),
+                    "network": ("#AA3377", "D", (0, (5, 1)))}  # fmt: skip
 OTHER_CLASSIFIER = (style.GREY, "D", ":")
 MIXES = {"synthetic": "Generated faces", "synthetic_real": "Generated + prepared faces"}
 # Measure: title, and what it is not.
@@ -52,57 +53,36 @@ def recognition(evaluation: StoredEvaluation) -> Figure | None:
         found = {m: evaluation.scores.find(protocol=p, method=m, **columns) for m, p in protocols.items()}
         style.intervals(axes, found, scale=100)
         axes.axvline(chance, color=style.GREY, linewidth=1, linestyle=":")
-        axes.set(title=classifier_name(classifier), xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
+        name = style.wrapped(classifier_name(classifier), 20, lines=2)
+        axes.set(title=name, xlabel="accuracy (%)", xlim=(0, 100), xticks=range(0, 101, 25))
     panels[0].text(chance, rows - 0.5, " chance", size=8, color=style.GREY)
     style.name_rows(panels[0], ["training faces", *map(method_name, evaluation.methods)])
     return figure
 
 
-def scarcity(evaluation: StoredEvaluation) -> Figure | None:
-    """Draw accuracy on unseen subjects by the share of training subjects, and what generated faces add."""
-    methods, classifiers = evaluation.methods, _classifiers(evaluation, "scarcity")
+def added(evaluation: StoredEvaluation) -> Figure | None:
+    """Draw accuracy on unseen subjects by what was added to the training faces, a classifier a panel."""
+    classifiers, sets = _classifiers(evaluation, "added"), added_sets(evaluation)
     if not classifiers:
         return None
-    shares = sorted(evaluation.scores.where(protocol="scarcity").values("share"))
-    subjects = {float(s): n for s, n in evaluation.settings.get("scarcity", {}).get("shares", {}).items()}
-    ticks = [f"{100 * share:g} %\n" + (f"{subjects[share]} subjects" if share in subjects else "") for share in shares]
-    chance = 100 / len(evaluation.emotions)
-    figure = Figure(figsize=(11, 6.4), layout="constrained")
-    grid = figure.subplots(2, len(classifiers), sharex=True, sharey="row", squeeze=False)
-    for (upper, lower), classifier in zip(grid.T, classifiers, strict=True):
-        upper.set_title(classifier_name(classifier))
-        upper.axhline(chance, color=style.GREY, linewidth=1, linestyle=":")
-        lower.axhline(0, color=style.INK, linewidth=1.2)
-        for place, method in enumerate(["real", *methods]):
-            columns = {"method": method, "classifier": classifier, "measure": "accuracy"}
-            accuracy = [evaluation.scores.find(protocol="scarcity", share=s, **columns) for s in shares]
-            look: Any = {"linewidth": 2.2, "zorder": 3} if method == "real" else {"linewidth": 1.4}
-            _over_shares(upper, accuracy, method, bars=method == "real", markersize=5, **look)
-            columns |= {"protocol": "paired_scarcity", "against": "real"}
-            gains = [evaluation.scores.find(share=s, **columns) for s in shares]
-            # Gains stand side by side, so that their intervals can be read.
-            aside = 0.6 * ((place - 0.5) / len(methods) - 0.5)
-            _over_shares(lower, gains, method, bars=True, aside=aside, markersize=4, linestyle="none")
-        lower.set_xticks(range(len(shares)), ticks)
-        lower.grid(False, axis="x")
-    grid[0, 0].text(0, chance, "chance", size=8, color=style.GREY, va="bottom")
-    grid[0, 0].set_ylabel("accuracy on unseen subjects (%)")
-    grid[1, 0].set_ylabel("gain from generated faces\n(percentage points)")
-    figure.supxlabel("training subjects seen by the classifier; bars: 95 % intervals over the unseen subjects", size=9)
-    names = {"real": "training faces alone"} | {m: f"training + {method_name(m)}" for m in methods}
-    keys = [style.key(style.wrapped(name, 34, lines=1), *style.method_look(m)) for m, name in names.items()]
-    figure.legend(handles=keys, loc="outside upper left", ncols=4)
+    figure = Figure(figsize=(11, 1.3 + 0.3 * len(sets)), layout="constrained")
+    panels = figure.subplots(1, len(classifiers), sharey=True, squeeze=False)[0]
+    for axes, classifier in zip(panels, classifiers, strict=True):
+        columns = {"classifier": classifier, "measure": "accuracy"}
+        rival = evaluation.scores.find(protocol="added", method="augmented", **columns)
+        axes.axvline(_percent(rival), color=style.INK, linewidth=1.2)
+        for row, (protocol, method) in enumerate(sets):
+            score = evaluation.scores.find(protocol=protocol, method=method, **columns)
+            if score is None or score.value is None:
+                style.not_computed(axes, row)
+                continue
+            colour, marker = style.method_look(method)
+            style.bar(axes, score, row, colour, scale=100, linewidth=2.4)
+            face = "white" if protocol == "added_augmented" else colour
+            axes.plot(_percent(score), row, marker, color=colour, markerfacecolor=face, markersize=6)
+        axes.set(title=style.wrapped(classifier_name(classifier), 20, lines=2), xlabel="accuracy (%)")
+    style.name_rows(panels[0], list(sets.values()))
     return figure
-
-
-def _over_shares(axes: Axes, scores: Sequence[Score | None], method: str, *, bars: bool, aside: float = 0.0,
-                 **look: Any) -> None:  # fmt: skip
-    """Draw a method's scores over the shares; those that were not computed are left out."""
-    known = [(x + aside, s) for x, s in enumerate(scores) if s is not None and s.value is not None]
-    colour, marker = style.method_look(method)
-    axes.plot([x for x, _ in known], [_percent(score) for _, score in known], color=colour, marker=marker, **look)
-    for x, score in known if bars else ():
-        style.bar(axes, score, x, colour, scale=100, upright=True)
 
 
 def table_1(evaluation: StoredEvaluation) -> Figure | None:
@@ -215,12 +195,14 @@ def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str
             for place, ((_, method), values) in enumerate(zip(row, runs[group, name], strict=True)):
                 if len(values):
                     _violin(axes, place, values, style.method_colour(method))
+                else:
+                    style.not_computed(axes, place)
         line[0].set_ylabel(group, weight="bold")
         style.name_rows(line[0], [ALONE.get(p) or method_name(m) for p, m in row])
     for axes, name in zip(grid[0], shown, strict=True):
         low, high = min(counts[name]), max(counts[name])
         span = f"{low}" if low == high else f"{low}–{high}"
-        axes.set_title(f"{name}, {span} {'seed' if high == 1 else 'seeds'}")
+        axes.set_title(style.wrapped(f"{name}, {span} {'seed' if high == 1 else 'seeds'}", 22, lines=2))
     figure.align_ylabels(grid[:, 0])
     figure.supxlabel(f"{unit}; a dot a seed, bar: median", size=9)
     return figure

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from depthjax.scores import Score
 
-CLASSIFIER_NAMES = {"random_forest": "Random forest", "decision_tree": "Decision tree", "xgboost": "XGBoost"}
+CLASSIFIER_NAMES = {
+    "random_forest": "Random forest",
+    "decision_tree": "Decision tree",
+    "xgboost": "XGBoost",
+    "depthnet": "depthnet + logistic regression",
+    "network": "small network",
+}
 ABSENT = "not computed"
 
 

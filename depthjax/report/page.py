@@ -54,10 +54,11 @@ class Section:
 
 SECTIONS = (
     Section("recognition", "Do generated faces help a classifier to recognise emotions?", "Recognition",
-            ("figure recognition", "table table_1", "figure violins", "figure scarcity", "table table_4"),
+            ("figure recognition", "table table_1", "figure violins", "figure added", "table table_4"),
             "Recognition has not been measured yet.",
-            intro="Classifiers are trained on training faces or on generated faces, and tested on held-out subjects: "
-            "neither the classifier nor the generator saw a frame of them."),
+            intro="Classifiers are trained on training faces, on generated faces, or on both, and tested on held-out "
+            "subjects: neither the classifier nor the generator saw a frame of them. Augmented copies of the training "
+            "faces are the rival that added faces have to beat."),
     Section("distances", "How far are they from training faces?", "Distances",
             ("figure distances", "table table_2", "figure coverage", "figure tsne", "figure lda",
              "figure correlations"),

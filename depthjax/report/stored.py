@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from depthjax import files, stages
-from depthjax.config import METHODS, OWN_METHODS
+from depthjax.config import CONTROLS, METHODS, OWN_METHODS
 from depthjax.data.inputs import read_inputs
 from depthjax.errors import UserError
 from depthjax.scores import Scores, read_scores
@@ -28,9 +27,11 @@ class StoredEvaluation:
     # source, emotions, resolution, window_mm; `train` and `test`, each with images and subjects;
     # `generated`, the number of faces of each method
     data: dict[str, Any]
-    settings: dict[str, Any]  # how the scores were computed, such as seeds, spaces and scarcity
+    settings: dict[str, Any]  # how the scores were computed, such as seeds and spaces
     scores: Scores  # one row for each number
-    runs: Arrays  # values of every seed, `PROTOCOL/METHOD/CLASSIFIER/MEASURE` to (seeds,) float64; may be empty
+    # values of every seed, `PROTOCOL/METHOD/CLASSIFIER/MEASURE` to (seeds,) float64, and accuracies of every held-out
+    # subject, `PROTOCOL/METHOD/CLASSIFIER/subjects`; may be empty
+    runs: Arrays
 
     @property
     def methods(self) -> list[str]:
@@ -76,10 +77,7 @@ def _is_data(data: dict[str, Any]) -> bool:
 
 
 def _is_settings(settings: dict[str, Any]) -> bool:
-    scarcity = settings.get("scarcity", {"shares": {}})
-    shares = scarcity.get("shares") if isinstance(scarcity, dict) else None
-    numbered = isinstance(shares, dict) and all(re.fullmatch(r"\d+(\.\d+)?", share) for share in shares)
-    return numbered and _is_names(settings.get("spaces"))
+    return _is_names(settings.get("spaces"))
 
 
 def _is_names(value: Any) -> bool:
@@ -153,8 +151,8 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def method_name(method: str) -> str:
-    """Return the label of a method."""
-    return METHODS.get(method, method)
+    """Return the label of a method or control."""
+    return METHODS.get(method) or CONTROLS.get(method, method)
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -19,8 +19,19 @@ SPACES_EXPLAINED = {
     "fused": "handcrafted features, then PCA: dominated by texture and noise; do not rank methods by it.",
     "depthnet": "a small network for emotion and identity, trained on rendered subjects outside the default data.",
     "inception": "the Inception network of 2015-12-05, trained on photographs.",
-    "handcrafted": "the classifiers' features.",
+    "handcrafted": "the trees' features.",
+    "boxes": "32\u202f×\u202f32 box means of depth.",
 }
+PAIRED = ("paired difference of accuracies on the same faces; p by flipping signs of whole subjects, adjusted for the "
+          "number of sets compared (Holm).")  # fmt: skip
+CLASSIFIERS_EXPLAINED = (
+    (
+        "depthnet + logistic regression",
+        "features of a network that was trained beforehand on other, rendered subjects.",
+    ),
+    ("Small network", "convolutional, trained from the given faces alone; no augmentation of its own."),
+)
+READ_BY = {"depthnet": "depthnet", "network": "boxes"}  # classifiers that do not read handcrafted features
 RANGE = ("Interval", "95\u202f%, bootstrap over held-out subjects, or over half-sets for distances.")
 
 PAPER = "Mousavi and Mirinezhad, 2025"
@@ -137,8 +148,8 @@ MEASURES = {(line.key.measure, line.key.space): line for line in (*DISTANCES, *S
 def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
     """Return every table by name, in reading order; a table without any score is left out."""
     emotion = [
-        Line((f"{formats.AGREEMENT.head} ({classifier_name(c)})", "handcrafted"), Score("", "trts", c, "accuracy"),
-             formats.AGREEMENT, "trtr")
+        Line((f"{formats.AGREEMENT.head} ({classifier_name(c)})", READ_BY.get(c, "handcrafted")),
+             Score("", "trts", c, "accuracy"), formats.AGREEMENT, "trtr")
         for c in evaluation.classifiers
     ]  # fmt: skip
     quality = (*DISTANCES, *emotion, *SIMILARITY)
@@ -164,9 +175,15 @@ def set_sizes(evaluation: StoredEvaluation) -> str:
     )
 
 
-def shares_of(evaluation: StoredEvaluation) -> list[float]:
-    """Return the shares of training subjects of the scarcity protocol, smallest first."""
-    return sorted(share for share in evaluation.scores.where(protocol="scarcity").values("share") if share is not None)
+def added_sets(evaluation: StoredEvaluation) -> dict[tuple[str, str], str]:
+    """Return by (protocol, method) in words what classifiers with added faces were trained on, the simplest first."""
+    added = evaluation.scores.where(protocol="added").values("method")
+    order = [*(name for name in added if name not in evaluation.methods), *evaluation.methods]
+    return (
+        {("trtr", "real"): "training faces"}
+        | {("added", name): f"+ {method_name(name)}" for name in order}
+        | {("added_augmented", name): f"+ {method_name('augmented')} + {method_name(name)}" for name in order}
+    )
 
 
 def _table(
@@ -175,6 +192,19 @@ def _table(
 ) -> Table:  # fmt: skip
     rows = pivot(evaluation.scores, lines, columns)
     return Table(name, caption, heads(text, columns), text_columns or len(text), rows, (*notes, *reasons(rows)))
+
+
+def _compared(against: str) -> tuple[Column, Column]:
+    """The difference to classifiers trained on another set, and its p."""
+
+    def paired(line: Line) -> Key | None:
+        protocol = f"paired_{line.key.protocol}"
+        return replace(line.key, protocol=protocol, against=against) if line.key.method != "real" else None
+
+    name = "training faces" if against == "real" else method_name(against)
+    head = f"Against {name}, {POINTS.unit}\u00a0↑"
+    difference = Column(head, {"measure": "accuracy"}, POINTS, key=paired)
+    return difference, replace(difference, head=f"p against {name}", format=formats.PROBABILITY, field="p")
 
 
 def _trained_on(evaluation: StoredEvaluation, alone: tuple[str, str], generated: dict[str, Key]) -> Iterator[Line]:
@@ -188,22 +218,17 @@ def _trained_on(evaluation: StoredEvaluation, alone: tuple[str, str], generated:
 def table_1(evaluation: StoredEvaluation) -> Table:
     """Scores on held-out subjects, by what the classifier was trained on."""
 
-    def paired(line: Line) -> Key | None:
-        protocol = {"tstr": "paired_tstr", "scarcity": "paired_scarcity"}.get(line.key.protocol)
-        return replace(line.key, protocol=protocol, against="real") if protocol else None
-
     scores = [Column(f.head, {"measure": m}, f) for m, f in RECOGNITION.items()]
-    compared = Column(f"Against training faces, {POINTS.unit}\u00a0↑", {"measure": "accuracy"}, POINTS, key=paired)
-    columns = (*scores, compared, replace(compared, head="p", format=formats.PROBABILITY, field="p"),
-               Column("n", {"measure": "accuracy"}, formats.COUNT, "n"))  # fmt: skip
-    ways = {"generated faces": Score("", "tstr"), "generated + training faces": Score("", "scarcity", share=1.0)}
+    columns = (*scores, *_compared("real"), Column("n", {"measure": "accuracy"}, formats.COUNT, "n"))
     return _table(
         evaluation, "table_1",
         "Table 1. Emotions of held-out subjects: classifiers trained on training and on generated faces",
-        ("Classifier", "Trained on", "Method"), _trained_on(evaluation, ("training faces", "trtr"), ways), columns,
+        ("Classifier", "Trained on", "Method"),
+        _trained_on(evaluation, ("training faces", "trtr"), {"generated faces": Score("", "tstr")}), columns,
         ("Held-out subjects", "neither the classifier nor the generator saw a frame of them."),
-        ("Against training faces", "paired difference of accuracies on the same faces; p by flipping signs of "
-         "whole subjects, not corrected for the number of methods."),
+        ("Training faces", "no upper bound: augmented copies beside them (table 4) raise it."),
+        ("Against training faces", PAIRED),
+        *CLASSIFIERS_EXPLAINED,
         *((f.name, f.meaning) for f in RECOGNITION.values()),
         ("Guessing", f"accuracy {ACCURACY.write(1 / len(evaluation.emotions))}\u202f%."),
         ("Sizes", set_sizes(evaluation) + "."),
@@ -237,31 +262,27 @@ def _meanings(lines: Sequence[Line]) -> Notes:
 
 
 def table_4(evaluation: StoredEvaluation) -> Table:
-    """Accuracy by the share of training subjects, without and with generated faces."""
-    scarcity = evaluation.settings.get("scarcity") or {}
-    subjects = {float(share): str(n) for share, n in (scarcity.get("shares") or {}).items()}
+    """Accuracy on held-out subjects by what was added to the training faces."""
     lines = [
-        Line((classifier_name(c), name, f"{100 * share:g}", subjects.get(share, NONE)),
-             Score("", protocol, c, "accuracy", share=share, against=against), format)
+        Line((classifier_name(c), words), Score(method, protocol, c), ACCURACY)
         for c in evaluation.classifiers
-        for share in shares_of(evaluation)
-        for name, protocol, against, format in (
-            (ACCURACY.head, "scarcity", "", ACCURACY),
-            (f"Gain, {POINTS.unit}\u00a0↑", "paired_scarcity", "real", POINTS),
-        )
-    ]  # fmt: skip
-    methods = {"Training faces only": "real"} | {method_name(method): method for method in evaluation.methods}
-    columns = [Column(name, {"method": method}) for name, method in methods.items()]
+        for (protocol, method), words in added_sets(evaluation).items()
+    ]
+    accuracy = {"measure": "accuracy"}
+    columns = (Column(ACCURACY.head, accuracy), *_compared("augmented"), *_compared("real"),
+               Column("n", accuracy, formats.COUNT, "n"))  # fmt: skip
     return _table(
         evaluation, "table_4",
-        "Table 4. Few training subjects, without and with generated faces: accuracy on held-out subjects",
-        ("Classifier", "Number", "Training subjects, %", "subjects"), lines, columns,
-        ("Accuracy", "trained on that share of the training subjects, alone or with all generated faces of the "
-         "method in the heading."),
-        ("Gain", "with generated faces minus without, paired on the same held-out faces."),
-        ("Limit", "each generator was trained on all training subjects, whatever share the classifier sees."),
-        ("Interval", f"95\u202f%, over held-out subjects; mean of {scarcity.get('draws', 'several')} draws."),
-        text_columns=2,
+        "Table 4. Training faces with added faces: accuracy on held-out subjects",
+        ("Classifier", "Trained on"), lines, columns,
+        ("Added faces", "as many of each set; all are made from the training faces, or drawn by a generator that "
+         "learned from them."),
+        ("Augmented copies", "mirrored, shifted, scaled and turned training faces with depth noise: the simplest rival "
+         "of a generator."),
+        ("Mixtures of two faces", "of one emotion, two subjects and near to each other (SMOTE)."),
+        ("Against", PAIRED),
+        *CLASSIFIERS_EXPLAINED,
+        RANGE,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ without a paired test, two intervals must not overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from depthjax.config import OWN_METHODS
 from depthjax.report.formats import ACCURACY, POINTS, Number
 from depthjax.report.stored import StoredEvaluation, method_name
 from depthjax.report.table import Line, reference
-from depthjax.report.tables import MEASURES, classifier_name, shares_of
+from depthjax.report.tables import MEASURES, classifier_name
 from depthjax.scores import Score
 
 LEVEL = 0.05
@@ -74,19 +74,10 @@ def headline_classifier(evaluation: StoredEvaluation) -> str:
     return "xgboost" if "xgboost" in found else found[0]
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """Return the p values of a family, adjusted by Holm's step-down procedure (Holm 1979), in the given order."""
-    order = np.argsort(p)
-    steps = np.asarray(p, float)[order] * np.arange(len(p), 0, -1)
-    return np.minimum(np.maximum.accumulate(steps), 1)[np.argsort(order)].tolist()
-
-
 def differences(rows: Iterable[Score]) -> Tests:
-    """Return the paired tests of a family, corrected together; those without a p are left out."""
-    kept = [row for row in rows if row.value is not None and row.p is not None]
-    adjusted = holm([row.p or 0.0 for row in kept])
-    found = [Difference(Number(row, POINTS), p) for row, p in zip(kept, adjusted, strict=True)]
-    return {(test.number.score.method, test.number.score.against): test for test in found}
+    """Return the paired tests that have a p; as stored, it is adjusted for its family (Holm)."""
+    kept = [Difference(Number(row, POINTS), row.p) for row in rows if row.value is not None and row.p is not None]
+    return {(test.number.score.method, test.number.score.against): test for test in kept}
 
 
 def too_few_subjects(tests: Tests) -> int | None:
@@ -95,41 +86,35 @@ def too_few_subjects(tests: Tests) -> int | None:
     return subjects if subjects and len(tests) * 2 / 2**subjects > LEVEL else None
 
 
-def _corrected(tests: Tests, where: str = "") -> str:
+def _corrected(tests: Tests) -> str:
     if len(tests) == 1:
         return " Paired by subject."
-    words = f" Paired by subject, Holm's correction over {len(tests)} comparisons{where}."
+    words = " Paired by subject, p adjusted for the number of comparisons (Holm)."
     if subjects := too_few_subjects(tests):
         words += f" With {subjects} subjects no difference can be significant: that none is proves nothing."
     return words
 
 
 def _beside(evaluation: StoredEvaluation) -> list[Part]:
+    """Compare with augmented copies first: against training faces alone, any added face may look good."""
     classifier = headline_classifier(evaluation)
-    rows = evaluation.scores.where(protocol="paired_scarcity", classifier=classifier, against="real")
-    by_share = {share: tests for share in shares_of(evaluation) if (tests := differences(rows.where(share=share)))}
-    if not by_share:
-        return [_unknown(evaluation, "Whether generated faces help in addition to training faces", "scarcity")]
-    parts: list[Part] = [f"Adding generated faces to training faces {_effect(classifier_name(classifier), by_share)}."]
-    for share, tests in by_share.items():
-        rest = [m for (m, _), test in tests.items() if not test.sign]
-        if changed := {m: test.number for (m, _), test in tests.items() if test.sign}:
-            parts += [f" With {100 * share:g}\u202f% of the training subjects: ", *_listed(changed, " with {}")]
-            parts += [f"; no significant difference with {_names(rest)}." if rest else "."]
-    parts += [" Every generator was trained on all training subjects."]
-    return [*parts, _corrected(max(by_share.values(), key=len), " at each share")]
-
-
-def _effect(name: str, by_share: dict[float, Tests]) -> str:
-    accuracy = f"{name}'s accuracy on held-out subjects"
-    effects: list[str] = []
-    for sign, verb in ((1, "raises"), (-1, "lowers")):
-        shares = [share for share, tests in by_share.items() if sign in {test.sign for test in tests.values()}]
-        if shares:
-            percent = _and(f"{100 * share:g}" for share in shares)
-            effects += [f"{verb} {'it' if effects else accuracy} significantly with {percent}\u202f%"]
-    words = f"{' and '.join(effects)} of the training subjects"
-    return words if effects else f"does not change {accuracy} significantly"
+    rows = evaluation.scores.where(protocol="paired_added", classifier=classifier)
+    by_rival = {
+        rival: differences(row for row in rows.where(against=rival) if row.method in evaluation.methods)
+        for rival in ("augmented", "real")
+    }
+    if not (tests := by_rival["augmented"]):
+        return [_unknown(evaluation, "Whether generated faces help in addition to training faces", "added")]
+    verbs = [verb for sign, verb in ((1, "raise"), (-1, "lower")) if sign in {test.sign for test in tests.values()}]
+    effect = f"{' or '.join(verbs)} it significantly" if verbs else "do not change it significantly"
+    parts: list[Part] = ["Beside training faces, generated faces instead of as many augmented copies ", effect]
+    parts += [f" (accuracy of {classifier_name(classifier)} on held-out subjects)."]
+    for rival, tests in by_rival.items():
+        words = "augmented copies" if rival == "augmented" else "training faces alone"
+        parts += [f" Against {words}: ", *_listed({m: test.number for (m, _), test in tests.items()}), "."]
+        if none := [m for (m, _), test in tests.items() if not test.sign]:
+            parts += [f" Not significant: {_names(none, [m for m, _ in tests])}."]
+    return [*parts, _corrected(by_rival["augmented"])]
 
 
 def _alone(evaluation: StoredEvaluation) -> list[Part]:

@@ -93,7 +93,7 @@ def json_readers(folder: Path) -> Readers:
     sizes = {"images": 12, "subjects": 3}
     evaluation = {
         "data": {"source": "depth_heads", "emotions": ["fear"], "train": sizes, "test": sizes, "generated": {"kde": 4}},
-        "settings": {"spaces": ["relief"], "scarcity": {"shares": {"0.5": 2}, "draws": 1}},
+        "settings": {"spaces": ["relief"]},
         "scores": Scores([Score("kde", "distance", measure="kid", space="relief", value=0.5, n=4)]).to_records(),
     }
 

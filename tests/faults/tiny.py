@@ -29,6 +29,5 @@ def get_config() -> Config:
             feature_size=32,
             kid_subsets=4,
             bootstrap=20,
-            scarcity=(1.0,),
         ),
     )
