@@ -11,7 +11,9 @@ from sklearn.tree import DecisionTreeClassifier
 from depthjax.errors import UserError
 from depthjax.evaluate.classification import (
     CLASSIFIERS,
+    INPUTS,
     MEASURES,
+    TREES,
     FitTask,
     Labelled,
     check_classifiers,
@@ -84,7 +86,7 @@ def test_union_keeps_all_rows(labelled):
     assert len(both) == 36 and set(both.subject) == {0, 5, 6}
 
 
-@pytest.mark.parametrize("classifier", CLASSIFIERS)
+@pytest.mark.parametrize("classifier", [name for name in CLASSIFIERS if name != "network"])
 def test_classifiers_learn_and_repeat_themselves(classifier, labelled):
     split = unseen_subjects_split(labelled(6, shift=4.0), labelled(3, first=20, shift=4.0))
     tasks = {seed: FitTask(split, classifier, seed % 2) for seed in range(4)}
@@ -102,7 +104,18 @@ def test_seedless_classifiers_do_not_change_with_the_seed(labelled):
     np.testing.assert_array_equal(answers[0], answers[7])
     assert seeds_for("xgboost", [3, 4]) == [3]
     assert seeds_for("random_forest", [3, 4]) == [3, 4]
-    assert seeds_for("decision_tree", range(9)) == [0, 1, 2]
+    assert seeds_for("decision_tree", range(9)) == seeds_for("network", range(9)) == [0, 1, 2]
+
+
+def test_every_classifier_names_its_inputs_and_only_the_trees_read_handcrafted_ones():
+    assert set(INPUTS) == set(CLASSIFIERS)
+    assert tuple(name for name, inputs in INPUTS.items() if inputs == "handcrafted") == TREES
+
+
+def test_an_image_is_not_standardised_pixel_by_pixel(labelled):
+    train, test = labelled(2), labelled(1, first=9)
+    split = unseen_subjects_split(train, test, standardise=False)
+    assert np.array_equal(split.faces.features, np.concatenate([train.features, test.features]))
 
 
 def test_scores_over_subjects_have_value_interval_and_runs(labelled):

@@ -11,19 +11,19 @@ from sklearn.ensemble import RandomForestClassifier
 from configs import smoke
 from depthjax.config_values import override
 from depthjax.errors import UserError
-from depthjax.evaluate import classification, recognition
+from depthjax.evaluate import classification, network, recognition
 from depthjax.evaluate.bank import build_bank
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES
 from depthjax.evaluate.measures import MEASURES, measure_faces
 from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
-from depthjax.scores import read_scores
+from depthjax.scores import Score, read_scores
 
 SETTINGS = {"evaluate.feature_size": "32", "evaluate.kid_subsets": "10", "evaluate.bootstrap": "50"}
-FEW = {"evaluate.scarcity": "0.1,0.5,1", "evaluate.scarcity_draws": "2"}
-CONFIG = override(smoke.get_config(), SETTINGS | FEW | {"evaluate.seeds": "2"})
+CONFIG = override(smoke.get_config(), SETTINGS | {"evaluate.seeds": "2"})
 TREE = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
-CLASSIFIERS = ("random_forest", "decision_tree", "xgboost")
+CLASSIFIERS = ("random_forest", "decision_tree", "xgboost", "depthnet", "network")
+METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
 SPACES = ["relief", "fused", "depthnet"]
 DISTANCES = ("kid", "frechet", *NEIGHBOUR_MEASURES)
 
@@ -33,9 +33,10 @@ def quiet(line):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_trees():
-    """Forests of 20 trees: what is asked of them here needs no more."""
+def small_fits():
+    """Forests of 20 trees, networks of 30 steps: what is asked of them here needs no more."""
     patch = pytest.MonkeyPatch()
+    patch.setattr(network, "STEPS", 30)
 
     def small_forest(seed):
         return RandomForestClassifier(20, random_state=seed)
@@ -95,12 +96,12 @@ def test_data_and_settings_are_stated(found):
         "source": "depth_heads", "emotions": ["neutral", "happiness", "fear"], "resolution": 32,
         "train": {"images": 72, "subjects": 8}, "test": {"images": 27, "subjects": 3}, "window_mm": [-10.0, 80.0],
         "drawn_from": {"train": 72, "test": 27}, "generated": {"cdcgan_kd": 72, "cdcgan_kd_ga": 72},
+        "controls": dict.fromkeys(("augmented", "mixtures", "copies", "gaussian"), 72),
     }  # fmt: skip
     assert len(stated["settings"].pop("depthnet")["sha256"]) == 64
     assert stated["settings"] == {
         "feature_size": 32, "seeds": [0, 1], "bootstrap": 50, "kid_subsets": 10, "kid_subset_size": 36,
         "xgboost_device": "cpu", "bins": 64, "spaces": SPACES,
-        "scarcity": {"shares": {"0.1": 1, "0.5": 4, "1": 8}, "draws": 2},
     }  # fmt: skip
 
 
@@ -111,17 +112,19 @@ def test_every_row_is_there_once_and_whole(scores):
         assert (row.value is None) <= bool(row.reason)
         assert row.low is None or row.low <= row.high
     counts = Counter(row.protocol for row in scores)
-    four = len(CLASSIFIERS) * 4
+    four, trees = len(CLASSIFIERS) * 4, 3 * 4
     assert counts == {
         "trtr": four,
         "tstr": 2 * four,
         "trts": 2 * four,
         "paired_tstr": 3 * len(CLASSIFIERS),
-        "scarcity": 3 * 3 * four,
-        "paired_scarcity": 2 * 3 * len(CLASSIFIERS),
-        "published_real": four,
-        "published_synthetic": 2 * four,
-        "published_synthetic_real": 2 * four,
+        "added": 4 * four,
+        "added_augmented": 2 * four,
+        "paired_added": (4 + 3) * len(CLASSIFIERS),
+        "paired_added_augmented": 2 * len(CLASSIFIERS),
+        "published_real": trees,
+        "published_synthetic": 2 * trees,
+        "published_synthetic_real": 2 * trees,
         # Three sets; coverage also for each emotion; the residual of the two methods.
         "distance": 3 * len(SPACES) * (len(DISTANCES) + 3) + 2,
         "nearest": 3 * 3,
@@ -143,6 +146,19 @@ def test_classifiers_have_intervals_and_the_runs_of_their_seeds(found, scores):
     runs = found.runs["tstr/cdcgan_kd/random_forest/accuracy"]
     assert len(runs) == 2 and runs.mean() == pytest.approx(tstr.value)
     assert len(found.runs["published_real/real/xgboost/f1"]) == 1
+    assert len(found.runs["added/augmented/depthnet/f1"]) == 1 and len(found.runs["trtr/real/network/f1"]) == 2
+
+
+def test_accuracies_of_each_held_out_subject_are_kept(found, scores):
+    subjects = {name: values for name, values in found.runs.items() if name.endswith("/subjects")}
+    assert len(subjects) == len(CLASSIFIERS) * (1 + 2 + 4 + 2) and all(len(v) == 3 for v in subjects.values())
+    for name, values in subjects.items():  # nine faces of each subject
+        protocol, method, classifier, _ = name.split("/")
+        row = scores.find(protocol=protocol, method=method, classifier=classifier, measure="accuracy")
+        assert values.mean() == pytest.approx(row.value)
+    gain = subjects["added/cdcgan_kd/xgboost/subjects"] - subjects["added/augmented/xgboost/subjects"]
+    paired = {"protocol": "paired_added", "classifier": "xgboost", "measure": "accuracy", "against": "augmented"}
+    assert scores.find(method="cdcgan_kd", **paired).value == pytest.approx(gain.mean())
 
 
 def test_distances_stand_beside_a_reference_and_rank_noise_last(scores, pair):
@@ -194,30 +210,68 @@ def test_faces_of_the_training_subjects_are_near_to_them_and_varied(scores, pair
     assert clean.value < 0.9  # the same subjects as in train, with other noise
 
 
-def test_few_subjects_without_and_with_generated_faces(scores):
-    def value(method, share):
-        columns = {"protocol": "scarcity", "classifier": "random_forest", "measure": "accuracy"}
-        return scores.find(method=method, share=share, **columns).value
+def test_no_method_is_compared_with_training_faces_alone(scores):
+    """Every method stands beside augmented copies too, for every classifier: the simplest rival is never missing."""
+    for classifier in CLASSIFIERS:
+        columns = {"classifier": classifier, "measure": "accuracy"}
+        for method in METHODS:
+            for protocol in ("paired_added", "paired_added_augmented"):
+                row = scores.find(method=method, protocol=protocol, against="augmented", **columns)
+                after = scores.find(method=method, protocol=protocol.removeprefix("paired_"), **columns)
+                copies = scores.find(method="augmented", protocol="added", **columns)
+                assert row.value == pytest.approx(after.value - copies.value) and 0 < row.p <= 1
+        added = scores.where(protocol="paired_added", **columns)
+        assert {(r.method, r.against) for r in added} == {
+            *((name, "real") for name in ("augmented", "mixtures", *METHODS)),
+            *((name, "augmented") for name in ("mixtures", *METHODS)),
+        }
 
-    assert value("cdcgan_kd_ga", 0.1) > value("real", 0.1)
-    assert value("real", 1) >= value("real", 0.1)
-    paired = {"protocol": "paired_scarcity", "classifier": "random_forest", "measure": "accuracy", "against": "real"}
-    gain = scores.find(method="cdcgan_kd_ga", share=0.5, **paired)
-    assert gain.value == pytest.approx(value("cdcgan_kd_ga", 0.5) - value("real", 0.5)) and gain.n == 3
 
-
-def test_every_classifier_is_fitted_on_every_draw_of_few_subjects(sets, cache, monkeypatch):
+def test_classifiers_with_copies_are_fitted_on_exactly_those_beside_the_training_faces(sets, cache, monkeypatch):
     train, test, methods = sets
-    bank, fitted = build_bank(CONFIG, train, test, methods, cache, quiet), Counter()
+    bank, fitted = build_bank(CONFIG, train, test, methods, cache, quiet), {}
 
-    def counted(tasks):
-        fitted.update((task.classifier, len(task.split.train)) for task in tasks.values())
+    def kept(tasks):
+        fitted.update({(row, c): task.split for (row, c, _), task in tasks.items()})
         return {key: task.split.actual for key, task in tasks.items()}
 
-    monkeypatch.setattr(recognition, "fit_predict", counted)
-    recognition.scarcity(override(CONFIG, {"evaluate.scarcity": "0.5,1"}), bank, quiet)
-    assert fitted["xgboost", 36] == fitted["random_forest", 36] == 2  # two draws of four subjects
-    assert fitted["xgboost", 72] == 1 and fitted["random_forest", 72] == 2  # the draws of all subjects are one
+    monkeypatch.setattr(recognition, "fit_predict", kept)
+    recognition.unseen_subjects(CONFIG, bank, quiet)
+    copies = bank.controls["augmented"]
+    for name, of in methods.items():
+        assert np.bincount(copies.emotion).tolist() == np.bincount(of.emotion).tolist()
+        both = fitted[Score(name, "added_augmented"), "network"]
+        boxes = [bank.means[part] for part in ("train", "augmented", name)]
+        assert np.array_equal(both.faces.features[both.train], np.concatenate(boxes))
+    split = fitted[Score("augmented", "added"), "xgboost"]
+    assert len(split.train) == 72 + 72 and len(split.test) == 27
+    assert set(split.faces.subject[split.test]) == set(test.subject)
+    split = fitted[Score("augmented", "added"), "network"]
+    assert np.array_equal(split.faces.features[split.train][72:], bank.means["augmented"])
+
+
+def test_p_is_adjusted_within_a_protocol_a_classifier_and_a_rival():
+    rows = [
+        Score(method, "paired_added", classifier, p=p, against=against)
+        for classifier, against, method, p in (
+            ("xgboost", "augmented", "a", 0.01), ("xgboost", "augmented", "b", 0.04), ("xgboost", "real", "a", 0.03),
+            ("network", "augmented", "a", 0.05), ("xgboost", "augmented", "c", 0.03), ("xgboost", "real", "b", None),
+        )
+    ]  # fmt: skip
+    found = recognition.adjusted(rows)
+    assert [row.p for row in found] == pytest.approx([0.03, 0.06, 0.03, 0.05, 0.06, None])
+    assert [replace(row, p=None) for row in found] == [replace(row, p=None) for row in rows]
+
+
+def test_rendered_faces_that_cannot_be_made_have_a_reason(sets, cache):
+    train, test, methods = sets
+    names = ("neutral", "happiness", "boredom")
+    own = [replace(of, emotions=names) for of in (train, test, methods["cdcgan_kd"])]
+    config = override(TREE, {"data.source": "folder", "data.path": "somewhere", "data.emotions": ",".join(names)})
+    bank = build_bank(config, own[0], own[1], {"cdcgan_kd": own[2]}, cache, quiet)
+    rows = [row for row in recognition.unseen_subjects(config, bank, quiet).rows if row.method == "rendered"]
+    assert [row.measure for row in rows] == list(classification.MEASURES)
+    assert {row.reason for row in rows} == {"the renderer does not know boredom"}
 
 
 def test_training_sets_are_compared_on_the_same_subjects(scores):
@@ -257,7 +311,7 @@ def test_added_test_subjects_have_no_part_in_what_was_published(sets, cache):
     assert values[0] == pytest.approx(values[1], rel=1e-9)
     single = override(TREE, {"evaluate.seeds": "1"})
     assert recognition.published(config, more, quiet).rows == recognition.published(single, own, quiet).rows
-    assert {r.n for r in recognition.unseen_subjects(config, more).rows if r.protocol == "paired_tstr"} == {3}
+    assert {r.n for r in recognition.unseen_subjects(config, more, quiet).rows if r.protocol == "paired_tstr"} == {3}
 
 
 def test_arrays_of_the_figures_hold_every_set(found, sets):
@@ -278,24 +332,10 @@ def test_same_arguments_same_numbers_with_or_without_the_cache(scores, sets, tmp
 def test_subjects_on_both_sides_leave_no_score_on_unseen_subjects(sets, cache):
     train, _, methods = sets
     scores = evaluate(TREE, train, train, methods, cache, log=quiet).scores
-    for protocol in ("trtr", "tstr", "trts", "scarcity"):
+    for protocol in ("trtr", "tstr", "trts", "added", "added_augmented"):
         rows = scores.where(protocol=protocol)
         assert len(rows) and all(row.value is None and "8 subjects are in both" in row.reason for row in rows)
-    assert not scores.where(protocol="paired_tstr") and not scores.where(protocol="paired_scarcity")
-
-
-def test_too_few_subjects_for_every_emotion_give_a_reason(sets, cache):
-    train, test, methods = sets
-    one = {"cdcgan_kd_ga": methods["cdcgan_kd_ga"]}
-    lone = train.take((train.emotion != 2) | (train.subject == 0))
-    bank = build_bank(TREE, lone, test, one, cache, quiet)
-    rows = recognition.scarcity(TREE, bank, quiet).rows
-    missing = [row for row in rows if row.value is None]
-    assert {(row.method, row.share) for row in missing} <= {("real", 0.1), ("real", 0.5)} and missing
-    assert all("every emotion" in row.reason for row in missing)
-    assert {row.share for row in rows if row.protocol == "paired_scarcity"} == {1.0} | {
-        share for share in (0.1, 0.5) if ("real", share) not in {(row.method, row.share) for row in missing}
-    }
+    assert not any(row.protocol.startswith("paired") for row in scores)
 
 
 def test_a_large_set_is_evaluated_by_a_draw_of_it(faces, cache, monkeypatch):

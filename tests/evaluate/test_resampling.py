@@ -1,5 +1,7 @@
 """Intervals over subjects, paired tests, and halves of the training subjects."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import permutation_test
@@ -8,6 +10,7 @@ from depthjax.evaluate.resampling import (
     bootstrap_counts,
     bootstrap_mean,
     draw_halves,
+    holm,
     percentile_interval,
     sign_flip_test,
 )
@@ -108,3 +111,20 @@ def test_a_half_without_an_emotion_gives_no_faces(faces):
     real = faces(4, 2)
     lone = real.take((real.emotion != 2) | (real.subject == 0))
     assert draw_halves(lone, {"a": real}, draws=4, seed=0).n == 0
+
+
+def test_holm_by_hand_and_with_ties():
+    # Four tests: 0.01 * 4, 0.02 * 3, 0.03 * 2 and 0.04 * 1; no later one may be smaller than one before.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.5, 0.7]) == [1, 1] and holm([]) == [] and holm([0.2]) == [0.2]
+    assert holm([0.01, 0.01, 0.01]) == pytest.approx([0.03] * 3)
+    # R: p.adjust(p, "holm")
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_the_closed_test_of_bonferroni():
+    """p adjusted is the largest Bonferroni p of all sets of hypotheses that hold the one (Marcus et al. 1976)."""
+    raw = np.random.default_rng(0).random(6) ** 3
+    sets = [list(chosen) for size in range(1, 7) for chosen in itertools.combinations(range(6), size)]
+    closed = [max(min(1, len(own) * raw[own].min()) for own in sets if test in own) for test in range(6)]
+    assert holm(list(raw)) == pytest.approx(closed)

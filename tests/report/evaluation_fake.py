@@ -14,11 +14,12 @@ from depthjax.report.stored import StoredEvaluation
 from depthjax.scores import Score, Scores
 
 EMOTIONS = ("neutral", "happiness", "fear")
-CLASSIFIERS = ("random_forest", "decision_tree", "xgboost")
+TREES = ("random_forest", "decision_tree", "xgboost")  # of the published protocol
+CLASSIFIERS = (*TREES, "depthnet", "network")
 MEASURES = ("accuracy", "precision", "recall", "f1")
 METHODS = ("gan", "vae", "gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
 SPACES = ("relief", "fused", "depthnet")
-SHARES = {0.1: 3, 0.25: 8, 0.5: 16, 1.0: 32}
+CONTROLS = ("augmented", "mixtures")
 SEEDS = 3
 # Offset of each method's accuracy from that of cdcgan_kd; its other scores follow.
 SHIFT = {"gan": -0.08, "vae": -0.11, "gmm": -0.14, "kde": 0.03, "cdcgan_kd": 0.0, "cdcgan_kd_ga": 0.021}
@@ -49,6 +50,7 @@ def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ..
             "drawn_from": "training faces",
             "window_mm": [-10.0, 80.0],
             "generated": dict.fromkeys(methods, 300),
+            "controls": dict.fromkeys(CONTROLS, 300),
         },
         "settings": {
             "feature_size": 128,
@@ -57,7 +59,6 @@ def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ..
             "bootstrap": 1000,
             "kid_subsets": 100,
             "kid_subset_size": 120,
-            "scarcity": {"shares": {str(share): n for share, n in SHARES.items()}, "draws": 3},
             "spaces": list(SPACES),
             "xgboost_device": "cpu",
             "depthnet": {"version": "1", "sha256": "0" * 64},
@@ -70,10 +71,11 @@ def fake_runs(methods: tuple[str, ...] = METHODS) -> dict[str, np.ndarray]:
     """Return the content of evaluation/runs.npz: each score's value of every seed, (SEEDS,) float64."""
     names = [("trtr", "real", c, TRTR - STEP * i) for i, c in enumerate(CLASSIFIERS)]
     for i, c in enumerate(CLASSIFIERS):
-        names += [("published_real", "real", c, 0.9123 - 0.07 * i)]
-        for method in methods:
-            names += [("tstr", method, c, TSTR + SHIFT[method] - STEP * i)]
-            names += [(f"published_{mix}", method, c, 0.9123 - 0.07 * i) for mix in ("synthetic", "synthetic_real")]
+        names += [("tstr", method, c, TSTR + SHIFT[method] - STEP * i) for method in methods]
+        if c in TREES:
+            mixes = [("published_real", "real")]
+            mixes += [(f"published_{mix}", m) for m in methods for mix in ("synthetic", "synthetic_real")]
+            names += [(*mix, c, 0.9123 - 0.07 * i) for mix in mixes]
     return {
         f"{protocol}/{method}/{classifier}/{measure}": _seeds(value, protocol, method, classifier)
         for protocol, method, classifier, value in names
@@ -106,9 +108,10 @@ def _seeds(value: float, *names: str) -> np.ndarray:
 def _scores(emotions: tuple[str, ...], methods: tuple[str, ...]) -> Iterator[Score]:
     for i, classifier in enumerate(CLASSIFIERS):
         yield from _recognition(classifier, STEP * i, methods)
-        yield from _scarcity(classifier, STEP * i, methods)
+        yield from _added(classifier, STEP * i, methods)
         yield from _paired(classifier, methods)
-        yield from _published(classifier, 0.07 * i, methods)
+        if classifier in TREES:
+            yield from _published(classifier, 0.07 * i, methods)
     for method in methods:
         yield from _distances(method, SHIFT[method], emotions)
         yield from _qualities(method, SHIFT[method])
@@ -133,15 +136,19 @@ def _recognition(classifier: str, step: float, methods: tuple[str, ...]) -> Iter
         yield from _four(0.77 + SHIFT[method] - step, n=300, protocol="trts", **columns)
 
 
-def _scarcity(classifier: str, step: float, methods: tuple[str, ...]) -> Iterator[Score]:
-    for i, share in enumerate(SHARES):
-        columns: dict[str, Any] = {"classifier": classifier, "share": share}
-        real = 0.55 + 0.08 * i - step
-        yield from _four(real, n=240, method="real", protocol="scarcity", **columns)
-        for method in methods:
-            gain = (0.12 + SHIFT[method]) * (1 - 0.3 * i)
-            yield from _four(real + gain, n=240, method=method, protocol="scarcity", **columns)
-            yield _test(gain, gain > 0.07, method=method, protocol="paired_scarcity", against="real", **columns)
+def _added(classifier: str, step: float, methods: tuple[str, ...]) -> Iterator[Score]:
+    """Augmented copies add 4 points, mixtures 3, a method 3 more than its shift and 1 more beside copies."""
+    gains = {"augmented": 0.04, "mixtures": 0.03} | {method: 0.03 + SHIFT[method] for method in methods}
+    for name, gain in gains.items():
+        columns: dict[str, Any] = {"method": name, "classifier": classifier}
+        yield from _four(TRTR - step + gain, n=240, protocol="added", **columns)
+        yield _test(gain, abs(gain) > 0.07, protocol="paired_added", against="real", **columns)
+        if name != "augmented":
+            further = gain - gains["augmented"]
+            yield _test(further, abs(further) > 0.07, protocol="paired_added", against="augmented", **columns)
+        if name in methods:
+            yield from _four(TRTR - step + 0.05, n=240, protocol="added_augmented", **columns)
+            yield _test(0.01, False, protocol="paired_added_augmented", against="augmented", **columns)
 
 
 def _paired(classifier: str, methods: tuple[str, ...]) -> Iterator[Score]:

@@ -23,7 +23,7 @@ from depthjax.report.stored import Run, StoredEvaluation, read_run
 from depthjax.scores import read_scores
 
 FACES = ("overview", "normals", "difference", "interpolation", "nearest")
-SCORES = ("recognition", "scarcity", "violins", "annex_1", "distances", "coverage", "table_1", "table_2")
+SCORES = ("recognition", "added", "violins", "annex_1", "distances", "coverage", "table_1", "table_2")
 CHARTS = (*SCORES, "lda", "tsne", "correlations", "losses", "evolution")
 HOSTILE = ("neutral", "<script>$\\frac{1}{0}$", "a name of an emotion that comes to no end " * 4)
 
@@ -95,7 +95,7 @@ def test_the_same_files_give_the_same_bytes(run: Run, finished: Path, name: str)
     assert again.png == (finished / "figures" / f"{name}.png").read_bytes()
 
 
-QUICK = ("recognition", "scarcity", "lda", "normals", "difference", "interpolation", "nearest")
+QUICK = ("recognition", "added", "lda", "normals", "difference", "interpolation", "nearest")
 REST = [pytest.param(name, marks=pytest.mark.nightly) for name in (*CHARTS, "overview") if name not in QUICK]
 
 
@@ -204,19 +204,25 @@ def test_lines_of_table_1_have_the_papers_beside(evaluation: StoredEvaluation) -
     assert any(len(values) == 6 and np.allclose(values, ours) for values in lines)
 
 
-def test_gains_are_the_paired_differences(evaluation: StoredEvaluation) -> None:
-    lower = drawn(figures_scores.scarcity(evaluation)).axes[5]
-    columns = {"protocol": "paired_scarcity", "method": "kde", "classifier": "xgboost", "measure": "accuracy"}
-    gains = [100 * value(evaluation, against="real", share=share, **columns) for share in (0.1, 0.25, 0.5, 1.0)]
-    assert any(len(line.get_ydata()) == 4 and np.allclose(line.get_ydata(), gains) for line in lower.lines)
-    assert lower.get_xticklabels()[0].get_text() == "10 %\n3 subjects"
+def test_added_faces_stand_beside_a_line_at_augmented_copies(evaluation: StoredEvaluation) -> None:
+    figure = drawn(figures_scores.added(evaluation))
+    assert len(figure.axes) == 5 and "+ augmented copies" in texts(figure)
+    axes, columns = figure.axes[2], {"classifier": "xgboost", "measure": "accuracy"}
+    copies = 100 * value(evaluation, protocol="added", method="augmented", **columns)
+    assert list(axes.lines[0].get_xdata()) == [copies, copies]
+    points = {li.get_ydata()[0]: li for li in axes.lines if li.get_marker() not in ("None", "")}
+    rows = [("trtr", "real"), *(("added", m) for m in ("augmented", "mixtures", *METHODS)),
+            *(("added_augmented", m) for m in METHODS)]  # fmt: skip
+    shown = [points[row].get_xdata()[0] for row in range(len(rows))]
+    np.testing.assert_allclose(shown, [100 * value(evaluation, protocol=p, method=m, **columns) for p, m in rows])
+    assert points[len(rows) - 1].get_markerfacecolor() == "white" != points[3].get_markerfacecolor()
 
 
 def test_violins_need_enough_runs(evaluation: StoredEvaluation) -> None:
     runs = 0.6 + 0.01 * np.random.default_rng(0).standard_normal(30)
     changes = evaluation.runs | {"tstr/vae/random_forest/accuracy": runs}
     figure = drawn(figures_scores.violins(replace(evaluation, runs=changes)))
-    assert [len(axes.collections) for axes in figure.axes] == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert [len(axes.collections) for axes in figure.axes] == [1] + [0] * 14
     assert "Random forest, 3–30 seeds" in texts(figure)
     dots = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 30]
     np.testing.assert_allclose(dots[0].get_xdata(), 100 * runs)
@@ -247,12 +253,12 @@ def test_coverage_of_each_emotion_where_it_is_stored(evaluation: StoredEvaluatio
 
 
 def test_what_was_not_computed_is_named_or_left_out(evaluation: StoredEvaluation) -> None:
-    kinds = ("trtr", "tstr", "scarcity", "published_real", "published_synthetic", "published_synthetic_real",
+    kinds = ("trtr", "tstr", "added", "published_real", "published_synthetic", "published_synthetic_real",
              "as_published")  # fmt: skip
     for protocol in kinds:
         evaluation = changed(evaluation, {"protocol": protocol}, value=None, low=None, high=None, reason="no test set")
     evaluation = replace(evaluation, runs={})
-    for draw_one in (figures_scores.recognition, figures_scores.scarcity, figures_scores.violins,
+    for draw_one in (figures_scores.recognition, figures_scores.added, figures_scores.violins,
                      figures_scores.annex_1, figures_scores.table_1, figures_scores.table_2):  # fmt: skip
         assert draw_one(evaluation) is None, draw_one.__name__
     kid = {"protocol": "distance", "measure": "kid", "space": "relief", "method": "gmm"}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fake import MEASURES, METHODS, changed, without
+from evaluation_fake import CLASSIFIERS, CONTROLS, MEASURES, METHODS, changed, without
 
 from depthjax.errors import UserError
 from depthjax.report import tables as published
@@ -59,14 +59,12 @@ def test_every_cell_is_the_stored_score(evaluation: StoredEvaluation) -> None:
 
 def test_table_1_is_about_held_out_subjects(evaluation: StoredEvaluation) -> None:
     table = all_tables(evaluation)["table_1"]
-    assert len(table.rows) == 3 * (1 + 2 * 6)
+    assert len(table.rows) == len(CLASSIFIERS) * (1 + 6)
     assert keys(table, "XGBoost", "training faces")[0][0] == "trtr/real/xgboost/accuracy/////value"
     alone = keys(table, "XGBoost", "generated faces", "KDE")[0]
     assert alone[:4] == [f"tstr/kde/xgboost/{s}/////value" for s in MEASURES]
     assert alone[4:6] == [f"paired_tstr/kde/xgboost/accuracy///real//{field}" for field in ("value", "p")]
-    both = keys(table, "XGBoost", "generated + training faces", "KDE")[0]
-    assert both[0] == "scarcity/kde/xgboost/accuracy//1///value"
-    assert both[4] == "paired_scarcity/kde/xgboost/accuracy//1/real//value"
+    assert "no upper bound" in notes(table)["Training faces"]
     assert "33.3" in notes(table)["Guessing"]
     assert "960 training faces of 32 subjects" in notes(table)["Sizes"]
 
@@ -121,14 +119,24 @@ def test_fid_and_is_are_named_only_with_inception_features(evaluation: StoredEva
     assert [row[1] for row in rows(table, "FID\u00a0↓")] == ["inception"] and len(rows(table, "IS\u00a0↑")) == 1
 
 
-def test_scarcity_says_what_the_generators_were_trained_on(evaluation: StoredEvaluation) -> None:
+def test_added_faces_stand_against_augmented_copies_first(evaluation: StoredEvaluation) -> None:
     table = all_tables(evaluation)["table_4"]
-    assert len(table.rows) == 3 * 4 * 2
-    assert "trained on all training subjects" in notes(table)["Limit"]
-    assert [row[2:4] for row in rows(table, "XGBoost", "Accuracy, %\u00a0↑")] == [
-        ("10", "3"), ("25", "8"), ("50", "16"), ("100", "32")]  # fmt: skip
-    (gain,) = keys(table, "XGBoost", "Gain, points\u00a0↑", "10")
-    assert gain[0] == "paired_scarcity/gan/xgboost/accuracy//0.1/real//value"
+    assert len(table.rows) == len(CLASSIFIERS) * (1 + len(CONTROLS) + 2 * len(METHODS))
+    assert [head.split(",")[0] for head in table.columns] == [
+        "Classifier", "Trained on", "Accuracy", "Against augmented copies", "p against augmented copies",
+        "Against training faces", "p against training faces", "n"]  # fmt: skip
+    of_one = [row[1] for row in rows(table, "small network")]
+    assert of_one[:4] == ["training faces", "+ augmented copies", "+ mixtures of two faces", "+ GAN"]
+    assert of_one[-1] == "+ augmented copies + KD-cDCGAN evolved"
+    (found,) = keys(table, "XGBoost", "+ KDE")
+    where = "paired_added/kde/xgboost/accuracy//"
+    assert found[:5] == [
+        "added/kde/xgboost/accuracy/////value",
+        *(f"{where}/{rival}//{field}" for rival in ("augmented", "real") for field in ("value", "p")),
+    ]
+    (found,) = keys(table, "XGBoost", "+ augmented copies + KDE")
+    assert found[1] == "paired_added_augmented/kde/xgboost/accuracy///augmented//value"
+    assert len(keys(table, "XGBoost", "training faces")[0]) == 2  # accuracy and n
 
 
 def test_measures_without_scores_are_left_out(evaluation: StoredEvaluation) -> None:
@@ -145,10 +153,10 @@ def test_measures_without_scores_are_left_out(evaluation: StoredEvaluation) -> N
 def test_a_reason_stands_once_below_the_table(evaluation: StoredEvaluation) -> None:
     gone: dict[str, Any] = {"value": None, "low": None, "high": None, "p": None}
     why = "3 subjects are in both train and test"
-    for protocol in ("trtr", "tstr", "scarcity", "paired_tstr", "paired_scarcity"):
+    for protocol in ("trtr", "tstr", "paired_tstr"):
         evaluation = changed(evaluation, {"protocol": protocol}, reason=why, **gone)
     table = all_tables(evaluation)["table_1"]
-    assert notes(table)["Not computed"] == f"{why}." and len(table.rows) == 39
+    assert notes(table)["Not computed"] == f"{why}." and len(table.rows) == len(CLASSIFIERS) * 7
     assert all(row[3].digits == ABSENT for row in table.rows)
     bare = changed(evaluation, {"measure": "kid", "method": "kde"}, low=None, high=None, reason="too few subjects")
     table = all_tables(bare)["table_2"]
@@ -197,8 +205,10 @@ def test_csv_reads_back_as_plain_numbers(evaluation: StoredEvaluation) -> None:
             stored = [c.value * c.format.factor for c in cells if isinstance(c, Number) and c.value is not None]
             assert {f"{v:.8g}" for v in stored} <= {f"{v:.8g}" for v in plain.values()}
     read = list(csv.DictReader(io.StringIO(csv_text(all_tables(evaluation)["table_1"]))))
-    assert {"classifier", "trained_on", "method", "accuracy_percent_low", "p", "n"} <= set(read[0])
-    assert read[1]["against_training_faces_points"] == "-30.48" and read[0]["p"] == ""
+    assert {"classifier", "trained_on", "method", "accuracy_percent_low", "p_against_training_faces", "n"} <= set(
+        read[0]
+    )
+    assert read[1]["against_training_faces_points"] == "-30.48" and read[0]["p_against_training_faces"] == ""
 
 
 def test_latex_is_inert_and_even(evaluation: StoredEvaluation) -> None:
