@@ -276,7 +276,7 @@ def table_4(evaluation: StoredEvaluation) -> Table:
         "Table 4. Training faces with added faces: accuracy on held-out subjects",
         ("Classifier", "Trained on"), lines, columns,
         ("Added faces", "as many of each set; all are made from the training faces, or drawn by a generator that "
-         "learned from them."),
+         "learned from them. Beside augmented copies, they are a second set: twice as many faces are added."),
         ("Augmented copies", "mirrored, shifted, scaled and turned training faces with depth noise: the simplest rival "
          "of a generator."),
         ("Mixtures of two faces", "of one emotion, two subjects and near to each other (SMOTE)."),

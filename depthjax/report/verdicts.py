@@ -106,9 +106,9 @@ def _beside(evaluation: StoredEvaluation) -> list[Part]:
     if not (tests := by_rival["augmented"]):
         return [_unknown(evaluation, "Whether generated faces help in addition to training faces", "added")]
     verbs = [verb for sign, verb in ((1, "raise"), (-1, "lower")) if sign in {test.sign for test in tests.values()}]
-    effect = f"{' or '.join(verbs)} it significantly" if verbs else "do not change it significantly"
-    parts: list[Part] = ["Beside training faces, generated faces instead of as many augmented copies ", effect]
-    parts += [f" (accuracy of {classifier_name(classifier)} on held-out subjects)."]
+    accuracy = f"{classifier_name(classifier)}'s accuracy on held-out subjects significantly"
+    effect = f"{' or '.join(verbs) or 'do not change'} {accuracy}"
+    parts: list[Part] = [f"Beside training faces, generated faces instead of as many augmented copies {effect}."]
     for rival, tests in by_rival.items():
         words = "augmented copies" if rival == "augmented" else "training faces alone"
         parts += [f" Against {words}: ", *_listed({m: test.number for (m, _), test in tests.items()}), "."]
