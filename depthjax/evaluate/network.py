@@ -54,13 +54,11 @@ class SmallNetwork:
 
     def fit(self, boxes: np.ndarray, emotion: np.ndarray) -> SmallNetwork:
         """Train for STEPS batches."""
-        rng, classes = np.random.default_rng(self.seed), int(emotion.max()) + 1
-        members = [np.flatnonzero(emotion == label) for label in np.unique(emotion)]
         faces, labels = np.asarray(boxes, np.float32).reshape(-1, SIDE, SIDE), emotion.astype(np.int32)
-        self.net = _Network(classes)
+        self.net = _Network(int(emotion.max()) + 1)
         carry = _begin(self.net, jax.random.key(self.seed))
-        for number in range(STEPS):  # a loop inside the program is ten times slower on a CPU
-            rows = np.array([rng.choice(members[i % len(members)]) for i in range(BATCH)])
+        # A loop inside the program is ten times slower on a CPU.
+        for number, rows in enumerate(_batches(emotion, np.random.default_rng(self.seed))):
             carry = _step(self.net, carry, faces[rows], labels[rows], number)
         self.parameters = carry[0]
         return self
@@ -72,6 +70,13 @@ class SmallNetwork:
         padded[: len(faces)] = faces
         chunks = [_classify(self.net, self.parameters, padded[i : i + ASKED]) for i in range(0, len(padded), ASKED)]
         return np.concatenate([np.asarray(chunk) for chunk in chunks])[: len(faces)]
+
+
+def _batches(emotion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw (STEPS, BATCH) rows, each emotion in turn."""
+    members = [np.flatnonzero(emotion == label) for label in np.unique(emotion)]
+    columns = [rng.choice(members[place % len(members)], STEPS) for place in range(BATCH)]
+    return np.stack(columns, axis=1)
 
 
 @partial(jax.jit, static_argnums=0)
