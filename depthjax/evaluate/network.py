@@ -17,8 +17,8 @@ from flax import linen as nn
 from depthjax.evaluate.spaces import SIDE
 from depthjax.models.conv import DownConv
 
-STEPS = 400  # whatever the number of faces
-BATCH = 64
+STEPS = 300  # whatever the number of faces
+BATCH = 32
 RATE, DECAY = 2e-3, 1e-2  # of AdamW, with a cosine schedule to zero
 WIDTH = 16  # channels of the first map; doubled twice
 STEEP = 0.2  # difference of neighbouring boxes (of 2 between -1 and 1) at which slopes saturate
