@@ -178,11 +178,12 @@ def set_sizes(evaluation: StoredEvaluation) -> str:
 def added_sets(evaluation: StoredEvaluation) -> dict[tuple[str, str], str]:
     """Return by (protocol, method) in words what classifiers with added faces were trained on, the simplest first."""
     added = evaluation.scores.where(protocol="added").values("method")
-    order = [*(name for name in added if name not in evaluation.methods), *evaluation.methods]
+    methods = evaluation.methods
+    order = [*(name for name in added if name not in methods), *methods]
     return (
         {("trtr", "real"): "training faces"}
         | {("added", name): f"+ {method_name(name)}" for name in order}
-        | {("added_augmented", name): f"+ {method_name('augmented')} + {method_name(name)}" for name in order}
+        | {("added_augmented", name): f"+ {method_name('augmented')} + {method_name(name)}" for name in methods}
     )
 
 

@@ -223,7 +223,7 @@ def test_violins_need_enough_runs(evaluation: StoredEvaluation) -> None:
     changes = evaluation.runs | {"tstr/vae/random_forest/accuracy": runs}
     figure = drawn(figures_scores.violins(replace(evaluation, runs=changes)))
     assert [len(axes.collections) for axes in figure.axes] == [1] + [0] * 14
-    assert "Random forest, 3–30 seeds" in texts(figure)
+    assert "Random forest, 3–30 seeds" in [text.replace("\n", " ") for text in texts(figure)]
     dots = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 30]
     np.testing.assert_allclose(dots[0].get_xdata(), 100 * runs)
 
