@@ -17,7 +17,7 @@ from flax import linen as nn
 from depthjax.evaluate.spaces import SIDE
 from depthjax.models.conv import DownConv
 
-STEPS = 300  # whatever the number of faces
+STEPS = 200  # whatever the number of faces
 BATCH = 32
 RATE, DECAY = 2e-3, 1e-2  # of AdamW, with a cosine schedule to zero
 WIDTH = 16  # channels of the first map; doubled twice
