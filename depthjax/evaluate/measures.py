@@ -1,4 +1,4 @@
-"""Every measure of a set of faces: its protocol, spaces, function and reference stand in one row of `MEASURES`.
+"""Every measure of a set of faces: its protocol, spaces, function and anchors stand in one row of `MEASURES`.
 
 To add a measure, write a function of a `Task` that returns `(name, Estimate)` pairs, and add its row.
 """
