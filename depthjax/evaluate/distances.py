@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -185,8 +185,9 @@ def neighbours_of_draws(
     *,
     x_subjects: np.ndarray | None = None,
     y_subjects: np.ndarray | None = None,
+    measures: Mapping[str, Callable[[Balls], float]] = NEIGHBOUR_MEASURES,
 ) -> dict[str, np.ndarray]:
-    """Return each neighbour measure between subsets of two sets, (draws,); arguments as for `frechet_of_draws`.
+    """Return each of the measures between subsets of two sets, (draws,); arguments as for `frechet_of_draws`.
 
     Neighbours are faces of other subjects; without `x_subjects` (n,) or `y_subjects` (m,), every face is a subject.
     """
@@ -198,7 +199,7 @@ def neighbours_of_draws(
     def measured(i: np.ndarray, j: np.ndarray) -> list[float]:
         between = euclidean_distances(x[i], y[j])
         balls = balls_of(between, within(x, i, x_subjects), within(y, j, y_subjects))
-        return [measure(balls) for measure in NEIGHBOUR_MEASURES.values()]
+        return [measure(balls) for measure in measures.values()]
 
     table = np.array([measured(*rows) for rows in zip(x_draws, y_draws, strict=True)])
-    return dict(zip(NEIGHBOUR_MEASURES, table.T.copy(), strict=True))
+    return dict(zip(measures, table.T.copy(), strict=True))

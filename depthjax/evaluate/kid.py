@@ -49,19 +49,22 @@ class KernelSums:
     def means(self, left: np.ndarray, right: np.ndarray, classes: int) -> np.ndarray:
         """Return (draws, classes, classes) means over pairs of different subjects, by the emotions of the two faces.
 
-        `left` (draws, a) and `right` (draws, b) are the cells' weights. NaN where there is no such pair.
+        `left` (draws, a) and `right` (draws, b) are the cells' weights; within a set, both are one array. NaN where
+        there is no such pair.
         """
         found = np.full((len(left), classes, classes), np.nan)
         rows, columns = left * self.left.faces, right * self.right.faces
+        within = left is right
         for label in range(classes):
             own = np.flatnonzero(self.left.emotion == label)
-            weighted, shared = left[:, own] @ self.sums[own], rows[:, own] @ self.alike[own]
-            for other in range(classes):
-                theirs = self.right.emotion == other
+            for other in range(label if within else 0, classes):
+                theirs = np.flatnonzero(self.right.emotion == other)
                 pairs = rows[:, own].sum(1) * columns[:, theirs].sum(1)
-                pairs -= (shared[:, theirs] * columns[:, theirs]).sum(1)
-                total = (weighted[:, theirs] * right[:, theirs]).sum(1)
+                pairs -= ((rows[:, own] @ self.alike[own][:, theirs]) * columns[:, theirs]).sum(1)
+                total = ((left[:, own] @ self.sums[np.ix_(own, theirs)]) * right[:, theirs]).sum(1)
                 np.divide(total, pairs, out=found[:, label, other], where=pairs > 0)
+                if within:
+                    found[:, other, label] = found[:, label, other]
         return found
 
 

@@ -18,7 +18,7 @@ from depthjax.evaluate.as_published import published_frechet, published_pairs, p
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, neighbours_of_draws
+from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, coverage, frechet_of_draws, neighbours_of_draws
 from depthjax.evaluate.diversity import gaussian_kernel, median_distance, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.kid import kid, kid_of_halves
 from depthjax.evaluate.memorisation import authentic, median_ratio, nearest_similarity
@@ -175,7 +175,7 @@ def neighbours(task: Task) -> Estimates:
     of_emotion = [np.split(rows, classes, axis=1) for rows in (draws.reference, draws.rows[task.name])]
     features = task.bank.spaces[task.space][task.against]
     for emotion, rows, other in zip(task.bank.train.emotions, *of_emotion, strict=True):
-        values = measured(features, task.features, rows, other)["coverage"]
+        values = measured(features, task.features, rows, other, measures={"coverage": coverage})["coverage"]
         found.append(("coverage", replace(over_draws(values, rows.shape[1]), emotion=emotion)))
     return found
 

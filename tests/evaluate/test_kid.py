@@ -92,11 +92,11 @@ def test_of_gaussians_it_has_a_closed_form():
 
 
 def test_interval_resamples_subjects_and_generated_faces():
-    far = generated(60)
+    far = generated(300)
     far = Labelled(far.features + 1, far.emotion, far.subject)
     few, many = (kid(far, people(n, 10), **OPTIONS)[0] for n in (6, 40))
     assert few.low < few.value < few.high and 0 < many.low < many.value < many.high
-    assert few.high - few.low > 1.5 * (many.high - many.low) and many.n == 60
+    assert few.high - few.low > 1.5 * (many.high - many.low) and many.n == 300
     assert kid(far, people(40, 10), **OPTIONS) == kid(far, people(40, 10), **OPTIONS)
 
 
