@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import betabinom
-from sklearn.metrics.pairwise import euclidean_distances
 
 NEIGHBOURS = 5
 
@@ -65,6 +64,13 @@ def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws:
     """
     pairs = zip(x_draws, y_draws, strict=True)
     return np.array([frechet_of_features(x[i], y[j]) for i, j in pairs])
+
+
+def distances_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the (n, m) Euclidean distances, by one matrix product: quick for few points in many dimensions."""
+    squared = (x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T
+    apart: np.ndarray = np.sqrt(np.maximum(squared, 0))
+    return apart
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
@@ -193,11 +199,11 @@ def neighbours_of_draws(
     """
 
     def within(features: np.ndarray, rows: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
-        apart = euclidean_distances(features[rows])
+        apart = distances_between(features[rows], features[rows])
         return between_subjects(apart, None if subjects is None else subjects[rows])
 
     def measured(i: np.ndarray, j: np.ndarray) -> list[float]:
-        between = euclidean_distances(x[i], y[j])
+        between = distances_between(x[i], y[j])
         balls = balls_of(between, within(x, i, x_subjects), within(y, j, y_subjects))
         return [measure(balls) for measure in measures.values()]
 

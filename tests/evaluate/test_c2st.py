@@ -43,6 +43,13 @@ def test_sets_that_differ_are_told_apart_by_means_or_by_spread_alone():
     assert wide.value > 0.75 and wide.low < wide.value < wide.high
 
 
+def test_copies_are_told_from_their_sources_by_mistake():
+    """A subject left out has its copies in the other set, so its faces are taken for copies: below one half."""
+    x = people(20)
+    copies = Labelled(x.features + 0.01, x.emotion, -1 - np.arange(len(x)))
+    assert c2st(x, copies, seed=0, **OPTIONS).value < 0.4
+
+
 def test_no_subject_is_in_two_folds_and_each_fold_has_both_sets():
     x = people(12)
     fold = _folds(x.subject, x.subject < 6, np.random.default_rng(0))

@@ -100,6 +100,10 @@ def test_collapse_costs_coverage_and_recall_but_not_precision(clouds):
     assert distances.coverage(collapsed) < 0.5 and distances.recall(collapsed) < 0.1
 
 
+def test_distances_between_are_scipys(clouds):
+    np.testing.assert_allclose(distances.distances_between(*clouds), cdist(*clouds), rtol=1e-9)
+
+
 def test_draws_take_subsets(clouds):
     x, y = clouds
     i, j = np.arange(3, 20), np.arange(2, 15)
