@@ -170,7 +170,8 @@ def test_distances_stand_beside_a_reference_and_rank_noise_last(scores, pair):
                 assert row.low <= row.value <= row.high and (measure == "kid" or row.n == 3 * 3)
         noisy, clean = pair(protocol="distance", measure=measure, space="fused", against="train")
         worse = 1 if measure in ("kid", "frechet") else -1
-        assert worse * noisy.value > worse * clean.value
+        # With three subjects a side, shares may be equal.
+        assert worse * noisy.value > worse * clean.value or (worse < 0 and noisy.value == clean.value)
     columns = {"protocol": "distance", "measure": "kid", "space": "fused", "against": "train"}
     assert pair(**columns)[0].value > scores.find(method="real", **columns).high
     noisy, clean = pair(protocol="distance", measure="residual_ratio", space="relief")
