@@ -18,12 +18,12 @@ class Score:
 
     Attributes:
         method: the source of the faces: the key of a method or control, or `real` for training and held-out faces.
-            Rows of `real` for a distance are the reference: two halves of the training subjects compared with each
-            other.
+            Beside distances and diversity, `real` are training faces, `held_out` held-out faces, and `copies` and
+            `gaussian` the controls that know the training faces, or their statistics alone.
         protocol: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
             `published_synthetic_real`, `added` (training faces and those of `method`), `added_augmented` (augmented
-            copies too), `paired_tstr`, `paired_added`, `paired_added_augmented`, `distance`, `nearest`, `diversity`,
-            `memorisation`, `emotion` or `as_published`.
+            copies too), `paired_tstr`, `paired_added`, `paired_added_augmented`, `distance`, `c2st` (a classifier
+            told one set from another), `nearest`, `diversity`, `memorisation`, `emotion` or `as_published`.
         classifier: of the protocols that train one.
         measure: such as `accuracy`, `kid` or `vendi`.
         space: the feature space, such as `relief`.
@@ -33,7 +33,8 @@ class Score:
         p: of a paired test, two-sided, adjusted by Holm's procedure over the methods of one classifier and `against`.
         reason: why there is no value, or no interval.
         against: the other set of a comparison, of a paired test `real` (training faces alone), `augmented` (with
-            augmented copies) or a method; the value is the difference to it.
+            augmented copies) or a method; the value is the difference to it. Of `distance` and `c2st`, the set that
+            the faces are compared with: `train` or `test`.
         emotion: of a score of one emotion; empty: of all emotions.
     """
 

@@ -84,8 +84,8 @@ class Column:
 
 
 TABLE = (
-    Column("KID, relief, above its reference", "kid", "distance", "relief", above_reference=True),
-    Column("KID, depthnet, above its reference", "kid", "distance", "depthnet", above_reference=True),
+    Column("KID to held-out faces, relief, above theirs", "kid", "distance", "relief", above_reference=True),
+    Column("KID to held-out faces, depthnet, above theirs", "kid", "distance", "depthnet", above_reference=True),
     Column("Vendi, relief", "vendi", "diversity", "relief", decimals=1),
     Column("random forest, %", "accuracy", "tstr", classifier="random_forest", factor=100, decimals=1),
     Column("XGBoost, %", "accuracy", "tstr", classifier="xgboost", factor=100, decimals=1),
@@ -262,8 +262,9 @@ def value_of(scores: Scores, name: str, column: Column) -> float | None:
             measure=column.measure,
             space=column.space,
             classifier=column.classifier,
+            against="test" if column.above_reference else "",
         )
-        for method in (name, "real")
+        for method in (name, "held_out")
     )
     if own is None or own.value is None or not column.above_reference:
         return None if own is None else own.value

@@ -65,12 +65,12 @@ COLUMNS = {
     "distinct": Score("", "diversity", measure="distinct", space="relief"),
     "Vendi, depthnet": Score("", "diversity", measure="vendi", space="depthnet"),
     "Vendi, relief": Score("", "diversity", measure="vendi", space="relief"),
-    "coverage, depthnet": Score("", "distance", measure="coverage", space="depthnet"),
-    "coverage, relief": Score("", "distance", measure="coverage", space="relief"),
-    "density, depthnet": Score("", "distance", measure="density", space="depthnet"),
-    "density, relief": Score("", "distance", measure="density", space="relief"),
-    "KID, depthnet": Score("", "distance", measure="kid", space="depthnet"),
-    "KID, relief": Score("", "distance", measure="kid", space="relief"),
+    "coverage, depthnet": Score("", "distance", measure="coverage", space="depthnet", against="test"),
+    "coverage, relief": Score("", "distance", measure="coverage", space="relief", against="test"),
+    "density, depthnet": Score("", "distance", measure="density", space="depthnet", against="test"),
+    "density, relief": Score("", "distance", measure="density", space="relief", against="test"),
+    "KID, depthnet": Score("", "distance", measure="kid", space="depthnet", against="test"),
+    "KID, relief": Score("", "distance", measure="kid", space="relief", against="test"),
     "emotion as requested": Score("", "emotion", measure="agreement", space="depthnet"),
     "nearest ratio, depthnet": Score("", "memorisation", measure="nearest_ratio", space="depthnet"),
     "nearest ratio, relief": Score("", "memorisation", measure="nearest_ratio", space="relief"),
@@ -193,8 +193,8 @@ def cell(found: Sequence[Scores], key: Score) -> str:
 
 
 def of_real(scores: Scores) -> dict[str, float]:
-    """Return the references by column: real-to-real distances, and TRTR for TSTR."""
-    keys = {name: replace(key, method="real") for name, key in COLUMNS.items()}
+    """Return the references by column: distances between held-out subjects, and TRTR for TSTR."""
+    keys = {name: replace(key, method="held_out" if key.against else "real") for name, key in COLUMNS.items()}
     keys |= {name: replace(key, protocol="trtr") for name, key in keys.items() if key.protocol == "tstr"}
     found = {name: scores.at(key) for name, key in keys.items()}
     return {name: score.value for name, score in found.items() if score and score.value is not None}

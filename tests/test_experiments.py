@@ -123,7 +123,7 @@ def test_the_table_of_selections_shows_means_over_seeds(load_tool):
             [
                 replace(key, method="paper", value=value, low=value - 0.2, high=value + 0.1),
                 Score("real", "trtr", "xgboost", "accuracy", value=0.9),
-                replace(evolution_table.COLUMNS["KID, relief"], method="real", value=0.3),
+                replace(evolution_table.COLUMNS["KID, relief"], method="held_out", value=0.3),
                 replace(evolution_table.COLUMNS["KID, depthnet"], method="paper", reason="too few faces"),
             ]
         )

@@ -1,43 +1,16 @@
-"""Distances between sets of features, in float64: KID, Fréchet, and measures over the k nearest neighbours."""
+"""Distances between sets of features, in float64: Fréchet, and measures over the k nearest neighbours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.stats import betabinom
 
 NEIGHBOURS = 5
-
-
-def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the (n, m) matrix of (x·y / d + 1)³, KID's kernel (Bińkowski et al. 2018, arXiv 1801.01401, section 4)."""
-    return (x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1) ** 3
-
-
-def squared_mmd(within_x: np.ndarray, within_y: np.ndarray, between: np.ndarray) -> float:
-    """Return the unbiased squared maximum mean discrepancy of (n, n), (m, m) and (n, m) kernel matrices.
-
-    Gretton et al. 2012, equation 3. A negative value is legitimate: the estimate scatters about zero for sets of one
-    distribution.
-    """
-
-    def mean_off_diagonal(kernel: np.ndarray) -> float:
-        n = len(kernel)
-        return float((kernel.sum() - np.trace(kernel)) / (n * (n - 1)))
-
-    return mean_off_diagonal(within_x) + mean_off_diagonal(within_y) - 2 * float(between.mean())
-
-
-def kid_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Return (draws,) KID between subsets of (n, d) and (m, d) features: rows of (draws, k) indices, none twice."""
-    xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
-    pairs = zip(x_draws, y_draws, strict=True)
-    return np.array([squared_mmd(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)]) for i, j in pairs])
 
 
 class Gaussian(NamedTuple):
@@ -85,12 +58,19 @@ def frechet_of_features(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Return the Fréchet distance between subsets of two sets, a number a draw; arguments as for `kid_of_draws`.
+    """Return the (draws,) Fréchet distance between subsets of (n, d) and (m, d) features: rows of (draws, k) indices.
 
-    It is biased upwards by little data: compare it only with a distance taken at the same n.
+    It is biased upwards by little data: compare it only with a distance of as many faces of as many subjects.
     """
     pairs = zip(x_draws, y_draws, strict=True)
     return np.array([frechet_of_features(x[i], y[j]) for i, j in pairs])
+
+
+def distances_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the (n, m) Euclidean distances, by one matrix product: quick for few points in many dimensions."""
+    squared = (x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T
+    apart: np.ndarray = np.sqrt(np.maximum(squared, 0))
+    return apart
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
@@ -211,18 +191,21 @@ def neighbours_of_draws(
     *,
     x_subjects: np.ndarray | None = None,
     y_subjects: np.ndarray | None = None,
+    measures: Mapping[str, Callable[[Balls], float]] = NEIGHBOUR_MEASURES,
 ) -> dict[str, np.ndarray]:
-    """Return each neighbour measure between subsets of two sets, (draws,); arguments as for `kid_of_draws`.
+    """Return each of the measures between subsets of two sets, (draws,); arguments as for `frechet_of_draws`.
 
     Neighbours are faces of other subjects; without `x_subjects` (n,) or `y_subjects` (m,), every face is a subject.
     """
-    xx = between_subjects(cdist(x, x), x_subjects)
-    yy = between_subjects(cdist(y, y), y_subjects)
-    xy = cdist(x, y)
+
+    def within(features: np.ndarray, rows: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
+        apart = distances_between(features[rows], features[rows])
+        return between_subjects(apart, None if subjects is None else subjects[rows])
 
     def measured(i: np.ndarray, j: np.ndarray) -> list[float]:
-        balls = balls_of(xy[np.ix_(i, j)], xx[np.ix_(i, i)], yy[np.ix_(j, j)])
-        return [measure(balls) for measure in NEIGHBOUR_MEASURES.values()]
+        between = distances_between(x[i], y[j])
+        balls = balls_of(between, within(x, i, x_subjects), within(y, j, y_subjects))
+        return [measure(balls) for measure in measures.values()]
 
     table = np.array([measured(*rows) for rows in zip(x_draws, y_draws, strict=True)])
-    return dict(zip(NEIGHBOUR_MEASURES, table.T.copy(), strict=True))
+    return dict(zip(measures, table.T.copy(), strict=True))

@@ -1,4 +1,4 @@
-"""How different the faces of one set are: the Vendi score, MS-SSIM and the formula of the Inception Score."""
+"""How different the faces of one set are: the Vendi score, RKE, MS-SSIM and the formula of the Inception Score."""
 
 from __future__ import annotations
 
@@ -11,16 +11,29 @@ WINDOW, SIGMA = 11, 1.5
 K1, K2 = 0.01, 0.03
 
 
-def vendi_score(features: np.ndarray, bandwidth: float) -> float:
-    """Return the effective number of different faces: exp of the entropy of kernel eigenvalues (arXiv 2210.02410).
+def gaussian_kernel(features: np.ndarray, bandwidth: float) -> np.ndarray:
+    """Return the (n, n) matrix exp(-distance² / (2 bandwidth²)) of (n, d) features."""
+    kernel: np.ndarray = np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
+    return kernel
 
-    The kernel of (n, d) features is exp(-distance² / (2 bandwidth²)), with one bandwidth for all sets compared. Between
-    1 (all alike) and n, it grows with n: compare sets of one size.
+
+def vendi_score(kernel: np.ndarray) -> float:
+    """Return exp of the Shannon entropy of the eigenvalues of K / n (Friedman and Dieng 2023, arXiv 2210.02410).
+
+    The effective number of different faces: between 1 (all alike) and n. It grows with n and with the number of
+    subjects: compare sets that have as many of both, with one kernel.
     """
-    kernel = np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
-    share = np.clip(np.linalg.eigvalsh(kernel / len(features)), 0, None)
+    share = np.clip(np.linalg.eigvalsh(kernel / len(kernel)), 0, None)
     share = share[share > 0]
     return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def rke_score(kernel: np.ndarray) -> float:
+    """Return exp of the Rényi entropy of order 2 of the same eigenvalues: 1 / |K / n|² (Jalali et al., NeurIPS 2023).
+
+    RKE counts modes; it gives rare ones less weight than Vendi does, so that it is smaller, and depends less on n.
+    """
+    return float(len(kernel) ** 2 / (kernel**2).sum())
 
 
 def median_distance(features: np.ndarray) -> float:

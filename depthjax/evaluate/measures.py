@@ -1,4 +1,4 @@
-"""Every measure of a set of faces: its protocol, spaces, function and reference stand in one row of `MEASURES`.
+"""Every measure of a set of faces: its protocol, spaces, function and anchors stand in one row of `MEASURES`.
 
 To add a measure, write a function of a `Task` that returns `(name, Estimate)` pairs, and add its row.
 """
@@ -16,28 +16,34 @@ from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
-from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid_of_draws, neighbours_of_draws
-from depthjax.evaluate.diversity import median_distance, ms_ssim, score, vendi_score
+from depthjax.evaluate.c2st import c2st, c2st_of_halves
+from depthjax.evaluate.classification import Labelled
+from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, coverage, frechet_of_draws, neighbours_of_draws
+from depthjax.evaluate.diversity import gaussian_kernel, median_distance, ms_ssim, rke_score, score, vendi_score
+from depthjax.evaluate.kid import kid, kid_of_halves
 from depthjax.evaluate.memorisation import authentic, median_ratio, nearest_similarity
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import (
+    EqualDraws,
     Estimate,
-    HalfDraws,
     bootstrap_counts,
     bootstrap_mean,
+    equal_draws,
     over_draws,
     percentile_interval,
 )
 from depthjax.evaluate.spaces import residual_ratio
 from depthjax.scores import Score
 
-VENDI_DRAWS = 30
-BANDWIDTH_FACES = 1000  # the bandwidth of Vendi's kernel is taken from about this many training faces
+BANDWIDTH_FACES = 1000  # the bandwidth of kernels is taken from about this many training faces
 PAIRS = 100  # of each emotion, for MS-SSIM
 CHUNK = 25  # pairs at once: bounds the memory
 MIN_PIXELS = 11  # the window of MS-SSIM
 INCEPTION_SPLITS = 10
 ALL, LARGEST = "all spaces", "largest network"
+ANCHORS = ("held_out", "copies", "gaussian")  # sets whose distances and variety methods are compared with
+BOTH = ("train", "test")
+TOO_FEW = "fewer than two subjects in some emotion of a set, or of a half of the reference's subjects"
 UNKNOWN = "depthnet does not know all of these emotions"
 NO_INCEPTION = (
     "no Inception weights were given, so there is no FID and no Inception Score: name the file that "
@@ -53,9 +59,10 @@ class Task:
 
     config: Config
     bank: FeatureBank
-    draws: HalfDraws
-    name: str  # of the set: `train` or `test` for a row of `real`, else a method
+    draws: Mapping[str, EqualDraws]  # for distances to `train` and to `test`, and within sets, under ""
+    name: str  # of the set: `train` or `test` for a row of `real` or `held_out`, else a method or a control
     space: str  # a space of the bank, or `pixels`
+    against: str = ""  # of a distance, the set that it is to: `train` or `test`
 
     @property
     def faces(self) -> DepthFaces:
@@ -73,14 +80,22 @@ class Task:
         return self.bank.spaces[self.space]["train"]
 
     @property
-    def subjects(self) -> np.ndarray | None:
-        """(n,) subjects; None of generated faces: each stands by itself."""
-        return None if self.name in self.bank.methods else self.faces.subject
+    def groups(self) -> np.ndarray:
+        """(n,) what a bootstrap resamples: subjects, or generated faces, each of which stands by itself."""
+        return self._groups_of(self.name)
 
     @property
-    def groups(self) -> np.ndarray:
-        """(n,) what a bootstrap resamples."""
-        return np.arange(len(self.faces)) if self.subjects is None else self.subjects
+    def bandwidth(self) -> float:
+        """The width of a Gaussian kernel in this space: the median distance between training faces."""
+        return median_distance(self.train[:: max(1, len(self.train) // BANDWIDTH_FACES)])
+
+    def labelled(self, name: str) -> Labelled:
+        """Return the features of a set in this space; a generated face is a subject of its own, below zero."""
+        return Labelled(self.bank.spaces[self.space][name], self.bank.sets[name].emotion, self._groups_of(name))
+
+    def _groups_of(self, name: str) -> np.ndarray:
+        faces = self.bank.sets[name]
+        return faces.subject if name in ("train", "test") else -1 - np.arange(len(faces))
 
     def options(self, purpose: str) -> dict[str, int]:
         """Return draws and seed of a bootstrap."""
@@ -99,59 +114,88 @@ class Measure:
     space: str  # that it is taken in; ALL, or the LARGEST network's: inception with weights, else depthnet
     function: Callable[[Task], Estimates]
     reference: str = ""  # the set behind the row of `real`, `train` or `test`; empty: there is no such row
+    anchors: tuple[str, ...] = ()  # further rows: `held_out`, or names of controls
+    against: tuple[str, ...] = ("",)  # the sets that a distance is to, `train` and `test`
 
 
-def measure_faces(
-    config: Config, bank: FeatureBank, draws: HalfDraws, measures: Sequence[Measure] | None = None
-) -> list[Score]:
+def measure_faces(config: Config, bank: FeatureBank, measures: Sequence[Measure] | None = None) -> list[Score]:
     """Return the scores of the measures (default: all), in every space, for `real` and each method; on all cores."""
+    chosen, draws = MEASURES if measures is None else measures, _draws(config, bank)
     jobs = [
-        (measure, method, Task(config, bank, draws, measure.reference if method == "real" else method, space))
-        for measure in (MEASURES if measures is None else measures)
+        (measure, method, Task(config, bank, draws, _set_of(measure, method), space, against))
+        for measure in chosen
         for space in _spaces(measure, bank)
-        for method in (("real",) if measure.reference else ()) + tuple(bank.methods)
+        for against in measure.against
+        for method in (("real",) if measure.reference else ()) + measure.anchors + tuple(bank.methods)
     ]
     found = in_threads(lambda job: job[0].function(job[2]), jobs)
     return [
-        Score(method, measure.protocol, measure=name, space=task.space, **asdict(estimate))
+        Score(method, measure.protocol, measure=name, space=task.space, against=task.against, **asdict(estimate))
         for (measure, method, task), estimates in zip(jobs, found, strict=True)
         for name, estimate in estimates
     ]
 
 
-def kid(task: Task) -> Estimates:
-    """KID in half-sets of one size."""
-    return _over_halves(task, lambda *sets: {"kid": kid_of_draws(*sets)}, ["kid"])
+def _set_of(measure: Measure, method: str) -> str:
+    return {"real": measure.reference, "held_out": "test"}.get(method, method)
+
+
+def _draws(config: Config, bank: FeatureBank) -> dict[str, EqualDraws]:
+    """Return draws of the sets that stand in one table: for distances to `train`, to `test`, and for none."""
+    anchors = {name: faces for name, faces in bank.controls.items() if name in ANCHORS}
+    sets = {"train": bank.train, "test": bank.test, **bank.methods, **anchors}
+    draws, seed = config.evaluate.kid_subsets, seed_of(config, "equal draws")
+    return {name: equal_draws(sets, draws=draws, seed=seed, reference=name) for name in ("train", "test", "")}
+
+
+def kernel_distance(task: Task) -> Estimates:
+    """KID of all faces of both sets, of all emotions and of each; of a set to itself, between halves of subjects."""
+    ours, options = task.labelled(task.name), task.options(f"kid {task.space}")
+    if task.name == task.against:
+        found = kid_of_halves(ours, **options)
+    else:
+        found = kid(ours, task.labelled(task.against), **options)
+    emotions = ("", *task.bank.train.emotions)
+    return [("kid", replace(one, emotion=emotion)) for emotion, one in zip(emotions, found, strict=True)]
 
 
 def frechet(task: Task) -> Estimates:
-    """Fréchet distance of half-sets of one size."""
-    return _over_halves(task, lambda *sets: {"frechet": frechet_of_draws(*sets)}, ["frechet"])
+    """Fréchet distance of as many faces of as many subjects of both sets."""
+    return _over_draws(task, lambda *sets: {"frechet": frechet_of_draws(*sets)}, ["frechet"])
 
 
 def neighbours(task: Task) -> Estimates:
     """Measures over the nearest neighbours among other subjects; coverage also for each emotion by itself."""
-    measured = partial(neighbours_of_draws, x_subjects=task.bank.train.subject, y_subjects=task.subjects)
-    found = _over_halves(task, measured, list(NEIGHBOUR_MEASURES))
-    classes, draws = task.bank.classes, task.draws
+    measured = partial(neighbours_of_draws, x_subjects=task.bank.sets[task.against].subject, y_subjects=task.groups)
+    found = _over_draws(task, measured, list(NEIGHBOUR_MEASURES))
+    classes, draws = task.bank.classes, task.draws[task.against]
     if draws.n < 2 * classes:
         return found
     # Radii are taken within the emotion; draws hold emotion after emotion.
-    of_emotion = [np.split(rows, classes, axis=1) for rows in (draws.real, draws.others(task.name))]
+    of_emotion = [np.split(rows, classes, axis=1) for rows in (draws.reference, draws.rows[task.name])]
+    features = task.bank.spaces[task.space][task.against]
     for emotion, rows, other in zip(task.bank.train.emotions, *of_emotion, strict=True):
-        values = measured(task.train, task.features, rows, other)["coverage"]
+        values = measured(features, task.features, rows, other, measures={"coverage": coverage})["coverage"]
         found.append(("coverage", replace(over_draws(values, rows.shape[1]), emotion=emotion)))
     return found
 
 
-def _over_halves(task: Task, function: Callable[..., Mapping[str, np.ndarray]], names: Sequence[str]) -> Estimates:
-    """Return measures of half of the training faces and a half of the set, as means over the draws."""
-    draws = task.draws
-    if draws.n < 2:
-        reason = "some half of the training subjects lacks an emotion: use more subjects"
-        return [(name, Estimate(reason=reason)) for name in names]
-    found = function(task.train, task.features, draws.real, draws.others(task.name))
+def _over_draws(task: Task, function: Callable[..., Mapping[str, np.ndarray]], names: Sequence[str]) -> Estimates:
+    """Return measures of equal draws from both sets, as means over the draws."""
+    draws = task.draws[task.against]
+    if draws.n < 2 * task.bank.classes:
+        return [(name, Estimate(reason=TOO_FEW)) for name in names]
+    reference = task.bank.spaces[task.space][task.against]
+    found = function(reference, task.features, draws.reference, draws.rows[task.name])
     return [(name, over_draws(values, draws.n)) for name, values in found.items()]
+
+
+def told_from(task: Task) -> Estimates:
+    """How well a classifier tells the faces of two sets apart; of a set against itself, halves of its subjects."""
+    ours, bandwidth, options = task.labelled(task.name), task.bandwidth, task.options(f"c2st {task.space}")
+    if task.name == task.against:
+        return [("accuracy", c2st_of_halves(ours, bandwidth=bandwidth, **options))]
+    return [("accuracy", c2st(task.labelled(task.against), ours, bandwidth=bandwidth, **options))]
 
 
 def residual(task: Task) -> Estimates:
@@ -172,28 +216,31 @@ def similarity(task: Task) -> Estimates:
     return [*found, ("identical", identical)]
 
 
-def vendi(task: Task) -> Estimates:
-    """The Vendi score within an emotion, mean over emotions, over draws of equally many faces of each."""
-    draws, classes = task.draws, task.bank.classes
+def effective_number(task: Task) -> Estimates:
+    """Vendi score and RKE within an emotion, mean over emotions, of as many faces of as many subjects of every set."""
+    draws, classes = task.draws[""], task.bank.classes
     if draws.n < 2 * classes:
-        return [("vendi", Estimate(reason="too few faces of an emotion"))]
-    bandwidth = median_distance(task.train[:: max(1, len(task.train) // BANDWIDTH_FACES)])
-    drawn = draws.real if task.name == "train" else draws.generated[task.name]
-    rows = drawn[:VENDI_DRAWS].reshape(len(drawn[:VENDI_DRAWS]), classes, -1)
-    scores = [[vendi_score(task.features[members], bandwidth) for members in row] for row in rows]
-    return [("vendi", over_draws(np.mean(scores, axis=1), rows.shape[2]))]
+        return [(name, Estimate(reason=TOO_FEW)) for name in ("vendi", "rke")]
+    bandwidth, each = task.bandwidth, draws.n // classes
+    rows = draws.rows[task.name].reshape(-1, classes, each)
+    kernels = [[gaussian_kernel(task.features[members], bandwidth) for members in row] for row in rows]
+    scores = {"vendi": vendi_score, "rke": rke_score}
+    return [
+        (name, over_draws(np.array([np.mean([of(kernel) for kernel in row]) for row in kernels]), each))
+        for name, of in scores.items()
+    ]
 
 
 def similarity_within(task: Task) -> Estimates:
     """MS-SSIM of random pairs of one emotion and, where the set has subjects, of two of them."""
-    faces = task.faces
+    faces, subject = task.faces, task.groups
     if min(faces.images.shape[1:]) < MIN_PIXELS:
         return [("ms_ssim", Estimate(reason=f"images below {MIN_PIXELS} pixels"))]
     rng, pairs = np.random.default_rng(seed_of(task.config, "ms-ssim")), []
     for label in range(len(faces.emotions)):
         members = np.flatnonzero(faces.emotion == label)
         drawn = rng.choice(members, (20 * PAIRS, 2))
-        other = drawn[faces.subject[drawn[:, 0]] != faces.subject[drawn[:, 1]]]
+        other = drawn[subject[drawn[:, 0]] != subject[drawn[:, 1]]]
         pairs.append(other[:PAIRS])
     a, b = np.concatenate(pairs).T
     if not len(a):
@@ -268,13 +315,14 @@ def _spaces(measure: Measure, bank: FeatureBank) -> Sequence[str]:
 
 
 MEASURES: tuple[Measure, ...] = (
-    Measure("distance", ALL, kid, "train"),
-    Measure("distance", ALL, frechet, "train"),
-    Measure("distance", ALL, neighbours, "train"),
+    Measure("distance", ALL, kernel_distance, "train", ANCHORS, BOTH),
+    Measure("distance", ALL, frechet, "train", ANCHORS, BOTH),
+    Measure("distance", ALL, neighbours, "train", ANCHORS, BOTH),
+    Measure("c2st", ALL, told_from, "train", ANCHORS, BOTH),
     Measure("distance", "relief", residual),
     Measure("nearest", "pixels", similarity, "test"),
-    Measure("diversity", ALL, vendi, "train"),
-    Measure("diversity", "pixels", similarity_within, "train"),
+    Measure("diversity", ALL, effective_number, "train", ANCHORS),
+    Measure("diversity", "pixels", similarity_within, "train", ANCHORS),
     Measure("memorisation", ALL, auth_pct, "test"),
     Measure("memorisation", ALL, nearest_ratio),
     Measure("emotion", "depthnet", emotions, "test"),

@@ -1,4 +1,4 @@
-"""Resampled faces and subjects: intervals, paired tests, and halves of the training subjects.
+"""Resampled faces and subjects: intervals, paired tests, and draws of equally many subjects.
 
 Frames of one subject are much alike. So intervals resample subjects, not frames, and no subject is in two halves.
 """
@@ -42,7 +42,7 @@ def percentile_interval(values: np.ndarray) -> tuple[float, float]:
 def over_draws(values: np.ndarray, n: int) -> Estimate:
     """Return the mean of (draws,) values and the middle 95 % of them; each rests on n faces."""
     if not np.isfinite(values).all():
-        return Estimate(reason="in some draw, a face has no neighbour of another subject: use more subjects")
+        return Estimate(reason="some draw has too few subjects: use more")
     return Estimate(float(values.mean()), *percentile_interval(values), n=n)
 
 
@@ -127,53 +127,68 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True)
-class HalfDraws:
-    """Indices of faces, (draws, n) each; every row has equally many faces of each emotion, emotion after emotion.
+class EqualDraws:
+    """Rows of as many faces of as many subjects from every set, (draws, n), emotion after emotion.
 
-    The distance between small sets is never zero, even for sets of one distribution. So the reference is the distance
-    between two halves of the training subjects, and a method is compared with the same half at the same n. The middle
-    95 % of the draws is the interval: a half drawn without replacement varies as a bootstrap sample of the whole does
-    (half-sampling: Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 8). A generator that
-    copies its training faces falls below the reference: a small distance does not rule out copying.
+    A Fréchet distance, measures over neighbours, and effective numbers of faces depend on how many faces and how many
+    subjects there are, whatever the distributions. So each set gives one face a subject and emotion, of as many
+    subjects as the smallest set allows; a generated face is a subject of its own.
     """
 
-    real: np.ndarray  # training faces, from a half of the subjects
-    other_real: np.ndarray  # from the other half: no subject is in both
-    generated: dict[str, np.ndarray]  # from a half of each method's faces, by method
+    rows: dict[str, np.ndarray]  # by set
+    reference: np.ndarray  # of the set that distances are to: subjects that are not in its own `rows`; else no rows
 
     @property
     def n(self) -> int:
-        """Faces on each side of one distance."""
-        return self.real.shape[1]
-
-    def others(self, name: str) -> np.ndarray:
-        """Return what `real` is compared with: of the set `train` the other half, else the method's faces."""
-        return self.other_real if name == "train" else self.generated[name]
+        """Faces of each set."""
+        return next(iter(self.rows.values())).shape[1]
 
 
-def draw_halves(train: DepthFaces, methods: Mapping[str, DepthFaces], *, draws: int, seed: int) -> HalfDraws:
-    """Draw random halves, as large as the smallest of all sets allows, so that every distance has one n.
+def equal_draws(sets: Mapping[str, DepthFaces], *, draws: int, seed: int, reference: str = "") -> EqualDraws:
+    """Draw the same number of faces of each emotion from every set, without replacement.
 
-    There are at least two subjects, and two generated faces of each emotion; n is 0 if some half lacks an emotion.
+    Of the set `reference`, random halves of the subjects are drawn: one for the draws' `reference`, the other for its
+    own rows. n is 0 if some half or set lacks an emotion.
     """
-    rng, classes = np.random.default_rng(seed), len(train.emotions)
-    names = np.unique(train.subject)
-    halves = [np.isin(train.subject, rng.permutation(names)[: len(names) // 2]) for _ in range(draws)]
+    rng, classes = np.random.default_rng(seed), len(next(iter(sets.values())).emotions)
+    orders = {name: _orders(faces, draws, rng) for name, faces in sets.items()}
+    faces_of = dict(sets)
+    if reference:
+        whole = orders[reference]
+        half = whole.shape[1] // 2
+        orders |= {"": whole[:, :half], reference: whole[:, half:]}
+        faces_of[""] = sets[reference]
+    each = min(_subjects_of_every_emotion(faces_of[name], orders[name], classes) for name in orders)
 
-    def smallest(emotion: np.ndarray) -> int:
-        return int(np.bincount(emotion, minlength=classes).min())
+    def drawn(name: str) -> np.ndarray:
+        faces = faces_of[name]
+        return np.stack([_one_face_a_subject(faces, order, each, classes, rng) for order in orders[name]])
 
-    def balanced(emotion: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-        """Draw `each` indices of every emotion, without replacement, from the faces that the mask allows."""
-        members = [np.flatnonzero(allowed & (emotion == label)) for label in range(classes)]
-        return np.concatenate([rng.permutation(rows)[:each] for rows in members])
+    rows = {name: drawn(name) for name in orders}
+    return EqualDraws(rows, rows.pop("", np.zeros((draws, 0), np.int64)))
 
-    of_halves = [smallest(train.emotion[side]) for half in halves for side in (half, ~half)]
-    each = min(*of_halves, *(smallest(faces.emotion) // 2 for faces in methods.values()))
-    real = np.stack([balanced(train.emotion, half) for half in halves])
-    other = np.stack([balanced(train.emotion, ~half) for half in halves])
-    generated = {}
-    for name, faces in methods.items():
-        everyone = np.ones(len(faces), bool)
-        generated[name] = np.stack([balanced(faces.emotion, everyone) for _ in range(draws)])
-    return HalfDraws(real, other, generated)
+
+def _orders(faces: DepthFaces, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (draws, subjects) subjects in random order."""
+    names = np.unique(faces.subject)
+    return np.stack([rng.permutation(names) for _ in range(draws)])
+
+
+def _subjects_of_every_emotion(faces: DepthFaces, orders: np.ndarray, classes: int) -> int:
+    """Return the least number of subjects that show one emotion, over emotions and rows of `orders`."""
+    shown = [np.unique(faces.subject[faces.emotion == label]) for label in range(classes)]
+    return min(int(np.isin(orders, subjects).sum(axis=1).min()) for subjects in shown)
+
+
+def _one_face_a_subject(
+    faces: DepthFaces, order: np.ndarray, each: int, classes: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return `each` rows of every emotion: a random face of each of the first subjects in `order` that show it."""
+    place = {subject: at for at, subject in enumerate(order.tolist())}
+    places = np.array([place.get(subject, -1) for subject in faces.subject.tolist()])
+    rows = []
+    for label in range(classes):
+        shuffled = rng.permutation(np.flatnonzero((faces.emotion == label) & (places >= 0)))
+        _, first = np.unique(places[shuffled], return_index=True)
+        rows.append(shuffled[first][:each])
+    return np.concatenate(rows)

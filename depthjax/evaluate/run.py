@@ -18,7 +18,6 @@ from depthjax.evaluate.depthnet import load_depthnet
 from depthjax.evaluate.embedding import embed
 from depthjax.evaluate.measures import measure_faces
 from depthjax.evaluate.recognition import published, unseen_subjects
-from depthjax.evaluate.resampling import draw_halves
 from depthjax.scores import Scores
 
 Arrays = dict[str, np.ndarray]
@@ -65,9 +64,8 @@ def evaluate(
     train, test = train.take(rows), test.take(_drawn(config, len(test), "test"))
     log = _with_seconds(log)
     bank = build_bank(config, train, test, methods, cache, log)
-    draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
     log("distances, similarity, diversity, memorisation, emotions")
-    measured = measure_faces(config, bank, draws)
+    measured = measure_faces(config, bank)
     parts = [unseen_subjects(config, bank, log)]
     log("classifiers: the published protocol on training and held-out faces")
     parts.append(published(config, bank, log))
@@ -75,7 +73,7 @@ def evaluate(
     found = Evaluation(
         scores=Scores([row for part in parts for row in part.rows] + measured),
         data=_data(config, bank, available),
-        settings=_settings(config, bank, draws.n),
+        settings=_settings(config, bank),
         nearest=_nearest(bank, rows),
         embedding=_embedding(config, bank),
         runs={name: values for part in parts for name, values in part.runs.items()},
@@ -112,7 +110,7 @@ def _data(config: Config, bank: FeatureBank, available: dict[str, int]) -> dict[
     }
 
 
-def _settings(config: Config, bank: FeatureBank, half: int) -> dict[str, Any]:
+def _settings(config: Config, bank: FeatureBank) -> dict[str, Any]:
     network, settings = load_depthnet(), config.evaluate
     return {
         "feature_size": settings.feature_size,
@@ -120,7 +118,6 @@ def _settings(config: Config, bank: FeatureBank, half: int) -> dict[str, Any]:
         "bins": settings.bins,
         "bootstrap": settings.bootstrap,
         "kid_subsets": settings.kid_subsets,
-        "kid_subset_size": half,  # faces on each side of a distance
         "spaces": list(bank.spaces),
         "xgboost_device": xgboost_device() if "xgboost" in settings.classifiers else None,
         "depthnet": {"version": network.version, "sha256": network.sha256},

@@ -12,6 +12,7 @@ from depthjax.report.formats import FRECHET, KID
 from depthjax.report.stored import Run, StoredEvaluation, method_name
 
 DISTANCES = {"kid": KID.name, "frechet": FRECHET.name}
+TO_HELD_OUT = {"against": "test"}
 SET_NAMES = {"train": "Training faces", "test": "Held-out faces"}
 GROUPS = ("HOG", "LBP", "Sobel", "intensity")
 FAR_APART = 30.0  # times the median: one value beyond it would press the others together
@@ -20,7 +21,7 @@ DOTTED = (0, (1, 1.5))
 
 
 def distances(evaluation: StoredEvaluation) -> Figure | None:
-    """Draw each distance with its interval, and the reference as a band, a space a column."""
+    """Draw each distance to held-out faces with its interval, and theirs as a band, a space a column."""
     methods, spaces = evaluation.methods, _spaces(evaluation, *DISTANCES)
     if not spaces:
         return None
@@ -38,7 +39,9 @@ def distances(evaluation: StoredEvaluation) -> Figure | None:
                 axes.locator_params(axis="x", nbins=4)
             axes.set_title(f"{'FID' if (measure, space) == ('frechet', 'inception') else name}, {space}")
         style.name_rows(line[0], list(map(method_name, methods)))
-    figure.supxlabel("distance (no unit); grey band: one half of the training subjects against the other half", size=9)
+    figure.supxlabel(
+        "distance to held-out faces (no unit); grey band: half of their subjects to the other half", size=9
+    )
     return figure
 
 
@@ -54,16 +57,16 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
     for axes, space in zip(panels, spaces, strict=True):
         _draw_scores(axes, evaluation, "coverage", space, aside=-0.36 if parted else 0.0)
         for (place, method), (label, emotion) in product(enumerate(methods), enumerate(emotions)):
-            columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space}
+            columns = {"protocol": "distance", "measure": "coverage", "method": method, "space": space} | TO_HELD_OUT
             score = evaluation.scores.find(emotion=emotion, **columns)
             if score is not None and score.value is not None:
                 colour, marker, _ = style.emotion_look(label)
                 y = place - 0.2 + 0.6 * (label + 0.5) / len(emotions)
                 style.bar(axes, score, y, colour)
                 axes.plot(score.value, y, marker, color=colour, markersize=4)
-        axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of training faces)")
+        axes.set(title=space, xlim=(-0.02, 1.02), xlabel="coverage (share of held-out faces)")
     style.name_rows(panels[0], list(map(method_name, methods)))
-    keys = [style.key("one half of the training subjects by the other half", style.BAND, linewidth=8)]
+    keys = [style.key("one half of the held-out subjects by the other half", style.BAND, linewidth=8)]
     if parted:
         keys = [style.key("all emotions", style.INK, "o", alpha=0.7), *keys, *style.emotion_keys(emotions, points=True)]
     figure.legend(handles=keys, loc="outside upper left", ncols=min(len(keys), 5))
@@ -72,9 +75,9 @@ def coverage(evaluation: StoredEvaluation) -> Figure | None:
 
 def _draw_scores(axes: Axes, evaluation: StoredEvaluation, measure: str, space: str, aside: float = 0.0) -> list[float]:
     """Draw each method's score over the band of the reference; returns the values that there are."""
-    columns = {"protocol": "distance", "measure": measure, "space": space}
+    columns = {"protocol": "distance", "measure": measure, "space": space} | TO_HELD_OUT
     found = {method: evaluation.scores.find(method=method, **columns) for method in evaluation.methods}
-    reference = evaluation.scores.find(method="real", **columns)
+    reference = evaluation.scores.find(method="held_out", **columns)
     if reference is not None and reference.low is not None and reference.high is not None:
         axes.axvspan(reference.low, reference.high, color=style.BAND, linewidth=0)
     if reference is not None and reference.value is not None:
@@ -85,7 +88,7 @@ def _draw_scores(axes: Axes, evaluation: StoredEvaluation, measure: str, space: 
 
 def _spaces(evaluation: StoredEvaluation, *measures: str) -> list[str]:
     rows = [row for row in evaluation.scores.where(protocol="distance") if row.measure in measures]
-    known = {row.space for row in rows if row.method != "real" and row.value is not None}
+    known = {row.space for row in rows if row.method in evaluation.methods and row.value is not None}
     return [space for space in evaluation.spaces if space in known]
 
 

@@ -67,16 +67,17 @@ RECOGNITION = {
 ACCURACY = RECOGNITION["accuracy"]
 
 _K = "k\u202f=\u202f5, neighbours of one subject left out"
-KID = Format("KID", "↓", None, "unbiased kernel distance; 0 is no difference, slightly negative values can occur.")
-FRECHET = Format("Fréchet", "↓", None, "distance between Gaussians fitted to both sets; it grows as n shrinks, so "
-                 "compare it with the reference.")  # fmt: skip
+KID = Format("KID", "↓", None, "unbiased kernel distance over pairs of different subjects; 0 is no difference, and "
+             "values below it are chance, or copies.")  # fmt: skip
+FRECHET = Format("Fréchet", "↓", None, "distance between Gaussians fitted to n faces of each set; large for small n "
+                 "even where there is no difference, so compare it within its line.")  # fmt: skip
 # Only Inception features give the numbers that bear these two names.
 FID = Format("FID", "↓", None, "Fréchet distance of Inception features.")
 INCEPTION_SCORE = Format("IS", "↑", 2, "Inception score, by the Inception network.")
-PRECISION = Format("Precision", "↑", 3, f"share of generated faces inside the training set ({_K}).")
-RECALL = Format("Recall", "↑", 3, f"share of training faces inside the generated set ({_K}).")
-DENSITY = Format("Density", "↑", 3, f"how densely generated faces lie among training faces ({_K}).")
-COVERAGE = Format("Coverage", "↑", 3, f"share of training faces with a generated neighbour ({_K}).")
+PRECISION = Format("Precision", "↑", 3, f"share of faces inside the other set ({_K}).")
+RECALL = Format("Recall", "↑", 3, f"share of the other set inside the faces ({_K}).")
+DENSITY = Format("Density", "↑", 3, f"how densely faces lie among the other set ({_K}).")
+COVERAGE = Format("Coverage", "↑", 3, f"share of the other set with one of the faces near ({_K}).")
 CLIPPED_DENSITY = Format("Clipped density", "↑", 3, "density that single outliers cannot raise; 1 is best.")
 CLIPPED_COVERAGE = Format("Clipped coverage", "↑", 3, "coverage calibrated so that a perfect set reaches about 1.")
 RESIDUAL = Format("Relief residual", "≈", 2, "detail outside the relief features, as a ratio to held-out faces: above "
@@ -87,14 +88,16 @@ IDENTICAL = Format("Identical to a training face", "↓", 0, "number of faces eq
 EMOTION_SCORE = Format("Emotion score", "↑", 2, "Inception score computed with depthnet; at most the number of "
                        "emotions.")  # fmt: skip
 AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one.")
-VENDI = Format("Vendi", "≈", 1, "effective number of different faces within an emotion; it grows with n; best is the "
-               "reference.")  # fmt: skip
+VENDI = Format("Vendi", "≈", 1, "effective number of different faces within an emotion, of n subjects of each set.")
+RKE = Format("RKE", "≈", 1, "the same by the Rényi entropy of order 2, which gives rare faces less weight.")
 MS_SSIM = Format("MS-SSIM", "≈", 3, "similarity of two faces of one set and emotion; lower is more diverse, noise "
                  "lowers it too.")  # fmt: skip
 AUTH_PCT = _percent("AuthPct", "share of faces farther from their nearest training face than that face is from its "
                     "own nearest.")  # fmt: skip
 NEAREST_RATIO = Format("Nearest ratio", "≈", 2, "distance to the nearest training face, relative to held-out faces; "
                        "below 0.9 suggests copies.")  # fmt: skip
+C2ST = Format("Two-sample test", "↓", 1, "accuracy of a classifier that tells two sets of faces apart; 50 is guessing.",
+              100.0, "%")  # fmt: skip
 # Formulas of the released scripts, by measure. They are not what the paper calls them.
 AS_PUBLISHED = {
     "frechet": Format("As published (not FID)", "↓", 2, "the trace term takes 4 roots instead of 2: it can be "

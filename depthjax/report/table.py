@@ -97,8 +97,9 @@ def reasons(rows: Iterable[Sequence[Cell]]) -> Notes:
 
 
 def reference(line: Line) -> Key:
-    """Return the key of the reference of a line."""
-    return replace(line.key, method="real", protocol=line.reference or line.key.protocol)
+    """Return the key of the reference of a line: held-out faces where the score is a distance to a set."""
+    method = "held_out" if line.key.against else "real"
+    return replace(line.key, method=method, protocol=line.reference or line.key.protocol)
 
 
 def words(head: str, of: Callable[[Line], str]) -> Column:

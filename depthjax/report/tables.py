@@ -32,7 +32,7 @@ CLASSIFIERS_EXPLAINED = (
     ("Small network", "convolutional, trained from the given faces alone; no augmentation of its own."),
 )
 READ_BY = {"depthnet": "depthnet", "network": "boxes"}  # classifiers that do not read handcrafted features
-RANGE = ("Interval", "95\u202f%, bootstrap over held-out subjects, or over half-sets for distances.")
+RANGE = ("Interval", "95\u202f%, bootstrap over subjects and generated faces, or the middle of draws of n faces.")
 
 PAPER = "Mousavi and Mirinezhad, 2025"
 PAPER_METHODS = ("vae", "gan", "gmm", "kde", "proposed")
@@ -111,16 +111,26 @@ def _lines(protocol: str, measure: str, format: Format, *spaces: str, by_definit
             for space in spaces]  # fmt: skip
 
 
+def _to_both(protocol: str, measure: str, format: Format, *spaces: str) -> list[Line]:
+    """A distance of a table: a line for each of its spaces and each set that it is to."""
+    return [replace(line, words=(*line.words, to), key=replace(line.key, against=against))
+            for line in _lines(protocol, measure, format, *spaces) for against, to in TO.items()]  # fmt: skip
+
+
+TO = {"train": "training", "test": "held-out"}
 DISTANCES = (
-    *_lines("distance", "kid", formats.KID, *ALL),
-    *_lines("distance", "frechet", formats.FRECHET, *ALL[:3]),
-    *_lines("distance", "frechet", formats.FID, *ALL[3:]),
-    *_lines("distance", "precision", formats.PRECISION, *ALL),
-    *_lines("distance", "recall", formats.RECALL, *ALL),
-    *_lines("distance", "density", formats.DENSITY, *ALL),
-    *_lines("distance", "coverage", formats.COVERAGE, *ALL),
-    *_lines("distance", "clipped_density", formats.CLIPPED_DENSITY, *ALL),
-    *_lines("distance", "clipped_coverage", formats.CLIPPED_COVERAGE, *ALL),
+    *_to_both("distance", "kid", formats.KID, *ALL),
+    *_to_both("c2st", "accuracy", formats.C2ST, *ALL),
+    *_to_both("distance", "frechet", formats.FRECHET, *ALL[:3]),
+    *_to_both("distance", "frechet", formats.FID, *ALL[3:]),
+    *_to_both("distance", "precision", formats.PRECISION, *ALL),
+    *_to_both("distance", "recall", formats.RECALL, *ALL),
+    *_to_both("distance", "density", formats.DENSITY, *ALL),
+    *_to_both("distance", "coverage", formats.COVERAGE, *ALL),
+    *_to_both("distance", "clipped_density", formats.CLIPPED_DENSITY, *ALL),
+    *_to_both("distance", "clipped_coverage", formats.CLIPPED_COVERAGE, *ALL),
+)
+EMOTIONS = (
     *_lines("emotion", "score", formats.EMOTION_SCORE, "depthnet"),
     *_lines("emotion", "agreement", formats.AGREEMENT, "depthnet"),
     *_lines("emotion", "inception_score", formats.INCEPTION_SCORE, "inception"),
@@ -131,6 +141,7 @@ COPIES = (
     *_lines("memorisation", "nearest_ratio", formats.NEAREST_RATIO, *ALL, by_definition="1"),
     *_lines("nearest", "identical", formats.IDENTICAL, "pixels"),
     *_lines("diversity", "vendi", formats.VENDI, *ALL),
+    *_lines("diversity", "rke", formats.RKE, *ALL),
     *_lines("diversity", "ms_ssim", formats.MS_SSIM, "pixels"),
     *_lines("distance", "residual_ratio", formats.RESIDUAL, "relief", by_definition="1"),
 )
@@ -142,7 +153,23 @@ def classifier_name(classifier: str) -> str:
 
 
 # Measure and space: its line, for what speaks of single measures.
-MEASURES = {(line.key.measure, line.key.space): line for line in (*DISTANCES, *SIMILARITY, *COPIES)}
+MEASURES = {(line.key.measure, line.key.space): line for line in (*DISTANCES, *EMOTIONS, *SIMILARITY, *COPIES)}
+# The sets whose scores stand beside those of the methods.
+ANCHORS = {
+    "real": "Training faces",
+    "held_out": "Held-out faces",
+    "copies": "Copies with new noise",
+    "gaussian": "Gaussians",
+}
+ANCHORS_EXPLAINED = (
+    ("To", "the set that the distance is to."),
+    ("Training faces, held-out faces", "of a distance to themselves: a random half of the subjects to the other half. "
+     "Held-out subjects, whom no generator has seen, give the distance to training faces of other subjects."),
+    ("Copies with new noise", "training faces whose sensor noise is drawn anew: what a copying generator gets."),
+    ("Gaussians", "one Gaussian of each emotion over principal components of the pixels: the statistics of the "
+     "training faces without any face."),
+)  # fmt: skip
+OF_HELD_OUT = ("emotion", "nearest", "trts")  # protocols whose rows of `real` are held-out faces
 
 
 def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
@@ -152,13 +179,30 @@ def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
              Score("", "trts", c, "accuracy"), formats.AGREEMENT, "trtr")
         for c in evaluation.classifiers
     ]  # fmt: skip
-    quality = (*DISTANCES, *emotion, *SIMILARITY)
+    quality = [replace(line, words=(*line.words, NONE)) for line in (*EMOTIONS, *emotion, *SIMILARITY)]
     made = (
         table_1(evaluation),
         table_1_published(evaluation),
-        _beside_reference(evaluation, "table_2", "Table 2. Distances to training faces, and quality", quality),
+        _beside_anchors(
+            evaluation,
+            "table_2",
+            "Table 2. Distances to training and held-out faces, and quality",
+            [*DISTANCES, *quality],
+            ("To",),
+            *ANCHORS_EXPLAINED,
+        ),
+        _beside_anchors(
+            evaluation,
+            "table_2_emotions",
+            "Table 2 by emotion",
+            list(_of_emotions(evaluation)),
+            ("To", "Emotion"),
+            *ANCHORS_EXPLAINED,
+        ),
         table_2_published(evaluation),
-        _beside_reference(evaluation, "table_3", "Table 3. Memorisation and diversity", COPIES),
+        _beside_anchors(
+            evaluation, "table_3", "Table 3. Memorisation and diversity", COPIES, (), *ANCHORS_EXPLAINED[2:]
+        ),
         table_4(evaluation),
     )
     return {table.name: table for table in made if table.rows}
@@ -237,22 +281,41 @@ def table_1(evaluation: StoredEvaluation) -> Table:
     )  # fmt: skip
 
 
-def _beside_reference(evaluation: StoredEvaluation, name: str, caption: str, lines: Sequence[Line]) -> Table:
-    methods = evaluation.methods
+def _of_emotions(evaluation: StoredEvaluation) -> Iterator[Line]:
+    for line in DISTANCES:
+        for emotion in evaluation.emotions if line.key.measure in ("kid", "coverage") else ():
+            yield replace(line, words=(*line.words, emotion), key=replace(line.key, emotion=emotion))
+
+
+def _anchor(method: str, head: str) -> Column:
+    """Return the column of an anchor; rows of `real` are held-out faces in some protocols."""
+
+    def key(line: Line) -> Key | None:
+        if line.key.protocol in OF_HELD_OUT:
+            return reference(line) if method == "held_out" else None
+        return replace(line.key, method=method)
+
+    return Column(head, {}, key=key, otherwise=lambda line: line.by_definition if method == "held_out" else NONE)
+
+
+def _beside_anchors(
+    evaluation: StoredEvaluation, name: str, caption: str, lines: Sequence[Line], more: tuple[str, ...],
+    *notes: tuple[str, str],
+) -> Table:  # fmt: skip
+    scores, methods = evaluation.scores, evaluation.methods
+    known = {*scores.values("method"), "real", "held_out"}
+    anchors = [_anchor(anchor, head) for anchor, head in ANCHORS.items() if anchor in known]
     columns = (
-        Column("Reference", {}, key=reference, otherwise=lambda line: line.by_definition),
+        *anchors,
         *(Column(method_name(method), {"method": method}) for method in methods),
-        Column("n reference", {}, formats.COUNT, "n", reference),
-        words("n generated", lambda line: sizes(evaluation.scores, line.key, methods)),
+        words("n beside", lambda line: sizes(scores, reference(line), ("real", *ANCHORS))),
+        words("n generated", lambda line: sizes(scores, line.key, methods)),
     )
-    found = {row[:2] for row in pivot(evaluation.scores, lines, columns)}
+    found = {row[: 2 + len(more)] for row in pivot(scores, lines, columns)}
     shown = [line for line in lines if line.words in found]
     spaces = dict.fromkeys(line.words[1] for line in shown)
     return _table(
-        evaluation, name, caption, ("Measure", "Features"), shown, columns,
-        ("Reference", "for a distance, the estimator between two halves of the training subjects: what a perfect "
-         "generator would get; for Vendi and MS-SSIM, training faces; else held-out faces."),
-        *_meanings(shown),
+        evaluation, name, caption, ("Measure", "Features", *more), shown, columns, *notes, *_meanings(shown),
         *((space, SPACES_EXPLAINED[space]) for space in spaces if space in SPACES_EXPLAINED),
         RANGE,
     )  # fmt: skip

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.linalg
 from scipy.spatial.distance import cdist
-from sklearn.metrics.pairwise import polynomial_kernel as sklearn_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from depthjax.evaluate import distances
@@ -17,10 +16,7 @@ from depthjax.evaluate.distances import (
     frechet_distance,
     frechet_of_draws,
     gaussian_of,
-    kid_of_draws,
     neighbours_of_draws,
-    polynomial_kernel,
-    squared_mmd,
 )
 
 
@@ -28,41 +24,6 @@ from depthjax.evaluate.distances import (
 def sets():
     rng = np.random.default_rng(0)
     return rng.normal(size=(60, 7)), rng.normal(0.5, 1.5, size=(50, 7))
-
-
-def test_kernel_is_scikit_learns(sets):
-    expected = sklearn_kernel(*sets, degree=3, gamma=1 / 7, coef0=1)
-    np.testing.assert_allclose(polynomial_kernel(*sets), expected, rtol=1e-12)
-
-
-def test_kid_is_the_sum_over_distinct_pairs(sets):
-    x, y = sets
-    i, j = np.arange(5, 25), np.arange(12)
-
-    def k(a, b):
-        return (a @ b / 7 + 1) ** 3
-
-    within_x = np.mean([k(x[a], x[b]) for a in i for b in i if a != b])
-    within_y = np.mean([k(y[a], y[b]) for a in j for b in j if a != b])
-    between = np.mean([k(x[a], y[b]) for a in i for b in j])
-    kid = kid_of_draws(x, y, i[None], j[None])
-    np.testing.assert_allclose(kid, [within_x + within_y - 2 * between], rtol=1e-10)
-
-
-def test_kid_is_unbiased_so_it_scatters_about_zero_for_one_distribution():
-    rng = np.random.default_rng(1)
-    x, y = rng.normal(size=(2, 400, 4))
-    draws = np.stack([rng.permutation(400)[:40] for _ in range(300)])
-    kid = kid_of_draws(x, y, draws, draws[::-1])
-    assert kid.min() < 0 < kid.max()
-    assert abs(kid.mean()) < 3 * kid.std() / np.sqrt(10)
-    assert kid_of_draws(x, y + 1, draws, draws).min() > kid.mean()
-
-
-def test_squared_mmd_takes_float32_features_in_float64(sets):
-    kernel = polynomial_kernel(sets[0].astype(np.float32), sets[0].astype(np.float32))
-    assert kernel.dtype == np.float64
-    assert isinstance(squared_mmd(kernel, kernel, kernel), float)
 
 
 def test_frechet_of_a_set_with_itself_is_zero(sets):
@@ -137,6 +98,10 @@ def test_collapse_costs_coverage_and_recall_but_not_precision(clouds):
     collapsed = _balls(x, np.repeat(x[:1], 30, axis=0))
     assert distances.precision(collapsed) == 1
     assert distances.coverage(collapsed) < 0.5 and distances.recall(collapsed) < 0.1
+
+
+def test_distances_between_are_scipys(clouds):
+    np.testing.assert_allclose(distances.distances_between(*clouds), cdist(*clouds), rtol=1e-9)
 
 
 def test_draws_take_subsets(clouds):

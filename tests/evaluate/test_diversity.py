@@ -3,7 +3,15 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
 
-from depthjax.evaluate.diversity import MS_SSIM_WEIGHTS, median_distance, ms_ssim, scales_for, vendi_score
+from depthjax.evaluate.diversity import (
+    MS_SSIM_WEIGHTS,
+    gaussian_kernel,
+    median_distance,
+    ms_ssim,
+    rke_score,
+    scales_for,
+    vendi_score,
+)
 
 
 @pytest.fixture(scope="module")
@@ -13,12 +21,26 @@ def pictures():
     return np.clip(smooth, 0, 255).astype(np.uint8)
 
 
-def test_vendi_counts_clusters_that_do_not_touch():
+def effective(features):
+    kernel = gaussian_kernel(np.asarray(features, float), 1.0)
+    return vendi_score(kernel), rke_score(kernel)
+
+
+def test_effective_numbers_count_clusters_that_do_not_touch():
     centres = 1000 * np.eye(4)
-    assert vendi_score(np.repeat(centres, 5, axis=0), 1.0) == pytest.approx(4)
-    assert vendi_score(np.zeros((9, 3)), 1.0) == pytest.approx(1)
-    unequal = np.repeat(centres[:2], [3, 1], axis=0)
-    assert vendi_score(unequal, 1.0) == pytest.approx(np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))))
+    assert effective(np.repeat(centres, 5, axis=0)) == pytest.approx((4, 4))
+    assert effective(np.zeros((9, 3))) == pytest.approx((1, 1))
+    assert effective(1000 * np.eye(7)) == pytest.approx((7, 7))
+    vendi, rke = effective(np.repeat(centres[:2], [3, 1], axis=0))
+    assert vendi == pytest.approx(np.exp(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25))))
+    assert rke == pytest.approx(1 / (0.75**2 + 0.25**2))
+
+
+def test_rke_is_the_renyi_entropy_of_order_two_of_the_eigenvalues():
+    kernel = gaussian_kernel(np.random.default_rng(0).normal(size=(40, 3)), 1.5)
+    eigenvalues = np.linalg.eigvalsh(kernel / 40)
+    assert rke_score(kernel) == pytest.approx(np.exp(-np.log((eigenvalues**2).sum())))
+    assert 1 < rke_score(kernel) < vendi_score(kernel) < 40  # entropies fall with their order
 
 
 def test_bandwidth_is_the_median_over_pairs():

@@ -100,7 +100,7 @@ def test_data_and_settings_are_stated(found):
     }  # fmt: skip
     assert len(stated["settings"].pop("depthnet")["sha256"]) == 64
     assert stated["settings"] == {
-        "feature_size": 32, "seeds": [0, 1], "bootstrap": 50, "kid_subsets": 10, "kid_subset_size": 36,
+        "feature_size": 32, "seeds": [0, 1], "bootstrap": 50, "kid_subsets": 10,
         "xgboost_device": "cpu", "bins": 64, "spaces": SPACES,
     }  # fmt: skip
 
@@ -125,10 +125,12 @@ def test_every_row_is_there_once_and_whole(scores):
         "published_real": trees,
         "published_synthetic": 2 * trees,
         "published_synthetic_real": 2 * trees,
-        # Three sets; coverage also for each emotion; the residual of the two methods.
-        "distance": 3 * len(SPACES) * (len(DISTANCES) + 3) + 2,
+        # Six sets, to training and to held-out faces; KID, and coverage where subjects suffice, also for each emotion;
+        # the residual of the two methods.
+        "distance": 6 * len(SPACES) * (2 * (len(DISTANCES) + 3) + 3) + 2,
+        "c2st": 6 * len(SPACES) * 2,
         "nearest": 3 * 3,
-        "diversity": 3 * (len(SPACES) + 1),
+        "diversity": 6 * (2 * len(SPACES) + 1),
         "memorisation": 3 * len(SPACES) + 2 * len(SPACES),
         "emotion": 3 * 3,
         "as_published": 2 * 4,
@@ -164,17 +166,32 @@ def test_accuracies_of_each_held_out_subject_are_kept(found, scores):
 def test_distances_stand_beside_a_reference_and_rank_noise_last(scores, pair):
     for measure in DISTANCES:
         for space in SPACES:
-            for row in scores.where(protocol="distance", measure=measure, space=space, emotion=""):
-                assert row.n == 36 and row.low <= row.value <= row.high
-        noisy, clean = pair(protocol="distance", measure=measure, space="fused")
+            for row in scores.where(protocol="distance", measure=measure, space=space, emotion="", against="train"):
+                assert row.low <= row.value <= row.high and (measure == "kid" or row.n == 3 * 3)
+        noisy, clean = pair(protocol="distance", measure=measure, space="fused", against="train")
         worse = 1 if measure in ("kid", "frechet") else -1
-        assert worse * noisy.value > worse * clean.value
-    columns = {"protocol": "distance", "measure": "kid", "space": "fused"}
+        # With three subjects a side, shares may be equal.
+        assert worse * noisy.value > worse * clean.value or (worse < 0 and noisy.value == clean.value)
+    columns = {"protocol": "distance", "measure": "kid", "space": "fused", "against": "train"}
     assert pair(**columns)[0].value > scores.find(method="real", **columns).high
     noisy, clean = pair(protocol="distance", measure="residual_ratio", space="relief")
     assert noisy.low > 1.5 > clean.value
-    emotions = scores.where(method="real", measure="coverage", space="relief").values("emotion")
-    assert emotions == ["", "neutral", "happiness", "fear"]
+    for measure in ("kid", "coverage"):
+        found = scores.where(method="real", measure=measure, space="relief", against="train").values("emotion")
+        assert found == ["", "neutral", "happiness", "fear"]
+
+
+def test_training_subjects_are_at_no_distance_from_each_other_and_copies_below(scores):
+    """With pairs of one subject in its halves, the reference was far above 0."""
+    columns = {"protocol": "distance", "measure": "kid", "space": "relief", "against": "train"}
+    real, copies = (scores.find(method=name, **columns) for name in ("real", "copies"))
+    assert real.low < 0 < real.high and abs(real.value) < 0.2 * (real.high - real.low)
+    assert copies.value < 0  # a copy is nearer to its own subject than training subjects are to each other
+    swapped = [scores.find(method=m, **columns | {"against": a}) for m, a in (("held_out", "train"), ("real", "test"))]
+    assert swapped[0].value == pytest.approx(swapped[1].value)
+    assert "two subjects" in scores.find(method="real", **columns | {"measure": "frechet", "against": "test"}).reason
+    assert "fewer than 5 subjects" in scores.find(method="copies", **columns | {
+        "protocol": "c2st", "measure": "accuracy", "against": "test"}).reason  # fmt: skip
 
 
 def test_similarity_stands_beside_held_out_faces(scores, pair):
@@ -191,14 +208,14 @@ def test_copies_are_counted_without_fresh_noise(sets, cache):
     train, test, _ = sets
     bank = build_bank(CONFIG, train, test, {"same": train}, cache, quiet)
     similar = [m for m in MEASURES if m.protocol == "nearest"]
-    rows = {(r.method, r.measure): r.value for r in measure_faces(CONFIG, bank, None, similar)}
+    rows = {(r.method, r.measure): r.value for r in measure_faces(CONFIG, bank, similar)}
     assert rows["same", "identical"] == len(train) and rows["real", "identical"] == 0  # a count, as the report says
 
 
 def test_faces_of_the_training_subjects_are_near_to_them_and_varied(scores, pair):
     for space in SPACES:
-        for row in scores.where(measure="vendi", space=space):
-            assert 1 <= row.value <= row.n
+        for row in (*scores.where(measure="vendi", space=space), *scores.where(measure="rke", space=space)):
+            assert 1 <= row.value <= row.n == 3  # as many as there are held-out subjects
         for row in scores.where(measure="auth_pct", space=space):
             assert 0 <= row.value <= 1 and row.n == (27 if row.method == "real" else 72)
         assert all(row.low <= row.value for row in scores.where(measure="nearest_ratio", space=space))
@@ -295,7 +312,9 @@ def test_training_faces_also_teach_about_generated_ones(pair):
 def test_the_released_formulas_say_so(scores, pair):
     for method in ("cdcgan_kd", "cdcgan_kd_ga"):
         rows = {(row.measure, row.space): row.value for row in scores.where(method=method, protocol="as_published")}
-        right = scores.find(method=method, protocol="distance", measure="frechet", space="depthnet").value
+        right = scores.find(
+            method=method, protocol="distance", measure="frechet", space="depthnet", against="train"
+        ).value
         assert rows["frechet", "depthnet"] < right
         assert rows["score", "depthnet"] >= 1.7 and -1 <= rows["ssim", "pixels"] <= 1
 
@@ -307,7 +326,7 @@ def test_added_test_subjects_have_no_part_in_what_was_published(sets, cache):
     more = build_bank(config, train, test, one, cache, quiet)
     own = build_bank(TREE, train, test.take(test.subject == 100), one, cache, quiet)
     released = [m for m in MEASURES if m.protocol == "as_published"]
-    values = [[r.value for r in measure_faces(*of, None, released)] for of in ((config, more), (TREE, own))]
+    values = [[r.value for r in measure_faces(*of, released)] for of in ((config, more), (TREE, own))]
     assert values[0] == pytest.approx(values[1], rel=1e-9)
     single = override(TREE, {"evaluate.seeds": "1"})
     assert recognition.published(config, more, quiet).rows == recognition.published(single, own, quiet).rows

@@ -1,4 +1,4 @@
-"""Intervals over subjects, paired tests, and halves of the training subjects."""
+"""Intervals over subjects, paired tests, and draws of equally many subjects."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from scipy.stats import permutation_test
 from depthjax.evaluate.resampling import (
     bootstrap_counts,
     bootstrap_mean,
-    draw_halves,
+    equal_draws,
     holm,
     percentile_interval,
     sign_flip_test,
@@ -83,34 +83,50 @@ def test_one_subject_is_no_test():
     assert "only one subject" in sign_flip_test(np.zeros(3), np.ones(3), np.zeros(3, int), **OPTIONS).reason
 
 
-def test_halves_share_no_subject_and_balance_the_emotions(faces):
-    real, ours = faces(7, 4), faces(2, 5)
-    draws = draw_halves(real, {"ours": ours}, draws=20, seed=0)
-    assert draws.n == 15 and draws.real.shape == draws.other_real.shape == draws.generated["ours"].shape == (20, 15)
-    for i, j, k in zip(draws.real, draws.other_real, draws.generated["ours"], strict=True):
-        assert not np.intersect1d(real.subject[i], real.subject[j]).size
-        assert all(len(np.unique(row)) == draws.n for row in (i, j, k))
-        assert all(np.bincount(e).tolist() == [5, 5, 5] for e in (real.emotion[i], real.emotion[j], ours.emotion[k]))
-    assert len(np.unique(np.sort(draws.real, axis=1), axis=0)) > 10
+def drawn(real, *, draws=20, seed=0, reference="", **sets):
+    return equal_draws({"train": real, **sets}, draws=draws, seed=seed, reference=reference)
+
+
+def test_every_set_gives_one_face_of_each_emotion_of_as_many_subjects(faces):
+    real, more, ours = faces(7, 4), faces(12, 2, first=50), faces(9, 1)
+    draws = drawn(real, more=more, ours=ours)
+    assert draws.n == 21 and draws.reference.size == 0
+    for name, of in {"train": real, "more": more, "ours": ours}.items():
+        for rows in draws.rows[name]:
+            subjects = of.subject[rows].reshape(3, 7)
+            assert of.emotion[rows].tolist() == [0] * 7 + [1] * 7 + [2] * 7
+            assert all(len(np.unique(row)) == 7 for row in subjects)
+            assert (subjects == subjects[0]).all()  # the same subjects in every emotion
+    assert len(np.unique(np.sort(draws.rows["more"], axis=1), axis=0)) == 20
+
+
+def test_halves_share_no_subject(faces):
+    real = faces(7, 4)
+    draws = drawn(real, ours=faces(12, 1), reference="train")
+    assert draws.n == 9 and {tuple(rows.shape) for rows in draws.rows.values()} == {(20, 9)}
+    for one, other in zip(draws.reference, draws.rows["train"], strict=True):
+        assert not np.intersect1d(real.subject[one], real.subject[other]).size
 
 
 def test_one_n_for_all_is_what_the_smallest_set_allows(faces):
-    real = faces(5, 2)
-    sizes = [draw_halves(real, {"a": faces(1, n), "b": faces(9, 9)}, draws=3, seed=0).n for n in (2, 5, 40)]
-    assert sizes == [3, 6, 12]  # half of 2, half of 5, and the two subjects of the smaller real half
+    assert drawn(faces(6, 2), few=faces(4, 9)).n == 12
+    assert drawn(faces(6, 2), few=faces(2, 9), reference="train").n == 6
+    assert drawn(faces(6, 2), few=faces(5, 9), reference="train").n == 9
 
 
 def test_same_seed_same_draws(faces):
-    real = faces(4, 2)
-    first, again, other = (draw_halves(real, {"a": real}, draws=4, seed=s) for s in (1, 1, 2))
-    np.testing.assert_array_equal(first.generated["a"], again.generated["a"])
-    assert not np.array_equal(first.generated["a"], other.generated["a"])
+    real = faces(6, 2)
+    first, again, other = (drawn(real, draws=4, seed=s, reference="train") for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.reference, again.reference)
+    np.testing.assert_array_equal(first.rows["train"], again.rows["train"])
+    assert not np.array_equal(first.reference, other.reference)
 
 
 def test_a_half_without_an_emotion_gives_no_faces(faces):
     real = faces(4, 2)
     lone = real.take((real.emotion != 2) | (real.subject == 0))
-    assert draw_halves(lone, {"a": real}, draws=4, seed=0).n == 0
+    assert drawn(lone, draws=4, reference="train").n == 0
+    assert drawn(lone, draws=4).n == 3
 
 
 def test_holm_by_hand_and_with_ties():

@@ -58,7 +58,6 @@ def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ..
             "bins": 64,
             "bootstrap": 1000,
             "kid_subsets": 100,
-            "kid_subset_size": 120,
             "spaces": list(SPACES),
             "xgboost_device": "cpu",
             "depthnet": {"version": "1", "sha256": "0" * 64},
@@ -115,7 +114,8 @@ def _scores(emotions: tuple[str, ...], methods: tuple[str, ...]) -> Iterator[Sco
     for method in methods:
         yield from _distances(method, SHIFT[method], emotions)
         yield from _qualities(method, SHIFT[method])
-    yield from _distances("real", None, emotions)
+    for anchor, shift in {"real": None, "held_out": None, "copies": 0.08, "gaussian": 0.05}.items():
+        yield from _distances(anchor, shift, emotions)
     yield from _qualities("real", None)
 
 
@@ -177,13 +177,13 @@ def _published(classifier: str, step: float, methods: tuple[str, ...]) -> Iterat
 def _distances(method: str, shift: float | None, emotions: tuple[str, ...]) -> Iterator[Score]:
     for measure, (value, spread, reference, sign) in DISTANCES.items():
         mean = reference if shift is None else value + sign * shift
-        width = 0.0031 if (measure, method) == ("kid", "real") else spread
-        for space in SPACES:
-            yield _score(mean, width, method=method, protocol="distance", measure=measure, space=space, n=240)
-            for i, emotion in enumerate(emotions if measure == "coverage" else ()):
-                yield _score(mean - 0.02 * i, width, method=method, protocol="distance", measure=measure,
-                             space=space, n=80, emotion=emotion)  # fmt: skip
-    if shift is not None:
+        width = 0.0031 if measure == "kid" and shift is None else spread
+        for space, against in itertools.product(SPACES, ("train", "test")):
+            columns: dict[str, Any] = {"method": method, "measure": measure, "space": space, "against": against}
+            yield _score(mean, width, protocol="distance", n=240, **columns)
+            for i, emotion in enumerate(emotions if measure in ("kid", "coverage") else ()):
+                yield _score(mean - 0.02 * i, width, protocol="distance", n=80, emotion=emotion, **columns)
+    if shift is not None and method not in ("copies", "gaussian"):
         yield _score(1.37 + shift, 0.06, method=method, protocol="distance", measure="residual_ratio",
                      space="relief", n=300)  # fmt: skip
 

@@ -242,7 +242,7 @@ def test_annex_1_shows_every_seed_of_every_score(evaluation: StoredEvaluation) -
 def test_coverage_of_each_emotion_where_it_is_stored(evaluation: StoredEvaluation) -> None:
     scores = [row for row in evaluation.scores if not row.emotion]
     pooled = replace(evaluation, scores=type(evaluation.scores)(scores))
-    gmm = {"protocol": "distance", "measure": "coverage", "method": "gmm", "space": "relief"}
+    gmm = {"protocol": "distance", "measure": "coverage", "method": "gmm", "space": "relief", "against": "test"}
     parted = changed(evaluation, gmm | {"emotion": "happiness"}, value=None, low=None, high=None, reason="too few")
     assert "happiness" not in texts(drawn(figures_spaces.coverage(pooled)))
     figure = drawn(figures_spaces.coverage(parted))
@@ -261,7 +261,7 @@ def test_what_was_not_computed_is_named_or_left_out(evaluation: StoredEvaluation
     for draw_one in (figures_scores.recognition, figures_scores.added, figures_scores.violins,
                      figures_scores.annex_1, figures_scores.table_1, figures_scores.table_2):  # fmt: skip
         assert draw_one(evaluation) is None, draw_one.__name__
-    kid = {"protocol": "distance", "measure": "kid", "space": "relief", "method": "gmm"}
+    kid = {"protocol": "distance", "measure": "kid", "space": "relief", "method": "gmm", "against": "test"}
     evaluation = changed(evaluation, kid, value=None, low=None, high=None, reason="too few faces")
     assert texts(drawn(figures_spaces.distances(evaluation))).count("not computed") == 1
     nothing = without(evaluation, protocol="distance")
@@ -275,7 +275,7 @@ def test_nothing_is_drawn_of_nothing(finished: Path, tmp_path: Path) -> None:
 
 
 def test_a_far_value_does_not_press_the_others_together(evaluation: StoredEvaluation) -> None:
-    kid = {"protocol": "distance", "measure": "kid", "space": "relief", "method": "gmm"}
+    kid = {"protocol": "distance", "measure": "kid", "space": "relief", "method": "gmm", "against": "test"}
     figure = drawn(figures_spaces.distances(changed(evaluation, kid, value=40.0, low=35.0, high=44.0)))
     assert [axes.get_xscale() for axes in figure.axes[:3]] == ["symlog", "linear", "linear"]
 

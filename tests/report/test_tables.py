@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluation_fake import CLASSIFIERS, CONTROLS, MEASURES, METHODS, changed, without
+from evaluation_fake import CLASSIFIERS, CONTROLS, MEASURES, METHODS, SPACES, changed, without
 
 from depthjax.errors import UserError
 from depthjax.report import tables as published
 from depthjax.report.formats import ABSENT, POINTS, Number
 from depthjax.report.stored import StoredEvaluation
-from depthjax.report.table import Table, csv_text, latex_text, markdown_text, write_tables
+from depthjax.report.table import NONE, Table, csv_text, latex_text, markdown_text, write_tables
 from depthjax.report.tables import all_tables
 from depthjax.scores import Score, Scores, read_scores
 
-NAMES = ["table_1", "table_1_published", "table_2", "table_2_published", "table_3", "table_4"]
+NAMES = ["table_1", "table_1_published", "table_2", "table_2_emotions", "table_2_published", "table_3", "table_4"]
+ANCHORS = ("real", "held_out", "copies", "gaussian")
 
 
 def numbers(tables: dict[str, Table]) -> Iterator[Number]:
@@ -95,16 +97,32 @@ def test_published_numbers_are_complete_and_plausible() -> None:
     assert published.published_column("cdcgan_kd_ga") == "proposed" and published.published_column("mine") is None
 
 
-def test_distances_stand_beside_their_reference(evaluation: StoredEvaluation) -> None:
+def test_distances_stand_beside_their_anchors(evaluation: StoredEvaluation) -> None:
     table = all_tables(evaluation)["table_2"]
     for measure, name in (("kid", "KID\u00a0↓"), ("clipped_coverage", "Clipped coverage\u00a0↑")):
-        for space in ("relief", "fused", "depthnet"):
-            (found,) = keys(table, name, space)
-            assert found[:7] == [f"distance/{m}//{measure}/{space}////value" for m in ("real", *METHODS)]
-    (found,) = keys(table, "Emotion as requested, %\u00a0↑ (XGBoost)")
-    assert found[0] == "trtr/real/xgboost/accuracy/////value"
-    assert found[1] == "trts/gan/xgboost/accuracy/////value"
-    assert rows(all_tables(evaluation)["table_3"], "Nearest ratio\u00a0≈", "relief")[0][2] == "1"
+        for space, (against, to) in itertools.product(SPACES, {"train": "training", "test": "held-out"}.items()):
+            (found,) = keys(table, name, space, to)
+            assert found == [f"distance/{m}//{measure}/{space}//{against}//value" for m in (*ANCHORS, *METHODS)]
+    (line,) = rows(table, "Emotion as requested, %\u00a0↑ (XGBoost)")
+    assert line[3] == NONE and [cell.key for cell in line[4:8] if isinstance(cell, Number)] == [
+        "trtr/real/xgboost/accuracy/////value", "trts/gan/xgboost/accuracy/////value"]  # fmt: skip
+    table_3 = all_tables(evaluation)["table_3"]
+    assert rows(table_3, "Nearest ratio\u00a0≈", "relief")[0][2:4] == (NONE, "1")
+    assert keys(table_3, "Vendi\u00a0≈", "relief")[0][0] == "diversity/real//vendi/relief////value"
+
+
+def test_distances_of_each_emotion_have_a_table_of_their_own(evaluation: StoredEvaluation) -> None:
+    table = all_tables(evaluation)["table_2_emotions"]
+    assert table.columns[:6] == ("Measure", "Features", "To", "Emotion", "Training faces", "Held-out faces")
+    (found,) = keys(table, "KID\u00a0↓", "relief", "held-out", "fear")
+    assert found[1] == "distance/held_out//kid/relief//test/fear/value" and len(found) == len(ANCHORS) + len(METHODS)
+    assert {row[3] for row in table.rows} == {"neutral", "happiness", "fear"}
+
+
+def test_an_evaluation_without_controls_has_no_column_for_them(evaluation: StoredEvaluation) -> None:
+    bare = without(without(evaluation, method="copies"), method="gaussian")
+    columns = all_tables(bare)["table_2"].columns
+    assert "Gaussians" not in columns and columns[3:5] == ("Training faces", "Held-out faces")
 
 
 def test_fid_and_is_are_named_only_with_inception_features(evaluation: StoredEvaluation) -> None:
@@ -112,7 +130,8 @@ def test_fid_and_is_are_named_only_with_inception_features(evaluation: StoredEva
         return " ".join(str(row[0]) for row in all_tables(found)["table_2"].rows)
 
     assert not re.search(r"\b(FID|IS)\b", heads(evaluation))
-    inception = [Score(m, "distance", measure="frechet", space="inception", value=5.0, n=240) for m in METHODS]
+    frechet = {"protocol": "distance", "measure": "frechet", "space": "inception", "against": "test"}
+    inception = [Score(m, value=5.0, n=240, **frechet) for m in METHODS]
     inception += [Score(m, "emotion", measure="inception_score", space="inception", value=2.5, n=300) for m in METHODS]
     more = replace(evaluation, scores=Scores([*evaluation.scores, *inception]))
     table = all_tables(more)["table_2"]
@@ -256,4 +275,4 @@ def test_files_are_written_for_every_table(evaluation: StoredEvaluation, tmp_pat
     assert [p.name for p in paths] == [f"{n}.{e}" for n in NAMES for e in ("csv", "tex", "md")]
     before = [p.read_bytes() for p in paths]
     assert [p.read_bytes() for p in write_tables(tables, tmp_path / "tables")] == before
-    assert len(list((tmp_path / "tables").iterdir())) == 18
+    assert len(list((tmp_path / "tables").iterdir())) == 3 * len(NAMES)
