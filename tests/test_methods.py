@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from depthjax import cdcgan_kd, pipeline, stages
-from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Train
+from depthjax.config import METHODS, Baselines, Config, Data, Evaluate, Evolve, Model, Sample, Train
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.methods import REGISTRY
+from depthjax.methods import REGISTRY, inversions
 from depthjax.progress import no_log
 
 EMOTION = np.array([2, 0, 2, 0, 2], np.int32)
@@ -83,6 +83,20 @@ def test_a_fitted_method_samples_the_emotions_asked_for(name, config, workdir):
     assert len(drawn.latents) == 5 and (drawn.emotion == EMOTION).all()
     again = REGISTRY[name].sample(config, workdir, EMOTION)
     np.testing.assert_array_equal(drawn.images, again.images)
+
+
+def test_generators_are_inverted_once_for_the_same_faces(config, faces, workdir, monkeypatch):
+    every = replace(config, sample=Sample(methods=tuple(METHODS)), evaluate=Evaluate(inversion_steps=2))
+    found = inversions(every, workdir)
+    assert set(found) == {"gan", "vae", "cdcgan_kd", "cdcgan_kd_ga"}
+    asked = faces.take(np.arange(3))
+    errors = found["cdcgan_kd"](asked)
+    assert errors.shape == (3,) and (errors > 0).all()
+    monkeypatch.setattr("depthjax.methods.invert", None)
+    np.testing.assert_array_equal(found["cdcgan_kd_ga"](asked), errors)  # the same generator, kept
+    for other in (found["vae"], found["gan"]):
+        with pytest.raises(TypeError):
+            other(asked)
 
 
 @pytest.mark.parametrize("name", METHODS)

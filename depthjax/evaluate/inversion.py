@@ -16,9 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.controls import GAUSSIAN_DIMENSIONS
 from depthjax.evaluate.membership import estimates, not_separable, subject_scores, wins
+from depthjax.evaluate.resampling import Estimate
 from depthjax.models.inversion import root_mean_square
 from depthjax.scores import Score
 
@@ -32,16 +34,23 @@ def inversion_scores(config: Config, bank: FeatureBank, inversions: Mapping[str,
     """Return `auc_inversion` and `tpr_inversion` of these methods, and of the Gaussian control."""
     if not inversions or not config.evaluate.inversion_steps:
         return []
+    asked: dict[str, Inversion] = {"gaussian": partial(gaussian_errors, bank.train), **inversions}
+    return [
+        Score(method, "memorisation", measure=name, space="pixels", **asdict(estimate))
+        for method, errors in asked.items()
+        for name, estimate in _attack(config, bank, errors)
+    ]
+
+
+def _attack(config: Config, bank: FeatureBank, errors: Inversion) -> list[tuple[str, Estimate]]:
     seed = seed_of(config, "inversion")
-    asked = [_drawn(of, seed) for of in (bank.train, bank.test)]
-    reason = not_separable(*(faces.subject for faces in asked))
-    asked_of: dict[str, Inversion] = {**inversions, "gaussian": partial(gaussian_errors, bank.train)}
-    rows = []
-    for method, errors in asked_of.items():
-        found = None if reason else wins(*(_scores(errors, faces, seed) for faces in asked))
-        measured = estimates("inversion", found, draws=config.evaluate.bootstrap, seed=seed)
-        rows += [Score(method, "memorisation", measure=name, space="pixels", **asdict(of)) for name, of in measured]
-    return rows
+    people = [_drawn(of, seed) for of in (bank.train, bank.test)]
+    reason = not_separable(*(faces.subject for faces in people))
+    try:
+        found = None if reason else wins(*(_scores(errors, faces, seed) for faces in people))
+    except UserError as error:  # its faces are there, but its generator is gone or damaged
+        found, reason = None, str(error)
+    return estimates("inversion", found, reason, draws=config.evaluate.bootstrap, seed=seed)
 
 
 def _scores(errors: Inversion, faces: DepthFaces, seed: int) -> np.ndarray:

@@ -55,10 +55,12 @@ def true_positives(found: np.ndarray, members: np.ndarray, non_members: np.ndarr
 MEASURES = {"auc": area, "tpr": true_positives}
 
 
-def estimates(name: str, found: np.ndarray | None, *, draws: int, seed: int) -> list[tuple[str, Estimate]]:
-    """Return `auc_NAME` and `tpr_NAME` of (m, n) `wins`; the intervals resample members and non-members."""
+def estimates(
+    name: str, found: np.ndarray | None, reason: str = "", *, draws: int, seed: int
+) -> list[tuple[str, Estimate]]:
+    """Return `auc_NAME` and `tpr_NAME` of (m, n) `wins`, or why there are none; intervals resample both sides."""
     if found is None:
-        return [(f"{measure}_{name}", Estimate(reason=FEW)) for measure in MEASURES]
+        return [(f"{measure}_{name}", Estimate(reason=reason or FEW)) for measure in MEASURES]
     rng, n = np.random.default_rng(seed), sum(found.shape)
     once = [np.ones((1, size)) for size in found.shape]
     counts = [bootstrap_counts(np.arange(size), draws, rng) for size in found.shape]
@@ -114,9 +116,9 @@ def _log_distance(asked: Coordinates, known: Coordinates, k: int = 1) -> np.ndar
 def attacks(sides: Sides, *, draws: int, seed: int) -> list[tuple[str, Estimate]]:
     """Return `auc_distance`, `tpr_distance`, `auc_density_ratio` and `tpr_density_ratio`."""
     by = {"distance": distance_wins, "density_ratio": density_ratio_wins}
-    if reason := not_separable(sides.train.subject, sides.held_out.subject):
-        return [(f"{name}_{attack}", Estimate(reason=reason)) for attack in by for name in MEASURES]
-    return [named for name, of in by.items() for named in estimates(name, of(sides, seed=seed), draws=draws, seed=seed)]
+    reason, options = not_separable(sides.train.subject, sides.held_out.subject), {"draws": draws, "seed": seed}
+    found = {name: None if reason else of(sides, seed=seed) for name, of in by.items()}
+    return [named for name, of in found.items() for named in estimates(name, of, reason, **options)]
 
 
 def not_separable(members: np.ndarray, others: np.ndarray) -> str:

@@ -232,6 +232,12 @@ def test_generators_are_inverted_for_a_few_faces_of_each_subject(sets, cache):
     assert rows["cdcgan_kd", "auc_inversion"].value == rows["cdcgan_kd", "tpr_inversion"].value == 1
     assert 0 <= rows["gaussian", "auc_inversion"].value <= 1 and rows["gaussian", "auc_inversion"].n == 11
     assert not inversion_scores(override(CONFIG, {"evaluate.inversion_steps": "0"}), bank, {"cdcgan_kd": errors})
+
+    def gone(faces):
+        raise UserError("no checkpoint")
+
+    lost = {row.method: row for row in inversion_scores(CONFIG, bank, {"gan": gone})}
+    assert lost["gan"].reason == "no checkpoint" and lost["gaussian"].value is not None
     shared = replace(bank, test=train)
     assert all("in both" in row.reason for row in inversion_scores(CONFIG, shared, {"cdcgan_kd": errors}))
 
