@@ -63,13 +63,14 @@ def _descend(
 ) -> jax.Array:
     """Return the (n,) least root mean square error after Adam from each start."""
     starts, n, size = latents.shape
-    depth, labels = generator.clone(validity_mask=False), jnp.tile(emotion, starts)
+    depth = generator.clone(validity_mask=False)
+    labels, faces = jnp.tile(emotion, starts), jnp.tile(images, (starts, 1, 1))
     # The norm of a normal latent is about sqrt(d), with a standard deviation of 0.7.
     longest = jnp.sqrt(size) + 1.5
 
     def errors(z: jax.Array) -> jax.Array:
         made: Any = depth.apply(variables, z.reshape(starts * n, size), labels, False)
-        return root_mean_square(made.reshape(starts, *images.shape), images)
+        return root_mean_square(made, faces).reshape(starts, n)
 
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, steps))
 

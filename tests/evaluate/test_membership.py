@@ -70,7 +70,8 @@ def test_a_subject_counts_by_the_mean_of_as_many_frames_as_any_other():
 
 
 def coordinates(features, subject):
-    return Coordinates(np.asarray(features, float).reshape(len(subject), -1), np.zeros(len(subject), int), subject)
+    rows = np.asarray(features, float).reshape(len(subject), -1)
+    return Coordinates(rows, np.zeros(len(subject), int), np.asarray(subject))
 
 
 def test_the_nearest_is_of_the_same_emotion():
@@ -138,7 +139,9 @@ def test_the_error_counts_valid_pixels_alone():
 
 def test_inversion_finds_what_a_generator_makes_and_misses_what_it_does_not():
     generator, size = Generator(16, 16, 2, validity_mask=True), 3
-    variables = generator.init(jax.random.key(0), jnp.zeros((2, size)), jnp.zeros(2, jnp.int32), False)
+    variables = jax.jit(lambda key: generator.init(key, jnp.zeros((2, size)), jnp.zeros(2, jnp.int32), False))(
+        jax.random.key(0)
+    )
     latents = np.asarray(jax.random.normal(jax.random.key(1), (6, size)))
     emotion = np.arange(6, dtype=np.int32) % 2
     own = decode(generator.clone(validity_mask=False), variables, latents, emotion)
