@@ -115,7 +115,8 @@ MEMBERS = {
 }  # fmt: skip
 FLD = Format("FLD", "↓", 1, "feature likelihood divergence of held-out faces, without the authors' constant: compare "
              "it with the column of held-out faces.")  # fmt: skip
-FLD_GAP = Format("FLD gap", "≈", 1, "FLD of training faces minus that of held-out ones; far below 0 means copies.",
+FLD_GAP = Format("FLD gap", "≈", 1, "FLD of training faces minus that of held-out ones; far below the column of "
+                 "held-out faces means copies.",
                  signed=True)  # fmt: skip
 C2ST = Format("Two-sample test", "↓", 1, "accuracy of a classifier that tells two sets of faces apart; 50 is guessing.",
               100.0, "%")  # fmt: skip

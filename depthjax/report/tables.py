@@ -14,7 +14,7 @@ from depthjax.report.table import NONE, Column, Key, Line, Notes, Table, heads, 
 from depthjax.scores import Score
 
 ALL = ("relief", "fused", "depthnet", "inception")
-SHAPES = ("relief", "depthnet", "inception")  # without the fused space: noise decides it, and a copy has new noise
+SHAPES = ("relief", "depthnet", "inception")  # of these tables; the rows of `fused` are in evaluation.csv
 SPACES_EXPLAINED = {
     "relief": "32\u202f×\u202f32 box means of depth, then PCA: shape without texture.",
     "fused": "handcrafted features, then PCA: dominated by texture and noise; do not rank methods by it.",
