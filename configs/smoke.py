@@ -42,5 +42,6 @@ def get_config() -> Config:
             feature_size=64,
             kid_subsets=10,
             bootstrap=100,
+            inversion_steps=5,
         ),
     )

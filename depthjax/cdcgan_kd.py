@@ -16,6 +16,7 @@ from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
 from depthjax.files import read_arrays
 from depthjax.keys import key_for
 from depthjax.models.dcgan import decode
+from depthjax.models.inversion import Decoder
 from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import restore_generator
 from depthjax.train.loop import train
@@ -102,9 +103,12 @@ def _drawn(config: Config, workdir: Path, name: str, latents: np.ndarray, emotio
 
 
 def _decoded(config: Config, workdir: Path, latents: np.ndarray, emotion: np.ndarray) -> np.ndarray:
-    """Return (n, h, w) faces of the teacher generator, which is all that is read of a checkpoint."""
-    variables = restore_generator(workdir / "checkpoints", config)
-    return decode(networks(config).generator, variables, latents, emotion)
+    return decode(*decoder(config, workdir), latents, emotion)
+
+
+def decoder(config: Config, workdir: Path) -> Decoder:
+    """Return the teacher generator, which is all that is read of a checkpoint."""
+    return Decoder(networks(config).generator, restore_generator(workdir / "checkpoints", config))
 
 
 def read_noise(workdir: Path) -> np.ndarray:

@@ -240,6 +240,8 @@ class Evaluate:
     feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
     kid_subsets: Annotated[int, at_least(1)] = 100
     bootstrap: Annotated[int, at_least(1)] = 1000  # draws of a bootstrap interval
+    # Steps of gradient descent on the latents by which a membership attack looks for faces; 0: no such attack.
+    inversion_steps: Annotated[int, at_least(0)] = 40
     inception: str = ""  # file of the 2015-12-05 Inception weights, for FID and the Inception Score
 
 

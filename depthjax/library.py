@@ -15,6 +15,7 @@ from depthjax.errors import UserError
 from depthjax.progress import Log, no_log
 
 if TYPE_CHECKING:
+    from depthjax.evaluate.inversion import Inversion
     from depthjax.evaluate.run import Evaluation
 
 Folder = str | Path
@@ -96,7 +97,12 @@ def sample_faces(
 
 
 def evaluate_faces(
-    config: Config, workdir: Folder, methods: Mapping[str, DepthFaces], *, log: Log | None = print
+    config: Config,
+    workdir: Folder,
+    methods: Mapping[str, DepthFaces],
+    *,
+    inversions: Mapping[str, Inversion] | None = None,
+    log: Log | None = print,
 ) -> Evaluation:
     """Evaluate any generated faces, ours or not, against the training and held-out faces of a run.
 
@@ -104,13 +110,16 @@ def evaluate_faces(
 
     Args:
         methods: the faces of each method, at the run's resolution and in its depth range.
+        inversions: by method, a function (n faces) → the (n,) depth that its generator misses of them at best, for a
+            membership attack; `depthjax.models.inversion.invert` finds it by gradient descent.
     Raises:
         UserError: the run is not prepared, or faces that cannot be compared with its own.
     """
     from depthjax.evaluate.run import evaluate
 
     train, test = load_faces(config, workdir, log=log)
-    return evaluate(config, train, test, methods, Path(workdir) / "features", log=log or no_log)
+    cache = Path(workdir) / "features"
+    return evaluate(config, train, test, methods, cache, log=log or no_log, inversions=inversions)
 
 
 def write_report(config: Config, workdir: Folder, *, log: Log | None = print) -> Path:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -19,9 +21,12 @@ from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.files import read_arrays, replacing_folder, write_arrays
+from depthjax.files import cached_arrays, digest, read_arrays, replacing_folder, write_arrays
 from depthjax.keys import key_for
+from depthjax.models.inversion import Decoder, invert
 from depthjax.progress import Log, with_prefix
+
+Decoding = Callable[[Config, Path], Decoder]
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Method:
         sample: (config, workdir, emotions (n,) int32) → the faces, of `config.sample.seed`; the same call returns the
             same faces. UserError: no finished fit of these settings, or a damaged file.
         seed: (config) → the seed that decides which faces are drawn.
+        decoder: (config, workdir) → the generator of its faces from latents, of a finished fit; None: it has none.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Method:
     fit: Callable[[Config, Path, DepthFaces, Log], list[Path]]
     sample: Callable[[Config, Path, np.ndarray], Drawn]
     seed: Callable[[Config], int] = lambda config: config.sample.seed
+    decoder: Decoding | None = None
 
     @property
     def label(self) -> str:
@@ -49,7 +56,7 @@ class Method:
         return LABELS[self.name]
 
 
-def _baseline(name: str, module: Baseline) -> Method:
+def _baseline(name: str, module: Baseline, decoder: Decoding | None = None) -> Method:
     def fit(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path]:
         key, folder = key_for(config.baselines.seed, f"fit {name}"), workdir / "baselines" / name
         fit_once(module, key, config, faces, folder, log=with_prefix(name, log))
@@ -60,19 +67,28 @@ def _baseline(name: str, module: Baseline) -> Method:
         images = sample_fit(module, key, config, workdir / "baselines" / name, emotion)
         return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
 
-    return Method(name, ("baselines",), fit, sample)
+    return Method(name, ("baselines",), fit, sample, decoder=decoder and partial(_of_fit, decoder, name))
+
+
+def _of_fit(decoder: Decoding, name: str, config: Config, workdir: Path) -> Decoder:
+    return decoder(config, workdir / "baselines" / name)
 
 
 REGISTRY = {
     method.name: method
     for method in (
-        _baseline("gan", gan),
-        _baseline("vae", vae),
+        _baseline("gan", gan, gan.decoder),
+        _baseline("vae", vae, vae.decoder),
         _baseline("gmm", GMM),
         _baseline("kde", KDE),
-        Method("cdcgan_kd", ("train",), cdcgan_kd.fit, cdcgan_kd.sample),
+        Method("cdcgan_kd", ("train",), cdcgan_kd.fit, cdcgan_kd.sample, decoder=cdcgan_kd.decoder),
         Method(
-            "cdcgan_kd_ga", ("train", "evolve"), cdcgan_kd.evolve, cdcgan_kd.sample_evolved, lambda c: c.evolve.seed
+            "cdcgan_kd_ga",
+            ("train", "evolve"),
+            cdcgan_kd.evolve,
+            cdcgan_kd.sample_evolved,
+            lambda c: c.evolve.seed,
+            cdcgan_kd.decoder,
         ),
     )
 }
@@ -83,6 +99,24 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
     emotion = asked_emotions(config)
     for name in config.sample.methods:
         yield name, REGISTRY[name].sample(config, workdir, emotion)
+
+
+def inversions(config: Config, workdir: Path) -> dict[str, Callable[[DepthFaces], np.ndarray]]:
+    """Return, by method of `sample.methods` that has a decoder, the function (n faces) → the (n,) errors of `invert`.
+
+    They are kept in `features`, named by all that they depend on.
+    """
+    decoders = {name: REGISTRY[name].decoder for name in config.sample.methods}
+    return {name: partial(_errors, decoder, config, workdir) for name, decoder in decoders.items() if decoder}
+
+
+def _errors(decoding: Decoding, config: Config, workdir: Path, faces: DepthFaces) -> np.ndarray:
+    decoder, steps, seed = decoding(config, workdir), config.evaluate.inversion_steps, config.evaluate.seed
+    weights = [np.asarray(leaf) for leaf in jax.tree.leaves(decoder.variables)]
+    name = digest(*weights, faces.images, faces.emotion, str(decoder.generator), steps, seed, "inversion 1")
+    images, key = faces.images, key_for(seed, "invert")
+    path = workdir / "features" / f"inversion-{name[:32]}.npz"
+    return cached_arrays(path, lambda: {"errors": invert(key, decoder, images, faces.emotion, steps=steps)})["errors"]
 
 
 def asked_emotions(config: Config) -> np.ndarray:

@@ -218,11 +218,12 @@ def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
 def evaluate(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Evaluate every method's samples against training and held-out faces."""
     from depthjax.evaluate.run import evaluate as evaluate_faces
-    from depthjax.methods import read_samples
+    from depthjax.methods import inversions, read_samples
 
     methods = {method: read_samples(workdir / "samples" / method, config) for method in config.sample.methods}
     train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
-    found = evaluate_faces(config, train_faces, test_faces, methods, workdir / "features", log=log)
+    of_faces = inversions(config, workdir)
+    found = evaluate_faces(config, train_faces, test_faces, methods, workdir / "features", log=log, inversions=of_faces)
     folder, table = workdir / "evaluation", workdir / "evaluation.json"
     write_arrays(folder / "nearest.npz", **found.nearest)
     write_arrays(folder / "embedding.npz", **found.embedding)

@@ -18,8 +18,8 @@ class Score:
 
     Attributes:
         method: the source of the faces: the key of a method or control, or `real` for training and held-out faces.
-            Beside distances and diversity, `real` are training faces, `held_out` held-out faces, and `copies` and
-            `gaussian` the controls that know the training faces, or their statistics alone.
+            Beside distances, diversity and memorisation, `real` are training faces, `held_out` held-out faces, and
+            `copies` and `gaussian` the controls that know the training faces, or their statistics alone.
         protocol: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
             `published_synthetic_real`, `added` (training faces and those of `method`), `added_augmented` (augmented
             copies too), `paired_tstr`, `paired_added`, `paired_added_augmented`, `distance`, `c2st` (a classifier
@@ -29,7 +29,7 @@ class Score:
         space: the feature space, such as `relief`.
         share: of the training subjects that the classifier saw, in (0, 1].
         value, low, high: the number and its 95 % interval; fractions in [0, 1], not percent.
-        n: number of faces behind the value; of a paired test, of subjects.
+        n: number of faces behind the value; of a paired test and a membership attack, of subjects.
         p: of a paired test, two-sided, adjusted by Holm's procedure over the methods of one classifier and `against`.
         reason: why there is no value, or no interval.
         against: the other set of a comparison, of a paired test `real` (training faces alone), `augmented` (with

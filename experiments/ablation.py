@@ -90,7 +90,7 @@ TABLE = (
     Column("random forest, %", "accuracy", "tstr", classifier="random_forest", factor=100, decimals=1),
     Column("XGBoost, %", "accuracy", "tstr", classifier="xgboost", factor=100, decimals=1),
     Column("emotion as requested, %", "agreement", "emotion", factor=100, decimals=1),
-    Column("nearest training face / held-out", "nearest_ratio", "memorisation", "relief"),
+    Column("near a training face, %", "near_share", "memorisation", "relief", factor=100, decimals=1),
     Column("detail", "residual_ratio", "distance", "relief"),
     Column("checkerboard", "checkerboard", "distance", "pixels"),
     Column("invalid pixels in the face", "invalid_pixels", "distance", "pixels"),

@@ -21,7 +21,7 @@ ALLOWED = {
     "export": {"data"},
     "evolving": {"data", "train", "evolve"},
     "cdcgan_kd": {"data", "models", "train", "evolving"},
-    "methods": {"data", "baselines", "cdcgan_kd"},
+    "methods": {"data", "models", "baselines", "cdcgan_kd"},
     "pipeline": {"environment", "stages", "data", "train", "evaluate", "report", "export", "evolving",
                  "cdcgan_kd", "methods"},
     "library": {"config_file", "data", "evaluate", "pipeline", "methods", "report", "stages"},

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from depthjax import cdcgan_kd, pipeline, stages
-from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Train
+from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Sample, Train
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.methods import REGISTRY
+from depthjax.methods import REGISTRY, inversions
 from depthjax.progress import no_log
 
 EMOTION = np.array([2, 0, 2, 0, 2], np.int32)
@@ -83,6 +83,22 @@ def test_a_fitted_method_samples_the_emotions_asked_for(name, config, workdir):
     assert len(drawn.latents) == 5 and (drawn.emotion == EMOTION).all()
     again = REGISTRY[name].sample(config, workdir, EMOTION)
     np.testing.assert_array_equal(drawn.images, again.images)
+
+
+def test_generators_are_inverted_once_for_the_same_faces(config, faces, workdir, monkeypatch):
+    every, asked, calls = replace(config, sample=Sample(methods=tuple(METHODS))), faces.take(np.arange(3)), []
+
+    def invert(key, decoder, images, emotion, *, steps):
+        calls.append((decoder.generator, steps))
+        return images.mean(axis=(1, 2)) + len(calls)
+
+    monkeypatch.setattr("depthjax.methods.invert", invert)
+    errors = {name: errors_of(asked) for name, errors_of in inversions(every, workdir).items()}
+    assert set(errors) == {"gan", "vae", "cdcgan_kd", "cdcgan_kd_ga"} and calls[0][1] == every.evaluate.inversion_steps
+    assert len(calls) == 3  # evolved and random latents have one generator
+    np.testing.assert_array_equal(errors["cdcgan_kd"], errors["cdcgan_kd_ga"])
+    inversions(every, workdir)["vae"](faces.take(np.arange(4)))
+    assert len(calls) == 4
 
 
 @pytest.mark.parametrize("name", METHODS)

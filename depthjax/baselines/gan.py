@@ -19,6 +19,7 @@ from depthjax.config import Config, Model, Train
 from depthjax.data.faces import DepthFaces
 from depthjax.keys import host_seed
 from depthjax.models.dcgan import decode
+from depthjax.models.inversion import Decoder
 from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS, restore_generator
 from depthjax.train.loop import train
@@ -42,10 +43,14 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
     """Decode standard normal latents by the student generator."""
-    plain = without_teachers(config, seed=0)
-    variables = restore_generator(folder / "checkpoints", plain)
     latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
-    return decode(networks(plain).generator, variables, latents, emotion)
+    return decode(*decoder(config, folder), latents, emotion)
+
+
+def decoder(config: Config, folder: Path) -> Decoder:
+    """Return the student generator."""
+    plain = without_teachers(config, seed=0)
+    return Decoder(networks(plain).generator, restore_generator(folder / "checkpoints", plain))
 
 
 def without_teachers(config: Config, *, seed: int) -> Config:

@@ -26,6 +26,7 @@ from depthjax.errors import UserError
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import host_seed
 from depthjax.models.dcgan import DECODE_BATCH, Generator, decode
+from depthjax.models.inversion import Decoder
 from depthjax.models.vae import Encoder, Posterior, divergence, optimal_sigma_loss, reparameterised
 from depthjax.progress import Log
 from depthjax.train.feed import feed_for
@@ -76,10 +77,17 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
     """Sample each emotion's Gaussian, and decode it."""
     stored = read_arrays(folder / "fit.npz")
-    means, roots = stored.pop("latent_mean"), stored.pop("latent_root")
+    means, roots = stored["latent_mean"], stored["latent_root"]
     noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1])))
     latents = means[emotion] + np.einsum("nij,nj->ni", roots[emotion], noise)
-    return decode(networks(config).decoder, unflatten_dict(stored, sep="."), latents.astype(np.float32), emotion)
+    return decode(*decoder(config, folder), latents.astype(np.float32), emotion)
+
+
+def decoder(config: Config, folder: Path) -> Decoder:
+    """Return the decoder; the latents of training faces are nearly all within the norm of normal ones."""
+    stored = read_arrays(folder / "fit.npz")
+    leaves = {name: leaf for name, leaf in stored.items() if not name.startswith("latent_")}
+    return Decoder(networks(config).decoder, unflatten_dict(leaves, sep="."))
 
 
 def networks(config: Config) -> Pair:

@@ -19,8 +19,8 @@ from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, Labelled
 from depthjax.evaluate.controls import control_sets
+from depthjax.evaluate.coordinates import Coordinates, nearest
 from depthjax.evaluate.handcrafted import cached_features
-from depthjax.evaluate.memorisation import nearest_of_same_emotion
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.spaces import (
     RELIEF_DIMENSIONS,
@@ -75,8 +75,12 @@ class FeatureBank:
 
     def nearest_train(self, space: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the row of the nearest training face of the same emotion, and its distance, for each face of a set."""
-        known, faces = self.spaces[space], self.sets[name]
-        return nearest_of_same_emotion(known[name], faces.emotion, known["train"], self.train.emotion)
+        return nearest(self.coordinates(space, name), self.coordinates(space, "train"))
+
+    def coordinates(self, space: str, name: str) -> Coordinates:
+        """Return the faces of a set in a space."""
+        faces = self.sets[name]
+        return Coordinates(self.spaces[space][name], faces.emotion, faces.subject)
 
 
 def build_bank(

@@ -11,17 +11,19 @@ from functools import partial
 
 import numpy as np
 
-from depthjax.config import OWN_METHODS, Config
+from depthjax.config import Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
+from depthjax.evaluate.coordinates import Sides
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, coverage, frechet_of_draws, neighbours_of_draws
 from depthjax.evaluate.diversity import gaussian_kernel, median_distance, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.kid import kid, kid_of_halves
-from depthjax.evaluate.memorisation import authentic, median_ratio, nearest_similarity
+from depthjax.evaluate.likelihood import likelihoods
+from depthjax.evaluate.memorisation import near_share, nearest_similarity, planted, signs
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import (
     EqualDraws,
@@ -38,12 +40,14 @@ from depthjax.scores import Score
 BANDWIDTH_FACES = 1000  # the bandwidth of kernels is taken from about this many training faces
 PAIRS = 100  # of each emotion, for MS-SSIM
 CHUNK = 25  # pairs at once: bounds the memory
+PLANTED = (0.1, 0.3)  # shares of near-copies
 MIN_PIXELS = 11  # the window of MS-SSIM
 INCEPTION_SPLITS = 10
 ALL, LARGEST = "all spaces", "largest network"
 ANCHORS = ("held_out", "copies", "gaussian")  # sets whose distances and variety methods are compared with
 BOTH = ("train", "test")
 TOO_FEW = "fewer than two subjects in some emotion of a set, or of a half of the reference's subjects"
+HALF = "half of the held-out subjects do not show every emotion"
 UNKNOWN = "depthnet does not know all of these emotions"
 NO_INCEPTION = (
     "no Inception weights were given, so there is no FID and no Inception Score: name the file that "
@@ -206,14 +210,9 @@ def residual(task: Task) -> Estimates:
 
 
 def similarity(task: Task) -> Estimates:
-    """SSIM and PSNR of each face and its nearest training face; `identical` counts the faces equal to theirs."""
+    """SSIM and PSNR of each face and its nearest training face."""
     values = nearest_similarity(task.faces, task.bank.train)
-    found = [(name, task.mean(values[name], "likeness")) for name in ("ssim", "psnr")]
-    if task.config.sample.noise and task.name in OWN_METHODS:
-        identical = Estimate(reason="fresh noise was added to each face, so none could be identical")
-    else:
-        identical = Estimate(float(values["identical"].sum()), n=len(task.faces))
-    return [*found, ("identical", identical)]
+    return [(name, task.mean(of, "likeness")) for name, of in values.items()]
 
 
 def effective_number(task: Task) -> Estimates:
@@ -250,15 +249,38 @@ def similarity_within(task: Task) -> Estimates:
     return [("ms_ssim", bootstrap_mean(values, np.arange(len(values)), **task.options("ms-ssim interval")))]
 
 
-def auth_pct(task: Task) -> Estimates:
-    """The share of faces that are no copies by AuthPct."""
-    return [("auth_pct", task.mean(authentic(task.features, task.train).astype(float), "copies"))]
+def likelihood(task: Task) -> Estimates:
+    """Feature likelihood divergence from held-out faces."""
+    sides, options = _sides(task), task.options("likelihood")
+    if len(np.unique(sides.generated.emotion)) < task.bank.classes:
+        return [("fld", Estimate(reason=HALF))]
+    return [("fld", likelihoods(sides, **options)["fld"])]
 
 
-def nearest_ratio(task: Task) -> Estimates:
-    """The distance to the nearest training face, relative to held-out faces."""
-    held_out, ours = (task.bank.nearest_train(task.space, name)[1] for name in ("test", task.name))
-    return [("nearest_ratio", median_ratio(ours, held_out, task.bank.test.subject, **task.options("copies")))]
+def memorisation(task: Task) -> Estimates:
+    """All signs of memorisation; of a method also the share of near faces with near-copies planted among them."""
+    bank, options, sides = task.bank, task.options("copies"), _sides(task)
+    if len(np.unique(sides.generated.emotion)) < bank.classes:
+        return [("near_share", Estimate(reason=HALF))]
+    found = signs(sides, **options)
+    for share in PLANTED if task.name in bank.methods else ():
+        among = planted(sides.generated, bank.coordinates(task.space, "copies"), share, seed=options["seed"])
+        shown = near_share(sides._replace(generated=among), **options)
+        found.append((f"near_share_planted_{share * 100:.0f}", shown))
+    return found
+
+
+def _sides(task: Task) -> Sides:
+    """Return what a set is compared with; in place of generated faces, held-out ones are half of the subjects."""
+    bank, rng = task.bank, np.random.default_rng(seed_of(task.config, "sides"))
+    generated, train, held_out = (bank.coordinates(task.space, name) for name in (task.name, "train", "test"))
+    if task.name == "test":
+        generated, held_out = held_out.split(rng)
+        count = max(int(np.bincount(faces.emotion).max()) for faces in bank.methods.values())
+        drawn = rng.permutation(len(generated.emotion))
+        of_emotion = [drawn[generated.emotion[drawn] == label][:count] for label in range(bank.classes)]
+        generated = generated.take(np.concatenate(of_emotion))
+    return Sides(generated, train, held_out)
 
 
 def emotions(task: Task) -> Estimates:
@@ -318,13 +340,13 @@ MEASURES: tuple[Measure, ...] = (
     Measure("distance", ALL, kernel_distance, "train", ANCHORS, BOTH),
     Measure("distance", ALL, frechet, "train", ANCHORS, BOTH),
     Measure("distance", ALL, neighbours, "train", ANCHORS, BOTH),
+    Measure("distance", ALL, likelihood, "", ANCHORS, ("test",)),
     Measure("c2st", ALL, told_from, "train", ANCHORS, BOTH),
     Measure("distance", "relief", residual),
     Measure("nearest", "pixels", similarity, "test"),
     Measure("diversity", ALL, effective_number, "train", ANCHORS),
     Measure("diversity", "pixels", similarity_within, "train", ANCHORS),
-    Measure("memorisation", ALL, auth_pct, "test"),
-    Measure("memorisation", ALL, nearest_ratio),
+    Measure("memorisation", ALL, memorisation, anchors=ANCHORS),
     Measure("emotion", "depthnet", emotions, "test"),
     Measure("emotion", "inception", inception_score, "test"),
     Measure("as_published", LARGEST, released_distance),

@@ -1,4 +1,4 @@
-"""Copies of training faces: pixel similarity to the nearest one, AuthPct, and distances relative to held-out faces.
+"""Copies of training faces: pixel similarity to the nearest one, and every sign of memorisation in a feature space.
 
 Generated and training faces have no pixel correspondence, so SSIM and PSNR do not measure fidelity: values above those
 of held-out faces point to copies, lower ones to faces unlike any training face.
@@ -12,9 +12,12 @@ from skimage.metrics import structural_similarity
 
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.distances import radii
-from depthjax.evaluate.resampling import Estimate, percentile_interval
+from depthjax.evaluate.coordinates import Coordinates, Sides, nearest
+from depthjax.evaluate.likelihood import likelihoods
+from depthjax.evaluate.membership import attacks
+from depthjax.evaluate.resampling import Estimate, bootstrap_mean, percentile_interval
 
+NEAR = 0.05  # share of held-out faces that are called near to a training face
 CHUNK = 64  # faces compared at once: bounds the memory
 ROUNDING = 12**-0.5  # levels: root mean square error of rounding to 8 bits
 
@@ -46,54 +49,62 @@ def ssim(image: np.ndarray, reference: np.ndarray) -> float:
 
 
 def nearest_similarity(faces: DepthFaces, train: DepthFaces) -> dict[str, np.ndarray]:
-    """Return `ssim`, `psnr` (dB) and `identical` (1 or 0), (n,) each, of each face and its nearest training face."""
+    """Return `ssim` and `psnr` (dB), (n,) each, of each face and its nearest training face."""
     ours, theirs = quantise(faces.images), quantise(train.images[nearest_index(faces, train)])
     pairs = list(zip(ours, theirs, strict=True))
     return {
         "ssim": np.array([ssim(*pair) for pair in pairs]),
         "psnr": np.array([psnr(*pair) for pair in pairs]),
-        "identical": (ours == theirs).all((1, 2)).astype(np.float64),
     }
 
 
-def nearest_of_same_emotion(
-    features: np.ndarray, emotion: np.ndarray, known: np.ndarray, known_emotion: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the (n,) row of the nearest `known` face of the same emotion, and its (n,) distance."""
-    index, distance = np.zeros(len(features), np.int64), np.zeros(len(features))
-    for label in np.unique(emotion):
-        ours, theirs = np.flatnonzero(emotion == label), np.flatnonzero(known_emotion == label)
-        apart = cdist(features[ours], known[theirs])
-        index[ours], distance[ours] = theirs[apart.argmin(axis=1)], apart.min(axis=1)
-    return index, distance
+def planted(generated: Coordinates, copies: Coordinates, share: float, *, seed: int) -> Coordinates:
+    """Return generated faces of which this share, in each emotion, is replaced by copies of the same emotion."""
+    rng, features = np.random.default_rng(seed), generated.features.copy()
+    for label in np.unique(generated.emotion):
+        ours, theirs = np.flatnonzero(generated.emotion == label), np.flatnonzero(copies.emotion == label)
+        count = min(round(share * len(ours)), len(theirs))
+        features[rng.permutation(ours)[:count]] = copies.features[rng.permutation(theirs)[:count]]
+    return generated._replace(features=features)
 
 
-def authentic(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: whether each of (n, d) faces is authentic beside (m, d) training faces; the mean is AuthPct.
+def near_share(sides: Sides, *, draws: int, seed: int) -> Estimate:
+    """Return the share of generated faces nearer to a training face than the nearest 5 % of held-out faces are.
+
+    Neighbours are of the same emotion. The interval resamples the generated faces and the held-out subjects. No value
+    but a reason if held-out faces are among the training faces.
+    """
+    ours, others = (nearest(of, sides.train)[1] for of in (sides.generated, sides.held_out))
+    limit = np.quantile(others, NEAR)
+    if not limit > 0:
+        return Estimate(reason="held-out faces are among the training faces")
+    rng, subject = np.random.default_rng(seed), sides.held_out.subject
+    groups = [others[subject == name] for name in np.unique(subject)]
+    limits = [np.quantile(np.concatenate([groups[i] for i in drawn]), NEAR)
+              for drawn in rng.integers(len(groups), size=(draws, len(groups)))]  # fmt: skip
+    shares = np.searchsorted(np.sort(ours), limits) / len(ours)
+    interval = percentile_interval(rng.binomial(len(ours), shares) / len(ours))
+    return Estimate(float(np.mean(ours < limit)), *interval, n=len(ours))
+
+
+def authentic(sides: Sides) -> np.ndarray:
+    """Return (n,) bool: whether each generated face is authentic beside the training faces; the mean is AuthPct.
 
     Alaa et al. 2022, arXiv 2102.08921: a face is called a copy when its nearest training face lies nearer to it than
-    to any other training face.
+    to any other training face. Here the others are of other subjects: a subject's own next frame is so near that not
+    even copies are nearer.
     """
-    spacing = radii(cdist(train, train), 1)
-    apart = cdist(features, train)
-    found: np.ndarray = apart.min(axis=1) > spacing[apart.argmin(axis=1)]
+    train = sides.train
+    apart = cdist(train.features, train.features)
+    apart[train.subject[:, None] == train.subject] = np.inf
+    between = cdist(sides.generated.features, train.features)
+    found: np.ndarray = between.min(axis=1) > apart.min(axis=1)[between.argmin(axis=1)]
     return found
 
 
-def median_ratio(ours: np.ndarray, held_out: np.ndarray, subjects: np.ndarray, *, draws: int, seed: int) -> Estimate:
-    """Return the median distance to the nearest training face, (n,), divided by that of held-out faces, (m,).
-
-    Near 1: as far from the training faces as unseen subjects are; well below: copies, or faces between those of one
-    subject. The interval resamples the generated faces and the held-out `subjects`, (m,). No value but a reason if the
-    held-out faces are among the training faces.
-    """
-    if not np.median(held_out) > 0:
-        return Estimate(reason="the held-out faces are among the training faces")
-    rng = np.random.default_rng(seed)
-    groups = [np.flatnonzero(subjects == subject) for subject in np.unique(subjects)]
-    ratios = []
-    for _ in range(draws):
-        drawn = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-        ratios.append(np.median(rng.choice(ours, len(ours))) / np.median(held_out[drawn]))
-    value = float(np.median(ours) / np.median(held_out))
-    return Estimate(value, *percentile_interval(np.array(ratios)), n=len(ours))
+def signs(sides: Sides, *, draws: int, seed: int) -> list[tuple[str, Estimate]]:
+    """Return every sign of memorisation by its name; each sees near-copies if a fifth of the faces are."""
+    options = {"draws": draws, "seed": seed}
+    own, generated = authentic(sides).astype(float), np.arange(len(sides.generated.emotion))
+    found = [("near_share", near_share(sides, **options)), ("auth_pct", bootstrap_mean(own, generated, **options))]
+    return [*found, *attacks(sides, **options), ("fld_gap", likelihoods(sides, **options)["fld_gap"])]

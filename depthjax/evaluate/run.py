@@ -16,6 +16,7 @@ from depthjax.evaluate.bank import FeatureBank, Log, build_bank, classifier_seed
 from depthjax.evaluate.classification import check_classifiers, xgboost_device
 from depthjax.evaluate.depthnet import load_depthnet
 from depthjax.evaluate.embedding import embed
+from depthjax.evaluate.inversion import Inversion, inversion_scores
 from depthjax.evaluate.measures import measure_faces
 from depthjax.evaluate.recognition import published, unseen_subjects
 from depthjax.scores import Scores
@@ -45,13 +46,21 @@ class Evaluation:
 
 
 def evaluate(
-    config: Config, train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path, *, log: Log
+    config: Config,
+    train: DepthFaces,
+    test: DepthFaces,
+    methods: Mapping[str, DepthFaces],
+    cache: Path,
+    *,
+    log: Log,
+    inversions: Mapping[str, Inversion] | None = None,
 ) -> Evaluation:
     """Evaluate generated faces against training faces, on which all is fitted, and held-out faces of other subjects.
 
     Args:
         methods: the generated faces of each method, in the order in which they are reported.
         cache: folder for features, named by content.
+        inversions: by method, the function that finds what its generator cannot make of faces, for an attack.
     Returns:
         One row a number; what cannot be computed has a `reason` instead of a value. The same arguments give the same
         numbers.
@@ -66,6 +75,8 @@ def evaluate(
     bank = build_bank(config, train, test, methods, cache, log)
     log("distances, similarity, diversity, memorisation, emotions")
     measured = measure_faces(config, bank)
+    log("latent inversion" if inversions else "no generator to invert")
+    measured += inversion_scores(config, bank, inversions or {})
     parts = [unseen_subjects(config, bank, log)]
     log("classifiers: the published protocol on training and held-out faces")
     parts.append(published(config, bank, log))

@@ -49,8 +49,8 @@ class Format:
         return digits.replace("-", "\u2212") if digits.strip("+-0.,") else digits.lstrip("+-")
 
 
-def _percent(name: str, meaning: str) -> Format:
-    return Format(name, "↑", 1, meaning, 100.0, "%")
+def _percent(name: str, meaning: str, better: str = "↑") -> Format:
+    return Format(name, better, 1, meaning, 100.0, "%")
 
 
 COUNT = Format("n", decimals=0)
@@ -84,7 +84,6 @@ RESIDUAL = Format("Relief residual", "≈", 2, "detail outside the relief featur
                   "1 noisier, below 1 smoother.")  # fmt: skip
 SSIM = Format("Nearest SSIM", "≈", 3, "each face against its most similar training face; best is the reference.")
 PSNR = Format("Nearest PSNR", "≈", 2, "the same in decibels; far above the reference suggests copies.", unit="dB")
-IDENTICAL = Format("Identical to a training face", "↓", 0, "number of faces equal to a training face.")
 EMOTION_SCORE = Format("Emotion score", "↑", 2, "Inception score computed with depthnet; at most the number of "
                        "emotions.")  # fmt: skip
 AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one.")
@@ -92,10 +91,33 @@ VENDI = Format("Vendi", "≈", 1, "effective number of different faces within an
 RKE = Format("RKE", "≈", 1, "the same by the Rényi entropy of order 2, which gives rare faces less weight.")
 MS_SSIM = Format("MS-SSIM", "≈", 3, "similarity of two faces of one set and emotion; lower is more diverse, noise "
                  "lowers it too.")  # fmt: skip
-AUTH_PCT = _percent("AuthPct", "share of faces farther from their nearest training face than that face is from its "
-                    "own nearest.")  # fmt: skip
-NEAREST_RATIO = Format("Nearest ratio", "≈", 2, "distance to the nearest training face, relative to held-out faces; "
-                       "below 0.9 suggests copies.")  # fmt: skip
+AUTH_PCT = _percent("AuthPct", "share of faces farther from their nearest training face than that face is from any "
+                    "of another subject.")  # fmt: skip
+NEAR_SHARE = _percent("Near a training face", "share of faces nearer to one than the nearest 5\u202f% of held-out "
+                      "faces are.", "↓")  # fmt: skip
+PLANTED = {
+    f"near_share_planted_{share}": _percent(f"The same, {share}\u202f% near-copies planted", "", "")
+    for share in (10, 30)
+}
+# Membership attacks, by measure.
+ATTACKS = {
+    "auc_distance": Format("Membership AUC, distance", "↓", 3, "how well distances to generated faces tell training "
+                           "from held-out subjects; 0.5 is guessing."),
+    "auc_density_ratio": Format("Membership AUC, density ratio", "↓", 3, "the same by the density of generated faces "
+                                "relative to that of held-out faces (DOMIAS)."),
+}  # fmt: skip
+INVERSION = Format("Membership AUC, inversion", "↓", 3, "the same by how near the generator can come to a face: not of "
+                   "a set but of its generator.")  # fmt: skip
+MEMBERS = {
+    f"tpr_{attack}": _percent(f"Members found, {attack.replace('_', ' ')}", "share of training subjects found at "
+                              "1\u202f% false positives; below 100 held-out subjects at none.", "↓")
+    for attack in ("distance", "density_ratio", "inversion")
+}  # fmt: skip
+FLD = Format("FLD", "↓", 1, "feature likelihood divergence of held-out faces, without the authors' constant: compare "
+             "it with the column of held-out faces.")  # fmt: skip
+FLD_GAP = Format("FLD gap", "≈", 1, "FLD of training faces minus that of held-out ones; far below the column of "
+                 "held-out faces means copies.",
+                 signed=True)  # fmt: skip
 C2ST = Format("Two-sample test", "↓", 1, "accuracy of a classifier that tells two sets of faces apart; 50 is guessing.",
               100.0, "%")  # fmt: skip
 # Formulas of the released scripts, by measure. They are not what the paper calls them.

@@ -14,6 +14,7 @@ from depthjax.report.table import NONE, Column, Key, Line, Notes, Table, heads, 
 from depthjax.scores import Score
 
 ALL = ("relief", "fused", "depthnet", "inception")
+SHAPES = ("relief", "depthnet", "inception")  # of these tables; the rows of `fused` are in evaluation.csv
 SPACES_EXPLAINED = {
     "relief": "32\u202f×\u202f32 box means of depth, then PCA: shape without texture.",
     "fused": "handcrafted features, then PCA: dominated by texture and noise; do not rank methods by it.",
@@ -111,24 +112,27 @@ def _lines(protocol: str, measure: str, format: Format, *spaces: str, by_definit
             for space in spaces]  # fmt: skip
 
 
-def _to_both(protocol: str, measure: str, format: Format, *spaces: str) -> list[Line]:
-    """A distance of a table: a line for each of its spaces and each set that it is to."""
-    return [replace(line, words=(*line.words, to), key=replace(line.key, against=against))
-            for line in _lines(protocol, measure, format, *spaces) for against, to in TO.items()]  # fmt: skip
-
-
 TO = {"train": "training", "test": "held-out"}
+
+
+def _to(sets: Iterable[str], protocol: str, measure: str, format: Format, *spaces: str) -> list[Line]:
+    """A distance of a table: a line for each of its spaces and each set of TO that it is to."""
+    return [replace(line, words=(*line.words, TO[against]), key=replace(line.key, against=against))
+            for line in _lines(protocol, measure, format, *spaces) for against in sets]  # fmt: skip
+
+
 DISTANCES = (
-    *_to_both("distance", "kid", formats.KID, *ALL),
-    *_to_both("c2st", "accuracy", formats.C2ST, *ALL),
-    *_to_both("distance", "frechet", formats.FRECHET, *ALL[:3]),
-    *_to_both("distance", "frechet", formats.FID, *ALL[3:]),
-    *_to_both("distance", "precision", formats.PRECISION, *ALL),
-    *_to_both("distance", "recall", formats.RECALL, *ALL),
-    *_to_both("distance", "density", formats.DENSITY, *ALL),
-    *_to_both("distance", "coverage", formats.COVERAGE, *ALL),
-    *_to_both("distance", "clipped_density", formats.CLIPPED_DENSITY, *ALL),
-    *_to_both("distance", "clipped_coverage", formats.CLIPPED_COVERAGE, *ALL),
+    *_to(TO, "distance", "kid", formats.KID, *ALL),
+    *_to(TO, "c2st", "accuracy", formats.C2ST, *ALL),
+    *_to(TO, "distance", "frechet", formats.FRECHET, *ALL[:3]),
+    *_to(TO, "distance", "frechet", formats.FID, *ALL[3:]),
+    *_to(TO, "distance", "precision", formats.PRECISION, *ALL),
+    *_to(TO, "distance", "recall", formats.RECALL, *ALL),
+    *_to(TO, "distance", "density", formats.DENSITY, *ALL),
+    *_to(TO, "distance", "coverage", formats.COVERAGE, *ALL),
+    *_to(TO, "distance", "clipped_density", formats.CLIPPED_DENSITY, *ALL),
+    *_to(TO, "distance", "clipped_coverage", formats.CLIPPED_COVERAGE, *ALL),
+    *_to(("test",), "distance", "fld", formats.FLD, *SHAPES),
 )
 EMOTIONS = (
     *_lines("emotion", "score", formats.EMOTION_SCORE, "depthnet"),
@@ -136,10 +140,12 @@ EMOTIONS = (
     *_lines("emotion", "inception_score", formats.INCEPTION_SCORE, "inception"),
 )
 SIMILARITY = (*_lines("nearest", "ssim", formats.SSIM, "pixels"), *_lines("nearest", "psnr", formats.PSNR, "pixels"))
+SIGNS = {
+    "near_share": formats.NEAR_SHARE, **formats.PLANTED, "auth_pct": formats.AUTH_PCT, **formats.ATTACKS,
+    "auc_inversion": formats.INVERSION, **formats.MEMBERS, "fld_gap": formats.FLD_GAP,
+}  # fmt: skip
 COPIES = (
-    *_lines("memorisation", "auth_pct", formats.AUTH_PCT, *ALL),
-    *_lines("memorisation", "nearest_ratio", formats.NEAREST_RATIO, *ALL, by_definition="1"),
-    *_lines("nearest", "identical", formats.IDENTICAL, "pixels"),
+    *(line for measure, format in SIGNS.items() for line in _lines("memorisation", measure, format, *SHAPES, "pixels")),
     *_lines("diversity", "vendi", formats.VENDI, *ALL),
     *_lines("diversity", "rke", formats.RKE, *ALL),
     *_lines("diversity", "ms_ssim", formats.MS_SSIM, "pixels"),

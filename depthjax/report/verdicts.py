@@ -19,8 +19,6 @@ from depthjax.report.tables import MEASURES, classifier_name
 from depthjax.scores import Score
 
 LEVEL = 0.05
-# A ratio of nearest distances whose interval lies below it suggests copies.
-NEAR = 0.9
 Part = str | Number
 Numbers = dict[str, Number]  # by method
 
@@ -50,8 +48,7 @@ class Difference:
 Tests = dict[tuple[str, str], Difference]  # by (method, against)
 # The fused space ranks nothing: texture and noise dominate it.
 RANKING = tuple(MEASURES[m, s] for m in ("kid", "coverage") for s in ("relief", "depthnet"))
-COPIES = (*(MEASURES[m, s] for m in ("auth_pct", "nearest_ratio") for s in ("relief", "depthnet")),
-          MEASURES["ssim", "pixels"], MEASURES["psnr", "pixels"])  # fmt: skip
+COPIES = (MEASURES["ssim", "pixels"], MEASURES["psnr", "pixels"])
 
 
 def verdicts(evaluation: StoredEvaluation) -> list[Verdict]:
@@ -157,9 +154,6 @@ def _copies(evaluation: StoredEvaluation) -> list[Part]:
     if not listed:
         parts = ["No sign of copies: no method is closer to the training faces than held-out subjects, "]
         parts += [f"by {_and(groups[()])}."]
-    values, _ = _measured(evaluation, MEASURES["identical", "pixels"])
-    identical = {m: x for m, x in values.items() if x.value}
-    parts += [" Identical to a training face: ", *_listed(identical), "."] if identical else []
     return parts
 
 
@@ -246,8 +240,6 @@ def _behind_reference(evaluation: StoredEvaluation, measures: Iterable[Line]) ->
     groups: dict[tuple[str, ...], list[str]] = {}
     for measure in measures:
         values, real = _measured(evaluation, measure)
-        if measure.key.measure == "nearest_ratio":
-            real = Number(Score("real", "memorisation", value=NEAR, low=NEAR, high=NEAR), measure.format)
         if real and real.interval and any(x.interval for x in values.values()):
             behind = tuple(m for m, x in values.items() if _ahead(measure, real, x))
             groups.setdefault(behind, []).append(_title(measure))
@@ -267,7 +259,7 @@ def _below(a: Number, b: Number) -> bool:
 def _ahead(measure: Line, a: Number, b: Number) -> bool:
     """Whether a is better than b by intervals that do not overlap."""
     # Similarity to the nearest training face rises with copies, the other signs of copies fall.
-    rises = measure.format.better == "↑" or measure.key.measure == "nearest_ratio"
+    rises = measure.format.better == "↑"
     return _below(b, a) if rises else _below(a, b)
 
 

@@ -107,7 +107,9 @@ def test_distances_stand_beside_their_anchors(evaluation: StoredEvaluation) -> N
     assert line[3] == NONE and [cell.key for cell in line[4:8] if isinstance(cell, Number)] == [
         "trtr/real/xgboost/accuracy/////value", "trts/gan/xgboost/accuracy/////value"]  # fmt: skip
     table_3 = all_tables(evaluation)["table_3"]
-    assert rows(table_3, "Nearest ratio\u00a0≈", "relief")[0][2:4] == (NONE, "1")
+    (line,) = rows(table_3, "AuthPct, %\u00a0↑", "relief")
+    assert line[2] == NONE and line[3].key == "memorisation/held_out//auth_pct/relief////value"
+    assert rows(table_3, "Relief residual\u00a0≈", "relief")[0][2:4] == (NONE, "1")
     assert keys(table_3, "Vendi\u00a0≈", "relief")[0][0] == "diversity/real//vendi/relief////value"
 
 
