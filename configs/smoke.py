@@ -40,7 +40,7 @@ def get_config() -> Config:
             base.evaluate,
             seeds=1,
             feature_size=64,
-            kid_subsets=10,
+            equal_draws=10,
             bootstrap=100,
             inversion_steps=5,
         ),

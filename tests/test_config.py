@@ -54,7 +54,7 @@ def test_an_override_takes_the_type_of_its_field():
         ("train.ema_decay", "1", "must lie in"),
         ("model.validity_mask", "maybe", "neither true nor false"),
         ("evaluate.bins", "1", "at least 2, or none"),
-        ("evaluate.kid_subsets", "0", "at least 1"),
+        ("evaluate.equal_draws", "0", "at least 1"),
         ("evaluate.bootstrap", "0", "at least 1"),
         ("model.output_lowpass", "1.5", "between 0 and 1"),
     ],

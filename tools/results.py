@@ -27,9 +27,10 @@ sys.path.insert(0, str(ROOT))
 from depthjax.errors import UserError  # noqa: E402
 from depthjax.files import read_json, replacing, write_text  # noqa: E402
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, Number  # noqa: E402
+from depthjax.report.paper import printed  # noqa: E402
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run  # noqa: E402
 from depthjax.report.table import Cell, Column, Line, cell_text, heads, pivot, reference  # noqa: E402
-from depthjax.report.tables import MEASURES, classifier_name, printed, set_sizes  # noqa: E402
+from depthjax.report.tables import MEASURES, classifier_name, set_sizes  # noqa: E402
 from depthjax.scores import Score  # noqa: E402
 
 # Pixels of the picture's width.

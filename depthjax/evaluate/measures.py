@@ -148,7 +148,7 @@ def _draws(config: Config, bank: FeatureBank) -> dict[str, EqualDraws]:
     """Return draws of the sets that stand in one table: for distances to `train`, to `test`, and for none."""
     anchors = {name: faces for name, faces in bank.controls.items() if name in ANCHORS}
     sets = {"train": bank.train, "test": bank.test, **bank.methods, **anchors}
-    draws, seed = config.evaluate.kid_subsets, seed_of(config, "equal draws")
+    draws, seed = config.evaluate.equal_draws, seed_of(config, "equal draws")
     return {name: equal_draws(sets, draws=draws, seed=seed, reference=name) for name in ("train", "test", "")}
 
 

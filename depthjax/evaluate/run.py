@@ -128,7 +128,7 @@ def _settings(config: Config, bank: FeatureBank) -> dict[str, Any]:
         "seeds": classifier_seeds(config),
         "bins": settings.bins,
         "bootstrap": settings.bootstrap,
-        "kid_subsets": settings.kid_subsets,
+        "equal_draws": settings.equal_draws,
         "spaces": list(bank.spaces),
         "xgboost_device": xgboost_device() if "xgboost" in settings.classifiers else None,
         "depthnet": {"version": network.version, "sha256": network.sha256},

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from depthjax.report import figure_style as style
 from depthjax.report.formats import AS_PUBLISHED, CLASSIFIER_NAMES, RECOGNITION
+from depthjax.report.paper import TABLE_1, TABLE_2, published_column
 from depthjax.report.stored import StoredEvaluation, method_name
-from depthjax.report.tables import TABLE_1, TABLE_2, added_sets, classifier_name, published_column
+from depthjax.report.tables import added_sets, classifier_name
 from depthjax.scores import Score
 
 # Tol's "high-contrast" colours: classifiers look like neither methods nor emotions, and differ in print.

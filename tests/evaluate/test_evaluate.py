@@ -20,7 +20,7 @@ from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
 from depthjax.scores import Score, read_scores
 
-SETTINGS = {"evaluate.feature_size": "32", "evaluate.kid_subsets": "10", "evaluate.bootstrap": "50"}
+SETTINGS = {"evaluate.feature_size": "32", "evaluate.equal_draws": "10", "evaluate.bootstrap": "50"}
 CONFIG = override(smoke.get_config(), SETTINGS | {"evaluate.seeds": "2"})
 TREE = override(CONFIG, {"evaluate.classifiers": "decision_tree"})
 CLASSIFIERS = ("random_forest", "decision_tree", "xgboost", "depthnet", "network")
@@ -101,7 +101,7 @@ def test_data_and_settings_are_stated(found):
     }  # fmt: skip
     assert len(stated["settings"].pop("depthnet")["sha256"]) == 64
     assert stated["settings"] == {
-        "feature_size": 32, "seeds": [0, 1], "bootstrap": 50, "kid_subsets": 10,
+        "feature_size": 32, "seeds": [0, 1], "bootstrap": 50, "equal_draws": 10,
         "xgboost_device": "cpu", "bins": 64, "spaces": SPACES,
     }  # fmt: skip
 

@@ -27,7 +27,7 @@ def get_config() -> Config:
             base.evaluate,
             classifiers=("decision_tree",),
             feature_size=32,
-            kid_subsets=4,
+            equal_draws=4,
             bootstrap=20,
         ),
     )

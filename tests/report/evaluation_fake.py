@@ -57,7 +57,7 @@ def fake_evaluation(emotions: tuple[str, ...] = EMOTIONS, methods: tuple[str, ..
             "seeds": list(range(SEEDS)),
             "bins": 64,
             "bootstrap": 1000,
-            "kid_subsets": 100,
+            "equal_draws": 100,
             "spaces": list(SPACES),
             "xgboost_device": "cpu",
             "depthnet": {"version": "1", "sha256": "0" * 64},

@@ -15,7 +15,7 @@ import pytest
 from evaluation_fake import CLASSIFIERS, CONTROLS, MEASURES, METHODS, SPACES, changed, without
 
 from depthjax.errors import UserError
-from depthjax.report import tables as published
+from depthjax.report import paper as published
 from depthjax.report.formats import ABSENT, POINTS, Number
 from depthjax.report.stored import StoredEvaluation
 from depthjax.report.table import NONE, Table, csv_text, latex_text, markdown_text, write_tables
