@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from depthjax.config import OWN_METHODS, Config
+from depthjax.config import METHODS, Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
@@ -165,7 +165,7 @@ def similarity(task: Task) -> Estimates:
     """SSIM and PSNR of each face and its nearest training face; `identical` counts the faces equal to theirs."""
     values = nearest_similarity(task.faces, task.bank.train)
     found = [(name, task.mean(values[name], "likeness")) for name in ("ssim", "psnr")]
-    if task.config.sample.noise and task.name in OWN_METHODS:
+    if task.config.sample.noise and task.name in METHODS:
         identical = Estimate(reason="fresh noise was added to each face, so none could be identical")
     else:
         identical = Estimate(float(values["identical"].sum()), n=len(task.faces))
