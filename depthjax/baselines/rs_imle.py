@@ -86,7 +86,9 @@ def train(
     passes, total = config.baselines.rs_imle_passes, rounds(config)
     every = max(1, config.train.save_every_epochs // passes)
     key_init, key_train = jax.random.split(key)
-    optimizer = optax.adam(optax.cosine_decay_schedule(config.baselines.rs_imle_lr, total * steps_of(config, len(faces))))
+    optimizer = optax.adam(
+        optax.cosine_decay_schedule(config.baselines.rs_imle_lr, total * steps_of(config, len(faces)))
+    )
     identity = digest(settings(config), np.asarray(jax.random.key_data(key)), faces.images, faces.emotion)
     state = jax.jit(partial(init_state, config=config, optimizer=optimizer))(key_init)
     state = restored(folder / UNFINISHED, identity, state)
