@@ -144,6 +144,6 @@ def test_a_fit_stores_the_generator_alone(small, twelve, straight, tmp_path):
 
 def test_a_rate_that_is_too_high_is_refused(small, twelve, tmp_path, monkeypatch):
     monkeypatch.setattr(rs_imle, "make_round", lambda *_: lambda s, *_: (s, jnp.full(2, jnp.nan)))
-    with pytest.raises(UserError, match="lower --config.baselines\.rs_imle_lr"):
+    with pytest.raises(UserError, match="rs_imle_lr"):
         rs_imle.train(KEY, small, twelve, tmp_path, log=no_log)
     assert not list(tmp_path.iterdir())
