@@ -1,7 +1,9 @@
-"""Ours beside four other methods, at the size of the quick run: GAN, VAE, GMM, KDE, on the same faces.
+"""Ours beside five other methods, at the size of the quick run: GAN, VAE, GMM, KDE, RS-IMLE, on the same faces.
+
+All methods learn from mirrored faces, and get new noise and a low-pass.
 
 Command: python launch.py --config configs/comparison.py
-Device:  two CPU cores, about 35 minutes. The plain GAN takes as many steps as ours.
+Device:  two CPU cores, about 35 minutes. The plain GAN takes as many steps as ours, RS-IMLE as many operations.
 """
 
 from dataclasses import replace
