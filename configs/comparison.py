@@ -17,8 +17,9 @@ def get_config() -> Config:
     return replace(
         base,
         name="comparison",
-        baselines=replace(base.baselines, methods=BASELINE_METHODS, vae_width=128, vae_epochs=50),
+        baselines=replace(base.baselines, methods=BASELINE_METHODS, vae_width=128, vae_epochs=50, rs_imle_epochs=240),
         evolve=replace(base.evolve, population=400),
-        sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=400),  # as the paper has them
+        # As many as the paper has.
+        sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=400, lowpass=1.0),
         evaluate=replace(base.evaluate, seeds=30),
     )

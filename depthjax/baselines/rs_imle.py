@@ -54,6 +54,7 @@ class State(NamedTuple):
     opt_state: Any
 
 
+Metrics = dict[str, float]
 Round = Callable[[State, Batch, jax.Array], tuple[State, jax.Array]]
 
 
@@ -79,9 +80,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
     return decode(networks(config).generator, variables, latents, emotion)
 
 
-def train(
-    key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log
-) -> tuple[State, dict[str, float]]:
+def train(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> tuple[State, Metrics]:
     """Train all rounds, saving the state every `train.save_every_epochs`; return it, and the METRICS of the last."""
     passes, total = config.baselines.rs_imle_passes, rounds(config)
     every = max(1, config.train.save_every_epochs // passes)
@@ -104,7 +103,8 @@ def train(
         if done * 10 // total > (done - 1) * 10 // total:
             log(f"round {done}: root mean square {means['loss'] ** 0.5:.4f}, {means['rejected']:.0%} rejected")
         if done % every == 0 and done < total:
-            write_arrays(folder / UNFINISHED, identity=np.array(identity), **named_leaves(state))
+            leaves = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+            write_arrays(folder / UNFINISHED, identity=np.array(identity), **leaves)
     return state, means
 
 
@@ -122,13 +122,7 @@ def init_state(key: jax.Array, *, config: Config, optimizer: optax.GradientTrans
     """Return a fresh state."""
     latents, emotion = jnp.zeros((2, config.model.latent_size)), jnp.zeros(2, jnp.int32)
     variables = networks(config).generator.init(key, latents, emotion, False)
-    params = variables["params"]
-    return State(jnp.zeros((), jnp.int32), params, variables["batch_stats"], optimizer.init(params))
-
-
-def named_leaves(state: State) -> dict[str, np.ndarray]:
-    """Return the arrays of a state by their path."""
-    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree.leaves_with_path(state)}
+    return State(jnp.int32(0), variables["params"], variables["batch_stats"], optimizer.init(variables["params"]))
 
 
 def restored(path: Path, identity: str, state: State) -> State:
@@ -139,7 +133,8 @@ def restored(path: Path, identity: str, state: State) -> State:
         return state
     if str(stored.get("identity")) != identity:
         return state
-    return jax.tree_util.tree_map_with_path(lambda name, _: jnp.array(stored[jax.tree_util.keystr(name)]), state)
+    leaves, shape = jax.tree.flatten(state)
+    return jax.tree.unflatten(shape, [jnp.array(stored[f"leaf_{i}"]) for i in range(len(leaves))])
 
 
 def make_round(config: Config, optimizer: optax.GradientTransformation, key: jax.Array) -> Round:
@@ -177,9 +172,8 @@ def make_update(
         return jnp.square(scales(images) - scales(batch.images)).sum(1).mean(), stats
 
     def update(state: State, batch: Batch, latents: jax.Array) -> tuple[State, jax.Array]:
-        (loss, stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(
-            state.params, state.batch_stats, batch, latents
-        )
+        gradient_of = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, stats), gradient = gradient_of(state.params, state.batch_stats, batch, latents)
         change, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         return State(state.round, optax.apply_updates(state.params, change), stats, opt_state), loss
 
