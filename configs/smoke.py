@@ -9,8 +9,7 @@ from dataclasses import replace
 from configs import quick
 from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
 
-
-# Without RS-IMLE, whose program takes longer to compile than all others to run.
+# Without RS-IMLE, whose program takes long to compile.
 BASELINES = tuple(method for method in BASELINE_METHODS if method != "rs_imle")
 
 
