@@ -213,7 +213,7 @@ class Baselines:
     rs_imle_pool: Annotated[int, multiple_of(32)] = 640
     rs_imle_passes: Annotated[int, at_least(1)] = 2  # epochs on one pool
     # A latent is rejected whose face is nearer to a training face: root mean square difference, in [0, 2].
-    rs_imle_epsilon: Annotated[float, at_least(0)] = 0.05
+    rs_imle_epsilon: Annotated[float, at_least(0)] = 0.1
     rs_imle_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
     # Of subjects; the values below are chosen by the likelihood of the subjects held out in turn.
     folds: Annotated[int, at_least(2)] = 4
