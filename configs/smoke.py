@@ -1,4 +1,4 @@
-"""Every stage and every method at toy size, to see that all of it works: in a few minutes on two CPU cores.
+"""Every stage and all but one method at toy size, to see that all of it works: in a few minutes on two CPU cores.
 
 Command: python launch.py --config configs/smoke.py --workdir runs/smoke
 Device:  two CPU cores. The faces are not worth looking at.
@@ -8,6 +8,9 @@ from dataclasses import replace
 
 from configs import quick
 from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
+
+# Without RS-IMLE, whose program takes long to compile.
+BASELINES = tuple(method for method in BASELINE_METHODS if method != "rs_imle")
 
 
 def get_config() -> Config:
@@ -28,14 +31,14 @@ def get_config() -> Config:
         ),
         baselines=replace(
             base.baselines,
-            methods=BASELINE_METHODS,
+            methods=BASELINES,
             vae_width=32,
             vae_latent_size=8,
             pca=(8,),
             gmm_components=(1, 2),
         ),
         evolve=replace(base.evolve, generations=5, islands=2, population=6, classifier_steps=20),
-        sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=12),
+        sample=replace(base.sample, methods=(*BASELINES, *OWN_METHODS), count=12),
         evaluate=replace(
             base.evaluate,
             seeds=1,

@@ -8,10 +8,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from depthjax.config import OWN_METHODS, Config
+from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.data.noise import NOISE, with_new_noise
-from depthjax.errors import UserError
 from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
 from depthjax.files import read_arrays
 from depthjax.keys import key_for
@@ -24,7 +22,6 @@ from depthjax.train.processes import sharing_a_fate
 from depthjax.train.state import networks
 from depthjax.train.writers import check_writers
 
-RANDOM, EVOLVED = OWN_METHODS
 BETWEEN = 9  # faces from one latent to another
 
 
@@ -66,8 +63,8 @@ def sample(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
     ends = [latents[emotion == label][[0, min(1, np.sum(emotion == label) - 1)]] for label in labels]
     way = np.concatenate([great_circle(first, second, BETWEEN) for first, second in ends])
     between = _decoded(config, workdir, way, np.repeat(labels, BETWEEN).astype(np.int32))
-    drawn = _drawn(config, workdir, RANDOM, latents, emotion)
-    return drawn._replace(between=between.reshape(len(labels), BETWEEN, *between.shape[1:]))
+    images = _decoded(config, workdir, latents, emotion)
+    return Drawn(images, emotion, latents, between.reshape(len(labels), BETWEEN, *between.shape[1:]))
 
 
 def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
@@ -83,7 +80,8 @@ def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
         held = by_rank[label][np.isfinite(by_rank[label]).all(axis=1)]
         places = np.flatnonzero(emotion == label)[: len(held)]
         latents[places], kept[places] = held[: len(places)], True
-    return _drawn(config, workdir, EVOLVED, latents[kept], emotion[kept])
+    images = _decoded(config, workdir, latents[kept], emotion[kept])
+    return Drawn(images, emotion[kept], latents[kept])
 
 
 def random_latents(config: Config, emotion: np.ndarray) -> np.ndarray:
@@ -95,13 +93,6 @@ def random_latents(config: Config, emotion: np.ndarray) -> np.ndarray:
     return latents
 
 
-def _drawn(config: Config, workdir: Path, name: str, latents: np.ndarray, emotion: np.ndarray) -> Drawn:
-    images = _decoded(config, workdir, latents, emotion)
-    if config.sample.noise:
-        images = with_training_noise(images, emotion, read_noise(workdir), seed=config.sample.seed, name=name)
-    return Drawn(images, emotion, latents)
-
-
 def _decoded(config: Config, workdir: Path, latents: np.ndarray, emotion: np.ndarray) -> np.ndarray:
     return decode(*decoder(config, workdir), latents, emotion)
 
@@ -109,27 +100,6 @@ def _decoded(config: Config, workdir: Path, latents: np.ndarray, emotion: np.nda
 def decoder(config: Config, workdir: Path) -> Decoder:
     """Return the teacher generator, which is all that is read of a checkpoint."""
     return Decoder(networks(config).generator, restore_generator(workdir / "checkpoints", config))
-
-
-def read_noise(workdir: Path) -> np.ndarray:
-    """Return the spectrum of the training faces' noise that prepare left; raise a UserError without it."""
-    if not (workdir / NOISE).exists():
-        raise UserError(f"{workdir / NOISE} is not there: run --stages=prepare, or set --config.sample.noise=false")
-    return read_arrays(workdir / NOISE)["spectrum"]
-
-
-def with_training_noise(
-    images: np.ndarray, emotion: np.ndarray, spectrum: np.ndarray, *, seed: int, name: str
-) -> np.ndarray:
-    """Return (n, h, w) faces of (n,) emotions with `with_new_noise`, from a generator of each emotion's own.
-
-    A face does not depend on which other emotions, and how many faces after it, are asked for.
-    """
-    noisy = np.empty_like(images, np.float32)
-    for label in np.unique(emotion):
-        rng = np.random.default_rng([seed, int(label), *name.encode()])
-        noisy[emotion == label] = with_new_noise(images[emotion == label], spectrum, rng)
-    return noisy
 
 
 def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:

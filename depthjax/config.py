@@ -25,13 +25,14 @@ from depthjax.config_bounds import (
 
 EMOTIONS = ("neutral", "happiness", "fear", "surprise", "anger", "sadness", "disgust")
 OWN_METHODS = ("cdcgan_kd", "cdcgan_kd_ga")
-BASELINE_METHODS = ("gan", "vae", "gmm", "kde")
+BASELINE_METHODS = ("gan", "vae", "gmm", "kde", "rs_imle")
 # Every method with its name in the report, in the order of the tables.
 METHODS = {
     "gan": "GAN",
     "vae": "VAE",
     "gmm": "GMM",
     "kde": "KDE",
+    "rs_imle": "RS-IMLE",
     "cdcgan_kd": "KD-cDCGAN",
     "cdcgan_kd_ga": "KD-cDCGAN evolved",
 }
@@ -207,6 +208,13 @@ class Baselines:
     # Channels of the decoder's first map; the encoder's are those of the discriminator.
     vae_width: Annotated[int, multiple_of(16)] = 256
     vae_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
+    rs_imle_epochs: Annotated[int | None, at_least(1)] = None  # none: train.epochs
+    # Latents of each emotion that are decoded at once, of which each training face takes the nearest.
+    rs_imle_pool: Annotated[int, multiple_of(32)] = 640
+    rs_imle_passes: Annotated[int, at_least(1)] = 2  # epochs on one pool
+    # A latent is rejected whose face is nearer to a training face: root mean square difference, in [0, 2].
+    rs_imle_epsilon: Annotated[float, at_least(0)] = 0.1
+    rs_imle_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
     # Of subjects; the values below are chosen by the likelihood of the subjects held out in turn.
     folds: Annotated[int, at_least(2)] = 4
     # Principal components of the pixels, for the GMM and the KDE.
@@ -223,7 +231,10 @@ class Sample:
     methods: Annotated[tuple[str, ...], one_of(tuple(METHODS)), required] = OWN_METHODS
     emotions: tuple[str, ...] = ()  # empty: all that the generator knows
     count: Annotated[int, at_least(1)] = 400  # of each emotion
-    noise: bool = False  # replace the finest detail of our faces by random noise like that of the training faces
+    # Replace the finest detail of faces, of any method, by random noise like that of the training faces.
+    noise: bool = False
+    # Low-pass, as model.output_lowpass, of the faces whose generator has none.
+    lowpass: Annotated[float, between(0, 1)] = 0.0
 
 
 @dataclass(frozen=True)
@@ -238,7 +249,9 @@ class Evaluate:
     # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, at_least(2)] = None
     feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
-    equal_draws: Annotated[int, at_least(1)] = 100  # draws of as many subjects of every set, for Fréchet, neighbours, Vendi
+    equal_draws: Annotated[int, at_least(1)] = (
+        100  # draws of as many subjects of every set, for Fréchet, neighbours, Vendi
+    )
     bootstrap: Annotated[int, at_least(1)] = 1000  # draws of a bootstrap interval
     # Steps of gradient descent on the latents by which a membership attack looks for faces; 0: no such attack.
     inversion_steps: Annotated[int, at_least(0)] = 40

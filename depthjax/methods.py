@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from depthjax import cdcgan_kd
-from depthjax.baselines import gan, vae
+from depthjax.baselines import gan, rs_imle, vae
 from depthjax.baselines.densities import GMM, KDE
 from depthjax.baselines.fits import Baseline, fit_once, sample_fit
 from depthjax.cdcgan_kd import Drawn
@@ -20,6 +20,7 @@ from depthjax.config import METHODS as LABELS
 from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces
+from depthjax.data.noise import lowpass_face, read_noise, with_training_noise
 from depthjax.errors import UserError
 from depthjax.files import cached_arrays, digest, read_arrays, replacing_folder, write_arrays
 from depthjax.keys import key_for
@@ -39,6 +40,7 @@ class Method:
             settings and faces is kept, an unfinished one goes on or starts again, another one is a UserError.
         sample: (config, workdir, emotions (n,) int32) → the faces, of `config.sample.seed`; the same call returns the
             same faces. UserError: no finished fit of these settings, or a damaged file.
+        lowpass_inside: whether its generator is ours, which has `model.output_lowpass`.
         seed: (config) → the seed that decides which faces are drawn.
         decoder: (config, workdir) → the generator of its faces from latents, of a finished fit; None: it has none.
     """
@@ -47,6 +49,7 @@ class Method:
     needs: tuple[str, ...]
     fit: Callable[[Config, Path, DepthFaces, Log], list[Path]]
     sample: Callable[[Config, Path, np.ndarray], Drawn]
+    lowpass_inside: bool = False
     seed: Callable[[Config], int] = lambda config: config.sample.seed
     decoder: Decoding | None = None
 
@@ -56,7 +59,7 @@ class Method:
         return LABELS[self.name]
 
 
-def _baseline(name: str, module: Baseline, decoder: Decoding | None = None) -> Method:
+def _baseline(name: str, module: Baseline, decoder: Decoding | None = None, *, lowpass_inside: bool = False) -> Method:
     def fit(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path]:
         key, folder = key_for(config.baselines.seed, f"fit {name}"), workdir / "baselines" / name
         fit_once(module, key, config, faces, folder, log=with_prefix(name, log))
@@ -67,7 +70,8 @@ def _baseline(name: str, module: Baseline, decoder: Decoding | None = None) -> M
         images = sample_fit(module, key, config, workdir / "baselines" / name, emotion)
         return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
 
-    return Method(name, ("baselines",), fit, sample, decoder=decoder and partial(_of_fit, decoder, name))
+    found = decoder and partial(_of_fit, decoder, name)
+    return Method(name, ("baselines",), fit, sample, lowpass_inside, decoder=found)
 
 
 def _of_fit(decoder: Decoding, name: str, config: Config, workdir: Path) -> Decoder:
@@ -81,14 +85,23 @@ REGISTRY = {
         _baseline("vae", vae, vae.decoder),
         _baseline("gmm", GMM),
         _baseline("kde", KDE),
-        Method("cdcgan_kd", ("train",), cdcgan_kd.fit, cdcgan_kd.sample, decoder=cdcgan_kd.decoder),
+        _baseline("rs_imle", rs_imle, lowpass_inside=True),
+        Method(
+            "cdcgan_kd",
+            ("train",),
+            cdcgan_kd.fit,
+            cdcgan_kd.sample,
+            lowpass_inside=True,
+            decoder=cdcgan_kd.decoder,
+        ),
         Method(
             "cdcgan_kd_ga",
             ("train", "evolve"),
             cdcgan_kd.evolve,
             cdcgan_kd.sample_evolved,
-            lambda c: c.evolve.seed,
-            cdcgan_kd.decoder,
+            lowpass_inside=True,
+            seed=lambda config: config.evolve.seed,
+            decoder=cdcgan_kd.decoder,
         ),
     )
 }
@@ -98,7 +111,21 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
     """Yield each method of `sample.methods` with its faces, `sample.count` of every emotion asked for."""
     emotion = asked_emotions(config)
     for name in config.sample.methods:
-        yield name, REGISTRY[name].sample(config, workdir, emotion)
+        yield name, finished(config, workdir, name, REGISTRY[name].sample(config, workdir, emotion))
+
+
+def finished(config: Config, workdir: Path, name: str, drawn: Drawn) -> Drawn:
+    """Apply `sample.lowpass` and `sample.noise` to the faces of any method.
+
+    Faces of a generator that has a low-pass (`model.output_lowpass`) get no second one.
+    """
+    images, settings = drawn.images, config.sample
+    filtered = REGISTRY[name].lowpass_inside and config.model.output_lowpass > 0
+    if settings.lowpass and not filtered:
+        images = lowpass_face(images, settings.lowpass)
+    if settings.noise:
+        images = with_training_noise(images, drawn.emotion, read_noise(workdir), seed=settings.seed, name=name)
+    return drawn._replace(images=images)
 
 
 def inversions(config: Config, workdir: Path) -> dict[str, Callable[[DepthFaces], np.ndarray]]:

@@ -25,12 +25,13 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
 from depthjax import pipeline
-from depthjax.cdcgan_kd import random_latents, read_noise, with_training_noise
+from depthjax.cdcgan_kd import random_latents
 from depthjax.config import Config
 from depthjax.config_file import load_config
 from depthjax.config_values import validate
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
+from depthjax.data.noise import read_noise, with_training_noise
 from depthjax.errors import UserError
 from depthjax.evaluate.run import evaluate
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text

@@ -29,11 +29,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from depthjax import pipeline  # noqa: E402
-from depthjax.cdcgan_kd import read_noise, with_training_noise  # noqa: E402
 from depthjax.config import Config, Evolve, to_dict  # noqa: E402
 from depthjax.config_file import load_config  # noqa: E402
 from depthjax.config_values import override  # noqa: E402
 from depthjax.data.faces import DepthFaces  # noqa: E402
+from depthjax.data.noise import read_noise, with_training_noise  # noqa: E402
 from depthjax.errors import UserError  # noqa: E402
 from depthjax.evaluate.spaces import RELIEF_DIMENSIONS, box_means, fit_principal_space  # noqa: E402
 from depthjax.evolve.run import evolve  # noqa: E402

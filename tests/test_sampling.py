@@ -1,10 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from configs import smoke
-from depthjax.cdcgan_kd import great_circle, read_noise, with_training_noise
+from depthjax import methods
+from depthjax.cdcgan_kd import Drawn, great_circle
+from depthjax.config import METHODS, Config, Model, Sample
 from depthjax.config_values import override
+from depthjax.data.noise import NOISE, lowpass_face, read_noise, with_training_noise
 from depthjax.errors import UserError
+from depthjax.files import write_arrays
 from depthjax.methods import draw
 
 
@@ -37,16 +43,42 @@ def test_a_faces_noise_does_not_depend_on_the_others():
     assert all(np.abs(other - whole).max() > 0.01 for other in others)
 
 
-def test_samples_differ_by_the_noise_alone(finished, tmp_path):
+@pytest.mark.parametrize("name", METHODS)
+def test_noise_and_lowpass_are_switches_for_every_method_and_no_filter_acts_twice(name, tmp_path, monkeypatch):
+    rng, emotion = np.random.default_rng(2), np.repeat([0, 1], 2).astype(np.int32)
+    images = rng.uniform(-1, 1, (4, 16, 16)).astype(np.float32)
+    drawn = Drawn(images, emotion, np.zeros((4, 0), np.float32))
+    made = replace(methods.REGISTRY[name], sample=lambda *_: drawn)
+    monkeypatch.setitem(methods.REGISTRY, name, made)
+    write_arrays(tmp_path / NOISE, spectrum=np.full((16, 16), 4e-4))
+
+    def of(*, inside=0.0, **settings):
+        sample = Sample(methods=(name,), count=2, emotions=("neutral", "happiness"), **settings)
+        ((_, found),) = draw(Config(model=Model(output_lowpass=inside), sample=sample), tmp_path)
+        return found.images
+
+    filtered, noisy = lowpass_face(images, 0.5), {"seed": 3, "name": name}
+    np.testing.assert_array_equal(of(), images)
+    np.testing.assert_array_equal(of(lowpass=0.5), filtered)
+    wanted = images if name in ("rs_imle", "cdcgan_kd", "cdcgan_kd_ga") else filtered
+    np.testing.assert_array_equal(of(lowpass=0.5, inside=1.0), wanted)
+    spectrum = read_noise(tmp_path)
+    both = with_training_noise(filtered, emotion, spectrum, **noisy)
+    np.testing.assert_array_equal(of(noise=True, seed=3), with_training_noise(images, emotion, spectrum, **noisy))
+    np.testing.assert_array_equal(of(noise=True, lowpass=0.5, seed=3), both)
+
+
+def test_samples_of_all_methods_differ_by_the_noise_alone(finished, tmp_path):
     def drawn(noise):
-        chosen = {"baselines.methods": "gmm,kde", "sample.methods": "cdcgan_kd", "sample.count": "4"}
+        chosen = {"baselines.methods": "gmm,kde", "sample.methods": "kde,cdcgan_kd", "sample.count": "4"}
         config = override(smoke.get_config(), chosen | {"sample.noise": noise})
-        return dict(draw(config, finished))["cdcgan_kd"]
+        return dict(draw(config, finished))
 
     with_it, without = drawn("true"), drawn("false")
-    np.testing.assert_array_equal(with_it.latents, without.latents)
-    wanted = with_training_noise(without.images, without.emotion, read_noise(finished), seed=0, name="cdcgan_kd")
-    np.testing.assert_array_equal(with_it.images, wanted)
-    assert 1e-4 < np.abs(with_it.images - without.images).mean() < 0.1
+    for name, quiet in without.items():
+        np.testing.assert_array_equal(with_it[name].latents, quiet.latents)
+        wanted = with_training_noise(quiet.images, quiet.emotion, read_noise(finished), seed=0, name=name)
+        np.testing.assert_array_equal(with_it[name].images, wanted)
+        assert 1e-4 < np.abs(with_it[name].images - quiet.images).mean() < 0.1
     with pytest.raises(UserError, match="--stages=prepare"):
         read_noise(tmp_path)

@@ -1,8 +1,9 @@
 """Replace the pixel noise of generated faces by noise with the spectrum of the training faces.
 
-The generator is deterministic given z: what it learns of a noise pattern is fixed, and classifiers trained on its faces
-learn the pattern too. So a light low-pass filter takes the finest detail off a generated face, and Gaussian noise with
-the power spectrum of what the same filter takes off training faces is added.
+A generator is deterministic given z: what it learns of a noise pattern is fixed, and classifiers trained on its faces
+learn the pattern too; a density over principal components leaves noise out. So a light low-pass filter takes the finest
+detail off a generated face, and Gaussian noise with the power spectrum of what the same filter takes off training faces
+is added. It is done alike to the faces of every method.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import minimum_filter
+
+from depthjax.errors import UserError
+from depthjax.files import read_arrays
 
 NOISE = Path("faces", "noise.npz")  # where a work folder has the spectrum
 BACKGROUND = 0.95  # from here to 1 a pixel is background or invalid, and takes no part
@@ -29,22 +33,37 @@ def smoothed_face(images: jax.Array | np.ndarray) -> jax.Array:
     stays as it is and is not mixed in, so that outlines stay sharp. Images are (n, h, w) in [-1, 1].
     """
     images = jnp.asarray(images)
-    on_face = (images < BACKGROUND).astype(images.dtype)
-    weight = jnp.where(on_face > 0, _binomial(on_face), 1)
-
-    def over_face(values: jax.Array) -> jax.Array:
-        return _binomial(values * on_face) / weight
-
-    once = over_face(images)
-    return jnp.where(on_face > 0, once + over_face(images - once), images)
+    on_face = images < BACKGROUND
+    once = _over_face(images, on_face)
+    return jnp.where(on_face, once + _over_face(images - once, on_face), images)
 
 
-def _binomial(images: jax.Array) -> jax.Array:
+def lowpass_face(images: np.ndarray, strength: float) -> np.ndarray:
+    """Apply the filter [s, 4 - 2s, s] / 4 each way to the face pixels of (n, h, w) in [-1, 1], s the strength.
+
+    Away from edges it is `depthjax.models.dcgan.binomial_lowpass`. Background stays as it is and is not mixed in.
+    """
+    filtered = np.empty(images.shape, np.float32)
+    for i in range(0, len(images), AT_ONCE):
+        part = jnp.asarray(images[i : i + AT_ONCE])
+        on_face = part < BACKGROUND
+        filtered[i : i + AT_ONCE] = jnp.where(on_face, _over_face(part, on_face, strength), part)
+    return filtered
+
+
+def _over_face(values: jax.Array, on_face: jax.Array, strength: float = 1.0) -> jax.Array:
+    """Return the weighted mean of the pixels around each pixel that are on the face."""
+    share = on_face.astype(values.dtype)
+    weight = jnp.where(on_face, _binomial(share, strength), 1)
+    return _binomial(values * share, strength) / weight
+
+
+def _binomial(images: jax.Array, strength: float) -> jax.Array:
     for axis in (1, 2):
         size = images.shape[axis]
         wide = jnp.pad(images, [(1, 1) if a == axis else (0, 0) for a in range(3)])
         before, here, after = (jax.lax.slice_in_dim(wide, i, i + size, axis=axis) for i in range(3))
-        images = (before + 2 * here + after) / 4
+        images = (strength * before + (4 - 2 * strength) * here + strength * after) / 4
     return images
 
 
@@ -76,4 +95,25 @@ def with_new_noise(images: np.ndarray, spectrum: np.ndarray, rng: np.random.Gene
         noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal(part.shape)) * gain).real
         seen = np.clip(np.asarray(smoothed_face(part)) + noise, -1, 1)
         noisy[i : i + AT_ONCE] = np.where(part < BACKGROUND, seen, part)
+    return noisy
+
+
+def read_noise(workdir: Path) -> np.ndarray:
+    """Return the spectrum of the training faces' noise that prepare left; raise a UserError without it."""
+    if not (workdir / NOISE).exists():
+        raise UserError(f"{workdir / NOISE} is not there: run --stages=prepare, or set --config.sample.noise=false")
+    return read_arrays(workdir / NOISE)["spectrum"]
+
+
+def with_training_noise(
+    images: np.ndarray, emotion: np.ndarray, spectrum: np.ndarray, *, seed: int, name: str
+) -> np.ndarray:
+    """Return (n, h, w) faces of (n,) emotions with `with_new_noise`, from a generator of each emotion's own.
+
+    A face does not depend on which other emotions, and how many faces after it, are asked for.
+    """
+    noisy = np.empty_like(images, np.float32)
+    for label in np.unique(emotion):
+        rng = np.random.default_rng([seed, int(label), *name.encode()])
+        noisy[emotion == label] = with_new_noise(images[emotion == label], spectrum, rng)
     return noisy

@@ -22,9 +22,10 @@ from depthjax.scores import Score
 # Okabe and Ito's palette: distinct under every common colour blindness.
 INK, GREY, BAND = "#1a1a1a", "#767676", "#d4d4d4"
 BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+OLIVE = "#6b6b00"  # their yellow, dark enough on white
 # One colour and one marker a method in every figure: the training faces, then the methods in their usual order.
-_COLOURS = (INK, GREEN, PURPLE, SKY, ORANGE, BLUE, VERMILION)
-METHOD_LOOKS = dict(zip(("real", *METHODS), zip(_COLOURS, "os^DvoP", strict=True), strict=True))
+_COLOURS = (INK, GREEN, PURPLE, SKY, ORANGE, OLIVE, BLUE, VERMILION)
+METHOD_LOOKS = dict(zip(("real", *METHODS), zip(_COLOURS, "os^DvhoP", strict=True), strict=True))
 # Paul Tol's "muted" scheme: emotions never look like methods.
 EMOTION_COLOURS = ("#332288", "#CC6677", "#44AA99", "#999933", "#AA4499",
                    "#88CCEE", "#882255", "#117733", "#DDCC77")  # fmt: skip

@@ -36,7 +36,7 @@ SETS = {"train": "Training faces", "test": "Held-out faces"}
 # Settings that differ most between recipes.
 RECIPE = ("batch_size", "epochs", "generator_lr", "discriminator_lr", "ema_decay", "generator_kd_weight",
           "discriminator_kd_weight")  # fmt: skip
-NEW_NOISE = "of KD-cDCGAN's faces: random noise like that of the training faces replaces the generator's (sample.noise)"
+NEW_NOISE = "of generated faces: random noise like that of the training faces replaces the method's own (sample.noise)"
 
 
 @dataclass(frozen=True)

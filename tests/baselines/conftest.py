@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from depthjax.baselines import gan, vae
+from depthjax.baselines import gan, rs_imle, vae
 from depthjax.baselines.densities import GMM, KDE
 from depthjax.baselines.fits import fit_once
 from depthjax.config import Baselines, Config, Data, Model, Train
@@ -12,7 +12,7 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.progress import no_log
 
-MODULES = {"gan": gan, "vae": vae, "gmm": GMM, "kde": KDE}
+MODULES = {"gan": gan, "vae": vae, "gmm": GMM, "kde": KDE, "rs_imle": rs_imle}
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +36,9 @@ def config():
             vae_latent_size=4,
             vae_width=16,
             vae_lr=1e-2,
+            rs_imle_epochs=40,
+            rs_imle_pool=64,
+            rs_imle_lr=1e-2,
             folds=3,
             pca=(2, 4),
             gmm_components=(1, 2),

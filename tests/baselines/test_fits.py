@@ -16,7 +16,8 @@ KEY = jax.random.key(2)
 EMOTION = np.repeat(np.arange(3, dtype=np.int32), 30)
 
 # Networks take half a minute to compile: tests/test_methods.py fits and samples them quickly.
-NAMES = [pytest.param(name, marks=pytest.mark.nightly) if name in ("gan", "vae") else name for name in MODULES]
+NETWORKS = ("gan", "vae", "rs_imle")
+NAMES = [pytest.param(name, marks=pytest.mark.nightly) if name in NETWORKS else name for name in MODULES]
 pytestmark = pytest.mark.parametrize("name", NAMES)
 
 
@@ -77,6 +78,7 @@ def test_another_fit_is_refused_by_what_differs(name, config, faces, fitted):
         "vae": ("baselines", {"vae_latent_size": 5}),
         "gmm": ("baselines", {"gmm_components": (1,)}),
         "kde": ("baselines", {"pca": (2,)}),
+        "rs_imle": ("baselines", {"rs_imle_epsilon": 0.5}),
     }
     for section, change in (("data", {"near_mm": -5.0}), ("train", {"mirror": False}), own[name]):
         other, field = _changed(config, section, **change), f"{section}.{next(iter(change))}"
@@ -105,7 +107,7 @@ def test_a_fit_cut_short_leaves_nothing_that_samples(name, config, faces, tmp_pa
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    target = f"{name}.train" if name in ("gan", "vae") else "densities.choose"
+    target = f"{name}.train" if name in NETWORKS else "densities.choose"
     monkeypatch.setattr(f"depthjax.baselines.{target}", stop)
     with pytest.raises(KeyboardInterrupt):
         fit_once(MODULES[name], jax.random.key(1), config, faces, tmp_path, log=lambda _: None)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from depthjax.data.noise import noise_spectrum, smoothed_face, with_new_noise
+from depthjax.data.noise import lowpass_face, noise_spectrum, smoothed_face, with_new_noise
+from depthjax.models.dcgan import binomial_lowpass
 
 RNG = np.random.default_rng(0)
 
@@ -35,6 +36,17 @@ def test_smoothing_is_a_binomial_mean_twiced_over_the_face_alone():
     lonely = np.ones((1, 5, 5), np.float32)
     lonely[0, 2, 2] = 0.3
     np.testing.assert_allclose(smoothed_face(lonely), lonely, atol=1e-6)
+
+
+def test_the_lowpass_of_a_face_is_the_generators_and_leaves_background_out():
+    images = RNG.uniform(-1, 0.9, (70, 9, 7)).astype(np.float32)  # in two parts
+    inside = (slice(None), slice(1, -1), slice(1, -1))
+    for strength in (0.0, 0.4, 1.0):
+        wanted = np.asarray(binomial_lowpass(images, strength))
+        np.testing.assert_allclose(lowpass_face(images, strength)[inside], wanted[inside], atol=1e-6)
+    images[:, :2] = images[0, 4, 3] = 1
+    wanted = [np.where(image < 0.95, once_as_a_loop(image, image), image) for image in images]
+    np.testing.assert_allclose(lowpass_face(images, 1.0), wanted, atol=1e-6)
 
 
 def test_the_spectrum_of_white_noise_is_what_the_filter_lets_go():

@@ -124,7 +124,7 @@ def _hostile(run: Run, odd: str) -> Run:
 
 
 def test_one_colour_a_method_whatever_else_is_shown(evaluation: StoredEvaluation) -> None:
-    assert len({colour for colour, _ in METHOD_LOOKS.values()}) == len({m for _, m in METHOD_LOOKS.values()}) + 1 == 7
+    assert len({colour for colour, _ in METHOD_LOOKS.values()}) == len({m for _, m in METHOD_LOOKS.values()}) + 1 == 8
     two = dict.fromkeys(("cdcgan_kd_ga", "kde"), 300)
     evaluation = replace(evaluation, data=evaluation.data | {"generated": two})
     for draw_one in (figures_scores.recognition, figures_spaces.coverage):
