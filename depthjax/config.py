@@ -249,9 +249,8 @@ class Evaluate:
     # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, at_least(2)] = None
     feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
-    equal_draws: Annotated[int, at_least(1)] = (
-        100  # draws of as many subjects of every set, for Fréchet, neighbours, Vendi
-    )
+    # Draws of as many subjects of every set, for Fréchet distance, neighbours and diversity.
+    equal_draws: Annotated[int, at_least(1)] = 100
     bootstrap: Annotated[int, at_least(1)] = 1000  # draws of a bootstrap interval
     # Steps of gradient descent on the latents by which a membership attack looks for faces; 0: no such attack.
     inversion_steps: Annotated[int, at_least(0)] = 40
