@@ -31,7 +31,7 @@ from depthjax.config_file import load_config
 from depthjax.config_values import validate
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import UserError
+from depthjax.errors import UserError, without_traceback
 from depthjax.evaluate.run import evaluate
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text
 from depthjax.methods import as_faces, asked_emotions
@@ -272,8 +272,5 @@ def value_of(scores: Scores, name: str, column: Column) -> float | None:
 
 
 if __name__ == "__main__":
-    try:
+    with without_traceback():
         main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
