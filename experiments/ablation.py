@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -215,16 +215,25 @@ def released_filters(images: np.ndarray) -> np.ndarray:
 def evaluated(
     config: Config, faces: DepthFaces, held_out: DepthFaces, made: dict[str, DepthFaces], path: Path, cache: Path
 ) -> Scores:
-    """Return the scores of these recipes, stored in `path` with a digest of what they are of."""
-    mark = digest(str(config.evaluate), *(one.images for one in (faces, held_out, *made.values())))
-    if path.exists() and (stored := read_json(path))["digest"] == mark:
-        return read_scores(stored["scores"], str(path))
-    scores = list(evaluate(config, faces, held_out, made, cache, log=lambda line: print(line, flush=True)).scores)
-    for (name, one), (measure, ratio) in itertools.product(made.items(), PIXEL_RATIOS.items()):
-        found = ratio(one.images, held_out.images, held_out.subject, draws=100, seed=0)
-        scores.append(Score(name, "distance", measure=measure, space="pixels", value=found.value))
-    write_json(path, {"digest": mark, "scores": Scores(scores).to_records()})
-    return Scores(scores)
+    """Return the scores of these recipes, stored in `path`."""
+
+    def make() -> Scores:
+        scores = list(evaluate(config, faces, held_out, made, cache, log=lambda line: print(line, flush=True)).scores)
+        for (name, one), (measure, ratio) in itertools.product(made.items(), PIXEL_RATIOS.items()):
+            found = ratio(one.images, held_out.images, held_out.subject, draws=100, seed=0)
+            scores.append(Score(name, "distance", measure=measure, space="pixels", value=found.value))
+        return Scores(scores)
+
+    return stored(path, digest(str(config.evaluate), *(one.images for one in (faces, held_out, *made.values()))), make)
+
+
+def stored(path: Path, mark: str, make: Callable[[], Scores]) -> Scores:
+    """Return the scores that are stored under this mark, or make and store them."""
+    if path.exists() and (found := read_json(path))["digest"] == mark:
+        return read_scores(found["scores"], str(path))
+    scores = make()
+    write_json(path, {"digest": mark, "scores": scores.to_records()})
+    return scores
 
 
 def csv_text(found: dict[int, Scores]) -> str:

@@ -67,6 +67,13 @@ def k_centre(pool: Pool, count: int) -> jax.Array:
 
 
 @partial(jax.jit, static_argnums=1)
+def k_centre_feasible(pool: Pool, count: int) -> jax.Array:
+    """Select farthest first among those that novelty search takes as equals; the others, where these run out."""
+    enough = pool.fitness >= pool.params.feasible_fitness
+    return k_centre(pool._replace(fitness=jnp.where(enough, pool.fitness, -jnp.inf)), count)
+
+
+@partial(jax.jit, static_argnums=1)
 def no_generations(pool: Pool, count: int) -> jax.Array:
     """Select as novelty search does, without its variation."""
     return novelty.survivors(pool.fitness, pool.descriptors, pool.params, count=count)
@@ -103,6 +110,7 @@ REFERENCES: dict[str, Select] = {
     "random": random,
     "best_of": best_of,
     "k_centre": k_centre,
+    "k_centre_feasible": k_centre_feasible,
     "truncation": truncation,
     "k_dpp": k_dpp,
     "facility_location": facility_location,

@@ -56,21 +56,31 @@ class Quantity(NamedTuple):
     interval: bool = False
 
 
+# What chooses does not judge: depthnet and held-out subjects first, then the space that selections are near to.
 EVOLUTION = (
-    Quantity("distinct", "distinct faces, % ↑", 0, percent=True),
-    Quantity("Vendi, relief", "Vendi, relief ↑", 1),
-    Quantity("coverage, relief", "Coverage, relief ↑"),
-    Quantity("KID, relief", "KID, relief ↓"),
+    Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 1, percent=True, interval=True),
+    Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 1, percent=True, interval=True),
+    Quantity("emotion as requested", "emotion as requested, depthnet, % ↑", 1, percent=True),
+    Quantity("distinct, depthnet", "distinct faces, depthnet, % ↑", 0, percent=True),
+    Quantity("Vendi, depthnet", "Vendi, depthnet ↑", 1),
+    Quantity("coverage, depthnet", "Coverage, depthnet ↑"),
     Quantity("KID, depthnet", "KID, depthnet ↓"),
-    Quantity("emotion as requested", "emotion as requested, % ↑", 1, percent=True),
-    Quantity("nearest ratio, relief", "nearest ratio, relief ≈ 1"),
-    Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 0, percent=True, interval=True),
-    Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 0, percent=True, interval=True),
+    Quantity("nearest ratio, depthnet", "nearest ratio, depthnet ≈ 1"),
+    Quantity("distinct, relief", "distinct faces, relief (chooses), % ↑", 0, percent=True),
+    Quantity("Vendi, relief", "Vendi, relief (chooses) ↑", 1),
+    Quantity("coverage, relief", "Coverage, relief (chooses) ↑"),
+    Quantity("KID, relief", "KID, relief (chooses) ↓"),
+    Quantity("nearest ratio, relief", "nearest ratio, relief (chooses) ≈ 1"),
 )
 SELECTIONS = {
     "best_of": "best of",
     "k_centre": "k-centre",
+    "k_centre_feasible": "k-centre, feasible",
+    "k_dpp": "k-DPP",
+    "facility_location": "facility location",
+    "herding": "kernel herding",
     "no_generations": "novelty selection, no generations",
+    "gradient": "gradient ascent",
     "paper": "paper's GA",
     "paper_realism": "GA, realism",
     "novelty_wide": "novelty, wide",
@@ -157,7 +167,7 @@ def evolution_text(folder: Path) -> str:
     path = folder / "table.csv"
     for needed in (path, folder / "real.json"):
         if not needed.exists():
-            raise UserError(f"{needed} is not there: run experiments/evolution_table.py first")
+            raise UserError(f"{needed} is not there: run python -m experiments.evolution_table first")
     real = read_json(folder / "real.json")
     with path.open(newline="", encoding="utf-8") as file:
         ways = list(csv.DictReader(file))

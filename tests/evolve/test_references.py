@@ -17,6 +17,7 @@ from experiments.references import (
     feasible,
     herding,
     k_centre,
+    k_centre_feasible,
     k_dpp,
     no_generations,
     select_references,
@@ -37,6 +38,7 @@ def test_best_of_takes_one_of_each_group_and_truncation_the_best_of_all() -> Non
 
 def test_k_centre_is_farthest_first_from_the_fittest() -> None:
     assert k_centre(POOL, 4).tolist() == [1, 0, 5, 2]
+    assert k_centre_feasible(POOL, 4).tolist() == [1, 0, 5, 4]  # 2 and 3 are not feasible
     unusable = FITNESS.at[0].set(-jnp.inf)
     assert 0 not in k_centre(POOL._replace(fitness=unusable), 5).tolist()
 
