@@ -3,10 +3,10 @@
     python -m experiments.evolution_table --config configs/quick.py --workdir runs/quick
 
 For each seed, N faces an emotion by each row. From one pool of random latents: the first; the best of each group;
-farthest first (k-centre), of all and of the feasible; truncation; greedy k-DPP; facility location; kernel herding; those that novelty search would
-select. By search: gradient ascent through the generator (at equal floating-point operations; all else at equal numbers
-of decoded faces); the paper's genetic algorithm with its released fitness, and with `realism`; dominated novelty
-search, and a wider one.
+farthest first (k-centre), of all and of the feasible; truncation; greedy k-DPP; facility location; kernel herding;
+those that novelty search would select. By search: gradient ascent through the generator (at equal floating-point
+operations; all else at equal numbers of decoded faces); the paper's genetic algorithm with its released fitness, and
+with `realism`; dominated novelty search, and a wider one.
 
 What chooses does not judge: selections read shapes (near to the space `relief`) and emotion classifiers that were
 trained on the training faces; `depthnet` and classifiers on held-out subjects judge. Columns in `relief` show what was
