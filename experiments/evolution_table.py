@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,10 +39,22 @@ from depthjax.config_file import load_config
 from depthjax.config_values import override
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import without_traceback
-from depthjax.evaluate.bank import FeatureBank, build_bank, seed_of
-from depthjax.evaluate.measures import MEASURES, emotions, kid, measure_faces, nearest_ratio, neighbours, vendi
-from depthjax.evaluate.recognition import unseen_subjects
-from depthjax.evaluate.resampling import draw_halves
+from depthjax.evaluate.bank import FeatureBank, build_bank, classifier_seeds
+from depthjax.evaluate.classification import FitTask, fit_predict, seeds_for, unseen_subjects_split
+from depthjax.evaluate.coordinates import Sides
+from depthjax.evaluate.measures import (
+    ANCHORS,
+    BOTH,
+    Estimates,
+    Measure,
+    Task,
+    effective_number,
+    emotions,
+    kernel_distance,
+    measure_faces,
+    neighbours,
+)
+from depthjax.evaluate.memorisation import near_share
 from depthjax.evolve.run import evolve
 from depthjax.evolving import Inputs, evolution_inputs, program_of
 from depthjax.files import digest, read_arrays, replacing, write_arrays, write_json, write_text
@@ -70,6 +83,7 @@ EVOLVED: dict[str, dict[str, Any]] = {
 ROWS = (*REFERENCES, GRADIENT, *EVOLVED)
 COMPARED_WITH = ("random", "no_generations", "novelty")  # rows that each other row is subtracted from
 SPACES = ("depthnet", "relief")
+HEADS = {"kid": "KID to", "coverage": "coverage of", "density": "density among"}
 TO = {"train": "training faces", "test": "held-out faces"}
 
 
@@ -83,14 +97,13 @@ def columns() -> dict[str, Score]:
     for space in SPACES:
         found[f"distinct, {space}"] = Score("", "diversity", measure="distinct", space=space)
         found[f"Vendi, {space}"] = Score("", "diversity", measure="vendi", space=space)
-        for measure, (against, words) in itertools.product(("kid", "coverage", "density"), TO.items()):
+        for measure, (against, words) in itertools.product(HEADS, TO.items()):
             key = Score("", "distance", measure=measure, space=space, against=against)
-            found[f"{HEADS.get(measure, measure)} to {words}, {space}"] = key
+            found[f"{HEADS[measure]} {words}, {space}"] = key
         found[f"near a training face, {space}"] = Score("", "memorisation", measure="near_share", space=space)
     return found | {"latent norm": Score("", "latents", measure="norm")}
 
 
-HEADS = {"kid": "KID"}
 COLUMNS = columns()
 
 
@@ -150,6 +163,12 @@ def faces_of(config: Config, generator: Any, latents: np.ndarray, workdir: Path)
     return as_faces(images, emotion, config)
 
 
+def near(task: Task) -> Estimates:
+    """The share of faces that are nearer to a training face than the nearest 5 % of held-out faces."""
+    own, train, held_out = (task.bank.coordinates(task.space, name) for name in (task.name, "train", "test"))
+    return [("near_share", near_share(Sides(own, train, held_out), **task.options("copies")))]
+
+
 def distinct(bank: FeatureBank, space: str) -> list[Score]:
     """Return each row's share of faces farther from every one kept before than 1 % of pairs of training faces are."""
     where, scores = bank.spaces[space], []
@@ -157,24 +176,41 @@ def distinct(bank: FeatureBank, space: str) -> list[Score]:
         shares = []
         for label in range(bank.classes):
             ours, known = where[name][faces.emotion == label], where["train"][bank.train.emotion == label]
-            near = cdist(ours, ours) <= np.percentile(pdist(known), 1)
+            close = cdist(ours, ours) <= np.percentile(pdist(known), 1)
             kept = np.zeros(len(ours), bool)
             for i in range(len(ours)):
-                kept[i] = not near[i, kept].any()
+                kept[i] = not close[i, kept].any()
             shares.append(kept.mean())
         scores.append(replace(COLUMNS[f"distinct, {space}"], method=name, value=float(np.mean(shares))))
+    return scores
+
+
+def taught(config: Config, bank: FeatureBank) -> list[Score]:
+    """Return the accuracy on held-out subjects of classifiers that are fitted on each row's faces alone."""
+    test, seeds, scores = bank.labelled("test"), classifier_seeds(config), []
+    for name in ("train", *bank.methods):
+        split = unseen_subjects_split(bank.labelled(name), test, bins=config.evaluate.bins)
+        runs = [(c, seed) for c in config.evaluate.classifiers for seed in seeds_for(c, seeds)]
+        given = fit_predict({run: FitTask(split, *run) for run in runs})
+        for c in config.evaluate.classifiers:
+            right = [(given[run] == test.emotion).mean() for run in runs if run[0] == c]
+            method, protocol = ("real", "trtr") if name == "train" else (name, "tstr")
+            scores.append(Score(method, protocol, c, "accuracy", value=float(np.mean(right))))
     return scores
 
 
 def evaluated(
     config: Config, train: DepthFaces, held_out: DepthFaces, methods: Mapping[str, DepthFaces], cache: Path
 ) -> Scores:
-    """Return the scores of the columns."""
+    """Return the scores of the columns, and of their anchors."""
     bank = build_bank(config, train, held_out, methods, cache, lambda line: print(line, flush=True))
-    draws = draw_halves(train, methods, draws=config.evaluate.kid_subsets, seed=seed_of(config, "halves"))
-    measured = measure_faces(config, bank, draws, [m for m in MEASURES if m.function in MEASURED])
+    measures = [Measure("emotion", "depthnet", emotions, "test")]
+    for space in SPACES:
+        measures += [Measure("distance", space, of, "train", ANCHORS, BOTH) for of in (kernel_distance, neighbours)]
+        measures.append(Measure("diversity", space, effective_number, "train", ANCHORS))
+        measures.append(Measure("memorisation", space, near, anchors=("copies", "gaussian")))
     apart = [score for space in SPACES for score in distinct(bank, space)]
-    return Scores([*measured, *apart, *unseen_subjects(config, bank).rows])
+    return Scores([*measure_faces(config, bank, measures), *apart, *taught(config, bank)])
 
 
 def norms(latents: Mapping[str, np.ndarray]) -> Scores:
@@ -205,7 +241,9 @@ def of_seed(
     train, held_out = (pipeline.prepared_faces(config, workdir, part) for part in ("train", "test"))
     if seed == options.seeds[0]:
         draw(options.out / "faces.png", methods, held_out)
-    mark = digest(str(config.evaluate), *methods, *(one.images for one in (train, held_out, *methods.values())))
+    mark = digest(
+        str(config.evaluate), *COLUMNS, *methods, *(one.images for one in (train, held_out, *methods.values()))
+    )
     make = partial(evaluated, config, train, held_out, methods, options.out / "features")
     return Scores([*stored(options.out / f"{stem}.json", mark, make), *norms(latents)])
 
@@ -323,7 +361,7 @@ def main() -> None:
         "brackets 95 % intervals over them (Student's t). They contain neither training nor held-out subjects. "
         "Selections read shapes (near to relief); depthnet and classifiers on held-out subjects judge."
     )
-    write_tables(options.out, "table", table(found, options.rows), caption)
+    write_tables(options.out, "table", table(found, [*options.rows, *ANCHORS]), caption)
     for row in (row for row in COMPARED_WITH if row in options.rows):
         others = [other for other in options.rows if other != row]
         write_tables(options.out, f"differences-{row}", table(found, others, row), f"Less {row}, by seed. {caption}")

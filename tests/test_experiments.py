@@ -152,20 +152,13 @@ def test_a_user_error_ends_a_script_with_its_line_and_code(capsys):
 @pytest.mark.nightly
 def test_selections_are_evaluated_and_resume(finished, load_tool, tmp_path, monkeypatch):
     arguments = ["--config", SMOKE, "--workdir", str(finished), "--out", str(tmp_path), "--count", "4"]
-    arguments += [
-        "--generations",
-        "1",
-        "--seeds",
-        "0",
-        "--rows",
-        "random,herding,gradient,paper",
-        "--set",
-        "evolve.classifier_steps=5",
-    ]
+    arguments += ["--generations", "1", "--seeds", "0", "--rows", "random,herding,gradient,paper"]
+    arguments += ["--set", "evolve.classifier_steps=5"]
     monkeypatch.setattr("sys.argv", ["evolution_table", *arguments])
     evolution_table.main()
     lines = load_tool("results").evolution_text(tmp_path).splitlines()
-    assert lines[0] == "|  | random | kernel herding | gradient ascent | paper's GA |" and "–" not in lines[-1]
+    assert lines[0].startswith("|  | random | kernel herding | gradient ascent | paper's GA | held-out faces |")
+    assert "–" not in lines[-1].split(" | ")[1:5] and (tmp_path / "differences-random.md").exists()
     assert (tmp_path / "faces.png").exists()
     monkeypatch.setattr(evolution_table, "latents_of", lambda *_: pytest.fail("it is selected"))
     monkeypatch.setattr(evolution_table, "evaluated", lambda *_, **__: pytest.fail("it is evaluated"))

@@ -63,14 +63,18 @@ EVOLUTION = (
     Quantity("emotion as requested", "emotion as requested, depthnet, % ↑", 1, percent=True),
     Quantity("distinct, depthnet", "distinct faces, depthnet, % ↑", 0, percent=True),
     Quantity("Vendi, depthnet", "Vendi, depthnet ↑", 1),
-    Quantity("coverage, depthnet", "Coverage, depthnet ↑"),
-    Quantity("KID, depthnet", "KID, depthnet ↓"),
-    Quantity("nearest ratio, depthnet", "nearest ratio, depthnet ≈ 1"),
+    Quantity("KID to training faces, depthnet", "KID to training faces, depthnet ↓"),
+    Quantity("KID to held-out faces, depthnet", "KID to held-out faces, depthnet ↓"),
+    Quantity("coverage of training faces, depthnet", "Coverage of training faces, depthnet ↑"),
+    Quantity("coverage of held-out faces, depthnet", "Coverage of held-out faces, depthnet ↑"),
+    Quantity("near a training face, depthnet", "near a training face, depthnet, %", 1, percent=True),
     Quantity("distinct, relief", "distinct faces, relief (chooses), % ↑", 0, percent=True),
     Quantity("Vendi, relief", "Vendi, relief (chooses) ↑", 1),
-    Quantity("coverage, relief", "Coverage, relief (chooses) ↑"),
-    Quantity("KID, relief", "KID, relief (chooses) ↓"),
-    Quantity("nearest ratio, relief", "nearest ratio, relief (chooses) ≈ 1"),
+    Quantity("KID to training faces, relief", "KID to training faces, relief (chooses) ↓"),
+    Quantity("KID to held-out faces, relief", "KID to held-out faces, relief (chooses) ↓"),
+    Quantity("coverage of training faces, relief", "Coverage of training faces, relief (chooses) ↑"),
+    Quantity("coverage of held-out faces, relief", "Coverage of held-out faces, relief (chooses) ↑"),
+    Quantity("near a training face, relief", "near a training face, relief (chooses), %", 1, percent=True),
 )
 SELECTIONS = {
     "best_of": "best of",
@@ -84,6 +88,9 @@ SELECTIONS = {
     "paper": "paper's GA",
     "paper_realism": "GA, realism",
     "novelty_wide": "novelty, wide",
+    "held_out": "held-out faces",
+    "copies": "copies",
+    "gaussian": "Gaussians",
 }
 
 
