@@ -1,6 +1,7 @@
 """Every experiment runs: a few steps at toy size."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -139,6 +140,17 @@ def test_the_table_of_selections_shows_means_over_seeds(load_tool):
     assert less["TSTR, XGBoost"] == "-0.150 [-0.398, 0.0984]"
     assert evolution_table.of_real(found[0]) == {"TSTR, XGBoost": 0.9, "KID to held-out faces, relief": 0.3}
     assert {quantity.key for quantity in load_tool("results").EVOLUTION} <= set(head)
+
+
+def test_faces_are_distinct_that_no_face_kept_before_is_near():
+    train = SimpleNamespace(emotion=np.zeros(3, int), emotions=("fear",))
+    line = {"train": np.array([[0.0], [1.0], [5.0]]), "a": np.array([[0.0], [0.9], [1.1], [1.8]])}
+    bank = SimpleNamespace(
+        spaces={"relief": line}, methods={"a": SimpleNamespace(emotion=np.zeros(4, int))}, train=train, classes=1
+    )
+    (score,) = evolution_table.distinct(bank, "relief")
+    # Pairs of training faces lie 1, 4 and 5 apart, and 1 % of them within 1.06. 0.9 is near 0; 1.8 is near 1.1.
+    assert score.value == 0.5 and (score.method, score.space) == ("a", "relief")
 
 
 def test_a_user_error_ends_a_script_with_its_line_and_code(capsys):
