@@ -23,10 +23,8 @@ from depthjax.evolve import novelty
 from depthjax.evolve.fitness import EVERYTHING, Measures, Weights, of_emotion, weights_of, worst_if_not_finite
 from depthjax.evolve.measure import Networks, measure_faces
 from depthjax.evolve.program import Program, compiled, with_settings
-from depthjax.evolve.statistics import Statistics, compare_faces
+from depthjax.evolve.statistics import AT_ONCE, Statistics, compare_faces
 from experiments import selections
-
-AT_ONCE = 320  # training faces
 
 
 class Pool(NamedTuple):
@@ -164,17 +162,10 @@ def descriptors_of(real: Statistics, images: np.ndarray, emotion: np.ndarray) ->
     """Return of each emotion the descriptors (t, k + r) of its training faces, from (n, h, w) images."""
     relief = real.relief
     assert relief is not None
-    compare = jax.jit(compare_faces)
-    of_emotions = []
-    for label in range(len(relief.counts)):
-        own = images[emotion == label]
-        parts = [
-            compare(relief, own[i : i + AT_ONCE], np.full(len(own[i : i + AT_ONCE]), label))
-            for i in range(0, len(own), AT_ONCE)
-        ]
-        found = [np.concatenate([part.descriptor, part.emotion_features], 1) for part in parts]
-        of_emotions.append(np.concatenate(found).astype(np.float64))
-    return of_emotions
+    chunks = [slice(i, i + AT_ONCE) for i in range(0, len(images), AT_ONCE)]
+    parts = [compare_faces(relief, jnp.asarray(images[i]), jnp.asarray(emotion[i])) for i in chunks]
+    found = np.concatenate([np.concatenate([part.descriptor, part.emotion_features], 1) for part in parts])
+    return [found[emotion == label].astype(np.float64) for label in range(len(relief.counts))]
 
 
 def random_latents(key: jax.Array, classes: int, count: int, size: int) -> jax.Array:
