@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import cdist, pdist
+from scipy.spatial.distance import cdist
 from scipy.stats import t as student
 
 from depthjax import pipeline
@@ -170,13 +170,20 @@ def near(task: Task) -> Estimates:
 
 
 def distinct(bank: FeatureBank, space: str) -> list[Score]:
-    """Return each row's share of faces farther from every one kept before than 1 % of pairs of training faces are."""
-    where, scores = bank.spaces[space], []
+    """Return each row's share of faces farther from every one kept before than 1 % of pairs of training faces are.
+
+    These pairs are of two subjects: frames of one are near to each other, and would make any two faces distinct.
+    """
+    where, scores, limits = bank.spaces[space], [], []
+    for label in range(bank.classes):
+        rows = bank.train.emotion == label
+        known, subject = where["train"][rows], bank.train.subject[rows]
+        limits.append(np.percentile(cdist(known, known)[subject[:, None] != subject[None]], 1))
     for name, faces in bank.methods.items():
         shares = []
-        for label in range(bank.classes):
-            ours, known = where[name][faces.emotion == label], where["train"][bank.train.emotion == label]
-            close = cdist(ours, ours) <= np.percentile(pdist(known), 1)
+        for label, limit in enumerate(limits):
+            ours = where[name][faces.emotion == label]
+            close = cdist(ours, ours) <= limit
             kept = np.zeros(len(ours), bool)
             for i in range(len(ours)):
                 kept[i] = not close[i, kept].any()

@@ -143,13 +143,13 @@ def test_the_table_of_selections_shows_means_over_seeds(load_tool):
 
 
 def test_faces_are_distinct_that_no_face_kept_before_is_near():
-    train = SimpleNamespace(emotion=np.zeros(3, int), emotions=("fear",))
-    line = {"train": np.array([[0.0], [1.0], [5.0]]), "a": np.array([[0.0], [0.9], [1.1], [1.8]])}
+    train = SimpleNamespace(emotion=np.zeros(4, int), subject=np.array([1, 2, 3, 3]))
+    line = {"train": np.array([[0.0], [1.0], [5.0], [5.001]]), "a": np.array([[0.0], [0.9], [1.1], [1.8]])}
     bank = SimpleNamespace(
         spaces={"relief": line}, methods={"a": SimpleNamespace(emotion=np.zeros(4, int))}, train=train, classes=1
     )
     (score,) = evolution_table.distinct(bank, "relief")
-    # Pairs of training faces lie 1, 4 and 5 apart, and 1 % of them within 1.06. 0.9 is near 0; 1.8 is near 1.1.
+    # Pairs of two subjects lie 1 to 5.001 apart, and 1 % of them within 1.0 (of one: 0.001). 0.9 is near 0; 1.8 to 1.1.
     assert score.value == 0.5 and (score.method, score.space) == ("a", "relief")
 
 
