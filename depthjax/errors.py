@@ -1,5 +1,11 @@
 """The one error that users are meant to read."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something the user can mend: what is wrong, where, and what to do, in one line.
@@ -23,3 +29,13 @@ class ConfigError(UserError):
 def printable(text: str) -> str:
     """The text in one line, with whatever does not print escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+@contextmanager
+def without_traceback() -> Iterator[None]:
+    """End the process on a UserError in the block: with its line on standard error, and its exit code."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from depthjax.config_values import validate
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.data.noise import read_noise, with_training_noise
-from depthjax.errors import UserError
+from depthjax.errors import UserError, without_traceback
 from depthjax.evaluate.run import evaluate
 from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text
 from depthjax.methods import as_faces, asked_emotions
@@ -216,16 +216,25 @@ def released_filters(images: np.ndarray) -> np.ndarray:
 def evaluated(
     config: Config, faces: DepthFaces, held_out: DepthFaces, made: dict[str, DepthFaces], path: Path, cache: Path
 ) -> Scores:
-    """Return the scores of these recipes, stored in `path` with a digest of what they are of."""
-    mark = digest(str(config.evaluate), *(one.images for one in (faces, held_out, *made.values())))
-    if path.exists() and (stored := read_json(path))["digest"] == mark:
-        return read_scores(stored["scores"], str(path))
-    scores = list(evaluate(config, faces, held_out, made, cache, log=lambda line: print(line, flush=True)).scores)
-    for (name, one), (measure, ratio) in itertools.product(made.items(), PIXEL_RATIOS.items()):
-        found = ratio(one.images, held_out.images, held_out.subject, draws=100, seed=0)
-        scores.append(Score(name, "distance", measure=measure, space="pixels", value=found.value))
-    write_json(path, {"digest": mark, "scores": Scores(scores).to_records()})
-    return Scores(scores)
+    """Return the scores of these recipes, stored in `path`."""
+
+    def make() -> Scores:
+        scores = list(evaluate(config, faces, held_out, made, cache, log=lambda line: print(line, flush=True)).scores)
+        for (name, one), (measure, ratio) in itertools.product(made.items(), PIXEL_RATIOS.items()):
+            found = ratio(one.images, held_out.images, held_out.subject, draws=100, seed=0)
+            scores.append(Score(name, "distance", measure=measure, space="pixels", value=found.value))
+        return Scores(scores)
+
+    return stored(path, digest(str(config.evaluate), *(one.images for one in (faces, held_out, *made.values()))), make)
+
+
+def stored(path: Path, mark: str, make: Callable[[], Scores]) -> Scores:
+    """Return the scores that are stored under this mark, or make and store them."""
+    if path.exists() and (found := read_json(path))["digest"] == mark:
+        return read_scores(found["scores"], str(path))
+    scores = make()
+    write_json(path, {"digest": mark, "scores": scores.to_records()})
+    return scores
 
 
 def csv_text(found: dict[int, Scores]) -> str:
@@ -273,8 +282,5 @@ def value_of(scores: Scores, name: str, column: Column) -> float | None:
 
 
 if __name__ == "__main__":
-    try:
+    with without_traceback():
         main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)

@@ -20,7 +20,7 @@ from depthjax import pipeline
 from depthjax.__main__ import parse, parse_stages
 from depthjax.config_file import load_config
 from depthjax.config_values import override
-from depthjax.errors import UserError
+from depthjax.errors import without_traceback
 from depthjax.stages import STAGES
 from depthjax.train.loop import train
 from depthjax.train.losses import GanObjective
@@ -57,8 +57,5 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with without_traceback():
         main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)

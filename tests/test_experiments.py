@@ -1,6 +1,7 @@
 """Every experiment runs: a few steps at toy size."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from configs import quick, smoke
 from depthjax import pipeline
-from depthjax.errors import UserError
+from depthjax.errors import ConfigError, UserError, without_traceback
 from depthjax.scores import Score, Scores
 from experiments import ablation, evolution_table, relativistic
 from experiments.pixel_ratios import alternation, checkerboard_ratio, invalid_pixels, invalid_ratio
@@ -117,37 +118,62 @@ def test_released_filters_take_the_median_and_stretch_contrast():
 
 
 def test_the_table_of_selections_shows_means_over_seeds(load_tool):
-    key = evolution_table.COLUMNS["TSTR, XGBoost"]
+    key, none = evolution_table.COLUMNS["TSTR, XGBoost"], evolution_table.COLUMNS["KID to training faces, depthnet"]
     found = [
         Scores(
             [
-                replace(key, method="paper", value=value, low=value - 0.2, high=value + 0.1),
+                replace(key, method="paper", value=value),
+                replace(key, method="random", value=0.75),
                 Score("real", "trtr", "xgboost", "accuracy", value=0.9),
-                replace(evolution_table.COLUMNS["KID, relief"], method="held_out", value=0.3),
-                replace(evolution_table.COLUMNS["KID, depthnet"], method="paper", reason="too few faces"),
+                replace(evolution_table.COLUMNS["KID to held-out faces, relief"], method="held_out", value=0.3),
+                replace(none, method="paper", reason="too few faces"),
             ]
         )
-        for value in (0.5, 0.7)
+        for value in (0.5, 0.6, 0.7)
     ]
     head, line = evolution_table.table(found, ["paper"])
     cells = dict(zip(head, line, strict=True))
-    assert cells["faces by"] == "paper" and cells["TSTR, XGBoost"] == "0.600 [0.4, 0.7]"
-    assert cells["KID, relief"] == cells["KID, depthnet"] == "–"
-    assert evolution_table.of_real(found[0]) == {"TSTR, XGBoost": 0.9, "KID, relief": 0.3}
+    # 4.303 is the 97.5th percentile of Student's t with two degrees of freedom; the standard error is 0.1 / sqrt(3).
+    assert cells["faces by"] == "paper" and cells["TSTR, XGBoost"] == "0.600 [0.352, 0.848]"
+    assert cells["KID to held-out faces, relief"] == cells["KID to training faces, depthnet"] == "–"
+    less = dict(zip(*evolution_table.table(found, ["paper"], "random"), strict=True))
+    assert less["TSTR, XGBoost"] == "-0.150 [-0.398, 0.0984]"
+    assert evolution_table.of_real(found[0]) == {"TSTR, XGBoost": 0.9, "KID to held-out faces, relief": 0.3}
     assert {quantity.key for quantity in load_tool("results").EVOLUTION} <= set(head)
+
+
+def test_faces_are_distinct_that_no_face_kept_before_is_near():
+    train = SimpleNamespace(emotion=np.zeros(4, int), subject=np.array([1, 2, 3, 3]))
+    line = {"train": np.array([[0.0], [1.0], [5.0], [5.001]]), "a": np.array([[0.0], [0.9], [1.1], [1.8]])}
+    bank = SimpleNamespace(
+        spaces={"relief": line}, methods={"a": SimpleNamespace(emotion=np.zeros(4, int))}, train=train, classes=1
+    )
+    (score,) = evolution_table.distinct(bank, "relief")
+    # Pairs of two subjects lie 1 to 5.001 apart, and 1 % of them within 1.0 (of one: 0.001). 0.9 is near 0; 1.8 to 1.1.
+    assert score.value == 0.5 and (score.method, score.space) == ("a", "relief")
+
+
+def test_a_user_error_ends_a_script_with_its_line_and_code(capsys):
+    with pytest.raises(SystemExit) as ended, without_traceback():
+        raise ConfigError("no such thing")
+    assert ended.value.code == 2 and capsys.readouterr().err == "error: no such thing\n"
+    with pytest.raises(ValueError, match="ours"), without_traceback():
+        raise ValueError("ours")
 
 
 @pytest.mark.nightly
 def test_selections_are_evaluated_and_resume(finished, load_tool, tmp_path, monkeypatch):
     arguments = ["--config", SMOKE, "--workdir", str(finished), "--out", str(tmp_path), "--count", "4"]
-    arguments += ["--generations", "1", "--seeds", "0", "--rows", "random,paper", "--set", "evolve.classifier_steps=5"]
+    arguments += ["--generations", "1", "--seeds", "0", "--rows", "random,herding,gradient,paper"]
+    arguments += ["--set", "evolve.classifier_steps=5"]
     monkeypatch.setattr("sys.argv", ["evolution_table", *arguments])
     evolution_table.main()
     lines = load_tool("results").evolution_text(tmp_path).splitlines()
-    assert lines[0] == "|  | random | paper's GA |" and "–" not in lines[-1]
+    assert lines[0].startswith("|  | random | kernel herding | gradient ascent | paper's GA | held-out faces |")
+    assert "–" not in lines[-1].split(" | ")[1:5] and (tmp_path / "differences-random.md").exists()
     assert (tmp_path / "faces.png").exists()
     monkeypatch.setattr(evolution_table, "latents_of", lambda *_: pytest.fail("it is selected"))
-    monkeypatch.setattr("experiments.ablation.evaluate", lambda *_, **__: pytest.fail("it is evaluated"))
+    monkeypatch.setattr(evolution_table, "evaluated", lambda *_, **__: pytest.fail("it is evaluated"))
     evolution_table.main()
 
 

@@ -57,24 +57,41 @@ class Quantity(NamedTuple):
     interval: bool = False
 
 
+# What chooses does not judge: depthnet and held-out subjects first, then the space that selections are near to.
 EVOLUTION = (
-    Quantity("distinct", "distinct faces, % ↑", 0, percent=True),
-    Quantity("Vendi, relief", "Vendi, relief ↑", 1),
-    Quantity("coverage, relief", "Coverage, relief ↑"),
-    Quantity("KID, relief", "KID, relief ↓"),
-    Quantity("KID, depthnet", "KID, depthnet ↓"),
-    Quantity("emotion as requested", "emotion as requested, % ↑", 1, percent=True),
-    Quantity("nearest ratio, relief", "nearest ratio, relief ≈ 1"),
-    Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 0, percent=True, interval=True),
-    Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 0, percent=True, interval=True),
+    Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 1, percent=True, interval=True),
+    Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 1, percent=True, interval=True),
+    Quantity("emotion as requested", "emotion as requested, depthnet, % ↑", 1, percent=True),
+    Quantity("distinct, depthnet", "distinct faces, depthnet, % ↑", 0, percent=True),
+    Quantity("Vendi, depthnet", "Vendi, depthnet ↑", 1),
+    Quantity("KID to training faces, depthnet", "KID to training faces, depthnet ↓"),
+    Quantity("KID to held-out faces, depthnet", "KID to held-out faces, depthnet ↓"),
+    Quantity("coverage of training faces, depthnet", "Coverage of training faces, depthnet ↑"),
+    Quantity("coverage of held-out faces, depthnet", "Coverage of held-out faces, depthnet ↑"),
+    Quantity("near a training face, depthnet", "near a training face, depthnet, %", 1, percent=True),
+    Quantity("distinct, relief", "distinct faces, relief (chooses), % ↑", 0, percent=True),
+    Quantity("Vendi, relief", "Vendi, relief (chooses) ↑", 1),
+    Quantity("KID to training faces, relief", "KID to training faces, relief (chooses) ↓"),
+    Quantity("KID to held-out faces, relief", "KID to held-out faces, relief (chooses) ↓"),
+    Quantity("coverage of training faces, relief", "Coverage of training faces, relief (chooses) ↑"),
+    Quantity("coverage of held-out faces, relief", "Coverage of held-out faces, relief (chooses) ↑"),
+    Quantity("near a training face, relief", "near a training face, relief (chooses), %", 1, percent=True),
 )
 SELECTIONS = {
     "best_of": "best of",
     "k_centre": "k-centre",
+    "k_centre_feasible": "k-centre, feasible",
+    "k_dpp": "k-DPP",
+    "facility_location": "facility location",
+    "herding": "kernel herding",
     "no_generations": "novelty selection, no generations",
+    "gradient": "gradient ascent",
     "paper": "paper's GA",
     "paper_realism": "GA, realism",
     "novelty_wide": "novelty, wide",
+    "held_out": "held-out faces",
+    "copies": "copies",
+    "gaussian": "Gaussians",
 }
 
 
@@ -158,7 +175,7 @@ def evolution_text(folder: Path) -> str:
     path = folder / "table.csv"
     for needed in (path, folder / "real.json"):
         if not needed.exists():
-            raise UserError(f"{needed} is not there: run experiments/evolution_table.py first")
+            raise UserError(f"{needed} is not there: run python -m experiments.evolution_table first")
     real = read_json(folder / "real.json")
     with path.open(newline="", encoding="utf-8") as file:
         ways = list(csv.DictReader(file))

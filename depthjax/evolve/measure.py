@@ -69,16 +69,17 @@ def _in_chunks(
         start, measures = carry
         rows = jax.lax.dynamic_slice(order, (start,), (size,))
         some = latents.at[rows].get(mode="clip"), emotion.at[rows].get(mode="clip")
-        part = _measure_batch(program, networks, *some)
+        part = measure_batch(program, networks, *some)
         put = jax.tree.map(lambda whole, new: whole.at[rows].set(new, mode="drop"), measures, part)
         return start + size, put
 
-    shapes = jax.eval_shape(partial(_measure_batch, program), networks, latents, emotion)
+    shapes = jax.eval_shape(partial(measure_batch, program), networks, latents, emotion)
     blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return jax.lax.while_loop(lambda carry: carry[0] < needed.sum(), chunk, (jnp.int32(0), blank))[1]
 
 
-def _measure_batch(program: Program, networks: Networks, latents: jax.Array, emotion: jax.Array) -> Measures:
+def measure_batch(program: Program, networks: Networks, latents: jax.Array, emotion: jax.Array) -> Measures:
+    """Decode and measure latents (n, d) of (n,) emotions at once; unlike `measure_faces` it can be differentiated."""
     images: Any = program.generator.apply(networks.generator, latents, emotion, train=False)
     images = images.astype(jnp.float32)
     unread, none = jnp.full(len(latents), jnp.nan), jnp.zeros((len(latents), 0))
