@@ -38,6 +38,7 @@ def get_config() -> Config:
             gmm_components=(1, 2),
         ),
         evolve=replace(base.evolve, generations=5, islands=2, population=6, classifier_steps=20),
+        few=replace(base.few, people=(3,), draws=2, steps=6),
         sample=replace(base.sample, methods=(*BASELINES, *OWN_METHODS), count=12),
         evaluate=replace(
             base.evaluate,

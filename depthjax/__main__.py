@@ -50,7 +50,7 @@ def _main(arguments: list[str]) -> int:
         print("\n".join(doctor(flags.workdir or Path("runs"))))
         return 0
     config = override(load_config(flags.config), assignments)
-    wanted = parse_stages(flags.stages)
+    wanted = parse_stages(flags.stages or ",".join(config.stages) or "all")
     workdir = flags.workdir or Path("runs") / config.name
     from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
 
@@ -85,9 +85,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
     parser.add_argument("--workdirs", metavar="DIR,DIR", help=f"the runs that --stages={COMPARE} sets side by side")
     stages_help = (
-        f"all ({', '.join(STAGES)}), or some of them; only by name: {', '.join(OPTIONAL)}; alone: {COMPARE}, {DOCTOR}"
+        f"all ({', '.join(STAGES)}), or some of them (default: the config's, or all); only by name: "
+        f"{', '.join(OPTIONAL)}; alone: {COMPARE}, {DOCTOR}"
     )
-    parser.add_argument("--stages", default="all", metavar="A,B", help=stages_help)
+    parser.add_argument("--stages", default="", metavar="A,B", help=stages_help)
     parser.add_argument("--quiet", action="store_true", help="print only warnings and errors")
     parser.add_argument("--version", action="version", version=f"depthjax {__version__}")
     return parser

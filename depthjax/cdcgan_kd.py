@@ -68,11 +68,17 @@ def sample(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
 
 
 def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
-    """Decode the winners of the evolution, at most as many of an emotion as the halls of fame hold.
+    """Decode the winners of the evolution, at most as many of an emotion as the halls of fame hold."""
+    winners = read_arrays(workdir / "evolve" / "winners.npz")["latents"]
+    latents, kept = winning_latents(winners, emotion)
+    return Drawn(_decoded(config, workdir, latents, emotion[kept]), emotion[kept], latents)
+
+
+def winning_latents(winners: np.ndarray, emotion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return latents (k, d) for those of (n,) emotions that (classes, islands, hall, d) winners suffice for, and which.
 
     Those of rank one come first, then rank two, over all islands.
     """
-    winners = read_arrays(workdir / "evolve" / "winners.npz")["latents"]  # (classes, islands, hall, d)
     by_rank = winners.transpose(0, 2, 1, 3).reshape(len(winners), -1, winners.shape[-1])
     latents, kept = np.zeros((len(emotion), winners.shape[-1]), np.float32), np.zeros(len(emotion), bool)
     for label in np.unique(emotion):
@@ -80,8 +86,7 @@ def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
         held = by_rank[label][np.isfinite(by_rank[label]).all(axis=1)]
         places = np.flatnonzero(emotion == label)[: len(held)]
         latents[places], kept[places] = held[: len(places)], True
-    images = _decoded(config, workdir, latents[kept], emotion[kept])
-    return Drawn(images, emotion[kept], latents[kept])
+    return latents[kept], kept
 
 
 def random_latents(config: Config, emotion: np.ndarray) -> np.ndarray:

@@ -258,6 +258,22 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Few:
+    """What helps where few people are known, for the stage `few`: everything of a cell sees these people only.
+
+    A cell is one training on one draw of people. `sample.count` faces of each emotion are added to each row.
+    """
+
+    seed: int = 0  # of the draws of people, and of all that is random in a cell
+    people: Annotated[tuple[int, ...], at_least(0), required] = (3, 8)  # who are known; 0: all but those to test on
+    draws: Annotated[int, at_least(1)] = 5  # of the known people; 0 people, which are all, are drawn once
+    trainings: Annotated[int, at_least(1)] = 2  # on each draw, with other seeds
+    steps: Annotated[int, at_least(1)] = 3600  # of a training
+    # How the trainings of one program run: side by side (vmap) or in turn (map); auto: in turn on a CPU.
+    over_trainings: Literal["auto", "vmap", "map"] = "auto"
+
+
+@dataclass(frozen=True)
 class Export:
     """What the export stage writes."""
 
@@ -271,6 +287,7 @@ class Config:
     """A whole run."""
 
     name: str = "paper"
+    stages: tuple[str, ...] = ()  # to run where the command names none; empty: all that need not be named
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
@@ -280,6 +297,7 @@ class Config:
     sweep: Sweep = field(default_factory=Sweep)
     sample: Sample = field(default_factory=Sample)
     evaluate: Evaluate = field(default_factory=Evaluate)
+    few: Few = field(default_factory=Few)
     export: Export = field(default_factory=Export)
 
 

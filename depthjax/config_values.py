@@ -95,7 +95,7 @@ def _hints(section: type) -> dict[str, Any]:
 
 def validate(config: Config) -> Config:
     """Return the same config, or raise a ConfigError that names the field at fault, and says what it may be."""
-    parts = (_data_rules, _train_rules, _evolve_rules, _sample_rules)
+    parts = (_data_rules, _train_rules, _evolve_rules, _sample_rules, _few_rules)
     # One after the other: a rule may rely on the bounds, and on the rules before it.
     broken = ((key, problem) for part in parts for holds, key, problem in part(config) if not holds)
     for key, problem in itertools.chain(_bounds_broken(config), broken):
@@ -200,6 +200,14 @@ def _sample_rules(c: Config) -> Rules:
     return [
         (not untrained, "sample.emotions", f"{untrained}: the generator only knows {', '.join(c.data.emotions)}"),
         (not unfitted, "sample.methods", name_it),
+    ]
+
+
+def _few_rules(c: Config) -> Rules:
+    people = c.few.people
+    return [
+        (1 not in people, "few.people", "must be at least 2, or 0 for all people"),
+        (len(set(people)) == len(people), "few.people", "names a number of people twice"),
     ]
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.progress import counting, waiting
 from depthjax.train.checkpoint import restore_teachers
-from depthjax.train.state import networks
+from depthjax.train.state import Pair, networks
 
 Log = Callable[[str], None]
 Columns = Mapping[str, np.ndarray]  # by name, (experiments,)
@@ -52,24 +52,38 @@ class Inputs(NamedTuple):
 def evolution_inputs(
     config: Config, workdir: Path, faces: DepthFaces, *, classifiers: bool = True, quiet: bool = False
 ) -> Inputs:
-    """Restore the teachers, and compute the statistics of at most a thousand training faces of each emotion.
+    """Restore the teachers, and return what `measured_inputs` gives.
 
-    Emotion classifiers are for a fitness (`reads_emotions`) or a sweep's outcomes. No checkpoint, or a damaged one, is
-    a UserError.
+    No checkpoint, or a damaged one, is a UserError.
     """
     teachers = restore_teachers(workdir / "checkpoints", config)
-    discriminate = jax.jit(lambda v, x, e: networks(config).discriminator.apply(v, x, e, train=False))
+    return measured_inputs(config, teachers, faces, classifiers=classifiers, quiet=quiet)
+
+
+def measured_inputs(
+    config: Config, teachers: Pair, faces: DepthFaces, *, classifiers: bool = True, quiet: bool = False
+) -> Inputs:
+    """Compute the statistics of at most a thousand training faces of each emotion.
+
+    Emotion classifiers are for a fitness (`reads_emotions`) or a sweep's outcomes.
+    """
     classes, seed = len(config.data.emotions), config.evolve.seed
     shuffled = np.random.default_rng([seed, 1]).permutation(len(faces))
     members = [shuffled[faces.emotion[shuffled] == label][:MAX_FACES] for label in range(classes)]
     faces = faces.take(np.sort(np.concatenate(members)))
     chunks = [slice(i, i + CHUNK) for i in range(0, len(faces), CHUNK)]
-    parts = [np.asarray(discriminate(teachers.discriminator, faces.images[i], faces.emotion[i])) for i in chunks]
+    discriminator, variables = networks(config).discriminator, teachers.discriminator
+    parts = [np.asarray(_logits(discriminator, variables, faces.images[i], faces.emotion[i])) for i in chunks]
     measured = faces.images, faces.emotion, faces.subject, np.concatenate(parts)
     steps = config.evolve.classifier_steps if classifiers else 0
     with waiting("training emotion classifiers", quiet=quiet or not classifiers):
         real = statistics_of(*measured, classes=classes, classifier_steps=steps, seed=seed)
     return Inputs(Networks(teachers.generator, teachers.discriminator), real)
+
+
+@partial(jax.jit, static_argnums=0)
+def _logits(discriminator: nn.Module, variables: Any, images: jax.Array, emotion: jax.Array) -> Any:
+    return discriminator.apply(variables, images, emotion, train=False)
 
 
 def reads_emotions(config: Config) -> bool:

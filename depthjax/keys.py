@@ -9,7 +9,12 @@ import jax
 
 def key_for(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
     """Return a key that depends on its arguments alone; of the word `purpose`, the CRC-32 is folded in."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), zlib.crc32(purpose.encode())), step)
+    return fold(jax.random.key(seed), purpose, step)
+
+
+def fold(key: jax.Array, purpose: str, step: int | jax.Array = 0) -> jax.Array:
+    """Return the key of a purpose and a step under another key."""
+    return jax.random.fold_in(jax.random.fold_in(key, zlib.crc32(purpose.encode())), step)
 
 
 def host_seed(key: jax.Array) -> int:

@@ -76,10 +76,14 @@ def _check_before(config: Config, workdir: Path, wanted: Sequence[str]) -> None:
         from depthjax.train.checkpoint import check_same_settings
 
         check_same_settings(workdir / "checkpoints", config)
-    if own_fitness(config.evolve) and {"evolve", "sweep"} & set(wanted):
+    if own_fitness(config.evolve) and {"evolve", "sweep", "few"} & set(wanted):
         from depthjax.evolving import load_fitness
 
         load_fitness(config)
+    if "few" in wanted:
+        from depthjax.few.people import check_settings
+
+        check_settings(config)
 
 
 def _run_stage(stage: Stage, config: Config, workdir: Path, log: Log, *, writes: bool) -> None:
@@ -297,6 +301,27 @@ def sweep(config: Config, workdir: Path, log: Log) -> list[Path]:
     return [*paths, *draw_sweep(workdir / "figures", settings, outcomes)]
 
 
+def few(config: Config, workdir: Path, log: Log) -> list[Path]:
+    """Train on few people, and write what helps a classifier of theirs most: table, arrays, picture, sentences."""
+    from depthjax.few.figure import draw_few
+    from depthjax.few.results import markdown, sentences, table_of
+    from depthjax.few.run import run_few
+
+    names = load.stored(config.data, workdir / "data").subjects
+    train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
+    found = run_few(config, train_faces, test_faces, names, workdir, log=log)
+    table, page, paths = table_of(found), workdir / "few.md", [workdir / f"few.{kind}" for kind in ("npz", "csv", "md")]
+    write_arrays(paths[0], **found.arrays())
+    write_text(paths[1], table.to_csv())
+    write_text(paths[2], markdown(found, table))
+    paths.append(workdir / "few.json")
+    write_json(paths[-1], {"sentences": sentences(found, table), "scores": table.to_records()})
+    paths += draw_few(workdir / "figures", found, table)
+    for line in page.read_text("utf-8").splitlines():
+        log(line)
+    return paths
+
+
 def _sampled(config: Config) -> set[str]:
     # prepare left the noise of the training faces.
     from depthjax.methods import REGISTRY
@@ -318,4 +343,5 @@ EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate)
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)
 EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
-ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP)}
+FEW = Stage("few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few)
+ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW)}

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "depthjax"
 FLOW = ("_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file",
         "config_bounds", "config", "config_values", "config_file", "keys", "precision", "progress", "stages",
         "environment", "data", "models", "train", "baselines", "evolve", "evaluate",
-        "report", "export", "evolving", "cdcgan_kd", "methods", "pipeline", "library",
+        "report", "export", "evolving", "cdcgan_kd", "methods", "few", "pipeline", "library",
         "__main__")  # fmt: skip
 # What a package may import besides itself and BASE.
 ALLOWED = {
@@ -22,8 +22,9 @@ ALLOWED = {
     "evolving": {"data", "train", "evolve"},
     "cdcgan_kd": {"data", "models", "train", "evolving"},
     "methods": {"data", "models", "baselines", "cdcgan_kd"},
+    "few": {"data", "models", "train", "evolve", "evaluate", "report", "evolving", "cdcgan_kd"},
     "pipeline": {"environment", "stages", "data", "train", "evaluate", "report", "export", "evolving",
-                 "cdcgan_kd", "methods"},
+                 "cdcgan_kd", "methods", "few"},
     "library": {"config_file", "data", "evaluate", "pipeline", "methods", "report", "stages"},
     "__init__": {"library"},
     "__main__": {"config_file", "environment", "pipeline", "report", "stages"},

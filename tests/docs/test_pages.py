@@ -88,7 +88,7 @@ def test_the_drawing_is_that_of_the_imports(load_tool):
 def test_the_settings_page_has_every_field(load_tool):
     tool = load_tool("docs_hooks")
     page = tool.on_page_markdown(f"{tool.SETTINGS}\n{tool.HELP}")
-    for section in (field for field in fields(Config) if field.name != "name"):
+    for section in (field for field in fields(Config) if field.name not in ("name", "stages")):
         part = page[page.index(f"## {section.name}\n") :]
         for field in fields(section.default_factory):
             assert f"| `{field.name}` |" in part, f"{section.name}.{field.name}"

@@ -1,0 +1,1 @@
+"""What helps a classifier most where few people are known: the stage `few`."""

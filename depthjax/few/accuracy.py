@@ -1,0 +1,85 @@
+"""How well classifiers recognise unseen people, trained on each row's faces: everything is fitted on these alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from depthjax.config import Config
+from depthjax.data.faces import DepthFaces
+from depthjax.evaluate.classification import (
+    BOXES,
+    DEPTHNET,
+    HANDCRAFTED,
+    INPUTS,
+    FitTask,
+    Labelled,
+    Split,
+    fit_predict,
+    seeds_for,
+    union,
+    unseen_subjects_split,
+)
+from depthjax.evaluate.depthnet import depthnet_features
+from depthjax.evaluate.handcrafted import cached_features, fused_features
+from depthjax.evaluate.spaces import box_means
+from depthjax.few.cell import ALONE
+
+Inputs = dict[str, Labelled]  # what classifiers read of a set of faces, by kind
+
+
+def inputs_of(config: Config, faces: DepthFaces, cache: Path | None = None) -> Inputs:
+    """Return what the config's classifiers read of the faces; handcrafted features are kept in `cache`, if given."""
+    images, size, found = faces.images, config.evaluate.feature_size, {}
+    for kind in dict.fromkeys(INPUTS[name] for name in config.evaluate.classifiers):
+        if kind == HANDCRAFTED:
+            values = cached_features(images, size=size, cache=cache) if cache else fused_features(images, size=size)
+        elif kind == DEPTHNET:
+            values = depthnet_features(images, depth_range=faces.depth_range, crop=config.data.crop).features
+        else:
+            assert kind == BOXES
+            values = box_means(images)
+        found[kind] = Labelled(values, faces.emotion, faces.subject)
+    return found
+
+
+def accuracies(config: Config, sets: Mapping[str, DepthFaces], rows: tuple[str, ...], tested: Inputs) -> np.ndarray:
+    """Return the share of each tested subject's faces that is recognised, (rows, classifiers, subjects) float32.
+
+    A row is trained on the known faces, `sets["real"]`, and on those of each set in its name (`a+b`). It is the mean
+    over the seeds of a classifier.
+    """
+    inputs, names, tasks = _inputs_of_all(config, sets), config.evaluate.classifiers, {}
+    for row in rows:
+        parts = list(dict.fromkeys((ALONE, *row.split("+"))))
+        splits = {kind: _split(config, [inputs[part][kind] for part in parts], of, kind) for kind, of in tested.items()}
+        for name in names:
+            for seed in seeds_for(name, range(config.evaluate.seeds)):
+                tasks[row, name, seed] = FitTask(splits[INPUTS[name]], name, config.evaluate.seed + seed)
+    predicted, labels = fit_predict(tasks), next(iter(tested.values()))
+    subjects, member = np.unique(labels.subject, return_inverse=True)
+    found, runs = np.zeros((len(rows), len(names), len(subjects))), np.zeros((len(rows), len(names), 1))
+    for (row, name, _), emotion in predicted.items():
+        cell = rows.index(row), names.index(name)
+        found[cell] += np.bincount(member, emotion == labels.emotion) / np.bincount(member)
+        runs[cell] += 1
+    return (found / runs).astype(np.float32)
+
+
+def _split(config: Config, train: Iterable[Labelled], test: Labelled, kind: str) -> Split:
+    # Only trees read quantiles, and a network reads depths as they are.
+    bins = config.evaluate.bins if kind == HANDCRAFTED else None
+    return unseen_subjects_split(union(*train), test, bins=bins, standardise=kind != BOXES)
+
+
+def _inputs_of_all(config: Config, sets: Mapping[str, DepthFaces]) -> dict[str, Inputs]:
+    """Compute the inputs of all sets in one call, which keeps all cores busy, and cut them."""
+    some = next(iter(sets.values()))
+    columns = ("images", "emotion", "subject", "frame")
+    joined = {name: np.concatenate([getattr(faces, name) for faces in sets.values()]) for name in columns}
+    found = inputs_of(config, DepthFaces(**joined, emotions=some.emotions, depth_range=some.depth_range))
+    ends = np.cumsum([len(faces) for faces in sets.values()])
+    cuts = {name: np.arange(end - len(sets[name]), end) for name, end in zip(sets, ends, strict=True)}
+    return {name: {kind: of.take(cut) for kind, of in found.items()} for name, cut in cuts.items()}

@@ -1,0 +1,142 @@
+"""Who is known: draws of k people from those that are not tested on, and what a config's faces must have for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from depthjax.config import OWN_METHODS, Config
+from depthjax.data.faces import DepthFaces
+from depthjax.data.listing import escape, list_faces
+from depthjax.data.pattern import propose
+from depthjax.errors import UserError
+from depthjax.keys import fold, host_seed, key_for
+
+MIN_TESTED = 2  # people: an interval needs as many
+GROUP = "group "  # what prepare calls near-duplicates where no pattern names the people
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training on one draw of known people."""
+
+    people: int  # how many are known
+    draw: int
+    training: int
+    subjects: tuple[int, ...]  # who they are
+
+    @property
+    def name(self) -> str:
+        """Its file's name, below the folder of its number of people."""
+        return f"draw_{self.draw}_training_{self.training}"
+
+    def key(self, seed: int) -> jax.Array:
+        """Return the key of all that is random in it: the same whatever other cells there are."""
+        return jax.random.fold_in(key_for(seed, f"few {self.people}", self.draw), self.training)
+
+    def settings(self, config: Config) -> Config:
+        """Return the config with this cell's seeds of sampling, evolution and evaluation."""
+        key = self.key(config.few.seed)
+        sample, evolve, evaluate = (host_seed(fold(key, name)) % 10**9 for name in ("sample", "evolve", "evaluate"))
+        return replace(
+            config,
+            sample=replace(config.sample, seed=sample),
+            evolve=replace(config.evolve, seed=evolve),
+            evaluate=replace(config.evaluate, seed=evaluate),
+        )
+
+
+def cells_of(config: Config, subject: np.ndarray) -> dict[int, list[Cell]]:
+    """Return the cells of each number of people in `few.people`, drawn from the subjects of (n,) training faces."""
+    everyone, few = np.unique(subject), config.few
+    found = {}
+    for people in dict.fromkeys(asked or len(everyone) for asked in few.people):
+        count = few.draws if people < len(everyone) else 1
+        draws = draw_people(everyone, people, count, seed=few.seed)
+        found[people] = [
+            Cell(people, number, training, tuple(map(int, drawn)))
+            for number, drawn in enumerate(draws)
+            for training in range(few.trainings)
+        ]
+    return found
+
+
+def draw_people(everyone: np.ndarray, people: int, draws: int, *, seed: int) -> list[np.ndarray]:
+    """Draw `people` of (m,) subjects so many times; nobody is in two draws as long as there are people left.
+
+    Draws without a person in common are independent, as the interval takes them to be. The first draws do not depend
+    on how many follow.
+    """
+    rng = np.random.default_rng([seed, people])
+    drawn: list[np.ndarray] = []
+    left = rng.permutation(everyone)
+    while len(drawn) < draws:
+        if len(left) < people:
+            left = rng.permutation(everyone)
+        drawn.append(np.sort(left[:people]))
+        left = left[people:]
+    return drawn
+
+
+def check_settings(config: Config) -> None:
+    """Raise a UserError of one line for settings that this experiment cannot be made with, before anything is done."""
+    if config.data.split != "subject":
+        raise UserError("few: nobody may be on both sides: set --config.data.split=subject")
+    if config.data.source == "folder" and not config.data.pattern:
+        listing = list_faces(Path(config.data.path), config.data.emotions)
+        fitting = [escape(template) for template in propose([(file.emotion, file.name) for file in listing.files])]
+        hint = f"these fit: {', '.join(map(repr, fitting))}" if fitting else "such as 's{subject}_f{frame}'"
+        raise UserError(f"few: the people have no names: set --config.data.pattern, {hint}")
+    _check_counts(config)
+
+
+def check_people(config: Config, train: DepthFaces, test: DepthFaces, names: Sequence[str]) -> None:
+    """Raise a UserError of one line for people that this experiment cannot be made with.
+
+    `names` are those of the subjects, by number.
+    """
+    if config.data.source != "depth_heads" and all(name.startswith(GROUP) for name in names):
+        raise UserError("few: the people have no names: set --config.data.pattern (prepare has listed what fits)")
+    known, tested = np.unique(train.subject), np.unique(test.subject)
+    most = max(config.few.people)
+    there = f"of {len(known) + len(tested)} people {len(tested)} are to be tested on and {len(known)} may be known"
+    if most > len(known):
+        raise UserError(
+            f"few: {there}, fewer than --config.few.people={most}: ask for fewer, add people, or lower "
+            f"--config.data.test_fraction (now {config.data.test_fraction:g})"
+        )
+    if len(tested) < MIN_TESTED or len(known) < 2:
+        raise UserError(f"few: {there}: at least {MIN_TESTED} and 2 are needed: add people")
+    _check_emotions(train, names)
+
+
+def _check_emotions(train: DepthFaces, names: Sequence[str]) -> None:
+    classes = len(train.emotions)
+    lacking = [
+        (str(names[subject]), train.emotions[label])
+        for subject in np.unique(train.subject)
+        for label in np.flatnonzero(np.bincount(train.emotion[train.subject == subject], minlength=classes) == 0)
+    ]
+    if lacking:
+        (name, emotion), others = lacking[0], len({name for name, _ in lacking}) - 1
+        more = f" ({others} more people lack an emotion)" if others else ""
+        raise UserError(
+            f"few: there is no face of '{emotion}' of {name}{more}: everyone known must show every emotion: leave "
+            "that person out, or the emotion out of --config.data.emotions"
+        )
+
+
+def _check_counts(config: Config) -> None:
+    methods, evolve, count = config.sample.methods, config.evolve, config.sample.count
+    if not set(methods) & set(OWN_METHODS):
+        raise UserError(f"few: --config.sample.methods must name at least one of {', '.join(OWN_METHODS)}")
+    kept = evolve.islands * (evolve.population if evolve.algorithm == "novelty" else evolve.hall_of_fame)
+    if OWN_METHODS[1] in methods and kept < count:
+        raise UserError(
+            f"few: an evolution keeps {kept} faces of each emotion, fewer than --config.sample.count={count}: every "
+            "row must add as many: lower it, or raise --config.evolve.population"
+        )

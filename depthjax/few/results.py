@@ -1,0 +1,184 @@
+"""The table of few people, each row against real faces and against augmented copies, and a sentence on what to use."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from depthjax.config import CONTROLS, METHODS, OWN_METHODS
+from depthjax.evaluate.resampling import Estimate, holm
+from depthjax.few.cell import ALONE, AUGMENTED, ON_TOP
+from depthjax.few.effects import mean_over_people
+from depthjax.few.run import Found
+
+ALPHA = 0.05
+LABELS = CONTROLS | {name: f"{METHODS[name]} faces" for name in OWN_METHODS}
+
+
+@dataclass(frozen=True)
+class FewScore:
+    """One number; fractions in [0, 1], not percent.
+
+    Attributes:
+        people: how many were known.
+        row: what was added to their faces; `real`: nothing.
+        against: empty for an accuracy; else the row that the value is the difference to.
+        value, low, high: with a 95 % interval over draws of people, trainings and tested people.
+        n: tested people.
+        p: of a difference, two-sided, adjusted by Holm over the rows of one (people, classifier, against).
+        reason: why there is no interval.
+    """
+
+    people: int
+    row: str
+    classifier: str
+    against: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    p: float | None = None
+    reason: str = ""
+
+
+class Table:
+    """All scores, found by what they are of."""
+
+    def __init__(self, scores: Sequence[FewScore]) -> None:
+        self.scores = tuple(scores)
+        self._by_key = {(s.people, s.row, s.classifier, s.against): s for s in scores}
+
+    def at(self, people: int, row: str, classifier: str, against: str = "") -> FewScore:
+        """Return one score; a KeyError if there is none."""
+        return self._by_key[people, row, classifier, against]
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return the scores as JSON objects."""
+        return [asdict(score) for score in self.scores]
+
+    def to_csv(self) -> str:
+        """Return the scores as CSV; None is an empty cell."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [field.name for field in fields(FewScore)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(score) for score in self.scores)
+        return text.getvalue()
+
+
+def table_of(found: Found) -> Table:
+    """Return accuracies, and differences to `real` and to `augmented`, of every number of people and classifier."""
+    scores: list[FewScore] = []
+    for people, values in found.accuracy.items():
+        for c, classifier in enumerate(found.classifiers):
+            by_row = {row: values[:, :, r, c].astype(np.float64) for r, row in enumerate(found.rows)}
+            for against in ("", ALONE, AUGMENTED):
+                rows = [row for row in found.rows if row not in (ALONE if against else "", against)]
+                baseline = by_row[against] if against else 0.0
+                estimates = [mean_over_people(by_row[row] - baseline) for row in rows]
+                adjusted = _adjusted(estimates) if against else [None] * len(rows)
+                scores += [
+                    FewScore(people, row, classifier, against, e.value, e.low, e.high, e.n, p, e.reason)
+                    for row, e, p in zip(rows, estimates, adjusted, strict=True)
+                ]
+    return Table(scores)
+
+
+def _adjusted(estimates: Sequence[Estimate]) -> list[float | None]:
+    """Return the p values adjusted for their number; all are None where there is no interval."""
+    return [*holm([e.p for e in estimates if e.p is not None])] or [None] * len(estimates)
+
+
+def recommended(found: Found, table: Table, people: int, classifier: str) -> str:
+    """Return the row to use: the best whose gain over augmented copies is significant, else copies if their gain is."""
+
+    def gains(row: str, against: str) -> bool:
+        score = table.at(people, row, classifier, against)
+        return score.p is not None and score.p < ALPHA and (score.value or 0) > 0
+
+    better = [row for row in found.rows if row not in (ALONE, AUGMENTED) and gains(row, AUGMENTED)]
+    if better:
+        return max(better, key=lambda row: table.at(people, row, classifier).value or 0)
+    return AUGMENTED if gains(AUGMENTED, ALONE) else ALONE
+
+
+def sentences(found: Found, table: Table) -> list[str]:
+    """Return the sentence of each number of people."""
+    return [sentence(found, table, people) for people in found.accuracy]
+
+
+def sentence(found: Found, table: Table, people: int) -> str:
+    """Return what to use from so many people, for the classifier whose recommended row is the most accurate."""
+    rows = {classifier: recommended(found, table, people, classifier) for classifier in found.classifiers}
+    classifier = max(rows, key=lambda name: table.at(people, rows[name], name).value or 0)
+    row = rows[classifier]
+    share = f"{100 * (table.at(people, row, classifier).value or 0):.1f} % ({classifier.replace('_', ' ')})"
+    use = f"From {people} people, use {_named(row)}: {share}"
+    if row not in (ALONE, AUGMENTED):
+        gain = table.at(people, row, classifier, AUGMENTED)
+        return f"{use}, {_points(gain)} more than with augmented copies alone."
+    on_top = [name for name in found.rows if name.startswith(ON_TOP)]
+    best = max((table.at(people, name, classifier, AUGMENTED) for name in on_top), key=lambda score: score.value or 0)
+    copies = "generated faces on top of them" if row == AUGMENTED else "augmented copies with generated faces"
+    if row == ALONE:
+        best = table.at(people, best.row, classifier, ALONE)
+    return f"{use}; {copies} change accuracy by {_points(best)}."
+
+
+def _named(row: str) -> str:
+    if row == ALONE:
+        return "their faces alone"
+    return " and ".join(LABELS[part] for part in row.split("+"))
+
+
+def row_label(row: str) -> str:
+    """Return a row's name in a table."""
+    return "their faces alone" if row == ALONE else f"+ {_named(row)}"
+
+
+def _points(score: FewScore) -> str:
+    """Return a difference in points of a percent, with its interval."""
+    value = f"{100 * (score.value or 0):.1f} points"
+    if score.low is None or score.high is None:
+        return f"{value} ({score.reason})"
+    return f"{value} ({100 * score.low:.1f} to {100 * score.high:.1f})"
+
+
+def markdown(found: Found, table: Table) -> str:
+    """Return `few.md`: a table for each number of people, and the sentences."""
+    parts = ["# Few people", *sentences(found, table)]
+    for people, values in found.accuracy.items():
+        draws, trainings = values.shape[:2]
+        parts.append(f"## {people} people known")
+        parts.append(
+            f"Accuracy on {len(found.subjects)} other people, in %: means of {draws} draws of people and {trainings} "
+            "trainings of each. Differences in points, with 95 % intervals over people known, trainings and people "
+            f"tested; * p < {ALPHA:g} by Holm over the rows. Every set that is added has the same number of faces."
+        )
+        parts.append("\n".join(_lines(found, table, people)))
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(found: Found, table: Table, people: int) -> list[str]:
+    lines = [
+        "| classifier | trained on | accuracy | to augmented copies | to their faces alone |",
+        "|---|---|---|---|---|",
+    ]
+    for classifier in found.classifiers:
+        for row in found.rows:
+            value = f"{100 * (table.at(people, row, classifier).value or 0):.1f}"
+            cells = [_difference(table, people, row, classifier, against) for against in (AUGMENTED, ALONE)]
+            lines.append(" | ".join([f"| {classifier}", row_label(row), value, *cells]) + " |")
+    return lines
+
+
+def _difference(table: Table, people: int, row: str, classifier: str, against: str) -> str:
+    if row in (ALONE, against):
+        return ""
+    score = table.at(people, row, classifier, against)
+    star = " *" if score.p is not None and score.p < ALPHA else ""
+    return _points(score).replace(" points", "") + star

@@ -1,0 +1,153 @@
+"""The experiment: for each number of people one program trains all cells, then each cell is evaluated and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from depthjax import artifact
+from depthjax._version import __version__
+from depthjax.config import Config, own_fitness, to_dict
+from depthjax.data.faces import DepthFaces
+from depthjax.evaluate.classification import check_classifiers
+from depthjax.evaluate.parallel import end_processes
+from depthjax.evaluate.run import MAX_FACES
+from depthjax.few.accuracy import Inputs, accuracies, inputs_of
+from depthjax.few.cell import ALONE, added_sets, row_names
+from depthjax.few.people import Cell, cells_of, check_people
+from depthjax.files import digest, file_digest, read_arrays, write_arrays
+from depthjax.progress import Log, no_log
+from depthjax.train.many import teachers_of, train_many
+
+SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the config, which a cell depends on
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found: `accuracy[k]` is (draws, trainings, rows, classifiers, tested subjects), k people being known."""
+
+    rows: tuple[str, ...]
+    classifiers: tuple[str, ...]
+    subjects: np.ndarray  # tested
+    known: dict[int, np.ndarray]  # (draws, k) subjects
+    accuracy: dict[int, np.ndarray]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the content of `few.npz`."""
+        named = {"rows": np.array(self.rows), "classifiers": np.array(self.classifiers), "subjects": self.subjects}
+        named |= {f"known/{people}": values for people, values in self.known.items()}
+        return named | {f"accuracy/{people}": values for people, values in self.accuracy.items()}
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The faces to draw known people from, and those to test on with their features."""
+
+    train: DepthFaces
+    tested: Inputs
+    digest: str  # of the tested faces
+
+
+def run_few(
+    config: Config, train: DepthFaces, test: DepthFaces, names: Sequence[str], workdir: Path, *, log: Log
+) -> Found:
+    """Train and evaluate every cell, going on where an earlier call was stopped.
+
+    Args:
+        train: faces of the people of whom some are known in each draw.
+        test: faces of the people to test on, who are in no draw.
+        names: of the subjects, by number.
+    Raises:
+        UserError: what `check_people` and `check_classifiers` refuse, before anything is trained.
+    """
+    check_people(config, train, test, names)
+    check_classifiers(config.evaluate.classifiers)
+    faces = Faces(train, *_tested(config, test, workdir / "features", log))
+    known, accuracy = {}, {}
+    for people, cells in cells_of(config, train.subject).items():
+        log(f"{people} people known: {len(cells)} trainings of {config.few.steps} steps")
+        results = _group(config, cells, faces, workdir / "few" / f"people_{people}", log)
+        trainings = config.few.trainings
+        known[people] = np.array([cell.subjects for cell in cells[::trainings]], np.int32)
+        accuracy[people] = np.stack(results).reshape(-1, trainings, *results[0].shape)
+    end_processes()
+    return Found(row_names(config), config.evaluate.classifiers, np.unique(test.subject), known, accuracy)
+
+
+def _tested(config: Config, test: DepthFaces, cache: Path, log: Log) -> tuple[Inputs, str]:
+    """Return the faces to test on, at most MAX_FACES of them, and their digest."""
+    order = np.random.default_rng(config.few.seed).permutation(len(test))[:MAX_FACES]
+    test = test.take(np.sort(order))
+    log(f"features of {len(test)} faces to test on")
+    return inputs_of(config, test, cache), digest(test.images, test.emotion, test.subject)
+
+
+def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, log: Log) -> list[np.ndarray]:
+    """Return the accuracies of the cells of one number of people; those that are not kept are trained together."""
+    members = {cell: np.flatnonzero(np.isin(faces.train.subject, cell.subjects)) for cell in cells}
+    settings = {cell: _settings(config, cell, faces, members[cell]) for cell in cells}
+    found = {cell: _kept(cell, settings[cell], folder, row_names(config)) for cell in cells}
+    if all(values is not None for values in found.values()):
+        log(f"{len(cells)} cells were done before, unchanged")
+        return [values for values in found.values() if values is not None]
+    keys = jnp.stack([cell.key(config.few.seed) for cell in cells])
+    by = config.few.over_trainings
+    vmapped, quiet = None if by == "auto" else by == "vmap", log is no_log
+    state = train_many(
+        config, faces.train, list(members.values()), keys, folder / "checkpoints",
+        steps=config.few.steps, vmapped=vmapped, quiet=quiet,
+    )  # fmt: skip
+    for number, cell in enumerate(cells):
+        if found[cell] is None:
+            start = time.monotonic()
+            own = cell.settings(config)
+            sets = {ALONE: faces.train.take(members[cell])}
+            sets |= added_sets(own, teachers_of(state, number), sets[ALONE])
+            made = time.monotonic()
+            values = accuracies(own, sets, row_names(config), faces.tested)
+            _keep(cell, values, settings[cell], folder)
+            found[cell] = values
+            log(
+                f"draw {cell.draw}, training {cell.training}: faces {made - start:.0f} s, classifiers "
+                f"{time.monotonic() - made:.0f} s, {_short(config, values)}"
+            )
+    return [values for values in found.values() if values is not None]
+
+
+def _short(config: Config, values: np.ndarray) -> str:
+    first = config.evaluate.classifiers[0]
+    shares = ", ".join(
+        f"{row} {100 * share:.1f}" for row, share in zip(row_names(config), values[:, 0].mean(1), strict=True)
+    )
+    return f"{first}: {shares}"
+
+
+def _settings(config: Config, cell: Cell, faces: Faces, rows: np.ndarray) -> dict[str, str]:
+    """Return what a cell's numbers depend on: nothing of other cells."""
+    given, own = to_dict(config), own_fitness(config.evolve)
+    code = file_digest(Path(own[0])) if own else ""
+    sections = {name: given[name] for name in SECTIONS} | {"seed": config.few.seed, "steps": config.few.steps}
+    images = digest(
+        np.ascontiguousarray(faces.train.images[rows]), faces.train.emotion[rows], faces.train.subject[rows]
+    )
+    identity = [cell.people, cell.draw, cell.training, list(cell.subjects)]
+    return {"fingerprint": digest(__version__, sections, code, identity, images, faces.digest)}
+
+
+def _kept(cell: Cell, settings: Mapping[str, str], folder: Path, rows: tuple[str, ...]) -> np.ndarray | None:
+    """Return the accuracies of a cell that was finished with these settings and is undamaged, or None."""
+    record = artifact.read_record(folder / f"{cell.name}.json")
+    if record is None or record.settings != settings or artifact.first_damaged(folder, record.sha256):
+        return None
+    return read_arrays(folder / f"{cell.name}.npz")["accuracy"]
+
+
+def _keep(cell: Cell, values: np.ndarray, settings: Mapping[str, str], folder: Path) -> None:
+    path = folder / f"{cell.name}.npz"
+    write_arrays(path, accuracy=values, known=np.array(cell.subjects, np.int32))
+    artifact.finish(path.with_suffix(".json"), folder, [path], settings, {"people": cell.people})

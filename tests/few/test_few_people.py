@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from depthjax import load_config
+from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+from depthjax.few.people import cells_of, check_people, check_settings, draw_people
+from tests.conftest import SMOKE
+from tests.data.trees import tree
+
+NAMES = [f"person {i}" for i in range(12)]
+
+
+def faces(subjects, lacking=()):
+    """Two frames of each emotion of these subjects, except for pairs of a subject and an emotion."""
+    labels = [(s, e, f) for s in subjects for e in range(3) for f in range(2) if (s, e) not in lacking]
+    subject, emotion, frame = np.array(labels, np.int32).T
+    images = np.zeros((len(labels), 4, 4), np.float32)
+    return DepthFaces(images, emotion, subject, frame, ("neutral", "happiness", "fear"), DepthRange(-20, 130))
+
+
+@pytest.fixture
+def config():
+    return load_config(SMOKE, {"few.people": (3, 0), "few.draws": 4})
+
+
+def test_nobody_is_in_two_draws_while_people_are_left():
+    draws = draw_people(np.arange(10, 22), 3, 6, seed=0)
+    assert all(len(set(drawn)) == 3 for drawn in draws)
+    assert sorted(np.concatenate(draws[:4])) == list(range(10, 22))  # then begins anew
+    assert set(np.concatenate(draws[4:])) <= set(range(10, 22))
+    for a, b in zip(draw_people(np.arange(10, 22), 3, 2, seed=0), draws, strict=False):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(draw_people(np.arange(10, 22), 3, 1, seed=1)[0], draws[0])
+
+
+def test_all_people_are_drawn_once(config):
+    cells = cells_of(config, faces(range(8)).subject)
+    assert [len(of) for of in cells.values()] == [8, 2] and list(cells) == [3, 8]
+    assert {cell.subjects for cell in cells[8]} == {tuple(range(8))}
+    keys = [jax.random.key_data(cell.key(0)).tobytes() for of in cells.values() for cell in of]
+    assert len(set(keys)) == 10
+
+
+def test_a_cell_has_seeds_of_its_own_and_the_same_every_time(config):
+    cells = cells_of(config, faces(range(8)).subject)[3]
+    seeds = [(c.sample.seed, c.evolve.seed, c.evaluate.seed) for c in (cell.settings(config) for cell in cells)]
+    assert len(set(np.ravel(seeds))) == 3 * len(cells)
+    more = cells_of(replace(config, few=replace(config.few, draws=5)), faces(range(8)).subject)[3]
+    assert more[: len(cells)] == cells
+
+
+def test_fewer_people_than_asked_for_are_refused(config):
+    ask = replace(config, few=replace(config.few, people=(3, 9)))
+    with pytest.raises(UserError, match=r"of 10 people 2 are to be tested on and 8 may be known, fewer than .*=9"):
+        check_people(ask, faces(range(8)), faces((8, 9)), NAMES)
+    with pytest.raises(UserError, match="of 9 people 1 are to be tested on"):
+        check_people(config, faces(range(8)), faces((8,)), NAMES)
+    check_people(config, faces(range(8)), faces((8, 9)), NAMES)
+
+
+def test_an_emotion_that_a_person_lacks_is_named(config):
+    with pytest.raises(UserError, match=r"no face of 'fear' of person 4 \(1 more people"):
+        check_people(config, faces(range(8), [(4, 2), (6, 0)]), faces((8, 9)), NAMES)
+
+
+def test_people_without_names_are_refused(config, tmp_path):
+    own = replace(config, data=replace(config.data, source="folder", path=str(tree(tmp_path))))
+    with pytest.raises(UserError, match=r"the people have no names: .*, these fit: 's\{subject\}_f\{frame\}'"):
+        check_settings(own)
+    with pytest.raises(UserError, match=r"the people have no names: set --config.data.pattern"):
+        check_people(own, faces(range(8)), faces((8, 9)), [f"group {i}" for i in range(10)])
+    check_people(own, faces(range(8)), faces((8, 9)), NAMES)
+
+
+def test_people_on_both_sides_are_refused(config):
+    by_image = replace(config, data=replace(config.data, split="image"))
+    with pytest.raises(UserError, match="nobody may be on both sides"):
+        check_settings(by_image)
+
+
+def test_an_evolution_that_keeps_too_few_faces_is_refused(config):
+    check_settings(config)
+    small = replace(config, evolve=replace(config.evolve, population=2))
+    with pytest.raises(UserError, match=r"keeps 4 faces of each emotion, fewer than --config.sample.count=12"):
+        check_settings(small)

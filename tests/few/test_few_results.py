@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from depthjax.few.results import markdown, recommended, sentences, table_of
+from depthjax.few.run import Found
+
+ROWS = ("real", "augmented", "mixtures", "cdcgan_kd", "augmented+cdcgan_kd")
+
+
+def found(*shares, people=3, noise=0.05):
+    """Accuracies of 4 draws, 2 trainings and 40 subjects, whose rows have these means; draws shift all rows alike."""
+    rng = np.random.default_rng(0)
+    values = np.array(shares)[None, None, :, None, None] + 0.1 * rng.standard_normal((4, 1, 1, 1, 1))
+    values = values + noise * rng.standard_normal((4, 2, len(ROWS), 1, 40))
+    return Found(ROWS, ("random_forest",), np.arange(40), {people: np.zeros((4, people), np.int32)}, {people: values})
+
+
+@pytest.mark.parametrize(
+    ("shares", "row", "says"),
+    [
+        ((0.6, 0.7, 0.6, 0.6, 0.7), "augmented", "use augmented copies: 7"),
+        ((0.6, 0.7, 0.6, 0.6, 0.8), "augmented+cdcgan_kd", "use augmented copies and KD-cDCGAN faces: 8"),
+        ((0.6, 0.7, 0.6, 0.9, 0.8), "cdcgan_kd", "more than with augmented copies alone"),
+        ((0.6, 0.6, 0.5, 0.5, 0.6), "real", "use their faces alone: 6"),
+    ],
+)
+def test_the_sentence_follows_from_the_numbers(shares, row, says):
+    of = found(*shares)
+    table = table_of(of)
+    assert recommended(of, table, 3, "random_forest") == row
+    (text,) = sentences(of, table)
+    assert text.startswith("From 3 people, ") and says in text and text.count(".  ") == 0
+
+
+def test_a_difference_is_paired_within_a_cell():
+    """Draws differ by ten points, which a difference of two rows of the same cells does not see."""
+    of = found(0.6, 0.7, 0.6, 0.6, 0.72)
+    table = table_of(of)
+    alone, gain = table.at(3, "augmented", "random_forest"), table.at(3, "augmented", "random_forest", "real")
+    assert alone.high - alone.low > 0.09 > 0.03 > gain.high - gain.low
+    values = of.accuracy[3]
+    assert gain.value == pytest.approx((values[:, :, 1] - values[:, :, 0]).mean())
+    assert gain.low < 0.1 < gain.high and gain.p < 0.001
+
+
+def test_p_values_are_adjusted_within_a_comparison():
+    of = found(0.6, 0.601, 0.602, 0.603, 0.604, noise=0.02)
+    table = table_of(of)
+    from depthjax.few.effects import mean_over_people
+
+    values = of.accuracy[3][:, :, :, 0]
+    raw = {row: mean_over_people(values[:, :, i] - values[:, :, 1]).p for i, row in enumerate(ROWS) if i > 1}
+    given = {row: table.at(3, row, "random_forest", "augmented").p for row in raw}
+    assert given[min(raw, key=raw.get)] == pytest.approx(min(1, 3 * min(raw.values())))
+    assert all(given[row] >= raw[row] for row in raw)
+
+
+def test_tables_hold_every_row_and_the_page_says_what_is_significant():
+    of = found(0.6, 0.7, 0.6, 0.6, 0.8)
+    table = table_of(of)
+    assert len(table.to_csv().splitlines()) == 1 + 5 + 4 + 3
+    page = markdown(of, table)
+    lines = [line for line in page.splitlines() if line.startswith("| random_forest")]
+    assert len(lines) == len(ROWS) and lines[-1].count(" *") == 2 and "augmented copies and KD-cDCGAN" in lines[-1]
+    assert "Accuracy on 40 other people" in page
