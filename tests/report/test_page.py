@@ -72,7 +72,15 @@ def page(html: str) -> Page:
 def test_every_number_is_that_of_evaluation_json(page: Page, finished: Path) -> None:
     stored = stored_numbers(finished)
     assert len(page.numbers) > 150
-    in_percent = {"accuracy", "f1", "auth_pct", "agreement", "near_share"}
+    in_percent = {
+        "accuracy",
+        "f1",
+        "auth_pct",
+        "agreement",
+        "near_share",
+        "near_share_planted_10",
+        "near_share_planted_30",
+    }
     for key, value, text in page.numbers:
         assert float(value) == stored[key], key
         digits = text.replace("\u2212", "-").replace(",", "").split("\u202f")[0]
