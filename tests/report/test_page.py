@@ -126,7 +126,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, html: str) -> None:
 def test_page_is_accessible(page: Page) -> None:
     assert page.all("html")[0]["lang"] == "en"
     assert all(i.get("alt") for i in page.all("img")[:-1])
-    assert all(th.get("scope") in ("col", "row") for th in page.all("th"))
+    assert all(th.get("scope") in ("col", "row", "rowgroup") for th in page.all("th"))
     assert len(page.all("h1")) == 1
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
