@@ -18,6 +18,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from depthjax.report.formats import ACCURACY, AS_PUBLISHED, Number  # noqa: E402
 from depthjax.report.paper import printed  # noqa: E402
 from depthjax.report.scorecard import as_table, extent, scorecard  # noqa: E402
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run  # noqa: E402
-from depthjax.report.table import Cell, Column, Line, cell_text, heads, pivot, reference  # noqa: E402
+from depthjax.report.table import NONE, Cell, Column, Line, cell_text, heads, pivot, reference  # noqa: E402
 from depthjax.report.tables import MEASURES, classifier_name, set_sizes  # noqa: E402
 from depthjax.scores import Score  # noqa: E402
 
@@ -111,7 +112,7 @@ def run_text(workdir: Path) -> str:
         raise UserError(f"{workdir} has no evaluation: run --stages=evaluate,report")
     tables = (
         _table(run.evaluation, ("accuracy, % ↑", "trained on"), "training faces", _accuracy_lines(run.evaluation)),
-        _table(run.evaluation, ("measure", "features"), "reference", _distance_lines()),
+        _table(run.evaluation, ("measure", "features", "to"), "reference", _distance_lines()),
     )
     one, two = tables
     card = as_table(run.evaluation, scorecard(run.evaluation))
@@ -122,7 +123,8 @@ def run_text(workdir: Path) -> str:
 
 
 def _table(evaluation: StoredEvaluation, text: tuple[str, ...], first: str, lines: Iterator[Line]) -> str:
-    columns = [Column(first, {}, key=reference), Column("augmented copies", {"method": "augmented"})]
+    columns = [Column(first, {}, key=reference)]
+    columns += [Column("augmented copies", {"method": "augmented"})] if "trained on" in text else []
     columns += [Column(method_name(method), {"method": method}) for method in evaluation.methods]
     rows = pivot(evaluation.scores, lines, columns)
     return markdown([heads(text, columns), *(tuple(map(_cell, row)) for row in rows)])
@@ -151,11 +153,11 @@ def _accuracy_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
 def _distance_lines() -> Iterator[Line]:
     for (measure, space), line in MEASURES.items():
         if measure in KEPT and space != "fused":
-            yield line
+            yield replace(line, words=(*line.words, NONE)[:3])
     for measure, format in AS_PUBLISHED.items():
         for space in ("depthnet", "inception", "pixels"):
             key = Score("", "as_published", "", measure, space)
-            yield Line((f"{format.head}, here / paper", space), key, format)
+            yield Line((f"{format.head}, here / paper", space, NONE), key, format)
 
 
 def _conditions(run: Run, evaluation: StoredEvaluation, environment: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ def test_a_run_has_both_tables_and_how_they_were_made(
     assert "**Scorecard.** One training" in text and "| Does it help beyond augmented copies? |" in text
     assert re.search(r"\| XGBoost, published protocol, here / paper \| generated \| .* 77\.2 / 94\.58 \|", text)
     assert "| −21.40 / 45.56 | −21.61 / 45.56 |" in text and "fused" not in text
-    assert "| KID ↓ | relief | −0.00120 (" in text
+    assert "| KID ↓ | relief | held-out | −0.00120 (" in text
     for words in (
         "Imagined CPU",
         "2026-11-23",
