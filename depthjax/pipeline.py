@@ -53,7 +53,19 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *,
             if stage.name in wanted and (stage is not BASELINES or config.baselines.methods):
                 whole = with_export_sets(config, workdir) if stage is EXPORT else config
                 _run_stage(stage, whole, workdir, log, writes=first)
+        if REPORT.name in wanted:
+            _log_scorecard(workdir, log)
     return workdir / "report.html"
+
+
+def _log_scorecard(workdir: Path, log: Log) -> None:
+    """Log the scorecard of the last evaluation, if there is one."""
+    from depthjax.report.scorecard import as_lines
+    from depthjax.report.stored import read_evaluation
+
+    evaluation = read_evaluation(workdir)
+    for line in as_lines(evaluation) if evaluation else ():
+        log(line)
 
 
 def _join_processes(config: Config, wanted: Sequence[str]) -> bool:

@@ -57,7 +57,10 @@ def test_the_same_command_again_repeats_nothing(finished, capsys):
     assert stamps(finished) == before
     printed = capsys.readouterr().out
     assert printed.count("done before, unchanged") == 7
-    assert f"report: {finished / 'report.html'}" in printed
+    # The log ends with the scorecard and the page's path.
+    *card, last = printed.partition("scorecard: One training")[2].splitlines()
+    assert "Does it help beyond augmented copies?" in card and "Is it the best method?" in card
+    assert last == f"report: {finished / 'report.html'}"
 
 
 def test_a_changed_setting_redoes_only_what_depends_on_it(copy, capsys):

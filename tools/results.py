@@ -3,11 +3,13 @@
     python tools/results.py --workdir runs/quick
     python tools/results.py --evolution runs/quick/evolve/table
     python tools/results.py --ablation runs/ablation
+    python tools/results.py --trainings runs/trainings
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
 evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
-experiments/ablation.py. Each replaces what stands between the marks `<!-- results NAME -->` and
-`<!-- /results NAME -->`; a page that does not exist is made. With --print the tables are only printed.
+experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py.
+Each replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that does not
+exist is made. With --print the tables are only printed.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +31,9 @@ from depthjax.errors import UserError  # noqa: E402
 from depthjax.files import read_json, replacing, write_text  # noqa: E402
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, Number  # noqa: E402
 from depthjax.report.paper import printed  # noqa: E402
+from depthjax.report.scorecard import as_table, extent, scorecard  # noqa: E402
 from depthjax.report.stored import Run, StoredEvaluation, method_name, read_run  # noqa: E402
-from depthjax.report.table import Cell, Column, Line, cell_text, heads, pivot, reference  # noqa: E402
+from depthjax.report.table import NONE, Cell, Column, Line, cell_text, heads, pivot, reference  # noqa: E402
 from depthjax.report.tables import MEASURES, classifier_name, set_sizes  # noqa: E402
 from depthjax.scores import Score  # noqa: E402
 
@@ -102,20 +106,25 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def run_text(workdir: Path) -> str:
-    """Return short Tables 1 and 2 of a run, the paper's numbers beside, and how they were made."""
+    """Return the scorecard and short Tables 1 and 2 of a run, the paper's numbers beside, and how they were made."""
     run = read_run(workdir)
     if run.evaluation is None or run.environment is None:
         raise UserError(f"{workdir} has no evaluation: run --stages=evaluate,report")
     tables = (
         _table(run.evaluation, ("accuracy, % ↑", "trained on"), "training faces", _accuracy_lines(run.evaluation)),
-        _table(run.evaluation, ("measure", "features"), "reference", _distance_lines()),
+        _table(run.evaluation, ("measure", "features", "to"), "reference", _distance_lines()),
     )
     one, two = tables
-    return "\n\n".join(["**Table 1.**", one, "**Table 2.**", two, _conditions(run, run.evaluation, run.environment)])
+    card = as_table(run.evaluation, scorecard(run.evaluation))
+    answers = markdown([card.columns, *(tuple(map(_cell, row)) for row in card.rows)])
+    parts = [f"**Scorecard.** {extent(run.evaluation)}", answers]
+    parts += ["**Table 1.**", one, "**Table 2.**", two, _conditions(run, run.evaluation, run.environment)]
+    return "\n\n".join(parts)
 
 
 def _table(evaluation: StoredEvaluation, text: tuple[str, ...], first: str, lines: Iterator[Line]) -> str:
     columns = [Column(first, {}, key=reference)]
+    columns += [Column("augmented copies", {"method": "augmented"})] if "trained on" in text else []
     columns += [Column(method_name(method), {"method": method}) for method in evaluation.methods]
     rows = pivot(evaluation.scores, lines, columns)
     return markdown([heads(text, columns), *(tuple(map(_cell, row)) for row in rows)])
@@ -132,7 +141,9 @@ def _accuracy_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
     for c in evaluation.classifiers:
         held_out = f"{classifier_name(c)}, held-out subjects"
         yield Line((held_out, "generated only"), Score("", "tstr", c, "accuracy"), ACCURACY, "trtr")
-        yield Line((held_out, "generated + training faces"), Score("", "added", c, "accuracy"), ACCURACY)
+        yield Line((held_out, "with training faces"), Score("", "added", c, "accuracy"), ACCURACY, "trtr")
+        with_both = (held_out, "with training faces + augmented copies")
+        yield Line(with_both, Score("", "added_augmented", c, "accuracy"), ACCURACY)
         as_published = f"{classifier_name(c)}, published protocol, here / paper"
         for mix, words in (("synthetic", "generated"), ("synthetic_real", "generated + training faces")):
             key = Score("", f"published_{mix}", c, "accuracy")
@@ -142,11 +153,11 @@ def _accuracy_lines(evaluation: StoredEvaluation) -> Iterator[Line]:
 def _distance_lines() -> Iterator[Line]:
     for (measure, space), line in MEASURES.items():
         if measure in KEPT and space != "fused":
-            yield line
+            yield replace(line, words=(*line.words, NONE)[:3])
     for measure, format in AS_PUBLISHED.items():
         for space in ("depthnet", "inception", "pixels"):
             key = Score("", "as_published", "", measure, space)
-            yield Line((f"{format.head}, here / paper", space), key, format)
+            yield Line((f"{format.head}, here / paper", space, NONE), key, format)
 
 
 def _conditions(run: Run, evaluation: StoredEvaluation, environment: dict[str, Any]) -> str:
@@ -195,11 +206,11 @@ def _selection(text: str, quantity: Quantity) -> str:
     return f"{value} ({ends[0]}\u2013{ends[1]})" if quantity.interval and ends else value
 
 
-def ablation_text(folder: Path) -> str:
-    """Return the table that experiments/ablation.py wrote."""
-    path = folder / "ablation.md"
+def experiment_text(folder: Path, name: str) -> str:
+    """Return the tables that experiments/NAME.py wrote into its work folder."""
+    path = folder / f"{name}.md"
     if not path.exists():
-        raise UserError(f"{path} is not there: run python -m experiments.ablation --workdir {folder}")
+        raise UserError(f"{path} is not there: run python -m experiments.{name} --workdir {folder}")
     return path.read_text("utf-8").strip()
 
 
@@ -238,6 +249,7 @@ def main() -> None:
     parser.add_argument("--workdir", type=Path, help="the work folder of a finished run")
     parser.add_argument("--evolution", type=Path, help="a folder of experiments/evolution_table.py")
     parser.add_argument("--ablation", type=Path, help="a work folder of experiments/ablation.py")
+    parser.add_argument("--trainings", type=Path, help="a work folder of experiments/trainings.py")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     # Name of the marks: page and text.
@@ -249,15 +261,19 @@ def main() -> None:
         if options.evolution:
             blocks["evolution"] = ("evolution", evolution_text(options.evolution))
         if options.ablation:
-            blocks["recipes"] = ("recipes", ablation_text(options.ablation))
+            blocks["recipes"] = ("recipes", experiment_text(options.ablation, "ablation"))
+        if options.trainings:
+            text = experiment_text(options.trainings, "trainings")
+            name = read_json(options.trainings / "prepared" / "config.json")["name"]
+            blocks[f"{name} trainings"] = (name, text)
         if not blocks:
-            raise UserError("nothing to do: give --workdir, --evolution or --ablation")
+            raise UserError("nothing to do: give --workdir, --evolution, --ablation or --trainings")
         for mark, (page, text) in blocks.items():
             print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
     except UserError as error:
         sys.exit(f"error: {error}")
     if options.workdir and not options.print:
-        _write_picture(options.workdir, name)
+        _write_picture(options.workdir, read_json(options.workdir / "config.json")["name"])
 
 
 if __name__ == "__main__":

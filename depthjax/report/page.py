@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
@@ -21,16 +20,15 @@ from depthjax.report.figure_style import Drawn
 from depthjax.report.figures import VIEWS, draw_figures
 from depthjax.report.figures_faces import COLUMNS, face_figure_name
 from depthjax.report.formats import Number
+from depthjax.report.scorecard import RULES, Row, answer_text, as_table, as_text, extent, scorecard
 from depthjax.report.stored import Run, method_name, read_run
 from depthjax.report.table import Table, write_tables
 from depthjax.report.tables import all_tables
-from depthjax.report.verdicts import Verdict, verdicts
 
 # A larger chart goes into the page as pixels.
 INLINE_SVG_BYTES = 400_000
 # Of all figures as base64: beyond it the grey sheets are left out, since the gallery shows those faces.
 PICTURE_BYTES = 7_500_000
-ANSWER = re.compile(r"[^.:]+[.:](?=\s|$)")
 FACE_FIGURES = ("normals", "difference", "interpolation")
 SETS = {"train": "Training faces", "test": "Held-out faces"}
 # Settings that differ most between recipes.
@@ -86,7 +84,7 @@ def write_report(workdir: Path) -> Path:
     """Draw the figures, write the tables, the card and the page of a work folder, and return the page's path."""
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
-    written = {path.stem for path in write_tables(_tables(run), workdir / "tables")}
+    written = {path.stem for path in write_tables(_card(run) | _tables(run), workdir / "tables")}
     path = workdir / "report.html"
     files.write_text(path, render_page(run, drawn, table_files=written))
     files.write_text(workdir / "model_card.md", card_text(run, workdir.name))
@@ -97,9 +95,14 @@ def _tables(run: Run) -> dict[str, Table]:
     return {} if run.evaluation is None else all_tables(run.evaluation)
 
 
-def verdicts_of(run: Run) -> list[Verdict]:
-    """Return the summary of the evaluation; empty without one."""
-    return [] if run.evaluation is None else verdicts(run.evaluation)
+def _card(run: Run) -> dict[str, Table]:
+    rows = scorecard_of(run)
+    return {"scorecard": as_table(run.evaluation, rows)} if run.evaluation and rows else {}
+
+
+def scorecard_of(run: Run) -> list[Row]:
+    """Return the scorecard of the evaluation; empty without one."""
+    return [] if run.evaluation is None else scorecard(run.evaluation)
 
 
 def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[str] = ()) -> str:
@@ -108,7 +111,11 @@ def render_page(run: Run, drawn: dict[str, Drawn], *, table_files: Collection[st
         name=run.config.get("name", "run"),
         facts=facts(run),
         minutes=run.minutes,
-        verdicts=[_answer(verdict) for verdict in verdicts_of(run)],
+        scorecard_rows=scorecard_of(run),
+        methods={m: method_name(m) for m in run.evaluation.methods} if run.evaluation else {},
+        extent=extent(run.evaluation) if run.evaluation else "",
+        rules=RULES,
+        tables={name: table.caption.partition(".")[0] for name, table in _tables(run).items()},
         overview=drawn.get("overview"),
         sections=_sections(drawn, _tables(run)),
         face_figures=[drawn[name] for name in FACE_FIGURES if name in drawn],
@@ -133,14 +140,6 @@ def _sections(drawn: dict[str, Drawn], made: dict[str, Table]) -> list[tuple[Sec
     placed |= {f"figure {name}" for name in ("overview", *FACE_FIGURES)}
     more = [part for name, part in parts.items() if name not in placed and not name.startswith("figure faces_")]
     return [*found, (Section("more", "More figures and tables", "More", ()), more)] if more else found
-
-
-def _answer(verdict: Verdict) -> dict[str, Any]:
-    """A verdict with its answer set apart: the words up to the first full stop or colon, if no number is among them."""
-    first, *others = verdict.parts
-    found = ANSWER.match(first) if isinstance(first, str) else None
-    parts = (found.string[found.end() :], *others) if found else verdict.parts
-    return {"topic": verdict.topic, "answer": found[0] if found else "", "parts": parts}
 
 
 def _gallery(run: Run) -> dict[str, Any]:
@@ -236,7 +235,8 @@ def card_text(run: Run, folder: str) -> str:
         what=f"A conditional generator of {config['data']['resolution']}-pixel depth images of faces with the emotions "
         f"{', '.join(map(_inert, run.emotions))}; the run's faces are by {methods}.",
         facts=[(term, _inert(fact)) for term, fact in [*facts(run), ("Training", recipe)] if fact],
-        verdicts=[{"topic": v.topic, "text": _inert("".join(map(_verdict_text, v.parts)))} for v in verdicts_of(run)],
+        extent=extent(evaluation) if evaluation else "",
+        scorecard=_card_lines(run),
         uses=USES,
         source=SOURCES[config["data"]["source"]],
         subjects=evaluation.data["test"]["subjects"] if evaluation else "no",
@@ -245,10 +245,13 @@ def card_text(run: Run, folder: str) -> str:
     return text.strip() + "\n"
 
 
-def _verdict_text(part: str | Number) -> str:
-    if isinstance(part, str):
-        return part
-    return part.text + (f" ({part.interval_text})" if part.interval else "")
+def _card_lines(run: Run) -> list[tuple[str, str]]:
+    """Each row of the scorecard: its question, and the answers with what they are compared with."""
+    found = []
+    for row in scorecard_of(run):
+        answers = "; ".join(f"{method_name(m)} {answer_text(answer)}" for m, answer in row.answers.items())
+        found.append((row.question, _inert(f"{row.measure}: {answers}. Compared with {as_text(row.beside)}.")))
+    return found
 
 
 def _inert(text: str) -> str:

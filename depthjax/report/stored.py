@@ -61,7 +61,9 @@ def read_evaluation(workdir: Path) -> StoredEvaluation | None:
         return None
     stored = _object(path)
     data, settings = stored.get("data"), stored.get("settings")
-    if not (isinstance(data, dict) and isinstance(settings, dict) and _is_data(data) and _is_settings(settings)):
+    if not (isinstance(data, dict) and isinstance(settings, dict)):
+        data, settings = {}, {}
+    if not (_is_data(data) and _is_names(settings.get("spaces"))):
         raise UserError(f"{path} lacks the data and settings of its scores: run --stages=evaluate,report")
     scores = read_scores(stored.get("scores"), str(path))
     runs = _arrays(workdir / "evaluation" / "runs.npz", _is_seed_values, "a score for each seed", "evaluate")
@@ -74,10 +76,6 @@ def _is_data(data: dict[str, Any]) -> bool:
     sized = all(isinstance(part, dict) and {"images", "subjects"} <= set(part) for part in sets)
     named = isinstance(data.get("source"), str) and _is_names(data.get("emotions")) and len(data["emotions"]) > 0
     return counted and sized and named
-
-
-def _is_settings(settings: dict[str, Any]) -> bool:
-    return _is_names(settings.get("spaces"))
 
 
 def _is_names(value: Any) -> bool:

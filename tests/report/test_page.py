@@ -9,13 +9,14 @@ from pathlib import Path
 
 import matplotlib
 import pytest
+from evaluation_fake import METHODS
 
 from depthjax.errors import UserError
 from depthjax.report.figure_style import STYLE, Drawn, render
 from depthjax.report.figures import all_figures, losses
 from depthjax.report.figures_faces import face_figure_name
-from depthjax.report.formats import Number
-from depthjax.report.page import card_text, render_page, verdicts_of, write_report
+from depthjax.report.page import card_text, render_page, scorecard_of, write_report
+from depthjax.report.scorecard import answer_text, as_lines
 from depthjax.report.stored import read_run
 from depthjax.scores import COLUMNS
 
@@ -71,7 +72,15 @@ def page(html: str) -> Page:
 def test_every_number_is_that_of_evaluation_json(page: Page, finished: Path) -> None:
     stored = stored_numbers(finished)
     assert len(page.numbers) > 150
-    in_percent = {"accuracy", "f1", "auth_pct", "agreement"}
+    in_percent = {
+        "accuracy",
+        "f1",
+        "auth_pct",
+        "agreement",
+        "near_share",
+        "near_share_planted_10",
+        "near_share_planted_30",
+    }
     for key, value, text in page.numbers:
         assert float(value) == stored[key], key
         digits = text.replace("\u2212", "-").replace(",", "").split("\u202f")[0]
@@ -117,10 +126,33 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, html: str) -> None:
 def test_page_is_accessible(page: Page) -> None:
     assert page.all("html")[0]["lang"] == "en"
     assert all(i.get("alt") for i in page.all("img")[:-1])
-    assert all(th.get("scope") in ("col", "row") for th in page.all("th"))
+    assert all(th.get("scope") in ("col", "row", "rowgroup") for th in page.all("th"))
     assert len(page.all("h1")) == 1
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_opens_with_the_scorecard(html: str, page: Page, finished: Path) -> None:
+    first = html.partition("<section")[2].partition("<figure")[0]
+    card = first.partition('id="scorecard"')[2].partition("</table>")[0]
+    rows = scorecard_of(read_run(finished))
+    assert card.count('scope="row"') == len(rows) and 'scope="col"' in card and "<caption>One training" in card
+    assert card.count('<td class="answer') == len(rows) * len(METHODS)
+    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    links = re.findall(r'href="#(table-[^"]+)"', card)
+    assert len(links) == len(rows) and set(links) <= ids
+    assert {path.name for path in (finished / "tables").glob("scorecard.*")} == {
+        f"scorecard.{e}" for e in ("csv", "md", "tex")
+    }
+
+
+def test_the_log_has_every_answer(finished: Path) -> None:
+    run = read_run(finished)
+    assert run.evaluation is not None
+    text = "\n".join(as_lines(run.evaluation))
+    for row in scorecard_of(run):
+        assert row.question in text and row.measure in text
+        assert all(answer_text(answer) in text for answer in row.answers.values())
 
 
 def test_names_are_never_borrowed(page: Page) -> None:
@@ -193,7 +225,7 @@ def test_a_run_that_only_began_names_the_stages_to_run(finished: Path, tmp_path:
 @pytest.mark.parametrize(
     ("absent", "stages", "gone"),
     [
-        ("evaluation.json", "evaluate,report", "In brackets"),
+        ("evaluation.json", "evaluate,report", "Compared with"),
         ("evolve", "evolve,sample,report", "independent islands"),
         ("metrics.jsonl", "train,report", "it separates all"),
     ],
@@ -213,7 +245,7 @@ def test_without_one_stage_the_rest_is_still_shown(
     html = render_page(run, {spec.name: Drawn(spec.name, b"", b"", 1, 1, spec.caption) for spec in wanted})
     assert f"<code>--stages={stages}</code>" in html
     assert gone not in html
-    others = {"In brackets", "independent islands", "it separates all"} - {gone}
+    others = {"Compared with", "independent islands", "it separates all"} - {gone}
     assert all(words in html for words in others)
 
 
@@ -274,13 +306,13 @@ def test_a_missing_config_is_a_user_error(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-def test_the_card_has_the_verdicts_with_their_numbers(finished: Path) -> None:
+def test_the_card_has_every_answer(finished: Path) -> None:
     card, run = (finished / "model_card.md").read_text(), read_run(finished)
-    for verdict in verdicts_of(run):
-        assert f"- **{verdict.topic}:**" in card
-        for part in verdict.parts:
-            if isinstance(part, Number) and part.interval:
-                assert part.text in card and part.interval_text in card
+    rows = scorecard_of(run)
+    for row in rows:
+        assert f"- **{row.question}**" in card
+        assert all(answer_text(answer) in card for answer in row.answers.values())
+    assert rows and "One training" in card
     assert "Not evaluated yet" not in card and "| Training | " in card
 
 

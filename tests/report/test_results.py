@@ -24,10 +24,13 @@ def test_a_run_has_both_tables_and_how_they_were_made(
     fabricate: Callable[..., Path], tool: ModuleType, tmp_path: Path
 ) -> None:
     text = tool.run_text(fabricate(tmp_path, size=16, people=2))
-    assert "| XGBoost, held-out subjects | generated only | 73.7 (67.7–79.1) | 43.2 (37.2–48.6) |" in text
+    assert "| XGBoost, held-out subjects | generated only | 73.7 (67.7–79.1) | – | 43.2 (37.2–48.6) |" in text
+    with_both = r"with training faces \+ augmented copies \| – \| – \| 78\.7 "
+    assert re.search(rf"\| XGBoost, held-out subjects \| {with_both}", text)
+    assert "**Scorecard.** One training" in text and "| Does it help beyond augmented copies? |" in text
     assert re.search(r"\| XGBoost, published protocol, here / paper \| generated \| .* 77\.2 / 94\.58 \|", text)
     assert "| −21.40 / 45.56 | −21.61 / 45.56 |" in text and "fused" not in text
-    assert "| KID ↓ | relief | −0.00120 (" in text
+    assert "| KID ↓ | relief | held-out | −0.00120 (" in text
     for words in (
         "Imagined CPU",
         "2026-11-23",
@@ -70,10 +73,14 @@ def test_evolution_has_a_column_for_each_selection(tool: ModuleType, tmp_path: P
 
 def test_what_is_missing_is_one_line(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"ablation\.md is not there"):
-        tool.ablation_text(tmp_path)
+        tool.experiment_text(tmp_path, "ablation")
     (tmp_path / "ablation.md").write_text("| a |\n")
-    assert tool.ablation_text(tmp_path) == "| a |"
-    for flags, words in ([], "nothing to do"), (["--evolution", str(tmp_path)], "evolution_table.py first"):
+    assert tool.experiment_text(tmp_path, "ablation") == "| a |"
+    given = (
+        (["--evolution", str(tmp_path)], "evolution_table.py first"),
+        (["--trainings", str(tmp_path)], "trainings.md"),
+    )
+    for flags, words in ([], "nothing to do"), *given:
         monkeypatch.setattr(sys, "argv", ["results", *flags])
         with pytest.raises(SystemExit, match=words):
             tool.main()
