@@ -55,6 +55,7 @@ def few(tmp_path_factory):
     return workdir, len(ran)
 
 
+@pytest.mark.nightly
 def test_every_cell_runs_once_and_is_kept(few):
     workdir, ran = few
     cells = sorted(path.relative_to(workdir / "few").as_posix() for path in (workdir / "few").rglob("draw_*.npz"))
@@ -62,6 +63,7 @@ def test_every_cell_runs_once_and_is_kept(few):
     assert cells[0] == "people_3/draw_0_training_0.npz" and cells[-1] == "people_3/draw_1_training_1.npz"
 
 
+@pytest.mark.nightly
 def test_the_result_is_a_table_arrays_a_picture_and_sentences(few):
     workdir, _ = few
     arrays = read_arrays(workdir / "few.npz")
@@ -78,6 +80,7 @@ def test_the_result_is_a_table_arrays_a_picture_and_sentences(few):
     assert (workdir / "figures" / "few.png").stat().st_size > 10_000
 
 
+@pytest.mark.nightly
 def test_nobody_who_is_tested_is_known(few):
     arrays = read_arrays(few[0] / "few.npz")
     tested = set(arrays["subjects"].tolist())
@@ -86,16 +89,19 @@ def test_nobody_who_is_tested_is_known(few):
     assert len(set(known.ravel().tolist())) == 6
 
 
+@pytest.mark.nightly
 def test_the_rows_without_a_generator_are_the_same_in_both_trainings_but_for_seeds(few):
     accuracy = read_arrays(few[0] / "few.npz")["accuracy/3"]
     assert not np.array_equal(accuracy[:, 0], accuracy[:, 1])
 
 
+@pytest.mark.nightly
 def test_the_same_command_again_repeats_nothing(few, capsys):
     assert launch(few[0]) == 0
     assert capsys.readouterr().out.count("done before, unchanged") == 2
 
 
+@pytest.mark.nightly
 def test_finished_cells_are_trained_no_more(few, capsys, monkeypatch):
     monkeypatch.setattr(few_run, "train_many", lambda *_, **__: pytest.fail("trained again"))
     (few[0] / "few.md").unlink()
@@ -103,6 +109,7 @@ def test_finished_cells_are_trained_no_more(few, capsys, monkeypatch):
     assert "4 cells were done before, unchanged" in capsys.readouterr().out
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

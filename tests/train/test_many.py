@@ -63,6 +63,7 @@ def test_a_batch_is_drawn_from_a_trainings_own_faces_and_shows_each_once_an_epoc
         assert np.array_equal(a, b)
 
 
+@pytest.mark.nightly  # compiles another program
 def test_a_training_is_the_learning_rule_step_by_step(config, faces, keys, together):
     state, update = init_state(fold(keys[1], "init"), config), jax.jit(make_update(config))
     batch = Batch(jnp.asarray(faces.images), jnp.asarray(faces.emotion))
@@ -76,12 +77,14 @@ def test_a_training_is_the_learning_rule_step_by_step(config, faces, keys, toget
     assert int(together.step) == STEPS
 
 
+@pytest.mark.nightly  # compiles another program
 def test_a_training_does_not_depend_on_the_others(config, faces, keys, together, tmp_path):
     alone = trained(config, faces, keys, (2,), tmp_path)
     start = init_many(keys[2:], config)
     assert difference(part(alone.params, 0), part(together.params, 2), part(start.params, 0)) < 0.01
 
 
+@pytest.mark.nightly  # compiles another program
 def test_side_by_side_gives_what_one_after_the_other_gives(config, faces, keys, together):
     batch = Batch(jnp.asarray(faces.images), jnp.asarray(faces.emotion))
     rows = np.stack([np.resize(of, 21) for of in MEMBERS])
