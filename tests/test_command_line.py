@@ -11,7 +11,9 @@ from depthjax.__main__ import main
 from tests.conftest import CHEAP, SMOKE
 
 
-def test_quiet_does_the_work_and_says_nothing(finished, tmp_path, capsys):
+def test_quiet_does_the_work_and_says_nothing(finished, tmp_path, capsys, monkeypatch):
+    # The page itself says nothing in any case, and takes long to draw.
+    monkeypatch.setattr("depthjax.report.page.write_report", _a_page)
     workdir = shutil.copytree(finished, tmp_path / "run")
     (workdir / "evolve" / "winners.npz").unlink()
     (workdir / "report.html").unlink()
@@ -20,6 +22,11 @@ def test_quiet_does_the_work_and_says_nothing(finished, tmp_path, capsys):
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "")
     assert (workdir / "evolve" / "winners.npz").exists() and (workdir / "report.html").exists()
+
+
+def _a_page(workdir):
+    (workdir / "report.html").write_text("page", "utf-8")
+    return workdir / "report.html"
 
 
 def test_quiet_still_tells_what_is_wrong(tmp_path, capsys):

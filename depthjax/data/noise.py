@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import minimum_filter
 
@@ -25,17 +23,17 @@ AT_ONCE = 64  # faces: bounds the memory
 MAX_SIGMAS = 4.0  # by the median: beyond lie edges and outliers, which are no noise
 
 
-def smoothed_face(images: jax.Array | np.ndarray) -> jax.Array:
+def smoothed_face(images: np.ndarray) -> np.ndarray:
     """Apply a residual-corrected binomial low-pass to the face pixels.
 
     The filter is [1, 2, 1] / 4 each way. Its residual is filtered too and added back (Tukey 1977, twicing): of a wave
     of four pixels three quarters stay, not half, while what alternates from pixel to pixel is removed. Background
     stays as it is and is not mixed in, so that outlines stay sharp. Images are (n, h, w) in [-1, 1].
     """
-    images = jnp.asarray(images)
+    images = np.asarray(images, np.float32)
     on_face = images < BACKGROUND
     once = _over_face(images, on_face)
-    return jnp.where(on_face, once + _over_face(images - once, on_face), images)
+    return np.where(on_face, once + _over_face(images - once, on_face), images)
 
 
 def lowpass_face(images: np.ndarray, strength: float) -> np.ndarray:
@@ -45,24 +43,24 @@ def lowpass_face(images: np.ndarray, strength: float) -> np.ndarray:
     """
     filtered = np.empty(images.shape, np.float32)
     for i in range(0, len(images), AT_ONCE):
-        part = jnp.asarray(images[i : i + AT_ONCE])
+        part = np.asarray(images[i : i + AT_ONCE], np.float32)
         on_face = part < BACKGROUND
-        filtered[i : i + AT_ONCE] = jnp.where(on_face, _over_face(part, on_face, strength), part)
+        filtered[i : i + AT_ONCE] = np.where(on_face, _over_face(part, on_face, strength), part)
     return filtered
 
 
-def _over_face(values: jax.Array, on_face: jax.Array, strength: float = 1.0) -> jax.Array:
+def _over_face(values: np.ndarray, on_face: np.ndarray, strength: float = 1.0) -> np.ndarray:
     """Return the weighted mean of the pixels around each pixel that are on the face."""
     share = on_face.astype(values.dtype)
-    weight = jnp.where(on_face, _binomial(share, strength), 1)
+    weight = np.where(on_face, _binomial(share, strength), 1)
     return _binomial(values * share, strength) / weight
 
 
-def _binomial(images: jax.Array, strength: float) -> jax.Array:
+def _binomial(images: np.ndarray, strength: float) -> np.ndarray:
     for axis in (1, 2):
         size = images.shape[axis]
-        wide = jnp.pad(images, [(1, 1) if a == axis else (0, 0) for a in range(3)])
-        before, here, after = (jax.lax.slice_in_dim(wide, i, i + size, axis=axis) for i in range(3))
+        wide = np.pad(images, [(1, 1) if a == axis else (0, 0) for a in range(3)])
+        before, here, after = (wide.take(range(i, i + size), axis) for i in range(3))
         images = (strength * before + (4 - 2 * strength) * here + strength * after) / 4
     return images
 
@@ -74,7 +72,7 @@ def noise_spectrum(images: np.ndarray) -> np.ndarray:
     """
     images = images[:: max(1, len(images) // MEASURED)]
     parts = [images[i : i + AT_ONCE] for i in range(0, len(images), AT_ONCE)]
-    taken = [np.asarray(part - np.asarray(smoothed_face(part)), np.float32) for part in parts]
+    taken = [(part - smoothed_face(part)).astype(np.float32) for part in parts]
     inside = [minimum_filter(part < BACKGROUND, (1, 3, 3)) for part in parts]
     heights = np.concatenate([np.abs(t[m]) for t, m in zip(taken, inside, strict=True)])
     if not len(heights):
@@ -93,7 +91,7 @@ def with_new_noise(images: np.ndarray, spectrum: np.ndarray, rng: np.random.Gene
     for i in range(0, len(images), AT_ONCE):
         part = images[i : i + AT_ONCE]
         noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal(part.shape)) * gain).real
-        seen = np.clip(np.asarray(smoothed_face(part)) + noise, -1, 1)
+        seen = np.clip(smoothed_face(part) + noise, -1, 1)
         noisy[i : i + AT_ONCE] = np.where(part < BACKGROUND, seen, part)
     return noisy
 

@@ -225,9 +225,15 @@ def test_damaged_records_are_named(root, tmp_path, damage, cached):
 
 
 def run_prepare(root, workdir, **changes):
+    """Without the figures of the dataset card, which tests/report/test_dataset.py has."""
     config = Config(data=settings(root, **changes))
     lines = []
-    pipeline.run(config, workdir, ["prepare"], log=lines.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "depthjax.report.dataset.draw_dataset",
+            lambda *arguments: arguments[-1].mkdir(parents=True, exist_ok=True) or [],
+        )
+        pipeline.run(config, workdir, ["prepare"], log=lines.append)
     return config, lines
 
 

@@ -1,5 +1,7 @@
 """The z-buffer against closed forms: planes, spheres, occlusion."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,12 +18,13 @@ def rays():
     return (x - 40) / 100, (y - 30) / 100
 
 
-def draw(vertices, quads, attribute=None):
-    vertices = np.asarray(vertices, np.float32)
-    attribute = np.zeros(len(vertices), np.float32) if attribute is None else attribute
-    magnification = 100 / vertices[:, 2].min()
-    bins = sampling_bins(np.asarray(quads), vertices[None], pixels_per_mm=magnification)
-    return render(jnp.asarray(vertices), jnp.asarray(attribute), VIEW, bins=bins, shape=SHAPE)
+def draw(shapes, quads, attribute=None):
+    """Surfaces of shapes (shapes, vertices, 3), by one program."""
+    vertices = np.asarray(shapes, np.float32)
+    attribute = np.zeros(vertices.shape[1], np.float32) if attribute is None else attribute
+    bins = sampling_bins(np.asarray(quads), vertices, pixels_per_mm=100 / vertices[..., 2].min())
+    one = partial(render, attribute=jnp.asarray(attribute), view=VIEW, bins=bins, shape=SHAPE)
+    return jax.tree.map(np.asarray, jax.jit(lambda shapes: jax.lax.map(one, shapes))(vertices))
 
 
 def grid(height, n=16, half=500.0):
@@ -32,28 +35,30 @@ def grid(height, n=16, half=500.0):
     return vertices, np.stack([corner, corner + 1, corner + n + 1, corner + n], 1)
 
 
-@pytest.mark.parametrize("slope", [0.0, 0.5, 2.0])
-def test_a_plane_has_its_exact_depth_and_angle(slope):
-    surface = draw(*grid(lambda x, y: 1000 + slope * x, n=24, half=300.0))
+def test_a_plane_has_its_exact_depth_and_angle():
+    slopes = (0.0, 0.5, 2.0)
+    sheets = [grid(lambda x, y, slope=slope: 1000 + slope * x, n=24, half=300.0) for slope in slopes]
     x, y = rays()
-    expected = 1000 / (1 - slope * x)  # z = 1000 + slope * (x z)
-    inside = (np.abs(x * expected) < 290) & (np.abs(y * expected) < 290)
-    assert inside.sum() > 1000
-    assert np.abs(np.asarray(surface.depth) - expected)[inside].max() < 0.05
-    normal = np.array([-slope, 0, 1]) / np.hypot(slope, 1)
-    ray = np.stack([x, y, np.ones_like(x)], -1)
-    cosine = np.abs(ray @ normal) / np.linalg.norm(ray, axis=-1)
-    assert np.abs(np.asarray(surface.cosine) - cosine)[inside].max() < 1e-3
+    surfaces = draw(np.stack([vertices for vertices, _ in sheets]), sheets[0][1])
+    for slope, depth, cosine in zip(slopes, surfaces.depth, surfaces.cosine, strict=True):
+        expected = 1000 / (1 - slope * x)  # z = 1000 + slope * (x z)
+        inside = (np.abs(x * expected) < 290) & (np.abs(y * expected) < 290)
+        assert inside.sum() > 1000
+        assert np.abs(depth - expected)[inside].max() < 0.05
+        normal = np.array([-slope, 0, 1]) / np.hypot(slope, 1)
+        ray = np.stack([x, y, np.ones_like(x)], -1)
+        wanted = np.abs(ray @ normal) / np.linalg.norm(ray, axis=-1)
+        assert np.abs(cosine - wanted)[inside].max() < 1e-3
 
 
 def test_a_sheet_has_no_holes():
-    surface = draw(*grid(lambda x, y: 900 + 40 * np.sin(x / 60) * np.cos(y / 45), n=60))
-    assert np.isfinite(np.asarray(surface.depth)[2:-2, 2:-2]).all()
+    vertices, quads = grid(lambda x, y: 900 + 40 * np.sin(x / 60) * np.cos(y / 45), n=60)
+    assert np.isfinite(draw(vertices[None], quads).depth[0, 2:-2, 2:-2]).all()
 
 
 def test_nothing_is_infinitely_far():
     vertices, quads = grid(lambda x, y: 1000 + 0 * x, half=100.0)
-    depth = np.asarray(draw(vertices, quads).depth)
+    depth = draw(vertices[None], quads).depth[0]
     x, y = rays()
     assert np.isinf(depth[(np.abs(x) > 0.12) | (np.abs(y) > 0.12)]).all()
     assert np.isfinite(depth[(np.abs(x) < 0.09) & (np.abs(y) < 0.09)]).all()
@@ -62,17 +67,15 @@ def test_nothing_is_infinitely_far():
 def test_the_nearer_surface_wins_whatever_the_order():
     near, quads = grid(lambda x, y: 700 + 0 * x, half=80.0)
     far, _ = grid(lambda x, y: 1000 + 0 * x)
-    for first, second in ((near, far), (far, near)):
-        both = np.concatenate([quads, quads + len(first)])
-        depth = np.asarray(draw(np.concatenate([first, second]), both).depth)
+    both = np.concatenate([quads, quads + len(near)])
+    for depth in draw(np.stack([np.concatenate([near, far]), np.concatenate([far, near])]), both).depth:
         assert np.allclose(depth[28:33, 38:43], 700, atol=0.05)
         assert np.allclose(depth[5, 5], 1000, atol=0.05)
 
 
 def test_an_attribute_is_carried_to_the_pixels():
     vertices, quads = grid(lambda x, y: 1000 + 0 * x, n=40)
-    surface = draw(vertices, quads, attribute=(vertices[:, 0] > 0).astype(np.float32))
-    attribute = np.asarray(surface.attribute)
+    attribute = draw(vertices[None], quads, attribute=(vertices[:, 0] > 0).astype(np.float32)).attribute[0]
     assert (attribute[:, :35] == 0).all() and (attribute[:, 45:] == 1).all()
 
 
@@ -81,7 +84,7 @@ def test_rendering_is_the_same_under_vmap():
     bins = sampling_bins(quads, vertices[None].astype(np.float32), pixels_per_mm=0.2)
     moved = jnp.asarray(vertices, jnp.float32)[None] + jnp.array([[[0.0, 0, 0]], [[5.0, 0, 40]]])
     one = jax.jit(lambda v: render(v, jnp.zeros(len(vertices)), VIEW, bins=bins, shape=SHAPE).depth)
-    both = jax.vmap(one)(moved)
+    both = jax.jit(jax.vmap(one))(moved)
     for i in range(2):
         assert np.allclose(both[i], one(moved[i]), atol=1e-3)
 

@@ -10,6 +10,7 @@ import pytest
 from flax import linen as nn
 
 from depthjax.config import Evolve
+from depthjax.evolve import statistics
 from depthjax.evolve.measure import Networks
 from depthjax.evolve.program import Program, make_program
 from depthjax.evolve.run import Evolution, evolve
@@ -20,6 +21,7 @@ SIZES = {"population": 8, "generations": 3, "islands": 2, "hall_of_fame": 5}
 PAPER = Evolve(fitness="paper", **SIZES)
 RELEASED = Evolve(fitness="released", **SIZES)
 NOVELTY = Evolve(algorithm="novelty", fitness="natural", **SIZES)
+compare_faces = jax.jit(statistics.compare_faces)  # as the package runs it, in a larger program
 
 
 class SmallGenerator(nn.Module):
@@ -86,8 +88,8 @@ def make_world() -> World:
     emotion = np.tile(np.arange(CLASSES), SUBJECTS * FRAMES)
     rng = np.random.default_rng(0)
     latents = rng.standard_normal((SUBJECTS, LATENT))[subject] + 0.1 * rng.standard_normal((len(subject), LATENT))
-    images = generator.apply(variables.generator, jnp.asarray(latents, jnp.float32), jnp.asarray(emotion), train=False)
-    logit = discriminator.apply(variables.discriminator, images, jnp.asarray(emotion), train=False)
+    images = jax.jit(partial(generator.apply, train=False))(variables.generator, np.float32(latents), emotion)
+    logit = jax.jit(partial(discriminator.apply, train=False))(variables.discriminator, images, emotion)
     faces = (np.asarray(images), emotion, subject, np.asarray(logit))
     real = statistics_of(*faces, classes=CLASSES, classifier_steps=60, seed=0)
     return World(generator, discriminator, variables, real, faces)

@@ -1,21 +1,28 @@
 """The emotion classifiers of evolution: what they learn, and which subjects each of them must not have seen."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 
 from depthjax.config import Config
 from depthjax.config_values import override
 from depthjax.data.noise import BACKGROUND
-from depthjax.evolve.emotion_classifiers import FOLDS, EmotionClassifier, augmented, classify, fit_classifiers
-from depthjax.evolve.statistics import compare_faces, statistics_of
+from depthjax.evolve import emotion_classifiers
+from depthjax.evolve.emotion_classifiers import FOLDS, EmotionClassifier, classify, fit_classifiers
 from depthjax.evolve.statistics import shapes as shapes_of
+from depthjax.evolve.statistics import statistics_of
 from depthjax.evolving import _flat, classifier_report, reads_emotions
-from tests.evolve.conftest import CLASSES, FRAMES, SUBJECTS, World
+from tests.evolve.conftest import CLASSES, FRAMES, SUBJECTS, World, compare_faces
 
 # As many faces, subjects and pixels as `world` has: one compiled program trains both.
 SIDE = 32
+# Compiled once: operation by operation they would be compiled, too.
+logits_of = jax.jit(partial(EmotionClassifier(CLASSES).apply, train=False))
+augmented = jax.jit(emotion_classifiers.augmented)
 
 
 def training_faces(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,9 +52,7 @@ def test_the_result_is_the_mean_probability_of_all_networks(fitted) -> None:
     shapes = training_faces()[0]
     each = []
     for number in range(FOLDS):
-        logits = np.asarray(
-            EmotionClassifier(CLASSES).apply(jax.tree.map(lambda x, i=number: x[i], fitted.variables), shapes, False)
-        )
+        logits = np.asarray(logits_of(jax.tree.map(lambda x, i=number: np.asarray(x)[i], fitted.variables), shapes))
         each.append(np.exp(logits) / np.exp(logits).sum(1, keepdims=True))
     found = np.asarray(classify(fitted.variables, jnp.asarray(shapes)).log_probability)
     np.testing.assert_allclose(np.exp(found), np.mean(each, 0), atol=1e-5)
@@ -61,10 +66,11 @@ def test_each_subject_is_classified_by_a_network_that_has_not_seen_it() -> None:
     unknown = subject % FOLDS == 1
     other = np.where(unknown[:, None, None], shapes[::-1], shapes)
     after = fit_classifiers(other, emotion, subject, **options).variables
-    same = [np.array_equal(*(x["params"]["hidden"]["kernel"][number] for x in (before, after))) for number in range(4)]
+    kernels = [np.asarray(variables["params"]["hidden"]["kernel"]) for variables in (before, after)]
+    same = [np.array_equal(*pair) for pair in zip(*kernels, strict=True)]
     assert same == [False, True, False, False]
-    logits = EmotionClassifier(CLASSES).apply(jax.tree.map(lambda x: x[1], before), shapes[unknown], False)
-    own = jax.nn.log_softmax(logits)[np.arange(unknown.sum()), emotion[unknown]]
+    logits = np.asarray(logits_of(jax.tree.map(lambda x: np.asarray(x)[1], before), shapes))[unknown]
+    own = log_softmax(logits, axis=1)[np.arange(unknown.sum()), emotion[unknown]]
     np.testing.assert_allclose(read[unknown], own, atol=1e-5)
     assert 0 <= right <= 1
 

@@ -50,14 +50,17 @@ def test_the_config_knows_every_algorithm() -> None:
     "name", [pytest.param(n, marks=[pytest.mark.nightly] if n in LONG else []) for n in ALGORITHMS]
 )
 def test_contract_of_every_algorithm(world: World, name: str) -> None:
-    settings = Evolve(algorithm=name, fitness="natural", **SIZES)
-    key = jax.random.key(0, impl="unsafe_rbg")  # compiles in a third of the time
+    # Novelty search reads training faces in any case; elsewhere `natural`, which does so too, takes long to compile.
+    fitness, most = ("natural", 0.0) if name == "novelty" else ("released", 10.0)
+    settings = Evolve(algorithm=name, fitness=fitness, **SIZES)
+    # Keys of this kind compile in a third of the time; the paper's program is compiled for the others here.
+    key = jax.random.key(0, impl=None if name == "paper" else "unsafe_rbg")
     found = world.evolve(settings, key)
     hall = 8 if name == "novelty" else 5
     assert found.winners.shape == (CLASSES, 2, hall, LATENT) and found.winner_fitness.shape == (CLASSES, 2, hall)
     assert found.best.shape == found.mean.shape == found.std.shape == (CLASSES, 2, 4)
     assert all(np.isfinite(part).all() and part.dtype == np.float32 for part in found[:5])
-    assert np.all(np.diff(found.winner_fitness) <= 0) and np.all(found.winner_fitness <= 0)
+    assert np.all(np.diff(found.winner_fitness) <= 0) and np.all(found.winner_fitness <= most)
     assert np.all(found.best >= found.mean)
     np.testing.assert_allclose(found.winner_fitness[..., 0], np.maximum.accumulate(found.best, -1)[..., -1], atol=1e-6)
     if name in ELITIST:

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from depthjax.evolve import statistics
 from depthjax.evolve.novelty import targets_of
-from tests.evolve.conftest import CLASSES, World
+from tests.evolve.conftest import CLASSES, World, compare_faces
 
 OPTIONS = {"classes": CLASSES, "classifier_steps": 2, "seed": 0}
 
@@ -26,7 +26,7 @@ def test_statistics_of_training_faces(world: World) -> None:
     images, emotion, subject, logit = world.faces
     real, relief = world.real, world.real.relief
     assert relief is not None
-    seen = statistics.compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
+    seen = compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
     where = np.asarray(seen.descriptor, np.float64)
     for label in range(CLASSES):
         own = emotion == label
@@ -44,7 +44,7 @@ def test_statistics_of_training_faces(world: World) -> None:
 def test_shapes_beside_training_faces_are_measured_as_loops_would(world: World) -> None:
     relief = world.real.relief
     images, emotion = np.random.default_rng(2).uniform(-1, 1, (5, 16, 16)).astype(np.float32), np.array([0, 1, 1, 0, 1])
-    seen = statistics.compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
+    seen = compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
     for face, label, outside, nearest in zip(seen.descriptor, emotion, seen.outside, seen.nearest, strict=True):
         apart = np.linalg.norm(np.asarray(relief.faces[label]) - np.asarray(face), axis=1)
         assert np.isclose(nearest, apart.min(), rtol=1e-4)
@@ -70,7 +70,7 @@ def test_targets_are_the_training_faces_of_an_emotion_each_once(world: World) ->
     emotion = np.where(subject < 9, emotion, 0)  # fewer faces of the other one
     real = statistics.statistics_of(images, emotion, subject, logit, **OPTIONS)
     assert real.relief is not None and real.relief.emotion_features is not None
-    seen = statistics.compare_faces(real.relief, jnp.asarray(images), jnp.asarray(emotion))
+    seen = compare_faces(real.relief, jnp.asarray(images), jnp.asarray(emotion))
     for label in range(CLASSES):
         own = emotion == label
         targets = targets_of(real.relief, jnp.int32(label))

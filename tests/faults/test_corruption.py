@@ -11,9 +11,10 @@ def _sound(rows):
 
 
 def test_a_damaged_checkpoint_is_never_taken():
-    _sound(corruption.checkpoint_rows(1, 5))
+    _sound(corruption.checkpoint_rows(1, 3))
 
 
+@pytest.mark.nightly  # tests/train/test_checkpoint.py has most of these fields
 def test_a_checkpoint_of_another_config_is_refused_by_the_field():
     _sound(corruption.other_config_rows())
 

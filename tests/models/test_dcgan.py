@@ -1,5 +1,7 @@
 """The released networks: sizes, shapes, statistics."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,25 +71,33 @@ def test_bfloat16_computes_and_keeps_float32(nets):
 def test_batch_norm_keeps_the_unbiased_variance_and_uses_the_biased_one():
     x = np.random.default_rng(0).normal(3, 2, (4, 2, 3, 5)).astype(np.float32)
     norm = BatchNorm()
-    variables = norm.init(jax.random.key(0), x, False)
-    y, new = norm.apply(variables, x, True, mutable=["batch_stats"])
+    variables = {
+        "params": {"scale": np.ones(5, np.float32), "bias": np.zeros(5, np.float32)},
+        "batch_stats": {"mean": np.zeros(5, np.float32), "var": np.ones(5, np.float32)},
+    }
+    y, new = jax.jit(partial(norm.apply, train=True, mutable=["batch_stats"]))(variables, x)
     axes = (0, 1, 2)
     np.testing.assert_allclose(y, (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-5), atol=1e-5)
     np.testing.assert_allclose(new["batch_stats"]["mean"], 0.1 * x.mean(axes), rtol=1e-5)
     np.testing.assert_allclose(new["batch_stats"]["var"], 0.9 + 0.1 * x.var(axes, ddof=1), rtol=1e-5)
-    still = norm.apply(variables, x, False)
+    still = jax.jit(partial(norm.apply, train=False))(variables, x)
     np.testing.assert_allclose(still, x / np.sqrt(1 + 1e-5), rtol=1e-5)
 
 
 def test_lowpass_takes_away_what_alternates_and_nothing_of_a_slope():
+    filtered = jax.jit(binomial_lowpass)
+
+    def lowpass(images, strength):
+        return np.asarray(filtered(images, strength))
+
     board = (np.indices((8, 8)).sum(0) % 2).astype(np.float32)[None]
-    assert np.ptp(binomial_lowpass(jnp.asarray(board))[:, 1:-1, 1:-1]) < 1e-6
+    assert np.ptp(lowpass(board, 1.0)[:, 1:-1, 1:-1]) < 1e-6
     rows = board[:, :1].repeat(8, 1)  # alternates one way only
     for strength, images, kept in [(0.5, board, 0.25), (0.5, rows, 0.5), (0.2, rows, 0.8), (0.0, board, 1.0)]:
-        found = np.ptp(binomial_lowpass(jnp.asarray(images), strength)[:, 1:-1, 1:-1])
+        found = np.ptp(lowpass(images, strength)[:, 1:-1, 1:-1])
         np.testing.assert_allclose(found, kept, atol=1e-6)
     slope = np.linspace(-1, 1, 8, dtype=np.float32)[None, None].repeat(8, 1)
-    np.testing.assert_allclose(binomial_lowpass(jnp.asarray(slope))[..., 1:-1], slope[..., 1:-1], atol=1e-6)
+    np.testing.assert_allclose(lowpass(slope, 1.0)[..., 1:-1], slope[..., 1:-1], atol=1e-6)
 
 
 def test_a_validity_mask_cuts_the_same_depth_sharply_by_noise_of_the_latent(filled):
@@ -95,17 +105,19 @@ def test_a_validity_mask_cuts_the_same_depth_sharply_by_noise_of_the_latent(fill
     latents = latents.astype(np.float32)
     variables = filled(net, jnp.zeros((2, 6)))
     plain = {key: {k: v for k, v in tree.items() if k != "conv_return"} for key, tree in variables.items()}
-    generate = jax.jit(net.apply, static_argnums=3)
-    faces = np.asarray(generate(variables, latents, LABELS, False))
-    depth = np.asarray(Generator(16, 16, 3).apply(plain, latents, LABELS, False))
+    labels, generate = np.asarray(LABELS), jax.jit(net.apply, static_argnums=3)
+    faces = np.asarray(generate(variables, latents, labels, False))
+    depth = np.asarray(jax.jit(Generator(16, 16, 3).apply, static_argnums=3)(plain, latents, labels, False))
     lost = faces == 1
     assert 0.1 < lost.mean() < 0.9
     np.testing.assert_allclose(faces[~lost], depth[~lost], atol=1e-6)
-    turned = generate(variables, latents[::-1], LABELS[::-1], False)[::-1]  # the draw is of each alone
+    turned = np.asarray(generate(variables, latents[::-1], labels[::-1], False))[::-1]  # the draw is of each alone
     np.testing.assert_allclose(turned, faces, atol=1e-6)
-    again = np.asarray(generate(variables, latents + 1e-6, LABELS, False))  # nearly the same depth, another draw
+    # Nearly the same depth, another draw.
+    again = np.asarray(generate(variables, latents + np.float32(1e-6), labels, False))
     assert 0.05 < ((again == 1) != lost).mean() < 0.6
-    assert latent_noise(jnp.ones((2, 1)), 4).shape == (2, 4, 4)  # of a latent of one number, too
+    of_one_number = jax.eval_shape(lambda: latent_noise(jnp.ones((2, 1)), 4))
+    assert of_one_number.shape == (2, 4, 4)
 
 
 def test_decoding_in_batches_is_decoding_at_once(nets):
@@ -118,13 +130,13 @@ def test_decoding_in_batches_is_decoding_at_once(nets):
 
 
 def test_the_share_of_valid_pixels_and_its_gradient():
-    noise = latent_noise(jnp.ones((1, 2)), 64)[0]
+    noise = np.asarray(jax.jit(latent_noise, static_argnums=1)(np.ones((1, 2), np.float32), 64))[0]
     for logit in (-2.0, 0.0, 1.5):
-        seen = masked_depth(jnp.zeros((64, 64)), logit + noise)
+        seen = np.asarray(jax.jit(masked_depth)(np.zeros((64, 64), np.float32), np.float32(logit) + noise))
         assert abs(float((seen == 0).mean()) - 1 / (1 + np.exp(-logit))) < 4 * 0.5 / 64  # four standard errors
         assert set(np.unique(seen)) == {0.0, 1.0}
     depth, score = jnp.array([-0.5, 0.25]), jnp.array([0.7, -1.3])
-    of_depth, of_score = jax.grad(lambda *x: masked_depth(*x).sum(), (0, 1))(depth, score)
+    of_depth, of_score = jax.jit(jax.grad(lambda *x: masked_depth(*x).sum(), (0, 1)))(depth, score)
     chance = 1 / (1 + np.exp(-np.asarray(score)))
     np.testing.assert_array_equal(of_depth, [1, 0])
     np.testing.assert_allclose(of_score, chance * (1 - chance) * (np.asarray(depth) - 1), rtol=1e-5)

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from stored_fake import EMOTIONS, fake_stored
 
+from depthjax import files
 from depthjax.config import Data
 from depthjax.data.stored import StoredFaces
-from depthjax.report.dataset import write_dataset_card
+from depthjax.report.croissant import croissant
+from depthjax.report.dataset import labels_csv
+from depthjax.report.dataset_numbers import measure
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +24,11 @@ def faces() -> StoredFaces:
 
 
 def describe(faces: StoredFaces, settings: Data, folder: Path) -> None:
+    """As `write_dataset_card` does, without the card and its figures."""
+    numbers = measure(faces, settings, test=faces.subject == 3)
+    files.write_text(folder / "faces.csv", labels_csv(faces, numbers))
     stored = folder / "data" / "depth_heads" / "a" / "1.0.0"
-    write_dataset_card(faces, settings, test=faces.subject == 3, folder=folder, stored=stored)
+    files.write_json(folder / "croissant.json", croissant(numbers, faces, settings, folder, stored=stored))
 
 
 def write_set(folder: Path, faces: int) -> Path:

@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -185,13 +187,6 @@ def test_what_is_measured_on_a_part_says_so(faces: StoredFaces, monkeypatch: pyt
     assert "measured on 24 of them" in text and "the true rates of near-duplicates are higher" in text
 
 
-def test_a_set_of_other_size_is_described(tmp_path: Path) -> None:
-    faces = fake_stored(4, 1)
-    small = dataclasses.replace(faces, depth=faces.depth[:, ::4, ::4], shape=(50, 32))
-    write_dataset_card(small, SETTINGS, test=small.subject == 3, folder=tmp_path, stored=tmp_path / "data")
-    assert "32 × 50 pixels" in (tmp_path / "dataset.html").read_text("utf-8")
-
-
 class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -231,6 +226,12 @@ def test_card_and_page_say_the_same(written: Path) -> None:
     assert rows[0].split("|")[2].strip() in text
 
 
+def test_croissant_has_the_checksum_of_the_table_written_before(written: Path) -> None:
+    table = json.loads((written / "croissant.json").read_text("utf-8"))["distribution"][0]
+    assert table["@id"] == "faces.csv"
+    assert table["sha256"] == hashlib.sha256((written / "faces.csv").read_bytes()).hexdigest()
+
+
 def test_the_same_set_gives_the_same_bytes(written: Path, faces: StoredFaces, tmp_path: Path) -> None:
     paths = write_dataset_card(faces, SETTINGS, test=last_two(faces), folder=tmp_path, stored=tmp_path / "data")
     assert all(path.exists() for path in paths)
@@ -241,17 +242,17 @@ def test_the_same_set_gives_the_same_bytes(written: Path, faces: StoredFaces, tm
 HOSTILE = "<script>alert(1)</script>"
 
 
-def test_hostile_names_are_inert_everywhere(tmp_path: Path) -> None:
+def test_hostile_names_are_inert_everywhere_and_another_size_is_described(tmp_path: Path) -> None:
     faces = fake_stored(4, 1, emotions=(HOSTILE, "$\\bad{", "a | b\n# c [x](y)"))
     sources = np.array([f"<img src=x onerror=alert(1)>{i}\udcff" for i in range(len(faces))], dtype=object)
-    hostile = dataclasses.replace(
-        faces, sources=sources, subjects=("<b>", '"', "\udcff", "'"), depth=faces.depth[np.arange(12) % 3]
-    )
+    small = dataclasses.replace(faces, depth=faces.depth[np.arange(12) % 3, ::4, ::4], shape=(50, 32))
+    hostile = dataclasses.replace(small, sources=sources, subjects=("<b>", '"', "\udcff", "'"))
     test = hostile.subject == 3
     write_dataset_card(hostile, Data(source="folder"), test=test, folder=tmp_path, stored=tmp_path / "data")
     page = Page((tmp_path / "dataset.html").read_text("utf-8"))
     assert len([tag for tag, _ in page.tags if tag == "script"]) == 0
     assert not [attrs for tag, attrs in page.tags if "onerror" in attrs or tag == "b"]
+    assert "32 × 50 pixels" in "".join(page.text)
     assert HOSTILE in "".join(page.text) and "onerror" in "".join(page.text)
     card = (tmp_path / "dataset_card.md").read_text("utf-8")
     assert "\\<script\\>" in card and not re.search(r"(?<!\\)<script|(?<!\\)\[x", card)
