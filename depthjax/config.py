@@ -209,9 +209,6 @@ class Baselines:
     vae_width: Annotated[int, multiple_of(16)] = 256
     vae_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
     rs_imle_epochs: Annotated[int | None, at_least(1)] = None  # none: train.epochs
-    # Latents of each emotion that are decoded at once, of which each training face takes the nearest.
-    rs_imle_pool: Annotated[int, multiple_of(32)] = 640
-    rs_imle_passes: Annotated[int, at_least(1)] = 2  # epochs on one pool
     # A latent is rejected whose face is nearer to a training face: root mean square difference, in [0, 2].
     rs_imle_epsilon: Annotated[float, at_least(0)] = 0.1
     rs_imle_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
@@ -269,8 +266,6 @@ class Few:
     draws: Annotated[int, at_least(1)] = 5  # of the known people; 0 people, which are all, are drawn once
     trainings: Annotated[int, at_least(1)] = 2  # on each draw, with other seeds
     steps: Annotated[int, at_least(1)] = 3600  # of a training
-    # How the trainings of one program run: side by side (vmap) or in turn (map); auto: in turn on a CPU.
-    over_trainings: Literal["auto", "vmap", "map"] = "auto"
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,10 @@ from depthjax.train.step import Batch, forward, mirrored
 LONGER = ""
 FIELDS = (
     "model.latent_size", "model.generator_width", "model.dtype", "model.output_lowpass", "model.validity_mask",
-    "train.mirror", "train.batch_size", "baselines.rs_imle_pool", "baselines.rs_imle_passes",
-    "baselines.rs_imle_epsilon", "baselines.rs_imle_lr",
+    "train.mirror", "train.batch_size", "baselines.rs_imle_epsilon", "baselines.rs_imle_lr",
 )  # fmt: skip
+POOL = 640  # latents of an emotion in each round
+PASSES = 2  # over the training faces in a round
 PART = 32  # latents decoded at once
 BOXES = (1, 2, 4, 8, 16)  # pixels on a side, over which faces are compared
 METRICS = ("loss", "rejected")
@@ -82,8 +83,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
 
 def train(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> tuple[State, Metrics]:
     """Train all rounds, saving the state every `train.save_every_epochs`; return it, and the METRICS of the last."""
-    passes, total = config.baselines.rs_imle_passes, rounds(config)
-    every = max(1, config.train.save_every_epochs // passes)
+    total, every = rounds(config), max(1, config.train.save_every_epochs // PASSES)
     key_init, key_train = jax.random.split(key)
     steps = steps_of(config, len(faces))
     optimizer = optax.adam(optax.cosine_decay_schedule(config.baselines.rs_imle_lr, total * steps))
@@ -110,12 +110,12 @@ def train(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, lo
 
 def rounds(config: Config) -> int:
     """Return the number of rounds."""
-    return max(1, (config.baselines.rs_imle_epochs or config.train.epochs) // config.baselines.rs_imle_passes)
+    return max(1, (config.baselines.rs_imle_epochs or config.train.epochs) // PASSES)
 
 
 def steps_of(config: Config, faces: int) -> int:
     """Return the number of steps of a round."""
-    return config.baselines.rs_imle_passes * (faces // config.train.batch_size)
+    return PASSES * (faces // config.train.batch_size)
 
 
 def init_state(key: jax.Array, *, config: Config, optimizer: optax.GradientTransformation) -> State:
@@ -142,14 +142,14 @@ def make_round(config: Config, optimizer: optax.GradientTransformation, key: jax
 
     Keys depend on the round alone, so a resumed training replays.
     """
-    update, size, passes = make_update(config, optimizer), config.train.batch_size, config.baselines.rs_imle_passes
+    update, size = make_update(config, optimizer), config.train.batch_size
 
     def one_round(state: State, known: Batch, members: jax.Array) -> tuple[State, jax.Array]:
         count = len(known.images)
         key_mirror, key_pool, key_order = jax.random.split(jax.random.fold_in(key, state.round), 3)
         shown = mirrored(key_mirror, known) if config.train.mirror else known
         latents, rejected = chosen_latents(config, state, shown.images, members, key_pool)
-        orders = jax.vmap(lambda k: jax.random.permutation(k, count))(jax.random.split(key_order, passes))
+        orders = jax.vmap(lambda k: jax.random.permutation(k, count))(jax.random.split(key_order, PASSES))
         batches = orders[:, : count // size * size].reshape(-1, size)
 
         def body(state: State, index: jax.Array) -> tuple[State, jax.Array]:
@@ -198,8 +198,8 @@ def chosen_latents(
         def decoded(latents: jax.Array) -> jax.Array:
             return scales(generator.apply(variables, latents, jnp.full(PART, label), False))
 
-        pool = jax.random.normal(jax.random.fold_in(key, label), (base.rs_imle_pool // PART, PART, width))
-        made = jax.lax.map(decoded, pool).reshape(base.rs_imle_pool, -1)
+        pool = jax.random.normal(jax.random.fold_in(key, label), (POOL // PART, PART, width))
+        made = jax.lax.map(decoded, pool).reshape(POOL, -1)
         places = members[label]
         distance = distances(targets.at[places].get(mode="clip"), made)
         index, rejected = nearest_kept(distance, places < len(images), base.rs_imle_epsilon)

@@ -96,11 +96,9 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
         log(f"{len(cells)} cells were done before, unchanged")
         return [values for values in found.values() if values is not None]
     keys = jnp.stack([cell.key(config.few.seed) for cell in cells])
-    by = config.few.over_trainings
-    vmapped, quiet = None if by == "auto" else by == "vmap", log is no_log
     state = train_many(
         config, faces.train, list(members.values()), keys, folder / "checkpoints",
-        steps=config.few.steps, vmapped=vmapped, quiet=quiet,
+        steps=config.few.steps, quiet=log is no_log,
     )  # fmt: skip
     for number, cell in enumerate(cells):
         if found[cell] is None:

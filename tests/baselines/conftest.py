@@ -37,7 +37,6 @@ def config():
             vae_width=16,
             vae_lr=1e-2,
             rs_imle_epochs=40,
-            rs_imle_pool=64,
             rs_imle_lr=1e-2,
             folds=3,
             pca=(2, 4),

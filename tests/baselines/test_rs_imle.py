@@ -17,10 +17,17 @@ from depthjax.train.state import networks
 KEY = jax.random.key(4)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_pool():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rs_imle, "POOL", 32)
+        yield
+
+
 @pytest.fixture(scope="module")
 def small(config):
     """Thirty rounds of six steps, stored after the tenth and the twentieth."""
-    base = replace(config.baselines, rs_imle_epochs=60, rs_imle_passes=2, rs_imle_pool=32, rs_imle_lr=1e-2)
+    base = replace(config.baselines, rs_imle_epochs=60, rs_imle_lr=1e-2)
     model = replace(config.model, generator_width=16, latent_size=4)
     return replace(config, baselines=base, model=model, train=replace(config.train, batch_size=4, save_every_epochs=20))
 
