@@ -126,8 +126,9 @@ def _table(evaluation: StoredEvaluation, text: tuple[str, ...], first: str, line
     columns = [Column(first, {}, key=reference)]
     columns += [Column("augmented copies", {"method": "augmented"})] if "trained on" in text else []
     columns += [Column(method_name(method), {"method": method}) for method in evaluation.methods]
-    rows = pivot(evaluation.scores, lines, columns)
-    return markdown([heads(text, columns), *(tuple(map(_cell, row)) for row in rows)])
+    rows = [tuple(map(_cell, row)) for row in pivot(evaluation.scores, lines, columns)]
+    # Without weights for it, nothing is of the Inception network.
+    return markdown([heads(text, columns), *(row for row in rows if set(row[len(text) :]) != {"not computed"})])
 
 
 def _cell(cell: Cell) -> str:
