@@ -59,16 +59,18 @@ def test_evolution_has_a_column_for_each_selection(tool: ModuleType, tmp_path: P
         out = csv.writer(file)
         out.writerow(["faces by", *columns])
         out.writerow(["random", *["0.714 [0.5, 0.9]"] * len(columns)])
-        out.writerow(["paper", *["181.2"] * (len(columns) - 2), "0.5 [0.4, 0.6]", "0.25 [-0.1, 1]"])
+        out.writerow(["paper", "0.5 [0.4, 0.6]", "0.25 [-0.1, 1]", *["181.2"] * (len(columns) - 2)])
     with pytest.raises(UserError, match=r"real\.json"):
         tool.evolution_text(tmp_path)
-    write_json(tmp_path / "real.json", {"KID, relief": 0.338, "TSTR, random forest": 0.87})
+    write_json(tmp_path / "real.json", {"KID to held-out faces, relief": 0.338, "TSTR, random forest": 0.87})
     lines = tool.evolution_text(tmp_path).splitlines()
-    assert lines[0] == "|  | random | paper's GA |"
-    assert lines[2] == "| distinct faces, % ↑ | 71 | 18,120 |"
-    assert "| KID, relief ↓ (reference: 0.34) | 0.71 | 181 |" in lines
-    assert lines[-1] == "| Random forest on held-out subjects, % ↑ (reference: 87) | 71 (50–90) | 25 (−10–100) |"
-    assert tool._selection("0.6", tool.EVOLUTION[-1]) == "60"  # one test subject gives no interval
+    assert lines[0] == "|  | random | paper's GA |" and len(lines) == 2 + len(columns)
+    assert lines[2] == "| XGBoost on held-out subjects, % ↑ | 71.4 (50.0–90.0) | 50.0 (40.0–60.0) |"
+    beside = "Random forest on held-out subjects, % ↑ (reference: 87.0)"
+    assert lines[3] == f"| {beside} | 71.4 (50.0–90.0) | 25.0 (−10.0–100.0) |"
+    assert "| distinct faces, relief (chooses), % ↑ | 71 | 18,120 |" in lines
+    assert "| KID to held-out faces, relief (chooses) ↓ (reference: 0.34) | 0.71 | 181 |" in lines
+    assert tool._selection("0.6", tool.EVOLUTION[0]) == "60.0"  # one test subject gives no interval
 
 
 def test_what_is_missing_is_one_line(tool: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_what_is_missing_is_one_line(tool: ModuleType, tmp_path: Path, monkeypat
     (tmp_path / "ablation.md").write_text("| a |\n")
     assert tool.experiment_text(tmp_path, "ablation") == "| a |"
     given = (
-        (["--evolution", str(tmp_path)], "evolution_table.py first"),
+        (["--evolution", str(tmp_path)], r"experiments\.evolution_table first"),
         (["--trainings", str(tmp_path)], "trainings.md"),
     )
     for flags, words in ([], "nothing to do"), *given:
