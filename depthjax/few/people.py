@@ -14,7 +14,9 @@ from depthjax.data.faces import DepthFaces
 from depthjax.data.listing import escape, list_faces
 from depthjax.data.pattern import propose
 from depthjax.errors import UserError
+from depthjax.evaluate.classification import check_classifiers
 from depthjax.keys import fold, host_seed, key_for
+from depthjax.train.many import check_batch
 
 MIN_TESTED = 2  # people: an interval needs as many
 GROUP = "group "  # what prepare calls near-duplicates where no pattern names the people
@@ -91,6 +93,9 @@ def check_settings(config: Config) -> None:
         fitting = [escape(template) for template in propose([(file.emotion, file.name) for file in listing.files])]
         hint = f"these fit: {', '.join(map(repr, fitting))}" if fitting else "such as 's{subject}_f{frame}'"
         raise UserError(f"few: the people have no names: set --config.data.pattern, {hint}")
+    if not config.evaluate.classifiers:
+        raise UserError("few: --config.evaluate.classifiers must name at least one")
+    check_classifiers(config.evaluate.classifiers)
     _check_counts(config)
 
 
@@ -112,6 +117,8 @@ def check_people(config: Config, train: DepthFaces, test: DepthFaces, names: Seq
     if len(tested) < MIN_TESTED or len(known) < 2:
         raise UserError(f"few: {there}: at least {MIN_TESTED} and 2 are needed: add people")
     _check_emotions(train, names)
+    for cells in cells_of(config, train.subject).values():
+        check_batch(config, min(np.isin(train.subject, cell.subjects).sum() for cell in cells))
 
 
 def _check_emotions(train: DepthFaces, names: Sequence[str]) -> None:

@@ -14,7 +14,6 @@ from depthjax import artifact
 from depthjax._version import __version__
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.classification import check_classifiers
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.run import MAX_FACES
 from depthjax.few.accuracy import Inputs, accuracies, inputs_of
@@ -63,10 +62,9 @@ def run_few(
         test: faces of the people to test on, who are in no draw.
         names: of the subjects, by number.
     Raises:
-        UserError: what `check_people` and `check_classifiers` refuse, before anything is trained.
+        UserError: what `check_people` refuses, before anything is trained.
     """
     check_people(config, train, test, names)
-    check_classifiers(config.evaluate.classifiers)
     faces = Faces(train, *_tested(config, test, workdir / "features", log))
     known, accuracy = {}, {}
     for people, cells in cells_of(config, train.subject).items():

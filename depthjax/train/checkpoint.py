@@ -105,12 +105,19 @@ def _check_room(folder: Path, state: TrainState) -> None:
 
 
 def restore_latest(
-    checkpoints: Path, state: TrainState, *, config: Config, fingerprint: str, log: Log | None = None
+    checkpoints: Path,
+    state: TrainState,
+    *,
+    config: Config,
+    fingerprint: str,
+    of: str = "the faces",
+    log: Log | None = None,
 ) -> TrainState | None:
     """Return the newest good checkpoint of this training, or None where there is no checkpoint at all.
 
     Args:
         state: shapes and types to restore into (arrays or `jax.ShapeDtypeStruct`).
+        of: what the fingerprint is of, for a message.
         log: receives a line for every damaged checkpoint that was passed over (default: standard error).
     Raises:
         UserError: it belongs to another training (the field is named), every checkpoint is damaged, or, with
@@ -120,7 +127,7 @@ def restore_latest(
         return None
     log = log or (lambda line: print(line, file=sys.stderr))
     folder, record = _latest_good(checkpoints, "", log, strict=config.train.strict_checkpoints)
-    _check_same_training(folder, record, config, fingerprint)
+    _check_same_training(folder, record, config, fingerprint, of)
     wanted = _split(state)
     trees = {name: _read(folder / name, tree) for name, tree in wanted.items()}
     _check_shapes(trees, wanted, folder)
@@ -163,13 +170,15 @@ def check_same_settings(checkpoints: Path, config: Config) -> None:
             return
 
 
-def _check_same_training(folder: Path, record: Record, config: Config, fingerprint: str) -> None:
+def _check_same_training(
+    folder: Path, record: Record, config: Config, fingerprint: str, of: str = "the faces"
+) -> None:
     """Raise a UserError that names the first difference; fields that only set length and logging do not count."""
     sections = [f"{section}.{name}" for section in ("data", "train") for name in to_dict(config)[section]]
     _check_settings(folder, record, config, [*_network_fields(config), *(n for n in sections if n not in FREE)])
     if record.settings["fingerprint"] != fingerprint:
         there, here = (text[:12] for text in (record.settings["fingerprint"], fingerprint))
-        raise _other(folder, f"the faces (their fingerprint) is {there} there and {here} here")
+        raise _other(folder, f"{of} (their fingerprint) is {there} there and {here} here")
 
 
 def _network_fields(config: Config) -> list[str]:

@@ -106,13 +106,18 @@ def default_vmapped() -> bool:
     return jax.default_backend() != "cpu"
 
 
-def _on_device(config: Config, faces: DepthFaces, members: Sequence[np.ndarray], keys: jax.Array) -> tuple[Batch, Own]:
-    """Put the faces that some training sees on the device, once; a UserError if one has less than a batch."""
-    fewest, size = min(map(len, members)), config.train.batch_size
+def check_batch(config: Config, fewest: int) -> None:
+    """Raise a UserError if the training with the fewest faces has less than a batch."""
+    size = config.train.batch_size
     if fewest < size:
         raise UserError(
             f"{fewest} faces to train on are fewer than a batch: lower --config.train.batch_size (now {size})"
         )
+
+
+def _on_device(config: Config, faces: DepthFaces, members: Sequence[np.ndarray], keys: jax.Array) -> tuple[Batch, Own]:
+    """Put the faces that some training sees on the device, once; a UserError if one has less than a batch."""
+    check_batch(config, min(map(len, members)))
     used = np.unique(np.concatenate(members))
     longest = max(map(len, members))
     rows = np.stack([np.resize(np.searchsorted(used, of), longest) for of in members]).astype(np.int32)
@@ -122,7 +127,10 @@ def _on_device(config: Config, faces: DepthFaces, members: Sequence[np.ndarray],
 
 def _starting_state(config: Config, keys: jax.Array, checkpoints: Path, fingerprint: str) -> TrainState:
     shapes = jax.eval_shape(lambda: init_many(keys, config))
-    state = checkpoint.restore_latest(checkpoints, shapes, config=config, fingerprint=fingerprint)
+    # Of a set of trainings the fingerprint is also that of who is drawn, and of the seeds.
+    state = checkpoint.restore_latest(
+        checkpoints, shapes, config=config, fingerprint=fingerprint, of="the draws, their seed or the faces"
+    )
     return jax.jit(init_many, static_argnums=1)(keys, config) if state is None else state
 
 
