@@ -7,7 +7,7 @@ memorisation: a copy machine, and a Gaussian of each emotion, which knows the st
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
@@ -30,10 +30,13 @@ GAUSSIAN_DIMENSIONS = 32
 FRAMES = 10  # of one rendered subject in one emotion
 
 
-def control_sets(config: Config, train: DepthFaces, count: int) -> dict[str, DepthFaces]:
+def control_sets(
+    config: Config, train: DepthFaces, count: int, names: Collection[str] = tuple(CONTROLS)
+) -> dict[str, DepthFaces]:
     """Return `count` faces of every emotion for each control, emotion after emotion; every face is its own subject.
 
-    `rendered` is there only beside faces of a folder or of IKFDB, and if the renderer knows all their emotions.
+    A set does not depend on which others are asked for. `rendered` is there only beside faces of a folder or of
+    IKFDB, and if the renderer knows all their emotions.
     """
     made: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
         "augmented": lambda rng: augmented(train, count, rng),
@@ -43,8 +46,8 @@ def control_sets(config: Config, train: DepthFaces, count: int) -> dict[str, Dep
     }
     if config.data.source != "depth_heads" and not unknown_to_renderer(train.emotions):
         made["rendered"] = lambda rng: rendered(config, count, rng)
-    names = [name for name in CONTROLS if name in made]
-    return {name: _labelled(train, made[name](_generator(config, name)), count) for name in names}
+    wanted = [name for name in CONTROLS if name in made and name in names]
+    return {name: _labelled(train, made[name](_generator(config, name)), count) for name in wanted}
 
 
 def unknown_to_renderer(emotions: tuple[str, ...]) -> list[str]:

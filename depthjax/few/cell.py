@@ -37,7 +37,7 @@ def added_sets(config: Config, teachers: Pair, known: DepthFaces) -> dict[str, D
 
     Nothing is read but the teachers, which were trained on the known faces, and these faces.
     """
-    controls = control_sets(config, known, config.sample.count)
+    controls = control_sets(config, known, config.sample.count, UTILITY)
     generated = {
         name: replace(controls[AUGMENTED], images=images)
         for name, images in generated_images(config, teachers, known).items()

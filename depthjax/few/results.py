@@ -113,6 +113,9 @@ def sentences(found: Found, table: Table) -> list[str]:
 
 def sentence(found: Found, table: Table, people: int) -> str:
     """Return what to use from so many people, for the classifier whose recommended row is the most accurate."""
+    reason = table.at(people, AUGMENTED, found.classifiers[0], ALONE).reason
+    if reason:
+        return f"From {people} people, nothing can be recommended ({reason})."
     rows = {classifier: recommended(found, table, people, classifier) for classifier in found.classifiers}
     classifier = max(rows, key=lambda name: table.at(people, rows[name], name).value or 0)
     row = rows[classifier]
@@ -142,10 +145,14 @@ def row_label(row: str) -> str:
 
 def _points(score: FewScore) -> str:
     """Return a difference in points of a percent, with its interval."""
-    value = f"{100 * (score.value or 0):.1f} points"
+    value = f"{_percent(score.value or 0)} points"
     if score.low is None or score.high is None:
         return f"{value} ({score.reason})"
-    return f"{value} ({100 * score.low:.1f} to {100 * score.high:.1f})"
+    return f"{value} ({_percent(score.low)} to {_percent(score.high)})"
+
+
+def _percent(value: float) -> str:
+    return f"{round(100 * value, 1) + 0.0:.1f}"  # no minus before zero
 
 
 def markdown(found: Found, table: Table) -> str:
@@ -154,11 +161,16 @@ def markdown(found: Found, table: Table) -> str:
     for people, values in found.accuracy.items():
         draws, trainings = values.shape[:2]
         parts.append(f"## {people} people known")
+        drawn, over = f"{draws} draws of people", "people known, trainings and people tested"
+        if draws == 1:
+            drawn, over = "one draw of people", "trainings and people tested, for these known people"
         parts.append(
-            f"Accuracy on {len(found.subjects)} other people, in %: means of {draws} draws of people and {trainings} "
-            "trainings of each. Differences in points, with 95 % intervals over people known, trainings and people "
-            f"tested; * p < {ALPHA:g} by Holm over the rows. Every set that is added has the same number of faces."
+            f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and {trainings} trainings of "
+            f"each. Differences in points, with 95 % intervals over {over}; * p < {ALPHA:g} by Holm over the rows. "
+            "Every set that is added has the same number of faces."
         )
+        if np.unique(known := found.known[people]).size < known.size:
+            parts.append("Some people are in several draws: draws are not independent, and intervals are too narrow.")
         parts.append("\n".join(_lines(found, table, people)))
     return "\n\n".join(parts) + "\n"
 

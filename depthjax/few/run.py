@@ -21,6 +21,7 @@ from depthjax.few.cell import ALONE, added_sets, row_names
 from depthjax.few.people import Cell, cells_of, check_people
 from depthjax.files import digest, file_digest, read_arrays, write_arrays
 from depthjax.progress import Log, no_log
+from depthjax.train.checkpoint import FREE_FIELDS
 from depthjax.train.many import teachers_of, train_many
 
 SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the config, which a cell depends on
@@ -51,6 +52,11 @@ class Faces:
     tested: Inputs
     digest: str  # of the tested faces
 
+    @property
+    def tested_subjects(self) -> np.ndarray:
+        """Those of whom there is a face among the tested ones, in the order of accuracies."""
+        return np.unique(next(iter(self.tested.values())).subject)
+
 
 def run_few(
     config: Config, train: DepthFaces, test: DepthFaces, names: Sequence[str], workdir: Path, *, log: Log
@@ -74,7 +80,7 @@ def run_few(
         known[people] = np.array([cell.subjects for cell in cells[::trainings]], np.int32)
         accuracy[people] = np.stack(results).reshape(-1, trainings, *results[0].shape)
     end_processes()
-    return Found(row_names(config), config.evaluate.classifiers, np.unique(test.subject), known, accuracy)
+    return Found(row_names(config), config.evaluate.classifiers, faces.tested_subjects, known, accuracy)
 
 
 def _tested(config: Config, test: DepthFaces, cache: Path, log: Log) -> tuple[Inputs, str]:
@@ -127,6 +133,7 @@ def _settings(config: Config, cell: Cell, faces: Faces, rows: np.ndarray) -> dic
     """Return what a cell's numbers depend on: nothing of other cells."""
     given, own = to_dict(config), own_fitness(config.evolve)
     code = file_digest(Path(own[0])) if own else ""
+    given["train"] = {name: value for name, value in given["train"].items() if name not in FREE_FIELDS}
     sections = {name: given[name] for name in SECTIONS} | {"seed": config.few.seed, "steps": config.few.steps}
     images = digest(
         np.ascontiguousarray(faces.train.images[rows]), faces.train.emotion[rows], faces.train.subject[rows]

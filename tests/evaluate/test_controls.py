@@ -36,6 +36,8 @@ def test_the_same_seed_gives_the_same_faces_and_another_gives_others(made, train
     again = control_sets(smoke.get_config(), train, COUNT)
     other = control_sets(override(smoke.get_config(), {"evaluate.seed": "1"}), train, COUNT)
     for name, of in made.items():
+        alone = control_sets(smoke.get_config(), train, COUNT, [name])
+        assert list(alone) == [name] and np.array_equal(of.images, alone[name].images)
         assert np.array_equal(of.images, again[name].images) and not np.array_equal(of.images, other[name].images)
 
 

@@ -63,6 +63,12 @@ def test_fewer_people_than_asked_for_are_refused(config):
     check_people(config, faces(range(8)), faces((8, 9)), NAMES)
 
 
+def test_a_draw_with_less_than_a_batch_is_refused_whichever_size_is_trained_first(config):
+    few = replace(config, few=replace(config.few, people=(0, 3)), train=replace(config.train, batch_size=20))
+    with pytest.raises(UserError, match="18 faces to train on are fewer than a batch"):
+        check_people(few, faces(range(8)), faces((8, 9)), NAMES)
+
+
 def test_an_emotion_that_a_person_lacks_is_named(config):
     with pytest.raises(UserError, match=r"no face of 'fear' of person 4 \(1 more people"):
         check_people(config, faces(range(8), [(4, 2), (6, 0)]), faces((8, 9)), NAMES)
@@ -75,6 +81,12 @@ def test_people_without_names_are_refused(config, tmp_path):
     with pytest.raises(UserError, match=r"the people have no names: set --config.data.pattern"):
         check_people(own, faces(range(8)), faces((8, 9)), [f"group {i}" for i in range(10)])
     check_people(own, faces(range(8)), faces((8, 9)), NAMES)
+
+
+@pytest.mark.parametrize(("names", "says"), [((), "must name at least one"), (("svm",), "'svm' is not one of")])
+def test_classifiers_that_cannot_be_trained_are_refused_before_anything_is_prepared(config, names, says):
+    with pytest.raises(UserError, match=says):
+        check_settings(replace(config, evaluate=replace(config.evaluate, classifiers=names)))
 
 
 def test_people_on_both_sides_are_refused(config):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,8 @@ def found(*shares, people=3, noise=0.05):
     rng = np.random.default_rng(0)
     values = np.array(shares)[None, None, :, None, None] + 0.1 * rng.standard_normal((4, 1, 1, 1, 1))
     values = values + noise * rng.standard_normal((4, 2, len(ROWS), 1, 40))
-    return Found(ROWS, ("random_forest",), np.arange(40), {people: np.zeros((4, people), np.int32)}, {people: values})
+    known = np.arange(4 * people).reshape(4, people)
+    return Found(ROWS, ("random_forest",), np.arange(40), {people: known}, {people: values})
 
 
 @pytest.mark.parametrize(
@@ -62,4 +65,25 @@ def test_tables_hold_every_row_and_the_page_says_what_is_significant():
     page = markdown(of, table)
     lines = [line for line in page.splitlines() if line.startswith("| random_forest")]
     assert len(lines) == len(ROWS) and lines[-1].count(" *") == 2 and "augmented copies and KD-cDCGAN" in lines[-1]
-    assert "Accuracy on 40 other people" in page
+    assert "Accuracy on 40 other people" in page and "several draws" not in page and "-0.0" not in page
+
+
+def test_what_an_interval_is_of_is_said():
+    of = found(0.6, 0.7, 0.6, 0.6, 0.8)
+    shared = replace(of, known={3: np.zeros((4, 3), np.int32)})
+    assert "intervals are too narrow" in markdown(shared, table_of(shared))
+    one = replace(of, known={3: of.known[3][:1]}, accuracy={3: of.accuracy[3][:1]})
+    assert "over trainings and people tested, for these known people" in markdown(one, table_of(one))
+
+
+def test_without_an_interval_nothing_is_recommended():
+    of = found(0.6, 0.7, 0.6, 0.6, 0.8)
+    alone = replace(of, accuracy={3: of.accuracy[3][:1, :1]})
+    assert sentences(alone, table_of(alone)) == [
+        "From 3 people, nothing can be recommended (no interval: there is only one training)."
+    ]
+
+
+def test_no_minus_stands_before_zero():
+    of = found(0.6, 0.7, 0.6, 0.6, 0.6999, noise=0)
+    assert "| 0.0 (0.0 to 0.0) * |" in markdown(of, table_of(of))

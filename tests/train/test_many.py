@@ -103,7 +103,7 @@ def test_a_stopped_group_goes_on_to_the_same_numbers(config, faces, keys, togeth
     assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, (resumed, together)), strict=True))
     with pytest.raises(UserError, match="4 steps, more than 3"):
         trained(config, faces, keys, (0, 1, 2), tmp_path, steps=3)
-    with pytest.raises(UserError, match="another training"):
+    with pytest.raises(UserError, match="another training: the draws, their seed or the faces"):
         other = replace(faces, images=-faces.images)
         trained(config, other, keys, (0, 1, 2), tmp_path)
 
