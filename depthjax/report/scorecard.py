@@ -62,8 +62,9 @@ class Row:
 class Level:
     """A number that is compared with that of other sets of faces.
 
-    The number has to lie beyond the first of `anchors` that was measured, or beyond each of the first `beyond`. With
-    `planted`, whether it is low is decided by the same set with near-copies planted among its faces.
+    The number has to lie beyond the first of `anchors` that was measured, or beyond each of the first `beyond`; copies
+    stand there for comparison and decide nothing. With `planted`, whether it is low is decided by the same set with
+    near-copies planted among its faces.
     """
 
     question: str
@@ -203,7 +204,8 @@ def _level(evaluation: StoredEvaluation, level: Level) -> Row:
     key = replace(level.key, space=space)
     rows = {m: evaluation.scores.at(replace(key, method=m)) for m in (*level.anchors, *evaluation.methods)}
     anchors = {m: Number(row, level.format) for m in level.anchors if (row := rows[m]) and row.value is not None}
-    first = _ends(list(anchors.values())[: level.beyond], level.by_definition)
+    deciding = [number for method, number in anchors.items() if method != "copies"]
+    first = _ends(deciding[: level.beyond], level.by_definition)
     answers = {}
     for method in evaluation.methods:
         planted = evaluation.scores.at(replace(key, method=method, measure=level.planted)) if level.planted else None

@@ -170,9 +170,7 @@ def check_same_settings(checkpoints: Path, config: Config) -> None:
             return
 
 
-def _check_same_training(
-    folder: Path, record: Record, config: Config, fingerprint: str, of: str = "the faces"
-) -> None:
+def _check_same_training(folder: Path, record: Record, config: Config, fingerprint: str, of: str = "the faces") -> None:
     """Raise a UserError that names the first difference; fields that only set length and logging do not count."""
     sections = [f"{section}.{name}" for section in ("data", "train") for name in to_dict(config)[section]]
     _check_settings(folder, record, config, [*_network_fields(config), *(n for n in sections if n not in FREE)])

@@ -137,6 +137,8 @@ def test_an_attack_counts_beyond_gaussians_only(evaluation: StoredEvaluation, ro
     high = interval(evaluation, 0.75, 0.03, method="gan", **where)
     assert words(interval(high, 0.78, 0.03, method="gaussian", **where), COPIES, row)["gan"] == OPEN
     assert words(interval(high, 0.60, 0.03, method="gaussian", **where), COPIES, row)["gan"] == YES
+    # Fewer than copies is no proof that there are none.
+    assert words(without(high, method="gaussian", **where), COPIES, row)["gan"] == OPEN
 
 
 def test_variety_is_that_of_held_out_faces(evaluation: StoredEvaluation) -> None:
