@@ -3,8 +3,7 @@
 All methods learn from mirrored faces, and get new noise and a low-pass.
 
 Command: python launch.py --config configs/comparison.py
-Device:  two CPU cores, 60 minutes at most. The plain GAN takes as many steps as ours, RS-IMLE as many
-operations.
+Device:  two CPU cores; not yet timed. The plain GAN takes as many steps as ours, RS-IMLE as many operations.
 
 It trains each method once, and its intervals do not contain what another training would change. For claims, train five
 times: python -m experiments.trainings --config configs/comparison.py --workdir runs/trainings --seeds 0,1,2,3,4

@@ -1,4 +1,4 @@
-"""Every stage and all but one method at toy size, to see that all of it works: in a few minutes on two CPU cores.
+"""Every stage and all but one method at toy size, to see that all of it works: in one or two minutes.
 
 Command: python launch.py --config configs/smoke.py --workdir runs/smoke
 Device:  two CPU cores. The faces are not worth looking at.

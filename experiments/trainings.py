@@ -33,7 +33,7 @@ from depthjax import pipeline, stages
 from depthjax.config import Config
 from depthjax.config_file import load_config
 from depthjax.config_values import validate
-from depthjax.errors import UserError
+from depthjax.errors import without_traceback
 from depthjax.evaluate.recognition import adjusted
 from depthjax.few.effects import mean_over_people
 from depthjax.files import write_json, write_text
@@ -210,8 +210,5 @@ def pairs(evaluation: StoredEvaluation) -> Table:
 
 
 if __name__ == "__main__":
-    try:
+    with without_traceback():
         main(sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)

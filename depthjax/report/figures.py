@@ -173,7 +173,7 @@ FIGURES = (
         "simplest rival. Hollow: beside augmented copies.",
         "Accuracy with intervals by what was added: the numbers are in the table below."),
     FigureSpec("distances", _evaluated(figures_spaces.distances),
-        "Lower is better, down to the grey band: the distance between two halves of the training subjects.",
+        "To held-out faces; lower is better, down to the grey band: one half of their subjects to the other half.",
         "Distances by method, with intervals and references: the table below has the numbers."),
     FigureSpec("coverage", _evaluated(figures_spaces.coverage),
         "How much of the variety of faces is reached, emotion by emotion; higher is better.",
