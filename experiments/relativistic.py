@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
     config = override(load_config(flags.config), assignments)
     workdir = flags.workdir or Path("runs") / "relativistic"
     following = [name for name in STAGES if name not in ("prepare", "train")]
-    stages = following if flags.stages == "all" else parse_stages(flags.stages)
+    stages = following if flags.stages in ("", "all") else parse_stages(flags.stages)
 
     pipeline.run(config, workdir, ["prepare"])
     faces = pipeline.prepared_faces(config, workdir, "train")

@@ -25,7 +25,13 @@ import pytest
 SMOKE = str(Path(__file__).parents[1] / "configs" / "smoke.py")
 METHODS = ("gmm", "kde", "cdcgan_kd", "cdcgan_kd_ga")
 # Without GAN and VAE, whose programs take half a minute to compile: tests/baselines has them.
-CHEAP = ("--config.baselines.methods=gmm,kde", f"--config.sample.methods={','.join(METHODS)}")
+CHEAP = (
+    "--config.baselines.methods=gmm,kde",
+    f"--config.sample.methods={','.join(METHODS)}",
+    # tests/evaluate has all classifiers.
+    "--config.evaluate.classifiers=decision_tree,depthnet",
+    "--config.evaluate.inversion_steps=1",
+)
 
 # A function that takes the fixture `finished`.
 READS_SMOKE = re.compile(r"def \w+\([^)]*\bfinished\b")

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 import depthjax
+from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
 from depthjax.files import read_arrays, read_json
-from tests.conftest import METHODS, SMOKE
+from depthjax.methods import inversions
+from tests.conftest import CHEAP, METHODS, SMOKE
 
 
 @pytest.fixture(scope="module")
 def config():
-    return depthjax.load_config(SMOKE, {"baselines.methods": ("gmm", "kde"), "sample.methods": METHODS})
+    return override(depthjax.load_config(SMOKE), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
 
 
 def quiet(line):
@@ -61,7 +63,7 @@ def test_a_finished_run_is_not_done_again(finished, config):
 
 def test_faces_from_anywhere_are_judged_as_the_run_judged_its_own(finished, config):
     faces = {name: depthjax.sample_faces(config, finished, method=name) for name in METHODS}
-    found = depthjax.evaluate_faces(config, finished, faces, log=quiet)
+    found = depthjax.evaluate_faces(config, finished, faces, inversions=inversions(config, finished), log=quiet)
     assert found.to_json() == read_json(finished / "evaluation.json")
     train, _ = depthjax.load_faces(config, finished, log=quiet)
     small = replace(train, images=train.images[:, ::2, ::2])
