@@ -71,6 +71,17 @@ def load_tool():
     return load
 
 
+@pytest.fixture
+def page_undrawn(monkeypatch):
+    """The report is a word: its figures take longest to draw, and tests/report looks at them."""
+
+    def write_report(workdir):
+        (workdir / "report.html").write_text("page", "utf-8")
+        return workdir / "report.html"
+
+    monkeypatch.setattr("depthjax.report.page.write_report", write_report)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The work folder of a whole run of `smoke`, done once as a user starts it."""

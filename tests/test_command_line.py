@@ -11,9 +11,7 @@ from depthjax.__main__ import main
 from tests.conftest import CHEAP, SMOKE
 
 
-def test_quiet_does_the_work_and_says_nothing(finished, tmp_path, capsys, monkeypatch):
-    # The page itself says nothing in any case, and takes long to draw.
-    monkeypatch.setattr("depthjax.report.page.write_report", _a_page)
+def test_quiet_does_the_work_and_says_nothing(finished, tmp_path, capsys, page_undrawn):
     workdir = shutil.copytree(finished, tmp_path / "run")
     (workdir / "evolve" / "winners.npz").unlink()
     (workdir / "report.html").unlink()
@@ -22,11 +20,6 @@ def test_quiet_does_the_work_and_says_nothing(finished, tmp_path, capsys, monkey
     output = capsys.readouterr()
     assert (output.out, output.err) == ("", "")
     assert (workdir / "evolve" / "winners.npz").exists() and (workdir / "report.html").exists()
-
-
-def _a_page(workdir):
-    (workdir / "report.html").write_text("page", "utf-8")
-    return workdir / "report.html"
 
 
 def test_quiet_still_tells_what_is_wrong(tmp_path, capsys):

@@ -64,7 +64,7 @@ def test_the_same_command_again_repeats_nothing(finished, capsys):
     assert last == f"report: {finished / 'report.html'}"
 
 
-def test_a_changed_setting_redoes_only_what_depends_on_it(copy, capsys):
+def test_a_changed_setting_redoes_only_what_depends_on_it(copy, capsys, page_undrawn):
     before = stamps(copy)
     assert launch(copy, "--config.evaluate.bootstrap=50", "--config.evaluate.classifiers=decision_tree") == 0
     lines = capsys.readouterr().out

@@ -12,7 +12,8 @@ import pytest
 import depthjax
 from depthjax.__main__ import main, make_parser
 from depthjax.config import Config
-from tests.conftest import CHEAP, METHODS, SMOKE
+from depthjax.config_values import override
+from tests.conftest import CHEAP, SMOKE
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -30,7 +31,7 @@ def folder(finished, tmp_path, monkeypatch):
     """An empty folder with a finished toy run as `runs/quick` and `runs/mine`, where every config is the toy's."""
     for name in ("quick", "mine"):
         shutil.copytree(finished, tmp_path / "runs" / name)
-    toy = depthjax.load_config(SMOKE, {"baselines.methods": ("gmm", "kde"), "sample.methods": METHODS})
+    toy = override(depthjax.load_config(SMOKE), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
     monkeypatch.setattr("depthjax.library.config_file", SimpleNamespace(load_config=lambda path: toy))
     monkeypatch.chdir(tmp_path)
     return tmp_path
