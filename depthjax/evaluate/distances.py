@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -74,23 +74,10 @@ def distances_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """Return (n,) distances to the k-th nearest other point, or the last of fewer, from (n, n); inf does not count."""
-    nearest = np.sort(np.partition(distances, min(k, len(distances) - 1), axis=1)[:, : k + 1], axis=1)
-    last = np.isfinite(nearest).sum(1) - 1
-    found: np.ndarray = nearest[np.arange(len(nearest)), last]
+    """Return (n,) distances to the k-th nearest other point, or the last of fewer, from (n, n)."""
+    place = min(k, len(distances) - 1)
+    found: np.ndarray = np.partition(distances, place, axis=1)[:, place]
     return found
-
-
-def between_subjects(distances: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
-    """Return (n, n) distances of a set to itself, made infinite between two faces of one subject.
-
-    Frames of one subject are nearly alike: counted as neighbours, they would make each ball as small as its subject.
-    Without `subjects`, (n,), every face is a subject of its own.
-    """
-    if subjects is None:
-        return distances
-    alike = (subjects[:, None] == subjects[None]) & ~np.eye(len(subjects), dtype=bool)
-    return np.where(alike, np.inf, distances)
 
 
 @dataclass(frozen=True)
@@ -98,7 +85,7 @@ class Balls:
     """Two sets of points, each with a ball about it that reaches to its k-th nearest neighbour in its own set."""
 
     between: np.ndarray  # (n, m) distances from real to other points
-    within: np.ndarray  # (n, n) distances between real points, infinite between two of one subject
+    within: np.ndarray  # (n, n) distances between real points
     real: np.ndarray  # (n,) radii
     other: np.ndarray  # (m,) radii
     k: int
@@ -148,21 +135,15 @@ def clipped_coverage(balls: Balls) -> float:
     """How many other points, as a share, would cover as much if all were real (Salvy et al. 2025, arXiv 2507.01761).
 
     How many other points lie in a real point's ball is clipped at k, averaged, and calibrated: the share s is returned
-    whose s·m points of the real distribution are expected to reach that average. This expectation is for independent
-    points; frames of one subject are not, so compare with the reference. The share is interpolated, where the authors'
-    code rounds up to a whole number of points. NaN where a real point has no neighbour.
+    whose s·m points of the real distribution are expected to reach that average. The share is interpolated, where the
+    authors' code rounds up to a whole number of points. NaN of one real point, which has no neighbour.
     """
-    neighbours = np.isfinite(balls.within).sum(axis=1) - 1
-    k = np.minimum(balls.k, neighbours)
-    if not k.all():
+    neighbours, m = len(balls.within) - 1, balls.between.shape[1]
+    if not (k := min(balls.k, neighbours)):
         return float("nan")
     inside = (balls.between <= balls.real[:, None]).sum(axis=1)
     covered = (np.minimum(inside, k) / k).mean()
-    m = balls.between.shape[1]
-    sizes, counts = np.unique(neighbours, return_counts=True)
-    curves = [_expected_coverage(min(balls.k, int(size)), int(size), m) for size in sizes]
-    expected = np.average(curves, axis=0, weights=counts)
-    return float(np.interp(covered, expected, np.arange(m + 1) / m))
+    return float(np.interp(covered, _expected_coverage(k, neighbours, m), np.arange(m + 1) / m))
 
 
 @lru_cache(256)
@@ -184,28 +165,16 @@ NEIGHBOUR_MEASURES: dict[str, Callable[[Balls], float]] = {measure.__name__: mea
 
 
 def neighbours_of_draws(
-    x: np.ndarray,
-    y: np.ndarray,
-    x_draws: np.ndarray,
-    y_draws: np.ndarray,
-    *,
-    x_subjects: np.ndarray | None = None,
-    y_subjects: np.ndarray | None = None,
-    measures: Mapping[str, Callable[[Balls], float]] = NEIGHBOUR_MEASURES,
+    x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return each of the measures between subsets of two sets, (draws,); arguments as for `frechet_of_draws`.
+    """Return each of NEIGHBOUR_MEASURES between subsets of two sets, (draws,); arguments as for `frechet_of_draws`.
 
-    Neighbours are faces of other subjects; without `x_subjects` (n,) or `y_subjects` (m,), every face is a subject.
+    Frames of one subject are nearly alike: in a subset, no two faces may be of one subject, or balls are too small.
     """
 
-    def within(features: np.ndarray, rows: np.ndarray, subjects: np.ndarray | None) -> np.ndarray:
-        apart = distances_between(features[rows], features[rows])
-        return between_subjects(apart, None if subjects is None else subjects[rows])
+    def measured(a: np.ndarray, b: np.ndarray) -> list[float]:
+        balls = balls_of(distances_between(a, b), distances_between(a, a), distances_between(b, b))
+        return [measure(balls) for measure in NEIGHBOUR_MEASURES.values()]
 
-    def measured(i: np.ndarray, j: np.ndarray) -> list[float]:
-        between = distances_between(x[i], y[j])
-        balls = balls_of(between, within(x, i, x_subjects), within(y, j, y_subjects))
-        return [measure(balls) for measure in measures.values()]
-
-    table = np.array([measured(*rows) for rows in zip(x_draws, y_draws, strict=True)])
-    return dict(zip(measures, table.T.copy(), strict=True))
+    table = np.array([measured(x[i], y[j]) for i, j in zip(x_draws, y_draws, strict=True)])
+    return dict(zip(NEIGHBOUR_MEASURES, table.T.copy(), strict=True))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
 from depthjax.evaluate.coordinates import Sides
-from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, coverage, frechet_of_draws, neighbours_of_draws
+from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, neighbours_of_draws
 from depthjax.evaluate.diversity import gaussian_kernel, median_distance, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.kid import kid, kid_of_halves
 from depthjax.evaluate.likelihood import likelihoods
@@ -46,6 +45,7 @@ INCEPTION_SPLITS = 10
 ALL, LARGEST = "all spaces", "largest network"
 ANCHORS = ("held_out", "copies", "gaussian")  # sets whose distances and variety methods are compared with
 BOTH = ("train", "test")
+BY_EMOTION = ("frechet", "coverage")  # measures of draws that have a row for each emotion, too
 TOO_FEW = "fewer than two subjects in some emotion of a set, or of a half of the reference's subjects"
 HALF = "half of the held-out subjects do not show every emotion"
 UNKNOWN = "depthnet does not know all of these emotions"
@@ -164,34 +164,37 @@ def kernel_distance(task: Task) -> Estimates:
 
 
 def frechet(task: Task) -> Estimates:
-    """Fréchet distance of as many faces of as many subjects of both sets."""
-    return _over_draws(task, lambda *sets: {"frechet": frechet_of_draws(*sets)}, ["frechet"])
+    """Fréchet distance of as many faces of as many subjects of both sets, within an emotion."""
+    return _within_emotions(task, lambda *sets: {"frechet": frechet_of_draws(*sets)}, ["frechet"])
 
 
 def neighbours(task: Task) -> Estimates:
-    """Measures over the nearest neighbours among other subjects; coverage also for each emotion by itself."""
-    measured = partial(neighbours_of_draws, x_subjects=task.bank.sets[task.against].subject, y_subjects=task.groups)
-    found = _over_draws(task, measured, list(NEIGHBOUR_MEASURES))
-    classes, draws = task.bank.classes, task.draws[task.against]
+    """Measures over the nearest neighbours, within an emotion."""
+    return _within_emotions(task, neighbours_of_draws, list(NEIGHBOUR_MEASURES))
+
+
+def _within_emotions(task: Task, function: Callable[..., Mapping[str, np.ndarray]], names: Sequence[str]) -> Estimates:
+    """Return measures of equal draws from both sets: means over emotions and draws, then some by emotion.
+
+    Each emotion is measured by itself, where every face is of another subject in every set. Over all emotions together
+    it would not be: a subject of a real set shows several, so that its faces are fewer subjects than as many generated
+    ones, and real sets look farther from each other than generated faces of the same distribution are from them.
+    """
+    draws, classes = task.draws[task.against], task.bank.classes
     if draws.n < 2 * classes:
-        return found
-    # Radii are taken within the emotion; draws hold emotion after emotion.
-    of_emotion = [np.split(rows, classes, axis=1) for rows in (draws.reference, draws.rows[task.name])]
-    features = task.bank.spaces[task.space][task.against]
-    for emotion, rows, other in zip(task.bank.train.emotions, *of_emotion, strict=True):
-        values = measured(features, task.features, rows, other, measures={"coverage": coverage})["coverage"]
-        found.append(("coverage", replace(over_draws(values, rows.shape[1]), emotion=emotion)))
-    return found
-
-
-def _over_draws(task: Task, function: Callable[..., Mapping[str, np.ndarray]], names: Sequence[str]) -> Estimates:
-    """Return measures of equal draws from both sets, as means over the draws."""
-    draws = task.draws[task.against]
-    if draws.n < 2 * task.bank.classes:
         return [(name, Estimate(reason=TOO_FEW)) for name in names]
-    reference = task.bank.spaces[task.space][task.against]
-    found = function(reference, task.features, draws.reference, draws.rows[task.name])
-    return [(name, over_draws(values, draws.n)) for name, values in found.items()]
+    # Draws hold emotion after emotion.
+    of_emotions = (np.split(rows, classes, axis=1) for rows in (draws.reference, draws.rows[task.name]))
+    reference, each = task.bank.spaces[task.space][task.against], draws.n // classes
+    found = [function(reference, task.features, *rows) for rows in zip(*of_emotions, strict=True)]
+    means = [(name, over_draws(np.mean([of[name] for of in found], axis=0), each)) for name in names]
+    parted = [
+        (name, replace(over_draws(of[name], each), emotion=emotion))
+        for name in names
+        if name in BY_EMOTION
+        for emotion, of in zip(task.bank.train.emotions, found, strict=True)
+    ]
+    return means + parted
 
 
 def told_from(task: Task) -> Estimates:

@@ -132,7 +132,8 @@ class EqualDraws:
 
     A Fréchet distance, measures over neighbours, and effective numbers of faces depend on how many faces and how many
     subjects there are, whatever the distributions. So each set gives one face a subject and emotion, of as many
-    subjects as the smallest set allows; a generated face is a subject of its own.
+    subjects as the smallest set allows; a generated face is a subject of its own. Compare sets within an emotion: over
+    all emotions, a real set has n faces of fewer than n subjects, a generated one of n.
     """
 
     rows: dict[str, np.ndarray]  # by set

@@ -66,13 +66,14 @@ RECOGNITION = {
 }
 ACCURACY = RECOGNITION["accuracy"]
 
-_K = "k\u202f=\u202f5, neighbours of one subject left out"
+_K = "k\u202f=\u202f5, within an emotion"
 KID = Format("KID", "↓", None, "unbiased kernel distance over pairs of different subjects; 0 is no difference, and "
              "values below it are chance, or copies.")  # fmt: skip
-FRECHET = Format("Fréchet", "↓", None, "distance between Gaussians fitted to n faces of each set; large for small n "
-                 "even where there is no difference, so compare it within its line.")  # fmt: skip
+FRECHET = Format("Fréchet", "↓", None, "distance between Gaussians fitted to n faces of each set within an emotion, "
+                 "mean over emotions; large for small n even where there is no difference, so compare it within its "
+                 "line.")  # fmt: skip
 # Only Inception features give the numbers that bear these two names.
-FID = Format("FID", "↓", None, "Fréchet distance of Inception features.")
+FID = Format("FID", "↓", None, "Fréchet distance of Inception features, within an emotion as above.")
 INCEPTION_SCORE = Format("IS", "↑", 2, "Inception score, by the Inception network.")
 PRECISION = Format("Precision", "↑", 3, f"share of faces inside the other set ({_K}).")
 RECALL = Format("Recall", "↑", 3, f"share of the other set inside the faces ({_K}).")

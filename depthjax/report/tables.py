@@ -229,7 +229,7 @@ def table_1(evaluation: StoredEvaluation) -> Table:
 
 def _of_emotions(evaluation: StoredEvaluation) -> Iterator[Line]:
     for line in DISTANCES:
-        for emotion in evaluation.emotions if line.key.measure in ("kid", "coverage") else ():
+        for emotion in evaluation.emotions if line.key.measure in ("kid", "frechet", "coverage") else ():
             yield replace(line, words=(*line.words, emotion), key=replace(line.key, emotion=emotion))
 
 

@@ -10,7 +10,6 @@ from depthjax.evaluate import distances
 from depthjax.evaluate.distances import (
     Gaussian,
     balls_of,
-    between_subjects,
     clipped_coverage,
     clipped_density,
     frechet_distance,
@@ -112,29 +111,15 @@ def test_draws_take_subsets(clouds):
         np.testing.assert_allclose(drawn[name], [measure(_balls(x[i], y[j]))])
 
 
-def test_neighbours_are_other_subjects(clouds):
-    x, y = clouds
-    frames = np.concatenate([x, x + 1e-3, x + 2e-3])  # three of each subject
-    subjects, draw = np.tile(np.arange(len(x)), 3), np.arange(len(frames))[None]
-    own = [sorted(np.linalg.norm(p - q) for q, who in zip(frames, subjects, strict=True) if who != me)[4]
-           for p, me in zip(frames, subjects, strict=True)]  # fmt: skip
-    apart = distances.between_subjects(cdist(frames, frames), subjects)
-    np.testing.assert_allclose(distances.radii(apart), own)
-    drawn = neighbours_of_draws(frames, y, draw, np.arange(len(y))[None], x_subjects=subjects)
-    assert drawn["coverage"][0] == (cdist(frames, y).min(1) <= own).mean()
-    assert drawn["coverage"][0] > neighbours_of_draws(frames, y, draw, np.arange(len(y))[None])["coverage"][0]
-
-
-def test_with_few_other_subjects_the_farthest_counts():
-    apart = distances.between_subjects(np.abs(np.subtract.outer([0.0, 1, 3], [0.0, 1, 3])), np.array([7, 7, 8]))
-    np.testing.assert_array_equal(distances.radii(apart), [3, 2, 3])
+def test_with_few_other_points_the_farthest_counts():
+    np.testing.assert_array_equal(distances.radii(np.abs(np.subtract.outer([0.0, 1, 3], [0.0, 1, 3]))), [3, 2, 3])
     np.testing.assert_array_equal(distances.radii(np.zeros((1, 1))), [0])
 
 
-def on_a_line(real, other, *, k=1, subjects=None):
+def on_a_line(real, other, *, k=1):
     """The balls of points on a line."""
     x, y = (np.array(points, float)[:, None] for points in (real, other))
-    return balls_of(cdist(x, y), between_subjects(cdist(x, x), subjects), cdist(y, y), k)
+    return balls_of(cdist(x, y), cdist(x, x), cdist(y, y), k)
 
 
 def test_clipped_density_by_hand():
@@ -158,16 +143,8 @@ def test_clipped_coverage_by_hand():
     assert between == pytest.approx(1 / 6)
 
 
-def test_clipped_measures_leave_out_pairs_of_one_subject():
-    subjects = np.array([0, 0, 1, 1])
-    given = on_a_line([0, 0.1, 3, 3.1], [1, 50], subjects=subjects)
-    assert given.real == pytest.approx([3, 2.9, 2.9, 3])
-    # Within the clipped radius, 2.95, of another subject's point: 0.1 and 3; of the others, 1 is in all four balls.
-    assert clipped_density(given) == pytest.approx(0.5 / 0.5)
-    # Two neighbours: none of m with probability 2 / (2 + m); all four balls hold the point at 1.
-    assert clipped_coverage(given) == 1
-    assert clipped_coverage(on_a_line([0, 0.1, 3, 3.1], [-2, 50], subjects=subjects)) == pytest.approx(1)
-    alone = on_a_line([0, 1], [0.5], subjects=np.zeros(2))
+def test_a_point_alone_has_no_clipped_measures():
+    alone = on_a_line([0], [0.5])
     assert np.isnan(clipped_density(alone)) and np.isnan(clipped_coverage(alone))
 
 

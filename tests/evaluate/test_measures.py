@@ -1,0 +1,59 @@
+"""Measures of a set in a space: beside an anchor, a generator as good as it gets is at the anchor's distance."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from depthjax.config import Config
+from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import DepthFaces
+from depthjax.evaluate.measures import Task, frechet, neighbours
+from depthjax.evaluate.resampling import equal_draws
+
+EMOTIONS, DIMENSIONS = ("neutral", "happiness", "fear"), 6
+
+
+def shown(subject, emotion):
+    """Faces without pixels: only their labels matter here."""
+    images, frame = np.zeros((len(subject), 1, 1), np.float32), np.zeros(len(subject), int)
+    return DepthFaces(images, emotion, subject, frame, EMOTIONS, DepthRange(-10, 80))
+
+
+def points(faces, rng):
+    """Points of faces: a subject's own, and a shift by the emotion."""
+    person = rng.normal(size=(faces.subject.max() + 1, DIMENSIONS))
+    noise = 0.3 * rng.normal(size=(len(faces), DIMENSIONS))
+    return person[faces.subject] + np.eye(3, DIMENSIONS)[faces.emotion] + noise
+
+
+def distances(seed):
+    """How far held-out faces, and faces of new people, one face each, are from held-out ones."""
+    rng, real = np.random.default_rng(seed), shown(np.repeat(np.arange(24), 3), np.tile(np.arange(3), 24))
+    sets = {"test": real, "perfect": shown(np.arange(300), np.repeat(np.arange(3), 100))}
+    draws = {"test": equal_draws(sets, draws=4, seed=seed, reference="test")}
+    spaces = {"relief": {name: points(faces, rng) for name, faces in sets.items()}}
+    bank = SimpleNamespace(sets=sets, spaces=spaces, classes=3, train=real)
+    tasks = [Task(Config(), bank, draws, name, "relief", "test") for name in sets]
+    return [[dict(of(task)[:6])[name].value for of, name in MEASURED] for task in tasks]
+
+
+MEASURED = ((frechet, "frechet"), (neighbours, "clipped_coverage"))
+
+
+def test_a_perfect_generator_is_at_the_distance_of_held_out_faces():
+    """Its faces are all of different people, held-out subjects show every emotion: over all emotions together, their
+    Fréchet distance was two fifths larger, so that a generator could lie at the floor and be told from real faces."""
+    held_out, perfect = np.mean([distances(seed) for seed in range(60)], axis=0)
+    np.testing.assert_allclose(perfect, held_out, rtol=0.05)
+
+
+def test_some_measures_have_a_row_for_each_emotion_whose_mean_they_are():
+    real = shown(np.repeat(np.arange(8), 3), np.tile(np.arange(3), 8))
+    draws = {"test": equal_draws({"test": real}, draws=3, seed=0, reference="test")}
+    features = points(real, np.random.default_rng(0))
+    bank = SimpleNamespace(sets={"test": real}, spaces={"relief": {"test": features}}, classes=3, train=real)
+    found = frechet(Task(Config(), bank, draws, "test", "relief", "test"))
+    assert [(name, of.emotion, of.n) for name, of in found] == [("frechet", e, 4) for e in ("", *EMOTIONS)]
+    values = [of.value for _, of in found]
+    assert values[0] == pytest.approx(np.mean(values[1:]))
