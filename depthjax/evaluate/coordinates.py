@@ -26,6 +26,17 @@ class Coordinates(NamedTuple):
         return self.take(first), self.take(~first)
 
 
+    def gaussians(self, count: int, rng: np.random.Generator) -> Coordinates:
+        """Return `count` draws of each emotion from the Gaussian with the mean and covariance of its faces."""
+        labels, drawn = np.unique(self.emotion), []
+        for label in labels:
+            own = self.features[self.emotion == label]
+            mean = own.mean(axis=0)
+            # Normal combinations of the centred faces have their covariance, whatever its rank.
+            drawn.append(mean + rng.standard_normal((count, len(own))) @ (own - mean) / np.sqrt(len(own) - 1))
+        return Coordinates(np.concatenate(drawn), np.repeat(labels, count), np.arange(count * len(labels)))
+
+
 class Sides(NamedTuple):
     """What signs of memorisation compare: generated faces with training and with held-out faces."""
 

@@ -261,8 +261,15 @@ def likelihood(task: Task) -> Estimates:
 
 
 def memorisation(task: Task) -> Estimates:
-    """All signs of memorisation; of a method also the share of near faces with near-copies planted among them."""
+    """All signs of memorisation; of a method also the share of near faces with near-copies planted among them.
+
+    The Gaussians are of the space itself. Those of the pixels are far from real faces in another space, and the farther
+    a set is, the less it tells of anyone: beside them, whatever fits would seem to remember.
+    """
     bank, options, sides = task.bank, task.options("copies"), _sides(task)
+    if task.name == "gaussian":
+        rng = np.random.default_rng(seed_of(task.config, "gaussians of a space"))
+        sides = sides._replace(generated=sides.train.gaussians(_largest(bank), rng))
     if len(np.unique(sides.generated.emotion)) < bank.classes:
         return [("near_share", Estimate(reason=HALF))]
     found = signs(sides, **options)
@@ -279,11 +286,16 @@ def _sides(task: Task) -> Sides:
     generated, train, held_out = (bank.coordinates(task.space, name) for name in (task.name, "train", "test"))
     if task.name == "test":
         generated, held_out = held_out.split(rng)
-        count = max(int(np.bincount(faces.emotion).max()) for faces in bank.methods.values())
+        count = _largest(bank)
         drawn = rng.permutation(len(generated.emotion))
         of_emotion = [drawn[generated.emotion[drawn] == label][:count] for label in range(bank.classes)]
         generated = generated.take(np.concatenate(of_emotion))
     return Sides(generated, train, held_out)
+
+
+def _largest(bank: FeatureBank) -> int:
+    """Return how many faces of an emotion a method has at most."""
+    return max(int(np.bincount(faces.emotion).max()) for faces in bank.methods.values())
 
 
 def emotions(task: Task) -> Estimates:

@@ -112,8 +112,8 @@ ANCHORS_EXPLAINED = (
     ("Training faces, held-out faces", "of a distance to themselves: a random half of the subjects to the other half. "
      "Held-out subjects, whom no generator has seen, give the distance to training faces of other subjects."),
     ("Copies with new noise", "training faces whose sensor noise is drawn anew: what a copying generator gets."),
-    ("Gaussians", "one Gaussian of each emotion over principal components of the pixels: the statistics of the "
-     "training faces without any face."),
+    ("Gaussians", "one Gaussian of each emotion: the statistics of the training faces without any face. Beside signs "
+     "of copying it is of the features themselves, elsewhere of principal components of the pixels."),
 )  # fmt: skip
 OF_HELD_OUT = ("emotion", "nearest", "trts")  # protocols whose rows of `real` are held-out faces
 

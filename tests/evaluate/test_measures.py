@@ -8,7 +8,8 @@ import pytest
 from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.measures import Task, frechet, neighbours
+from depthjax.evaluate.coordinates import Coordinates
+from depthjax.evaluate.measures import Task, frechet, memorisation, neighbours
 from depthjax.evaluate.resampling import equal_draws
 
 EMOTIONS, DIMENSIONS = ("neutral", "happiness", "fear"), 6
@@ -57,3 +58,30 @@ def test_some_measures_have_a_row_for_each_emotion_whose_mean_they_are():
     assert [(name, of.emotion, of.n) for name, of in found] == [("frechet", e, 4) for e in ("", *EMOTIONS)]
     values = [of.value for _, of in found]
     assert values[0] == pytest.approx(np.mean(values[1:]))
+
+
+def test_the_gaussian_that_remembers_nobody_is_of_the_space_in_which_a_sign_looks():
+    """One of the pixels lies off all faces elsewhere, and tells nothing: every set that fits would seem to remember."""
+    rng = np.random.default_rng(0)
+    train, test = (shown(first + np.repeat(np.arange(20), 6), np.tile(np.arange(3), 40)) for first in (0, 50))
+    sets = {"train": train, "test": test, "gaussian": shown(np.arange(60), np.repeat(np.arange(3), 20))}
+    features = {name: points(faces, rng) for name, faces in sets.items()}
+    features["gaussian"] += 100
+
+    def coordinates(space, name):
+        return Coordinates(features[name], sets[name].emotion, sets[name].subject)
+
+    bank = SimpleNamespace(coordinates=coordinates, methods={"gan": sets["gaussian"]}, classes=3)
+    found = dict(memorisation(Task(Config(), bank, {}, "gaussian", "depthnet")))
+    assert found["near_share"].n == 60 and found["auth_pct"].value < 0.99
+    assert found["auc_density_ratio"].value > 0.6
+
+
+def test_gaussians_of_a_space_have_the_mean_and_covariance_of_each_emotion():
+    rng = np.random.default_rng(1)
+    known = Coordinates(rng.normal(size=(60, 2)) * (1 + np.arange(60)[:, None] % 2), np.arange(60) % 2, np.arange(60))
+    drawn = known.gaussians(20_000, rng)
+    for label in range(2):
+        own, new = (of.features[of.emotion == label] for of in (known, drawn))
+        np.testing.assert_allclose(new.mean(0), own.mean(0), atol=0.05)
+        np.testing.assert_allclose(np.cov(new.T), np.cov(own.T), atol=0.15)
