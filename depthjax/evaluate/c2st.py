@@ -50,7 +50,7 @@ def told_apart(faces: Labelled, is_y: np.ndarray, bandwidth: float, rng: np.rand
     """
     fold, target = _folds(faces.subject, is_y, rng), np.where(is_y, 1.0, -1.0)
     right = np.zeros(len(faces))
-    for number in range(FOLDS):
+    for number in np.unique(fold):
         fitted, asked = fold != number, fold == number
         model = KernelRidge(alpha=RIDGE, kernel="rbf", gamma=1 / (2 * bandwidth**2))
         weights = balance(faces.emotion[fitted], is_y[fitted])
@@ -76,9 +76,9 @@ def _thinned(count: int, most: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _folds(subject: np.ndarray, is_y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the (n,) fold of each face: a fifth of the subjects of each set in each."""
-    fold = np.zeros(len(subject), int)
-    for side in (is_y, ~is_y):
+    """Return the (n,) fold of each face: a fifth of the subjects of each set, and of both, in each."""
+    fold, of_x, of_y = np.zeros(len(subject), int), np.isin(subject, subject[~is_y]), np.isin(subject, subject[is_y])
+    for side in (of_y & ~of_x, of_x & ~of_y, of_x & of_y):
         names, member = np.unique(subject[side], return_inverse=True)
         fold[side] = (rng.permutation(len(names)) % FOLDS)[member]
     return fold

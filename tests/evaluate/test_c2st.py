@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depthjax.evaluate.c2st import FOLDS, _folds, balance, c2st, c2st_of_halves
-from depthjax.evaluate.classification import Labelled
+from depthjax.evaluate.classification import Labelled, union
 
 OPTIONS = {"bandwidth": 3.0, "draws": 200}
 
@@ -57,6 +57,17 @@ def test_no_subject_is_in_two_folds_and_each_fold_has_both_sets():
         assert len(np.unique(fold[x.subject == subject])) == 1
     for number in range(FOLDS):
         assert set((x.subject < 6)[fold == number]) == {True, False}
+
+
+def test_a_subject_of_both_sets_is_in_one_fold():
+    """Else a classifier has seen the faces that it is asked about, or the same subject's, in the other set."""
+    x = people(8)
+    y = Labelled(x.features + 0.01, x.emotion, x.subject)
+    both, is_y = union(x, y), np.arange(2 * len(x)) >= len(x)
+    fold = _folds(both.subject, is_y, np.random.default_rng(0))
+    assert all(len(np.unique(fold[both.subject == one])) == 1 for one in np.unique(x.subject))
+    found = values(lambda s: c2st(people(20, seed=s), people(20, seed=s), seed=s, **OPTIONS), 5)
+    assert found.mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_too_few_subjects_give_a_reason():
