@@ -6,7 +6,7 @@ what it can make. The control is a Gaussian of each emotion, inverted in closed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -19,7 +19,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.controls import GAUSSIAN_DIMENSIONS
-from depthjax.evaluate.membership import estimates, not_separable, subject_scores, wins
+from depthjax.evaluate.membership import common_frames, estimates, not_separable, subject_scores, wins
 from depthjax.evaluate.resampling import Estimate
 from depthjax.models.inversion import root_mean_square
 from depthjax.scores import Score
@@ -47,16 +47,16 @@ def _attack(config: Config, bank: FeatureBank, errors: Inversion) -> list[tuple[
     people = [_drawn(of, seed) for of in (bank.train, bank.test)]
     reason = not_separable(*(faces.subject for faces in people))
     try:
-        found = None if reason else wins(*(_scores(errors, faces, seed) for faces in people))
+        found = None if reason else wins(*_scores(errors, people, seed))
     except UserError as error:  # its faces are there, but its generator is gone or damaged
         found, reason = None, str(error)
     return estimates("inversion", found, reason, draws=config.evaluate.bootstrap, seed=seed)
 
 
-def _scores(errors: Inversion, faces: DepthFaces, seed: int) -> np.ndarray:
-    """Return the (subjects,) scores: minus the mean error of a subject's faces."""
-    frames = int(np.unique(faces.subject, return_counts=True)[1].min())
-    return subject_scores(-errors(faces), faces.subject, frames, np.random.default_rng(seed))
+def _scores(errors: Inversion, people: Sequence[DepthFaces], seed: int) -> list[np.ndarray]:
+    """Return the (subjects,) scores of each side: minus the mean error of as many faces of every subject."""
+    frames = common_frames(*(faces.subject for faces in people))
+    return [subject_scores(-errors(of), of.subject, frames, np.random.default_rng(seed)) for of in people]
 
 
 def _drawn(faces: DepthFaces, seed: int) -> DepthFaces:
