@@ -15,6 +15,7 @@ from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_
 FALSE_POSITIVES = 0.01
 REFERENCE_NEIGHBOURS = 5  # of the density of the reference
 TINY = 1e-6  # a distance of zero has no logarithm
+SHARED = "some subjects are in both the training and the held-out faces"
 FEW = "a membership attack needs two held-out subjects with every emotion"
 
 
@@ -124,5 +125,5 @@ def attacks(sides: Sides, *, draws: int, seed: int) -> list[tuple[str, Estimate]
 def not_separable(members: np.ndarray, others: np.ndarray) -> str:
     """Return why subjects, (n,) and (m,), cannot be told apart; empty: they can."""
     if np.isin(members, others).any():
-        return "some subjects are in both the training and the held-out faces"
+        return SHARED
     return FEW if min(len(np.unique(members)), len(np.unique(others))) < 2 else ""

@@ -14,7 +14,7 @@ from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.coordinates import Coordinates, Sides, nearest
 from depthjax.evaluate.likelihood import likelihoods
-from depthjax.evaluate.membership import attacks
+from depthjax.evaluate.membership import SHARED, attacks
 from depthjax.evaluate.resampling import Estimate, bootstrap_mean, percentile_interval
 
 NEAR = 0.05  # share of held-out faces that are called near to a training face
@@ -72,8 +72,10 @@ def near_share(sides: Sides, *, draws: int, seed: int) -> Estimate:
     """Return the share of generated faces nearer to a training face than the nearest 5 % of held-out faces are.
 
     Neighbours are of the same emotion. The interval resamples the generated faces and the held-out subjects. No value
-    but a reason if held-out faces are among the training faces.
+    but a reason if held-out faces, or subjects, are among the training faces.
     """
+    if np.isin(sides.train.subject, sides.held_out.subject).any():
+        return Estimate(reason=SHARED)
     ours, others = (nearest(of, sides.train)[1] for of in (sides.generated, sides.held_out))
     limit = np.quantile(others, NEAR)
     if not limit > 0:

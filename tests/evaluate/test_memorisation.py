@@ -148,8 +148,15 @@ def test_near_share_by_hand():
     sides = Sides(line([0.5, 1.9, 2, 30], range(4)), line([0], [0]), line(range(1, 21), range(1, 21)))
     found = near_share(sides, **OPTIONS)
     assert found.value == 0.5 and found.n == 4 and found.low <= 0.5 <= found.high
-    same = near_share(sides._replace(held_out=sides.train), **OPTIONS)
+    twice = sides.train._replace(subject=np.array([1]))
+    same = near_share(sides._replace(held_out=twice), **OPTIONS)
     assert same.value is None and "among the training faces" in same.reason
+
+
+def test_nothing_is_near_where_held_out_frames_are_of_training_subjects(sides):
+    """Their own frames are so near that hardly a copy is nearer: a share would look like no memory."""
+    found = near_share(sides._replace(held_out=sides.held_out._replace(subject=sides.held_out.subject % 32)), **OPTIONS)
+    assert found.value is None and "in both" in found.reason
 
 
 def test_auth_pct_leaves_out_a_subjects_own_frames():
