@@ -30,7 +30,8 @@ class Score:
         share: of the training subjects that the classifier saw, in (0, 1].
         value, low, high: the number and its 95 % interval; fractions in [0, 1], not percent.
         n: number of faces behind the value; of a paired test and a membership attack, of subjects.
-        p: of a paired test, two-sided, adjusted by Holm's procedure over the methods of one classifier and `against`.
+        p: of a paired test, two-sided, adjusted by Holm's procedure over the methods of one classifier and `against`;
+            of two methods' faces alone, over all pairs of methods.
         reason: why there is no value, or no interval.
         against: the other set of a comparison, of a paired test `real` (training faces alone), `augmented` (with
             augmented copies) or a method; the value is the difference to it. Of `distance` and `c2st`, the set that

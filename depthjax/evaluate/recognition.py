@@ -84,7 +84,7 @@ class Recognition:
             self.rows.append(replace(row, classifier=classifier, measure="accuracy", **asdict(found)))
 
     def add_tests(self, on_test: Mapping[Score, Predictions]) -> None:
-        """Add the paired tests of `comparisons`, with p adjusted over those of one classifier against one set."""
+        """Add the paired tests of `comparisons`, with p as in `adjusted`."""
         start = len(self.rows)
         for row, (before, after) in comparisons(self.bank).items():
             self.add_paired(row, on_test[before], on_test[after])
@@ -104,11 +104,15 @@ class Recognition:
 
 
 def adjusted(rows: Sequence[Score]) -> list[Score]:
-    """Return paired tests with p adjusted over the methods of one protocol, classifier and `against`."""
+    """Return paired tests with p adjusted over the methods of one protocol, classifier and `against`.
+
+    Tests of two methods by their faces alone are one family: which of the two is `against` is but their order.
+    """
     families: dict[tuple[str, str, str], list[Score]] = {}
     for row in rows:
         if row.p is not None:
-            families.setdefault((row.protocol, row.classifier, row.against), []).append(row)
+            against = row.against if row.protocol != "paired_tstr" or row.against == "real" else ""
+            families.setdefault((row.protocol, row.classifier, against), []).append(row)
     corrected = {
         row: replace(row, p=p)
         for family in families.values()

@@ -16,6 +16,7 @@ from depthjax.evaluate.bank import build_bank
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES
 from depthjax.evaluate.inversion import inversion_scores
 from depthjax.evaluate.measures import MEASURES, measure_faces
+from depthjax.evaluate.membership import wins
 from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
 from depthjax.scores import Score, read_scores
@@ -220,7 +221,7 @@ def test_signs_of_memorisation_stand_beside_anchors_and_planted_copies(scores):
     assert scores.find(method="gaussian", protocol="distance", measure="fld", space="relief", against="test").n == 27
 
 
-def test_generators_are_inverted_for_a_few_faces_of_each_subject(sets, cache):
+def test_generators_are_inverted_for_a_few_faces_of_each_subject(sets, cache, monkeypatch):
     asked = []
 
     def errors(faces):
@@ -240,6 +241,11 @@ def test_generators_are_inverted_for_a_few_faces_of_each_subject(sets, cache):
 
     lost = {row.method: row for row in inversion_scores(CONFIG, bank, {"gan": gone})}
     assert lost["gan"].reason == "no checkpoint" and lost["gaussian"].value is not None
+    lone = test.take((test.subject > 100) | (np.cumsum(test.subject == 100) == 1))
+    sides = []
+    monkeypatch.setattr("depthjax.evaluate.inversion.wins", lambda *scores: sides.append(scores) or wins(*scores))
+    inversion_scores(CONFIG, replace(bank, test=lone), {"cdcgan_kd": lambda faces: faces.frame + faces.emotion + 0.0})
+    assert all(np.equal(np.mod(side, 1), 0).all() for side in sides[-1])  # one face each, as one subject has no more
     shared = replace(bank, test=train)
     assert all("in both" in row.reason for row in inversion_scores(CONFIG, shared, {"cdcgan_kd": errors}))
 
@@ -302,6 +308,10 @@ def test_p_is_adjusted_within_a_protocol_a_classifier_and_a_rival():
             ("network", "augmented", "a", 0.05), ("xgboost", "augmented", "c", 0.03), ("xgboost", "real", "b", None),
         )
     ]  # fmt: skip
+    # Of faces alone, all pairs of methods are one family, and the comparisons with training faces another.
+    pairs = (("a", "b", 0.01), ("a", "c", 0.02), ("b", "c", 0.03), ("real", "a", 0.02), ("real", "b", 0.04))
+    alone = [Score(method, "paired_tstr", "xgboost", p=p, against=against) for against, method, p in pairs]
+    assert [row.p for row in recognition.adjusted(alone)] == pytest.approx([0.03, 0.04, 0.04, 0.04, 0.04])
     found = recognition.adjusted(rows)
     assert [row.p for row in found] == pytest.approx([0.03, 0.06, 0.03, 0.05, 0.06, None])
     assert [replace(row, p=None) for row in found] == [replace(row, p=None) for row in rows]
