@@ -25,7 +25,6 @@ class Coordinates(NamedTuple):
         first = np.isin(self.subject, rng.permutation(names)[: len(names) // 2])
         return self.take(first), self.take(~first)
 
-
     def gaussians(self, count: int, rng: np.random.Generator) -> Coordinates:
         """Return `count` draws of each emotion from the Gaussian with the mean and covariance of its faces."""
         labels, drawn = np.unique(self.emotion), []

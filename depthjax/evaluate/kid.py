@@ -13,15 +13,18 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_interval
+from depthjax.evaluate.resampling import Estimate, bootstrap_counts, with_interval
 
 NO_PAIRS = "some emotion has faces of one subject only: use more subjects"
 
 
 def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the (n, m) matrix of (x·y / d + 1)³, KID's kernel (Bińkowski et al. 2018, arXiv 1801.01401, section 4)."""
-    base = x.astype(np.float64) @ y.astype(np.float64).T / x.shape[1] + 1
-    cubed: np.ndarray = base * base * base
+    base = x.astype(np.float64) @ y.astype(np.float64).T
+    base /= x.shape[1]  # in place: of thousands of faces a copy is a hundred megabytes
+    base += 1
+    cubed: np.ndarray = base * base
+    cubed *= base
     return cubed
 
 
@@ -112,7 +115,9 @@ def kid_of_halves(x: Labelled, *, draws: int, seed: int) -> list[Estimate]:
     half = (order < len(names) // 2)[:, member].astype(np.float64)
     values = within.means(half, half, classes) + within.means(1 - half, 1 - half, classes)
     values -= 2 * within.means(half, 1 - half, classes)
-    return [_estimate(drawn.mean(), drawn, len(x)) for drawn in _by_emotion(values)]
+    # An emotion that few subjects show has no pairs in some halves.
+    known = (drawn[np.isfinite(drawn)] for drawn in _by_emotion(values))
+    return [_estimate(drawn.mean() if len(drawn) else np.nan, drawn, len(x)) for drawn in known]
 
 
 def _with_all(counts: np.ndarray) -> np.ndarray:
@@ -127,8 +132,4 @@ def _by_emotion(blocks: np.ndarray) -> list[np.ndarray]:
 
 def _estimate(value: float, drawn: np.ndarray, n: int) -> Estimate:
     """Return the value with the middle 95 % of the draws; draws without a pair of different subjects do not count."""
-    if not np.isfinite(value):
-        return Estimate(reason=NO_PAIRS)
-    if len(drawn := drawn[np.isfinite(drawn)]) < 2:
-        return Estimate(float(value), n=n, reason="no interval: there are too few subjects to resample")
-    return Estimate(float(value), *percentile_interval(drawn), n=n)
+    return with_interval(float(value), drawn, n) if np.isfinite(value) else Estimate(reason=NO_PAIRS)

@@ -32,6 +32,8 @@ from depthjax.evaluate.resampling import (
     equal_draws,
     over_draws,
     percentile_interval,
+    weighted_means,
+    with_interval,
 )
 from depthjax.evaluate.spaces import residual_ratio
 from depthjax.scores import Score
@@ -225,12 +227,13 @@ def effective_number(task: Task) -> Estimates:
         return [(name, Estimate(reason=TOO_FEW)) for name in ("vendi", "rke")]
     bandwidth, each = task.bandwidth, draws.n // classes
     rows = draws.rows[task.name].reshape(-1, classes, each)
-    kernels = [[gaussian_kernel(task.features[members], bandwidth) for members in row] for row in rows]
-    scores = {"vendi": vendi_score, "rke": rke_score}
-    return [
-        (name, over_draws(np.array([np.mean([of(kernel) for kernel in row]) for row in kernels]), each))
-        for name, of in scores.items()
-    ]
+
+    def scores(members: np.ndarray) -> tuple[float, float]:
+        kernel = gaussian_kernel(task.features[members], bandwidth)
+        return vendi_score(kernel), rke_score(kernel)
+
+    found = np.array([np.mean([scores(members) for members in row], axis=0) for row in rows])
+    return [(name, over_draws(values, each)) for name, values in zip(("vendi", "rke"), found.T, strict=True)]
 
 
 def similarity_within(task: Task) -> Estimates:
@@ -249,7 +252,17 @@ def similarity_within(task: Task) -> Estimates:
         return [("ms_ssim", Estimate(reason="no two subjects show one emotion"))]
     levels, starts = quantise(faces.images), range(0, len(a), CHUNK)
     values = np.concatenate([ms_ssim(levels[a[i : i + CHUNK]], levels[b[i : i + CHUNK]]) for i in starts])
-    return [("ms_ssim", bootstrap_mean(values, np.arange(len(values)), **task.options("ms-ssim interval")))]
+    return [("ms_ssim", _mean_of_pairs(values, a, b, subject, **task.options("ms-ssim interval")))]
+
+
+def _mean_of_pairs(
+    values: np.ndarray, a: np.ndarray, b: np.ndarray, groups: np.ndarray, *, draws: int, seed: int
+) -> Estimate:
+    """Return the mean of values of pairs of faces `a` and `b`, (pairs,) each; the interval resamples their groups."""
+    counts = bootstrap_counts(groups, draws, np.random.default_rng(seed))
+    weights = counts[:, a] * counts[:, b]
+    drawn = weighted_means(values, weights[weights.any(axis=1)])
+    return with_interval(float(values.mean()), drawn, len(values))
 
 
 def likelihood(task: Task) -> Estimates:

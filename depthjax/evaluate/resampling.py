@@ -46,6 +46,13 @@ def over_draws(values: np.ndarray, n: int) -> Estimate:
     return Estimate(float(values.mean()), *percentile_interval(values), n=n)
 
 
+def with_interval(value: float, drawn: np.ndarray, n: int) -> Estimate:
+    """Return a finite value with the middle 95 % of (draws,) others; draws that are not finite do not count."""
+    if len(drawn := drawn[np.isfinite(drawn)]) < 2:
+        return Estimate(value, n=n, reason="no interval: there are too few subjects to resample")
+    return Estimate(value, *percentile_interval(drawn), n=n)
+
+
 def bootstrap_counts(groups: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Return how often each image counts, (draws, n) float64, when whole groups, (n,), are drawn with replacement."""
     names, member = np.unique(groups, return_inverse=True)

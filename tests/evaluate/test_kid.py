@@ -123,3 +123,10 @@ def test_an_emotion_of_one_subject_gives_a_reason():
     lone = x.take((x.emotion == 0) | (x.subject == 0))
     pooled, first, second = kid(lone, generated(20, emotions=2), **OPTIONS)
     assert first.value is not None and second.value is pooled.value is None and "one subject" in second.reason
+
+
+def test_halves_without_pairs_of_an_emotion_do_not_count():
+    """Four subjects of eight show it: a few halves hold one of them, and these took the value of all others away."""
+    x = people(8, 2, emotions=2)
+    found = kid_of_halves(x.take((x.emotion == 0) | (x.subject < 4)), **OPTIONS)
+    assert all(one.low < one.value < one.high for one in found)

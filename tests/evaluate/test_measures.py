@@ -1,15 +1,17 @@
 """Measures of a set in a space: beside an anchor, a generator as good as it gets is at the anchor's distance."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from depthjax.config import Config
-from depthjax.data.depth_range import DepthRange
+from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces
+from depthjax.evaluate import measures
 from depthjax.evaluate.coordinates import Coordinates
-from depthjax.evaluate.measures import Task, frechet, memorisation, neighbours
+from depthjax.evaluate.measures import Task, frechet, memorisation, neighbours, similarity_within
 from depthjax.evaluate.resampling import equal_draws
 
 EMOTIONS, DIMENSIONS = ("neutral", "happiness", "fear"), 6
@@ -47,6 +49,19 @@ def test_a_perfect_generator_is_at_the_distance_of_held_out_faces():
     Fréchet distance was two fifths larger, so that a generator could lie at the floor and be told from real faces."""
     held_out, perfect = np.mean([distances(seed) for seed in range(60)], axis=0)
     np.testing.assert_allclose(perfect, held_out, rtol=0.05)
+
+
+def test_the_interval_of_pairs_is_over_people(monkeypatch):
+    """300 pairs of 8 people are no 300 draws: resampled as such, their interval was several times too narrow."""
+    people, frames = 8, 30
+    faces = shown(np.repeat(np.arange(people), 3 * frames), np.tile(np.repeat(np.arange(3), frames), people))
+    own = np.random.default_rng(0).uniform(-1, 1, people)[faces.subject]
+    faces = replace(faces, images=np.broadcast_to(own[:, None, None], (len(faces), 11, 11)).astype(np.float32))
+    monkeypatch.setattr(measures, "ms_ssim", lambda a, b: (a + b.astype(float)).mean((1, 2)) / 2)
+    task = Task(Config(), SimpleNamespace(sets={"train": faces}), {}, "train", "pixels")
+    ((_, found),) = similarity_within(task)
+    error = quantise(faces.images)[:: 3 * frames, 0, 0].std() / people**0.5
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.25) and found.n == 300
 
 
 def test_some_measures_have_a_row_for_each_emotion_whose_mean_they_are():
