@@ -243,7 +243,7 @@ class Evaluate:
     seeds: Annotated[int, at_least(1)] = 3
     # depthnet: logistic regression on the shipped network's features; network: a small one, trained on the faces given.
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost", "depthnet", "network")
-    # Quantiles that features are rounded to for all classifiers, such as 64: two thirds of the time. None: as they are.
+    # Quantiles that features are rounded to for trees, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, at_least(2)] = None
     feature_size: Annotated[int, at_least(32)] = 256  # pixels of the image that handcrafted features are taken from
     # Draws of as many subjects of every set, for Fréchet distance, neighbours and diversity.
