@@ -39,6 +39,7 @@ from depthjax.evaluate.spaces import residual_ratio
 from depthjax.scores import Score
 
 BANDWIDTH_FACES = 1000  # the bandwidth of kernels is taken from about this many training faces
+LABELLED_FACES = 4000  # of a set, for KID: its kernel between faces grows with their square
 PAIRS = 100  # of each emotion, for MS-SSIM
 CHUNK = 25  # pairs at once: bounds the memory
 PLANTED = (0.1, 0.3)  # shares of near-copies
@@ -96,8 +97,15 @@ class Task:
         return median_distance(self.train[:: max(1, len(self.train) // BANDWIDTH_FACES)])
 
     def labelled(self, name: str) -> Labelled:
-        """Return the features of a set in this space; a generated face is a subject of its own, below zero."""
-        return Labelled(self.bank.spaces[self.space][name], self.bank.sets[name].emotion, self._groups_of(name))
+        """Return the features of a set in this space; a generated face is a subject of its own, below zero.
+
+        Of more than LABELLED_FACES, these are drawn at random.
+        """
+        faces = Labelled(self.bank.spaces[self.space][name], self.bank.sets[name].emotion, self._groups_of(name))
+        if len(faces) <= LABELLED_FACES:
+            return faces
+        rng = np.random.default_rng(seed_of(self.config, f"labelled {name}"))
+        return faces.take(rng.permutation(len(faces))[:LABELLED_FACES])
 
     def _groups_of(self, name: str) -> np.ndarray:
         faces = self.bank.sets[name]

@@ -2,7 +2,8 @@
 
 An attack scores faces; a subject's score is the mean over its frames, the same number for every subject. Members are
 the training subjects, non-members the held-out ones. What knows only the statistics of the training faces is not at
-0.5 either, since these are statistics of the members: so the control is a Gaussian of each emotion.
+0.5 either, since these are statistics of the members: so the control is a Gaussian of each emotion,
+of the same features.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate import measures
 from depthjax.evaluate.coordinates import Coordinates
-from depthjax.evaluate.measures import Task, frechet, memorisation, neighbours, similarity_within
+from depthjax.evaluate.measures import Task, frechet, kernel_distance, memorisation, neighbours, similarity_within
 from depthjax.evaluate.resampling import equal_draws
 
 EMOTIONS, DIMENSIONS = ("neutral", "happiness", "fear"), 6
@@ -100,3 +100,13 @@ def test_gaussians_of_a_space_have_the_mean_and_covariance_of_each_emotion():
         own, new = (of.features[of.emotion == label] for of in (known, drawn))
         np.testing.assert_allclose(new.mean(0), own.mean(0), atol=0.05)
         np.testing.assert_allclose(np.cov(new.T), np.cov(own.T), atol=0.15)
+
+
+def test_kid_of_a_very_large_set_takes_a_draw_of_it(monkeypatch):
+    monkeypatch.setattr(measures, "LABELLED_FACES", 30)
+    real = shown(np.repeat(np.arange(8), 3), np.tile(np.arange(3), 8))
+    sets = {"test": real, "gan": shown(np.arange(90), np.arange(90) % 3)}
+    features = {name: points(faces, np.random.default_rng(0)) for name, faces in sets.items()}
+    bank = SimpleNamespace(sets=sets, spaces={"relief": features}, train=real)
+    found = kernel_distance(Task(Config(), bank, {}, "gan", "relief", "test"))
+    assert [of.n for _, of in found] == [30] * 4 and found[0][1].low < found[0][1].high
