@@ -300,23 +300,6 @@ def test_classifiers_with_copies_are_fitted_on_exactly_those_beside_the_training
     assert np.array_equal(split.faces.features[split.train][72:], bank.means["augmented"])
 
 
-def test_p_is_adjusted_within_a_protocol_a_classifier_and_a_rival():
-    rows = [
-        Score(method, "paired_added", classifier, p=p, against=against)
-        for classifier, against, method, p in (
-            ("xgboost", "augmented", "a", 0.01), ("xgboost", "augmented", "b", 0.04), ("xgboost", "real", "a", 0.03),
-            ("network", "augmented", "a", 0.05), ("xgboost", "augmented", "c", 0.03), ("xgboost", "real", "b", None),
-        )
-    ]  # fmt: skip
-    # Of faces alone, all pairs of methods are one family, and the comparisons with training faces another.
-    pairs = (("a", "b", 0.01), ("a", "c", 0.02), ("b", "c", 0.03), ("real", "a", 0.02), ("real", "b", 0.04))
-    alone = [Score(method, "paired_tstr", "xgboost", p=p, against=against) for against, method, p in pairs]
-    assert [row.p for row in recognition.adjusted(alone)] == pytest.approx([0.03, 0.04, 0.04, 0.04, 0.04])
-    found = recognition.adjusted(rows)
-    assert [row.p for row in found] == pytest.approx([0.03, 0.06, 0.03, 0.05, 0.06, None])
-    assert [replace(row, p=None) for row in found] == [replace(row, p=None) for row in rows]
-
-
 def test_rendered_faces_that_cannot_be_made_have_a_reason(sets, cache):
     train, test, methods = sets
     names = ("neutral", "happiness", "boredom")
@@ -401,34 +384,3 @@ def test_a_large_set_is_evaluated_by_a_draw_of_it(faces, cache, monkeypatch):
     assert found.data["train"]["images"] == 100 and found.data["drawn_from"] == {"train": 216, "test": 27}
     drawn_rows = found.nearest["index/cdcgan_kd"]
     assert drawn_rows.max() >= 100 and (large.emotion[drawn_rows] == test.emotion).all()
-
-
-def _broken(sets, change):
-    train, test, methods = sets
-    ours = methods["cdcgan_kd"]
-    match change:
-        case "none":
-            return (train, test, {}), "run the sample stage"
-        case "name":
-            return (train, test, {"train": ours}), "no method can be called 'train'"
-        case "shape":
-            other = replace(ours, images=ours.images[:, :16])
-            return (train, test, {"cdcgan_kd": other}), r"images of method cdcgan_kd have the shape \(16, 32\)"
-        case "emotions":
-            other = replace(ours, emotions=("neutral", "fear", "happiness"))
-            return (train, test, {"cdcgan_kd": other}), "emotions of method cdcgan_kd are neutral, fear"
-        case "finite":
-            other = replace(ours, images=np.where(ours.images > 0.9, np.nan, ours.images))
-            return (train, test, {"cdcgan_kd": other}), "not finite"
-        case "few":
-            first = int(np.flatnonzero(test.emotion == 2)[0])
-            few = test.take((test.emotion != 2) | (np.arange(len(test)) == first))
-            return (train, few, methods), "the held-out faces: 1 faces of 'fear'"
-
-
-@pytest.mark.parametrize("change", ["none", "name", "shape", "emotions", "finite", "few"])
-def test_bad_input_is_one_line(sets, cache, change):
-    broken, message = _broken(sets, change)
-    with pytest.raises(UserError, match=message) as caught:
-        evaluate(CONFIG, *broken, cache, log=quiet)
-    assert "\n" not in str(caught.value)

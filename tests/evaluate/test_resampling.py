@@ -1,11 +1,13 @@
 """Intervals over subjects, paired tests, and draws of equally many subjects."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
+from depthjax.evaluate import recognition
 from depthjax.evaluate.resampling import (
     bootstrap_counts,
     bootstrap_mean,
@@ -14,6 +16,7 @@ from depthjax.evaluate.resampling import (
     percentile_interval,
     sign_flip_test,
 )
+from depthjax.scores import Score
 
 OPTIONS = {"draws": 200, "seed": 0}
 
@@ -144,3 +147,20 @@ def test_holm_is_the_closed_test_of_bonferroni():
     sets = [list(chosen) for size in range(1, 7) for chosen in itertools.combinations(range(6), size)]
     closed = [max(min(1, len(own) * raw[own].min()) for own in sets if test in own) for test in range(6)]
     assert holm(list(raw)) == pytest.approx(closed)
+
+
+def test_p_is_adjusted_within_a_protocol_a_classifier_and_a_rival():
+    rows = [
+        Score(method, "paired_added", classifier, p=p, against=against)
+        for classifier, against, method, p in (
+            ("xgboost", "augmented", "a", 0.01), ("xgboost", "augmented", "b", 0.04), ("xgboost", "real", "a", 0.03),
+            ("network", "augmented", "a", 0.05), ("xgboost", "augmented", "c", 0.03), ("xgboost", "real", "b", None),
+        )
+    ]  # fmt: skip
+    # Of faces alone, all pairs of methods are one family, and the comparisons with training faces another.
+    pairs = (("a", "b", 0.01), ("a", "c", 0.02), ("b", "c", 0.03), ("real", "a", 0.02), ("real", "b", 0.04))
+    alone = [Score(method, "paired_tstr", "xgboost", p=p, against=against) for against, method, p in pairs]
+    assert [row.p for row in recognition.adjusted(alone)] == pytest.approx([0.03, 0.04, 0.04, 0.04, 0.04])
+    found = recognition.adjusted(rows)
+    assert [row.p for row in found] == pytest.approx([0.03, 0.06, 0.03, 0.05, 0.06, None])
+    assert [replace(row, p=None) for row in found] == [replace(row, p=None) for row in rows]
