@@ -124,7 +124,7 @@ def attacks(sides: Sides, *, draws: int, seed: int) -> list[tuple[str, Estimate]
 
 
 def not_separable(members: np.ndarray, others: np.ndarray) -> str:
-    """Return why subjects, (n,) and (m,), cannot be told apart; empty: they can."""
+    """Return why subjects, (n,) and (m,), are not comparable; empty: they are."""
     if np.isin(members, others).any():
         return SHARED
     return FEW if min(len(np.unique(members)), len(np.unique(others))) < 2 else ""
