@@ -1,6 +1,8 @@
 """The contract of every method, ours too."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,14 +10,17 @@ import pytest
 
 from depthjax import cdcgan_kd, pipeline, stages
 from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Train
+from depthjax.config_file import load_config
+from depthjax.config_values import override
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.methods import REGISTRY, inversions
 from depthjax.progress import no_log
+from tests.conftest import CHEAP, SMOKE
+from tests.conftest import METHODS as FITTED
 
 EMOTION = np.array([2, 0, 2, 0, 2], np.int32)
-SLOW = ("gan", "vae", "rs_imle")  # their programs take up to half a minute to compile
 
 
 @pytest.fixture(scope="module")
@@ -38,25 +43,15 @@ def config():
 
 
 @pytest.fixture(scope="module")
+def smoke_config():
+    return override(load_config(Path(SMOKE)), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
+
+
+@pytest.fixture(scope="module")
 def faces(config):
     emotion, subject, frame = (a.ravel().astype(np.int32) for a in np.mgrid[:3, :4, :2])
     images = np.random.default_rng(0).uniform(-1, 1, (24, 16, 16)).astype(np.float32)
     return DepthFaces(images, emotion, subject, frame, config.data.emotions, DepthRange.of(config.data))
-
-
-@pytest.fixture(scope="module")
-def workdir(config, faces, tmp_path_factory):
-    """Every quick method fitted, in the order of the registry."""
-    folder = tmp_path_factory.mktemp("methods")
-    for name in REGISTRY:
-        if name not in SLOW:
-            fit(name, config, folder, faces)
-    return folder
-
-
-def fit(name, config, folder, faces):
-    written = REGISTRY[name].fit(config, folder, faces, no_log)
-    assert written and all(path.exists() for path in written)
 
 
 def test_the_registry_holds_every_method_and_names_the_stages_that_fit_it():
@@ -82,30 +77,40 @@ def test_training_is_quiet_without_a_log(log, quiet, config, tmp_path, monkeypat
     assert asked == [quiet]
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.nightly) if n in SLOW else n for n in METHODS])
-def test_a_fitted_method_samples_the_emotions_asked_for(name, config, faces, workdir):
-    if name in SLOW:
-        fit(name, config, workdir, faces)
-    drawn = REGISTRY[name].sample(config, workdir, EMOTION)
-    assert drawn.images.shape == (5, 16, 16) and drawn.images.dtype == np.float32
-    assert np.isfinite(drawn.images).all() and np.abs(drawn.images).max() <= 1
+@pytest.mark.parametrize("name", FITTED)
+def test_a_fitted_method_samples_the_emotions_asked_for(name, finished, smoke_config):
+    samples_what_is_asked_for(name, smoke_config, finished)
+
+
+@pytest.mark.nightly
+def test_every_method_is_fitted_and_sampled(config, faces, tmp_path):
+    for name, method in REGISTRY.items():
+        written = method.fit(config, tmp_path, faces, no_log)
+        assert written and all(path.exists() for path in written)
+        samples_what_is_asked_for(name, config, tmp_path)
+
+
+def samples_what_is_asked_for(name, config, workdir):
+    drawn, again = (REGISTRY[name].sample(config, workdir, EMOTION) for _ in range(2))
+    assert drawn.images.shape == (5, config.data.resolution, config.data.resolution)
+    assert drawn.images.dtype == np.float32 and np.isfinite(drawn.images).all() and np.abs(drawn.images).max() <= 1
     assert len(drawn.latents) == 5 and (drawn.emotion == EMOTION).all()
-    again = REGISTRY[name].sample(config, workdir, EMOTION)
     np.testing.assert_array_equal(drawn.images, again.images)
 
 
-def test_generators_are_inverted_once_for_the_same_faces(config, faces, workdir, monkeypatch):
-    asked, calls = faces.take(np.arange(3)), []
+def test_generators_are_inverted_once_for_the_same_faces(finished, smoke_config, tmp_path, monkeypatch):
+    calls, workdir = [], shutil.copytree(finished, tmp_path / "run")
+    faces = pipeline.prepared_faces(smoke_config, workdir, "test")
 
     def invert(key, decoder, images, emotion, *, steps):
         calls.append(steps)
         return images.mean(axis=(1, 2)) + len(calls)
 
     monkeypatch.setattr("depthjax.methods.invert", invert)
-    of = inversions(config, workdir)
-    errors = {name: errors_of(asked) for name, errors_of in of.items()}
+    of = inversions(smoke_config, workdir)
+    errors = {name: errors_of(faces.take(np.arange(3))) for name, errors_of in of.items()}
     assert set(errors) == {"cdcgan_kd", "cdcgan_kd_ga"}
-    assert calls == [config.evaluate.inversion_steps]  # evolved and random latents have one generator
+    assert calls == [smoke_config.evaluate.inversion_steps]  # evolved and random latents have one generator
     np.testing.assert_array_equal(errors["cdcgan_kd"], errors["cdcgan_kd_ga"])
     of["cdcgan_kd"](faces.take(np.arange(4)))
     assert len(calls) == 2

@@ -97,6 +97,7 @@ def test_side_by_side_gives_what_one_after_the_other_gives(config, faces, keys, 
     assert np.array_equal(of_first, state.teacher_params.generator["linear"]["kernel"][0])
 
 
+@pytest.mark.nightly  # compiles the program twice
 def test_a_stopped_group_goes_on_to_the_same_numbers(config, faces, keys, together, tmp_path):
     trained(config, faces, keys, (0, 1, 2), tmp_path, steps=3)
     resumed = trained(config, faces, keys, (0, 1, 2), tmp_path)
