@@ -203,7 +203,8 @@ def _seed_figure(evaluation: StoredEvaluation, groups: Mapping[str, Sequence[str
     for axes, name in zip(grid[0], shown, strict=True):
         low, high = min(counts[name]), max(counts[name])
         span = f"{low}" if low == high else f"{low}–{high}"
-        axes.set_title(style.wrapped(f"{name}, {span} {'seed' if high == 1 else 'seeds'}", 22, lines=2))
+        title = f"{name}, {span} {'seed' if high == 1 else 'seeds'}"
+        axes.set_title(style.wrapped(title, min(22, 70 // len(shown)), lines=3))
     figure.align_ylabels(grid[:, 0])
     figure.supxlabel(f"{unit}; a dot a seed, bar: median", size=9)
     return figure
