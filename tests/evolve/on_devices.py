@@ -27,7 +27,9 @@ def plain(outcome):
 
 def sent(text):
     """The shape of everything that a compiled program sends between devices."""
-    shapes = re.findall(r"= \(?\w+\[([\d,]*)\]\S* (?:all-gather|collective-permute)(?:-start)?\(", text)
+    kinds = "all-gather|all-reduce|all-to-all|collective-permute"
+    results = re.findall(rf" = (.+?) (?:{kinds})(?:-start)?\(", text)
+    shapes = [shape for result in results for shape in re.findall(r"\w\[([\d,]*)\]", result)]
     return [[int(size) for size in shape.split(",") if size] for shape in shapes]
 
 
