@@ -54,7 +54,7 @@ class Faces:
 
     @property
     def tested_subjects(self) -> np.ndarray:
-        """Those of whom there is a face among the tested ones, in the order of accuracies."""
+        """Return the tested subjects that have a face, in the order of the accuracies."""
         return np.unique(next(iter(self.tested.values())).subject)
 
 
@@ -64,7 +64,7 @@ def run_few(
     """Train and evaluate every cell, going on where an earlier call was stopped.
 
     Args:
-        train: faces of the people of whom some are known in each draw.
+        train: faces of the people that the known ones are drawn from.
         test: faces of the people to test on, who are in no draw.
         names: of the subjects, by number.
     Raises:

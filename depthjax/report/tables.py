@@ -110,7 +110,7 @@ ANCHORS = {
 ANCHORS_EXPLAINED = (
     ("To", "the set that the distance is to."),
     ("Training faces, held-out faces", "of a distance to themselves: a random half of the subjects to the other half. "
-     "Held-out subjects, whom no generator has seen, give the distance to training faces of other subjects."),
+     "Held-out subjects, which no generator has seen, give the distance to training faces of other subjects."),
     ("Copies with new noise", "training faces whose sensor noise is drawn anew: what a copying generator gets."),
     ("Gaussians", "one Gaussian of each emotion: the statistics of the training faces without any face. Beside signs "
      "of copying it is of the features themselves, elsewhere of principal components of the pixels."),
