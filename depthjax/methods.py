@@ -19,7 +19,7 @@ from depthjax.cdcgan_kd import Drawn
 from depthjax.config import METHODS as LABELS
 from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
-from depthjax.data.faces import DepthFaces
+from depthjax.data.faces import DepthFaces, made_faces
 from depthjax.data.noise import lowpass_face, read_noise, with_training_noise
 from depthjax.errors import UserError
 from depthjax.files import cached_arrays, digest, read_arrays, replacing_folder, write_arrays
@@ -182,5 +182,4 @@ def read_samples(folder: Path, config: Config) -> DepthFaces:
 
 def as_faces(images: np.ndarray, emotion: np.ndarray, config: Config) -> DepthFaces:
     """Return images (n, h, w) in [-1, 1] with labels (n,) as faces; every face is a subject of its own."""
-    subject, frame = np.arange(len(images), dtype=np.int32), np.zeros(len(images), np.int32)
-    return DepthFaces(images, emotion, subject, frame, config.data.emotions, DepthRange.of(config.data))
+    return made_faces(images, emotion, config.data.emotions, DepthRange.of(config.data))

@@ -102,11 +102,16 @@ class Scores(Sequence[Score]):
 
     def to_csv(self) -> str:
         """Return the table as CSV: a header, then a line a row; None is an empty cell."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in self)
-        return text.getvalue()
+        return csv_text(COLUMNS, self.to_records())
+
+
+def csv_text(columns: Sequence[str], records: Iterable[dict[str, Any]]) -> str:
+    """Return records as CSV: a header, then a line a record; None is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
 
 
 def _key(row: Score) -> tuple[Any, ...]:

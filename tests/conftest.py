@@ -83,6 +83,15 @@ def page_undrawn(monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def smoke_config():
+    """The config of the finished smoke run."""
+    from depthjax.config_file import load_config
+    from depthjax.config_values import override
+
+    return override(load_config(Path(SMOKE)), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The work folder of a whole run of `smoke`, done once as a user starts it."""
     from depthjax.__main__ import main

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 import depthjax
-from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
 from depthjax.files import read_arrays, read_json
 from depthjax.methods import inversions
-from tests.conftest import CHEAP, METHODS, SMOKE
+from tests.conftest import METHODS, SMOKE
 
 
-@pytest.fixture(scope="module")
-def config():
-    return override(depthjax.load_config(SMOKE), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
+@pytest.fixture
+def config(smoke_config):
+    return smoke_config
 
 
 def quiet(line):

@@ -2,7 +2,6 @@
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,14 +9,11 @@ import pytest
 
 from depthjax import cdcgan_kd, pipeline, stages
 from depthjax.config import METHODS, Baselines, Config, Data, Evolve, Model, Train
-from depthjax.config_file import load_config
-from depthjax.config_values import override
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.methods import REGISTRY, inversions
 from depthjax.progress import no_log
-from tests.conftest import CHEAP, SMOKE
 from tests.conftest import METHODS as FITTED
 
 EMOTION = np.array([2, 0, 2, 0, 2], np.int32)
@@ -40,11 +36,6 @@ def config():
             gmm_components=(1,),
         ),
     )
-
-
-@pytest.fixture(scope="module")
-def smoke_config():
-    return override(load_config(Path(SMOKE)), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
 
 
 @pytest.fixture(scope="module")

@@ -62,24 +62,24 @@ class Quantity(NamedTuple):
 
 
 # What chooses does not judge: depthnet and held-out subjects first, then the space that selections are near to.
+SPACES = {"depthnet": "depthnet", "relief": "relief (chooses)"}
 EVOLUTION = (
     Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 1, percent=True, interval=True),
     Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 1, percent=True, interval=True),
     Quantity("emotion as requested", "emotion as requested, depthnet, % ↑", 1, percent=True),
-    Quantity("distinct, depthnet", "distinct faces, depthnet, % ↑", 0, percent=True),
-    Quantity("Vendi, depthnet", "Vendi, depthnet ↑", 1),
-    Quantity("KID to training faces, depthnet", "KID to training faces, depthnet ↓"),
-    Quantity("KID to held-out faces, depthnet", "KID to held-out faces, depthnet ↓"),
-    Quantity("coverage of training faces, depthnet", "Coverage of training faces, depthnet ↑"),
-    Quantity("coverage of held-out faces, depthnet", "Coverage of held-out faces, depthnet ↑"),
-    Quantity("near a training face, depthnet", "near a training face, depthnet, %", 1, percent=True),
-    Quantity("distinct, relief", "distinct faces, relief (chooses), % ↑", 0, percent=True),
-    Quantity("Vendi, relief", "Vendi, relief (chooses) ↑", 1),
-    Quantity("KID to training faces, relief", "KID to training faces, relief (chooses) ↓"),
-    Quantity("KID to held-out faces, relief", "KID to held-out faces, relief (chooses) ↓"),
-    Quantity("coverage of training faces, relief", "Coverage of training faces, relief (chooses) ↑"),
-    Quantity("coverage of held-out faces, relief", "Coverage of held-out faces, relief (chooses) ↑"),
-    Quantity("near a training face, relief", "near a training face, relief (chooses), %", 1, percent=True),
+    *(
+        quantity
+        for space, name in SPACES.items()
+        for quantity in (
+            Quantity(f"distinct, {space}", f"distinct faces, {name}, % ↑", 0, percent=True),
+            Quantity(f"Vendi, {space}", f"Vendi, {name} ↑", 1),
+            Quantity(f"KID to training faces, {space}", f"KID to training faces, {name} ↓"),
+            Quantity(f"KID to held-out faces, {space}", f"KID to held-out faces, {name} ↓"),
+            Quantity(f"coverage of training faces, {space}", f"Coverage of training faces, {name} ↑"),
+            Quantity(f"coverage of held-out faces, {space}", f"Coverage of held-out faces, {name} ↑"),
+            Quantity(f"near a training face, {space}", f"near a training face, {name}, %", 1, percent=True),
+        )
+    ),
 )
 SELECTIONS = {
     "best_of": "best of",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from depthjax.data.depth_range import DepthRange
+
+COLUMNS = ("images", "emotion", "subject", "frame")  # of DepthFaces: one entry a face
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class DepthFaces:
 
     def take(self, index: np.ndarray) -> DepthFaces:
         """Return the faces at `index` (integers or a mask), in that order."""
-        columns = {name: getattr(self, name)[index] for name in ("images", "emotion", "subject", "frame")}
+        columns: dict[str, Any] = {name: getattr(self, name)[index] for name in COLUMNS}
         return dataclasses.replace(self, **columns)
 
     def of(self, emotion: str) -> DepthFaces:
@@ -36,6 +40,20 @@ class DepthFaces:
     def relief_mm(self) -> np.ndarray:
         """Return (n, height, width) float32 millimetres behind the nose tip."""
         return self.depth_range.to_mm(self.images)
+
+
+def joined(sets: Sequence[DepthFaces]) -> DepthFaces:
+    """Return all faces of the first set, then of the next; emotions and depth range are those of the first."""
+    columns: dict[str, Any] = {name: np.concatenate([getattr(faces, name) for faces in sets]) for name in COLUMNS}
+    return dataclasses.replace(sets[0], **columns)
+
+
+def made_faces(
+    images: np.ndarray, emotion: np.ndarray, emotions: tuple[str, ...], depth_range: DepthRange
+) -> DepthFaces:
+    """Return faces that are nobody's: each of the (n,) is a subject of its own."""
+    subject, frame = np.arange(len(images), dtype=np.int32), np.zeros(len(images), np.int32)
+    return DepthFaces(images, emotion, subject, frame, emotions, depth_range)
 
 
 def held_out_subjects(subject: np.ndarray, test_fraction: float, seed: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, Labelled
 from depthjax.evaluate.controls import control_sets
 from depthjax.evaluate.coordinates import Coordinates, nearest
+from depthjax.evaluate.diversity import median_distance
 from depthjax.evaluate.handcrafted import cached_features
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.spaces import (
@@ -33,6 +34,7 @@ from depthjax.evaluate.spaces import (
 from depthjax.files import cached_arrays, digest
 
 DEPTHNET_DIMENSIONS = 32
+BANDWIDTH_FACES = 1000  # the bandwidth of kernels is taken from about this many training faces
 RESERVED = ("train", "test", "real", *CONTROLS)  # names that no method may have
 
 Log = Callable[[str], None]
@@ -63,6 +65,12 @@ class FeatureBank:
     def classes(self) -> int:
         """How many emotions there are."""
         return len(self.train.emotions)
+
+    @cached_property
+    def bandwidths(self) -> dict[str, float]:
+        """The width of a Gaussian kernel in each space: the median distance between training faces."""
+        step = max(1, len(self.train) // BANDWIDTH_FACES)
+        return {space: median_distance(features["train"][::step]) for space, features in self.spaces.items()}
 
     def own_test(self, config: Config) -> np.ndarray:
         """Return a mask of the held-out faces without the subjects of `data.extra_test_subjects`, (n,)."""

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 
 from depthjax.evaluate.classification import Labelled, union
-from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_interval, weighted_means
+from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_interval, thinned, weighted_means
 
 FOLDS = 5
 HALVINGS = 5  # of one set's subjects, to compare it with itself
@@ -36,7 +36,7 @@ def c2st_of_halves(x: Labelled, *, bandwidth: float, draws: int, seed: int) -> E
     rng, names = np.random.default_rng(seed), np.unique(x.subject)
     if len(names) < 2 * FOLDS:
         return Estimate(reason=f"fewer than {2 * FOLDS} subjects to halve")
-    x = x.take(_thinned(len(x), 2 * MAX_FACES, rng))
+    x = x.take(thinned(len(x), 2 * MAX_FACES, rng))
     halves = [np.isin(x.subject, rng.permutation(names)[: len(names) // 2]) for _ in range(HALVINGS)]
     right = np.mean([told_apart(x, half, bandwidth, rng) for half in halves], axis=0)
     return _accuracy(right, x, np.zeros(len(x), bool), draws, rng)
@@ -67,12 +67,8 @@ def balance(emotion: np.ndarray, is_y: np.ndarray) -> np.ndarray:
 
 
 def _joined(x: Labelled, y: Labelled, rng: np.random.Generator) -> tuple[Labelled, np.ndarray]:
-    x, y = (of.take(_thinned(len(of), MAX_FACES, rng)) for of in (x, y))
+    x, y = (of.take(thinned(len(of), MAX_FACES, rng)) for of in (x, y))
     return union(x, y), np.arange(len(x) + len(y)) >= len(x)
-
-
-def _thinned(count: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    return np.sort(rng.permutation(count)[:most])
 
 
 def _folds(subject: np.ndarray, is_y: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -17,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from depthjax.config import CONTROLS, Config
 from depthjax.data.augment import BACKGROUND, augmented_copies
-from depthjax.data.faces import DepthFaces
+from depthjax.data.faces import DepthFaces, made_faces
 from depthjax.data.generate import generate
 from depthjax.data.inputs import network_inputs
 from depthjax.data.noise import noise_spectrum, with_new_noise
@@ -155,8 +154,7 @@ def _one_face_a_subject_first(members: np.ndarray, subject: np.ndarray, rng: np.
 
 def _labelled(train: DepthFaces, images: np.ndarray, count: int) -> DepthFaces:
     emotion = np.repeat(np.arange(len(train.emotions), dtype=np.int32), count)
-    subject, frame = np.arange(len(images), dtype=np.int32), np.zeros(len(images), np.int32)
-    return replace(train, images=images, emotion=emotion, subject=subject, frame=frame)
+    return made_faces(images, emotion, train.emotions, train.depth_range)
 
 
 def _generator(config: Config, name: str) -> np.random.Generator:

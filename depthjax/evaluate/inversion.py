@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -34,7 +33,7 @@ def inversion_scores(config: Config, bank: FeatureBank, inversions: Mapping[str,
     """Return `auc_inversion` and `tpr_inversion` of these methods, and of the Gaussian control."""
     if not inversions or not config.evaluate.inversion_steps:
         return []
-    asked: dict[str, Inversion] = {"gaussian": partial(gaussian_errors, bank.train), **inversions}
+    asked: dict[str, Inversion] = {"gaussian": gaussian_inversion(bank.train), **inversions}
     return [
         Score(method, "memorisation", measure=name, space="pixels", **asdict(estimate))
         for method, errors in asked.items()
@@ -66,21 +65,32 @@ def _drawn(faces: DepthFaces, seed: int) -> DepthFaces:
     return faces.take(np.concatenate([rng.permutation(np.flatnonzero(faces.subject == n))[:FRAMES] for n in names]))
 
 
-def gaussian_errors(train: DepthFaces, faces: DepthFaces) -> np.ndarray:
-    """Return the (n,) root mean square depth that the Gaussian of a face's emotion misses of it.
+def gaussian_inversion(train: DepthFaces) -> Inversion:
+    """Return the function (faces) → the (n,) root mean square depth that Gaussians of the training faces miss of them.
 
-    The face is the most probable one given the pixels (maximum a posteriori), with the residual variance of the
-    principal components as noise.
+    A face is made from the Gaussian of its emotion: the most probable one given the pixels (maximum a posteriori), with
+    the residual variance of the principal components as noise.
     """
-    rows, size = train.images.reshape(len(train), -1), min(GAUSSIAN_DIMENSIONS, len(train) - 1)
+    size = min(GAUSSIAN_DIMENSIONS, len(train) - 1)
     with threadpool_limits(1, "blas"):
-        pca = PCA(size, svd_solver="randomized", random_state=0).fit(rows)
-        known, asked = (pca.transform(of.images.reshape(len(of), -1)).astype(np.float64) for of in (train, faces))
-    made = np.empty_like(asked)
-    for label in np.unique(faces.emotion):
-        own, where = known[train.emotion == label], faces.emotion == label
-        mean, covariance = own.mean(axis=0), np.atleast_2d(np.cov(own, rowvar=False))
-        gain = covariance @ np.linalg.pinv(covariance + pca.noise_variance_ * np.eye(size))
-        made[where] = mean + (asked[where] - mean) @ gain.T
-    images = (pca.mean_ + made @ pca.components_).reshape(faces.images.shape)
-    return np.asarray(root_mean_square(images, faces.images))
+        pca = PCA(size, svd_solver="randomized", random_state=0).fit(train.images.reshape(len(train), -1))
+
+    def coordinates(faces: DepthFaces) -> np.ndarray:
+        with threadpool_limits(1, "blas"):
+            found: np.ndarray = pca.transform(faces.images.reshape(len(faces), -1)).astype(np.float64)
+        return found
+
+    known = coordinates(train)
+
+    def errors(faces: DepthFaces) -> np.ndarray:
+        asked = coordinates(faces)
+        made = np.empty_like(asked)
+        for label in np.unique(faces.emotion):
+            own, where = known[train.emotion == label], faces.emotion == label
+            mean, covariance = own.mean(axis=0), np.atleast_2d(np.cov(own, rowvar=False))
+            gain = covariance @ np.linalg.pinv(covariance + pca.noise_variance_ * np.eye(size))
+            made[where] = mean + (asked[where] - mean) @ gain.T
+        images = (pca.mean_ + made @ pca.components_).reshape(faces.images.shape)
+        return np.asarray(root_mean_square(images, faces.images))
+
+    return errors

@@ -12,14 +12,14 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.depth_range import quantise
-from depthjax.data.faces import DepthFaces
+from depthjax.data.faces import DepthFaces, joined
 from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
 from depthjax.evaluate.coordinates import Sides
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, neighbours_of_draws
-from depthjax.evaluate.diversity import gaussian_kernel, median_distance, ms_ssim, rke_score, score, vendi_score
+from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.kid import kid, kid_of_halves
 from depthjax.evaluate.likelihood import likelihoods
 from depthjax.evaluate.memorisation import near_share, nearest_similarity, planted, signs
@@ -38,7 +38,6 @@ from depthjax.evaluate.resampling import (
 from depthjax.evaluate.spaces import residual_ratio
 from depthjax.scores import Score
 
-BANDWIDTH_FACES = 1000  # the bandwidth of kernels is taken from about this many training faces
 LABELLED_FACES = 4000  # of a set, for KID: its kernel between faces grows with their square
 PAIRS = 100  # of each emotion, for MS-SSIM
 CHUNK = 25  # pairs at once: bounds the memory
@@ -90,11 +89,6 @@ class Task:
     def groups(self) -> np.ndarray:
         """(n,) what a bootstrap resamples: subjects, or generated faces, each of which stands by itself."""
         return self._groups_of(self.name)
-
-    @property
-    def bandwidth(self) -> float:
-        """The width of a Gaussian kernel in this space: the median distance between training faces."""
-        return median_distance(self.train[:: max(1, len(self.train) // BANDWIDTH_FACES)])
 
     def labelled(self, name: str) -> Labelled:
         """Return the features of a set in this space; a generated face is a subject of its own, below zero.
@@ -209,7 +203,11 @@ def _within_emotions(task: Task, function: Callable[..., Mapping[str, np.ndarray
 
 def told_from(task: Task) -> Estimates:
     """How well a classifier tells the faces of two sets apart; of a set against itself, halves of its subjects."""
-    ours, bandwidth, options = task.labelled(task.name), task.bandwidth, task.options(f"c2st {task.space}")
+    ours, bandwidth, options = (
+        task.labelled(task.name),
+        task.bank.bandwidths[task.space],
+        task.options(f"c2st {task.space}"),
+    )
     if task.name == task.against:
         return [("accuracy", c2st_of_halves(ours, bandwidth=bandwidth, **options))]
     return [("accuracy", c2st(task.labelled(task.against), ours, bandwidth=bandwidth, **options))]
@@ -233,7 +231,7 @@ def effective_number(task: Task) -> Estimates:
     draws, classes = task.draws[""], task.bank.classes
     if draws.n < 2 * classes:
         return [(name, Estimate(reason=TOO_FEW)) for name in ("vendi", "rke")]
-    bandwidth, each = task.bandwidth, draws.n // classes
+    bandwidth, each = task.bank.bandwidths[task.space], draws.n // classes
     rows = draws.rows[task.name].reshape(-1, classes, each)
 
     def scores(members: np.ndarray) -> tuple[float, float]:
@@ -357,10 +355,7 @@ def released_distance(task: Task) -> Estimates:
 def released_similarity(task: Task) -> Estimates:
     """The released formulas for SSIM and PSNR, over faces paired by their order."""
     train, test = task.bank.train, task.bank.test.take(task.bank.own_test(task.config))
-    names = ("images", "emotion", "subject", "frame")
-    joined = {name: np.concatenate([getattr(faces, name) for faces in (train, test)]) for name in names}
-    real = DepthFaces(**joined, emotions=train.emotions, depth_range=train.depth_range)
-    found = published_pairs(real, task.faces)
+    found = published_pairs(joined([train, test]), task.faces)
     return [(name, Estimate(value)) for name, value in found.items()]
 
 

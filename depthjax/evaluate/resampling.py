@@ -53,6 +53,11 @@ def with_interval(value: float, drawn: np.ndarray, n: int) -> Estimate:
     return Estimate(value, *percentile_interval(drawn), n=n)
 
 
+def thinned(count: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the rows, in order, of at most so many of `count` faces, drawn at random."""
+    return np.sort(rng.permutation(count)[:most])
+
+
 def bootstrap_counts(groups: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Return how often each image counts, (draws, n) float64, when whole groups, (n,), are drawn with replacement."""
     names, member = np.unique(groups, return_inverse=True)

@@ -19,6 +19,7 @@ from depthjax.evaluate.embedding import embed
 from depthjax.evaluate.inversion import Inversion, inversion_scores
 from depthjax.evaluate.measures import measure_faces
 from depthjax.evaluate.recognition import published, unseen_subjects
+from depthjax.evaluate.resampling import thinned
 from depthjax.scores import Scores
 
 Arrays = dict[str, np.ndarray]
@@ -95,10 +96,7 @@ def evaluate(
 
 def _drawn(config: Config, count: int, part: str) -> np.ndarray:
     """Draw at most MAX_FACES faces: features of a hundred thousand would take hours."""
-    if count <= MAX_FACES:
-        return np.arange(count)
-    chosen = np.random.default_rng(seed_of(config, f"draw {part}")).permutation(count)
-    return np.sort(chosen[:MAX_FACES])
+    return thinned(count, MAX_FACES, np.random.default_rng(seed_of(config, f"draw {part}")))
 
 
 def _with_seconds(log: Log) -> Log:

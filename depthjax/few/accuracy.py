@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from depthjax.config import Config
-from depthjax.data.faces import DepthFaces
+from depthjax.data.faces import DepthFaces, joined
 from depthjax.evaluate.classification import (
     BOXES,
     DEPTHNET,
@@ -76,10 +76,7 @@ def _split(config: Config, train: Iterable[Labelled], test: Labelled, kind: str)
 
 def _inputs_of_all(config: Config, sets: Mapping[str, DepthFaces]) -> dict[str, Inputs]:
     """Compute the inputs of all sets in one call, which keeps all cores busy, and cut them."""
-    some = next(iter(sets.values()))
-    columns = ("images", "emotion", "subject", "frame")
-    joined = {name: np.concatenate([getattr(faces, name) for faces in sets.values()]) for name in columns}
-    found = inputs_of(config, DepthFaces(**joined, emotions=some.emotions, depth_range=some.depth_range))
+    found = inputs_of(config, joined([*sets.values()]))
     ends = np.cumsum([len(faces) for faces in sets.values()])
     cuts = {name: np.arange(end - len(sets[name]), end) for name, end in zip(sets, ends, strict=True)}
     return {name: {kind: of.take(cut) for kind, of in found.items()} for name, cut in cuts.items()}

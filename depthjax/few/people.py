@@ -16,7 +16,7 @@ from depthjax.data.pattern import propose
 from depthjax.errors import UserError
 from depthjax.evaluate.classification import check_classifiers
 from depthjax.keys import fold, host_seed, key_for
-from depthjax.train.many import check_batch
+from depthjax.train.loop import check_batch
 
 MIN_TESTED = 2  # people: an interval needs as many
 GROUP = "group "  # what prepare calls near-duplicates where no pattern names the people

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -15,6 +13,7 @@ from depthjax.evaluate.resampling import Estimate, holm
 from depthjax.few.cell import ALONE, AUGMENTED, ON_TOP
 from depthjax.few.effects import mean_over_people
 from depthjax.few.run import Found
+from depthjax.scores import csv_text
 
 ALPHA = 0.05
 LABELS = CONTROLS | {name: f"{METHODS[name]} faces" for name in OWN_METHODS}
@@ -63,11 +62,7 @@ class Table:
 
     def to_csv(self) -> str:
         """Return the scores as CSV; None is an empty cell."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, [field.name for field in fields(FewScore)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(score) for score in self.scores)
-        return text.getvalue()
+        return csv_text([field.name for field in fields(FewScore)], self.to_records())
 
 
 def table_of(found: Found) -> Table:

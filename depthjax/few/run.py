@@ -15,6 +15,7 @@ from depthjax._version import __version__
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.parallel import end_processes
+from depthjax.evaluate.resampling import thinned
 from depthjax.evaluate.run import MAX_FACES
 from depthjax.few.accuracy import Inputs, accuracies, inputs_of
 from depthjax.few.cell import ALONE, added_sets, row_names
@@ -85,8 +86,7 @@ def run_few(
 
 def _tested(config: Config, test: DepthFaces, cache: Path, log: Log) -> tuple[Inputs, str]:
     """Return the faces to test on, at most MAX_FACES of them, and their digest."""
-    order = np.random.default_rng(config.few.seed).permutation(len(test))[:MAX_FACES]
-    test = test.take(np.sort(order))
+    test = test.take(thinned(len(test), MAX_FACES, np.random.default_rng(config.few.seed)))
     log(f"features of {len(test)} faces to test on")
     return inputs_of(config, test, cache), digest(test.images, test.emotion, test.subject)
 

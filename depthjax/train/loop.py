@@ -135,10 +135,15 @@ def check_faces_fit(config: Config, faces: DepthFaces) -> None:
         raise UserError(f"the faces are {shape} pixels but data.resolution is {size}: prepare them again")
     if shown != wanted:
         raise UserError(f"the faces show {shown} but data.emotions is {wanted}: prepare them again")
-    if len(faces) < config.train.batch_size:
+    check_batch(config, len(faces))
+
+
+def check_batch(config: Config, count: int) -> None:
+    """Raise a UserError if so many faces are fewer than a batch."""
+    if count < config.train.batch_size:
         raise UserError(
-            f"{len(faces)} faces to train on are fewer than a batch: lower --config.train.batch_size "
-            f"(now {config.train.batch_size}) to {len(faces)} or less"
+            f"{count} faces to train on are fewer than a batch: lower --config.train.batch_size "
+            f"(now {config.train.batch_size}) to {count} or less"
         )
 
 

@@ -24,6 +24,7 @@ from depthjax.keys import fold
 from depthjax.progress import Progress
 from depthjax.signals import TrainingInterrupted, stop_on_signals
 from depthjax.train import checkpoint
+from depthjax.train.loop import check_batch
 from depthjax.train.not_finite import NotFinite, all_finite
 from depthjax.train.state import Pair, TrainState, init_state
 from depthjax.train.step import Batch, Metrics, Update, make_update, teacher_variables
@@ -104,15 +105,6 @@ def train_many(
 def default_vmapped() -> bool:
     """Return whether trainings side by side are faster than one after the other on this backend."""
     return jax.default_backend() != "cpu"
-
-
-def check_batch(config: Config, fewest: int) -> None:
-    """Raise a UserError if the training with the fewest faces has less than a batch."""
-    size = config.train.batch_size
-    if fewest < size:
-        raise UserError(
-            f"{fewest} faces to train on are fewer than a batch: lower --config.train.batch_size (now {size})"
-        )
 
 
 def _on_device(config: Config, faces: DepthFaces, members: Sequence[np.ndarray], keys: jax.Array) -> tuple[Batch, Own]:

@@ -9,10 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import depthjax
 from depthjax.__main__ import main, make_parser
 from depthjax.config import Config
-from depthjax.config_values import override
 from tests.conftest import CHEAP, SMOKE
 
 ROOT = Path(__file__).parents[2]
@@ -27,12 +25,11 @@ def blocks(page, language):
 
 
 @pytest.fixture
-def folder(finished, tmp_path, monkeypatch):
+def folder(finished, smoke_config, tmp_path, monkeypatch):
     """An empty folder with a finished toy run as `runs/quick` and `runs/mine`, where every config is the toy's."""
     for name in ("quick", "mine"):
         shutil.copytree(finished, tmp_path / "runs" / name)
-    toy = override(depthjax.load_config(SMOKE), dict(flag.removeprefix("--config.").split("=") for flag in CHEAP))
-    monkeypatch.setattr("depthjax.library.config_file", SimpleNamespace(load_config=lambda path: toy))
+    monkeypatch.setattr("depthjax.library.config_file", SimpleNamespace(load_config=lambda path: smoke_config))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from depthjax.evaluate.coordinates import Coordinates, Sides, nearest
-from depthjax.evaluate.inversion import gaussian_errors
+from depthjax.evaluate.inversion import gaussian_inversion
 from depthjax.evaluate.membership import (
     FEW,
     area,
@@ -154,8 +154,8 @@ def test_inversion_finds_what_a_generator_makes_and_misses_what_it_does_not():
 
 def test_the_gaussian_control_misses_what_lies_outside_its_components(faces):
     train, test = faces(30, 2, noise=0), faces(3, 2, first=100, noise=0)
-    own, other = gaussian_errors(train, train), gaussian_errors(train, test)
+    own, other = gaussian_inversion(train)(train), gaussian_inversion(train)(test)
     assert own.shape == (180,) and own.mean() < other.mean()
     noisy = test.images + 0.1 * np.random.default_rng(0).standard_normal(test.images.shape)
-    worse = gaussian_errors(train, test.__class__(**{**test.__dict__, "images": noisy.astype(np.float32)}))
+    worse = gaussian_inversion(train)(test.__class__(**{**test.__dict__, "images": noisy.astype(np.float32)}))
     assert (worse > other).all()
