@@ -16,7 +16,7 @@ import numpy as np
 from depthjax.data import kinect
 from depthjax.data.crop import crop_face
 from depthjax.data.head_model import HeadModel, load_head_model
-from depthjax.data.people import Person, action_weights, face_size, head_pose, sample_person
+from depthjax.data.people import ACTIONS, Person, action_weights, face_size, head_pose, sample_person
 from depthjax.data.render import Bin, View, render, sampling_bins
 from depthjax.keys import key_for
 from depthjax.precision import EXACT
@@ -91,7 +91,7 @@ def _host() -> AbstractContextManager[Any]:
 def _shots(model: HeadModel, person: Person, emotion: str, *, frames: int, seed: int, full_sequence: bool) -> Shot:
     start = 0.0 if full_sequence else 0.45
     phase = start + (1 - start) * (np.arange(frames) + 0.5) / frames
-    rng = np.random.default_rng([seed, person.subject, len(emotion), frames, 4])
+    rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), frames, 4])
     distance = rng.uniform(*DISTANCE_MM)
     drift = rng.normal(0, [4.0, 4.0, 6.0], (frames, 3))
     position = drift + np.array([rng.normal(0, 60), rng.normal(0, 40), distance])
