@@ -39,6 +39,7 @@ METHODS = {
 # Sets of faces made from the training faces without a generator, which the methods are compared with.
 CONTROLS = {
     "augmented": "augmented copies",
+    "augmented_again": "as many other augmented copies",
     "mixtures": "mixtures of two faces",
     "rendered": "rendered faces",
     "copies": "copies with new noise",

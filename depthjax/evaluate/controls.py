@@ -24,6 +24,7 @@ from depthjax.data.people import ACTIONS
 from depthjax.evaluate.spaces import box_means
 
 UTILITY = ("augmented", "mixtures", "rendered")  # controls that classifiers are trained on
+AGAIN = "augmented_again"  # beside the copies: what a generator's faces, added to the copies, are compared with
 NEIGHBOURS = 5  # among which the second face of a mixture is drawn (SMOTE: Chawla et al. 2002)
 GAUSSIAN_DIMENSIONS = 32
 FRAMES = 10  # of one rendered subject in one emotion
@@ -39,6 +40,7 @@ def control_sets(
     """
     made: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
         "augmented": lambda rng: augmented(train, count, rng),
+        "augmented_again": lambda rng: augmented(train, count, rng),
         "mixtures": lambda rng: mixtures(train, count, rng),
         "copies": lambda rng: copies(train, count, rng),
         "gaussian": lambda rng: gaussians(train, count, rng),

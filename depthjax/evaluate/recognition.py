@@ -28,7 +28,7 @@ from depthjax.evaluate.classification import (
     union,
     unseen_subjects_split,
 )
-from depthjax.evaluate.controls import UTILITY, unknown_to_renderer
+from depthjax.evaluate.controls import AGAIN, UTILITY, unknown_to_renderer
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import holm, sign_flip_test
 from depthjax.scores import Score
@@ -132,6 +132,7 @@ def training_sets(bank: FeatureBank) -> dict[Score, Names]:
     controls = [name for name in UTILITY if name in bank.controls]
     sets: dict[Score, Names] = {Score("real", "trtr"): ("train",)}
     sets |= {Score(name, "added"): ("train", name) for name in controls}
+    sets[Score(AGAIN, "added_augmented")] = ("train", "augmented", AGAIN)
     for name in bank.methods:
         sets[Score(name, "tstr")] = (name,)
         sets[Score(name, "added")] = ("train", name)
@@ -164,7 +165,7 @@ def unseen_subjects(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     # Classifiers that were fitted on training faces alone predict the faces of every method too.
     tested = dict.fromkeys(fitted, ("test",)) | {alone: ("test", *bank.methods)}
     whole: dict[Score, Predictions] = {}
-    for group in (("real", *UTILITY), *((name,) for name in bank.methods)):
+    for group in (("real", *UTILITY, AGAIN), *((name,) for name in bank.methods)):
         rows = [row for row in fitted if row.method in group]
         log(f"classifiers: {', '.join(dict.fromkeys(row.method for row in rows))}")
         whole |= _predictions(config, bank, {row: (fitted[row], tested[row]) for row in rows})

@@ -11,7 +11,7 @@ from depthjax.config import OWN_METHODS, Config
 from depthjax.data.faces import DepthFaces
 from depthjax.data.noise import noise_spectrum, with_training_noise
 from depthjax.errors import UserError
-from depthjax.evaluate.controls import UTILITY, control_sets, unknown_to_renderer
+from depthjax.evaluate.controls import AGAIN, UTILITY, control_sets, unknown_to_renderer
 from depthjax.evolve.run import check_finite, evolve
 from depthjax.evolving import load_fitness, measured_inputs, program_of, reads_emotions
 from depthjax.keys import key_for
@@ -29,7 +29,7 @@ def row_names(config: Config) -> tuple[str, ...]:
     has_rendered = config.data.source != "depth_heads" and not unknown_to_renderer(config.data.emotions)
     controls = [name for name in UTILITY if name != "rendered" or has_rendered]
     methods = [name for name in OWN_METHODS if name in config.sample.methods]
-    return (ALONE, *controls, *methods, *(ON_TOP + name for name in methods))
+    return (ALONE, *controls, ON_TOP + AGAIN, *methods, *(ON_TOP + name for name in methods))
 
 
 def added_sets(config: Config, teachers: Pair, known: DepthFaces) -> dict[str, DepthFaces]:
@@ -37,7 +37,7 @@ def added_sets(config: Config, teachers: Pair, known: DepthFaces) -> dict[str, D
 
     Nothing is read but the teachers, which were trained on the known faces, and these faces.
     """
-    controls = control_sets(config, known, config.sample.count, UTILITY)
+    controls = control_sets(config, known, config.sample.count, (*UTILITY, AGAIN))
     generated = {
         name: replace(controls[AUGMENTED], images=images)
         for name, images in generated_images(config, teachers, known).items()

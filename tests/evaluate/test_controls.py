@@ -25,11 +25,12 @@ def made(train):
 
 
 def test_each_control_has_that_many_faces_of_every_emotion_and_new_subjects(made, train):
-    assert list(made) == ["augmented", "mixtures", "copies", "gaussian"]
+    assert list(made) == ["augmented", "augmented_again", "mixtures", "copies", "gaussian"]
     for of in made.values():
         assert np.bincount(of.emotion).tolist() == [COUNT] * 3 and len(np.unique(of.subject)) == len(of)
         assert of.images.shape == (60, 32, 32) and of.images.dtype == np.float32 and np.abs(of.images).max() <= 1
         assert of.emotions == train.emotions
+    assert not np.isin(made["augmented_again"].images[:, 16, 16], made["augmented"].images[:, 16, 16]).all()
 
 
 def test_the_same_seed_gives_the_same_faces_and_another_gives_others(made, train):
@@ -104,7 +105,7 @@ def test_rendered_faces_stand_beside_a_users_own_and_only_if_all_emotions_are_kn
     calls = []
     monkeypatch.setattr(controls, "rendered", lambda config, count, rng: calls.append(count) or train.images[:9])
     config = override(smoke.get_config(), {"data.source": "folder", "data.path": "somewhere"})
-    assert list(control_sets(config, train, 3)) == ["augmented", "mixtures", "rendered", "copies", "gaussian"]
+    assert list(control_sets(config, train, 3)) == ["augmented", "augmented_again", "mixtures", "rendered", "copies", "gaussian"]
     strange = replace(train, emotions=("neutral", "happiness", "boredom"))
     assert controls.unknown_to_renderer(strange.emotions) == ["boredom"]
     assert "rendered" not in control_sets(config, strange, 3) and calls == [3]

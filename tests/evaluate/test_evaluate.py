@@ -98,7 +98,7 @@ def test_data_and_settings_are_stated(found):
         "source": "depth_heads", "emotions": ["neutral", "happiness", "fear"], "resolution": 32,
         "train": {"images": 72, "subjects": 8}, "test": {"images": 27, "subjects": 3}, "window_mm": [-10.0, 80.0],
         "drawn_from": {"train": 72, "test": 27}, "generated": {"cdcgan_kd": 72, "cdcgan_kd_ga": 72},
-        "controls": dict.fromkeys(("augmented", "mixtures", "copies", "gaussian"), 72),
+        "controls": dict.fromkeys(("augmented", "augmented_again", "mixtures", "copies", "gaussian"), 72),
     }  # fmt: skip
     assert len(stated["settings"].pop("depthnet")["sha256"]) == 64
     assert stated["settings"] == {
@@ -121,9 +121,9 @@ def test_every_row_is_there_once_and_whole(scores):
         "trts": 2 * four,
         "paired_tstr": 3 * len(CLASSIFIERS),
         "added": 4 * four,
-        "added_augmented": 2 * four,
+        "added_augmented": 3 * four,
         "paired_added": (4 + 3) * len(CLASSIFIERS),
-        "paired_added_augmented": 2 * len(CLASSIFIERS),
+        "paired_added_augmented": 3 * len(CLASSIFIERS),
         "published_real": trees,
         "published_synthetic": 2 * trees,
         "published_synthetic_real": 2 * trees,
@@ -157,7 +157,7 @@ def test_classifiers_have_intervals_and_the_runs_of_their_seeds(found, scores):
 
 def test_accuracies_of_each_held_out_subject_are_kept(found, scores):
     subjects = {name: values for name, values in found.runs.items() if name.endswith("/subjects")}
-    assert len(subjects) == len(CLASSIFIERS) * (1 + 2 + 4 + 2) and all(len(v) == 3 for v in subjects.values())
+    assert len(subjects) == len(CLASSIFIERS) * (1 + 2 + 4 + 3) and all(len(v) == 3 for v in subjects.values())
     for name, values in subjects.items():  # nine faces of each subject
         protocol, method, classifier, _ = name.split("/")
         row = scores.find(protocol=protocol, method=method, classifier=classifier, measure="accuracy")
@@ -296,6 +296,9 @@ def test_classifiers_with_copies_are_fitted_on_exactly_those_beside_the_training
     split = fitted[Score("augmented", "added"), "xgboost"]
     assert len(split.train) == 72 + 72 and len(split.test) == 27
     assert set(split.faces.subject[split.test]) == set(test.subject)
+    again = fitted[Score("augmented_again", "added_augmented"), "network"]
+    boxes = [bank.means[part] for part in ("train", "augmented", "augmented_again")]
+    assert np.array_equal(again.faces.features[again.train], np.concatenate(boxes))
     split = fitted[Score("augmented", "added"), "network"]
     assert np.array_equal(split.faces.features[split.train][72:], bank.means["augmented"])
 
