@@ -170,11 +170,12 @@ def added_sets(evaluation: StoredEvaluation) -> dict[tuple[str, str], str]:
     added = evaluation.scores.where(protocol="added").values("method")
     methods = evaluation.methods
     order = [*(name for name in added if name not in methods), *methods]
-    again = [name for name in evaluation.scores.where(protocol="added_augmented").values("method") if name not in methods]
+    beside = evaluation.scores.where(protocol="added_augmented").values("method")
+    on_top = [*(name for name in beside if name not in methods), *methods]
     return (
         {("trtr", "real"): "training faces"}
         | {("added", name): f"+ {method_name(name)}" for name in order}
-        | {("added_augmented", name): f"+ {method_name('augmented')} + {method_name(name)}" for name in (*again, *methods)}
+        | {("added_augmented", name): f"+ {method_name('augmented')} + {method_name(name)}" for name in on_top}
     )
 
 

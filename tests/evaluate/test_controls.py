@@ -105,7 +105,8 @@ def test_rendered_faces_stand_beside_a_users_own_and_only_if_all_emotions_are_kn
     calls = []
     monkeypatch.setattr(controls, "rendered", lambda config, count, rng: calls.append(count) or train.images[:9])
     config = override(smoke.get_config(), {"data.source": "folder", "data.path": "somewhere"})
-    assert list(control_sets(config, train, 3)) == ["augmented", "augmented_again", "mixtures", "rendered", "copies", "gaussian"]
+    names = ["augmented", "augmented_again", "mixtures", "rendered", "copies", "gaussian"]
+    assert list(control_sets(config, train, 3)) == names
     strange = replace(train, emotions=("neutral", "happiness", "boredom"))
     assert controls.unknown_to_renderer(strange.emotions) == ["boredom"]
     assert "rendered" not in control_sets(config, strange, 3) and calls == [3]
