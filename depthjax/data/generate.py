@@ -21,7 +21,7 @@ from depthjax.data.render import Bin, View, render, sampling_bins
 from depthjax.keys import key_for
 from depthjax.precision import EXACT
 
-DISTANCE_MM = (800.0, 1200.0)
+DISTANCE_MM, WIDE_DISTANCE_MM = (800.0, 1200.0), (800.0, 1500.0)
 FRAME_SHAPE = (168, 112)  # the part of the sensor's 424x512 that holds a head at 0.8 m
 BEHIND_EYES_MM = 90.0  # where the head turns: about the top of the spine
 BELOW_EYES_MM = 40.0
@@ -56,20 +56,22 @@ class Frames(NamedTuple):
 
 
 def generate(
-    *, subjects: range, emotions: tuple[str, ...], frames: int, seed: int, full_sequence: bool
+    *, subjects: range, emotions: tuple[str, ...], frames: int, seed: int, full_sequence: bool, wide: bool = False
 ) -> Iterator[Frames]:
     """Render every subject in every emotion, `frames` of each, spread evenly over the sequence.
 
-    A full sequence begins with the micro-expression, as IKFDB's do; else only what follows it is rendered.
+    A full sequence begins with the micro-expression, as IKFDB's do; else only what follows it is rendered. Of a wide
+    population (`depthjax.data.people`), frames are of any intensity.
     """
     model = load_head_model()
 
     def film(subject: int) -> list[Frames]:
         with _host():  # a thread has a default device of its own
-            person = sample_person(model, seed=seed, subject=subject)
+            person = sample_person(model, seed=seed, subject=subject, wide=wide)
             wall = np.random.default_rng([seed, subject, 5]).uniform(1700, 2200)
             scene = kinect.Scene(jnp.float32(wall), jnp.float32(person.hair))
-            shots = [_shots(model, person, e, frames=frames, seed=seed, full_sequence=full_sequence) for e in emotions]
+            settings = {"frames": frames, "seed": seed, "full_sequence": full_sequence, "wide": wide}
+            shots = [_shots(model, person, emotion, **settings) for emotion in emotions]
             size = np.float32(face_size(person.rest))
             head = Head(*map(jnp.asarray, (person.rest, model.face_targets, model.scalp, size)))
             crops = [np.asarray(_film(head, shot, scene)) for shot in shots]
@@ -88,17 +90,19 @@ def _host() -> AbstractContextManager[Any]:
         return nullcontext()
 
 
-def _shots(model: HeadModel, person: Person, emotion: str, *, frames: int, seed: int, full_sequence: bool) -> Shot:
+def _shots(
+    model: HeadModel, person: Person, emotion: str, *, frames: int, seed: int, full_sequence: bool, wide: bool
+) -> Shot:
     start = 0.0 if full_sequence else 0.45
     phase = start + (1 - start) * (np.arange(frames) + 0.5) / frames
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), frames, 4])
-    distance = rng.uniform(*DISTANCE_MM)
+    distance = rng.uniform(*(WIDE_DISTANCE_MM if wide else DISTANCE_MM))
     drift = rng.normal(0, [4.0, 4.0, 6.0], (frames, 3))
     position = drift + np.array([rng.normal(0, 60), rng.normal(0, 40), distance])
     key = key_for(seed, f"sensor {emotion}", person.subject)
     return Shot(
-        jnp.asarray(action_weights(model, person, emotion, phase, seed=seed)),
-        jnp.asarray(head_pose(person, emotion, phase, seed=seed)),
+        jnp.asarray(action_weights(model, person, emotion, phase, seed=seed, wide=wide)),
+        jnp.asarray(head_pose(person, emotion, phase, seed=seed, wide=wide)),
         jnp.asarray(position, jnp.float32),
         jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(frames)),
     )

@@ -1,4 +1,8 @@
-"""Subjects that do not exist: a shape, a resting face and its expressions over time, drawn from (seed, subject)."""
+"""Subjects that do not exist: a shape, a resting face and its expressions over time, drawn from (seed, subject).
+
+A wide population differs more: other features, turned heads, several forms of an emotion, weak ones too. It is for
+what must also hold for people before a sensor, of whom nothing is known.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ LOCAL_SPREAD = {
     "head": 0.28, "forehead": 0.4, "nose": 0.4, "chin": 0.35, "cheek": 0.45, "mouth": 0.24, "eye": 0.25,
     "eyebrows": 0.45, "ear": 0.4, "neck": 0.2, "measure": 0.2, "asym": 0.12,
 }  # fmt: skip
+WIDE_LOCAL, WIDE_POSE = 1.5, 1.6  # factors, in a wide population, of that spread and of the turns of heads
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,13 @@ class Person:
     hair: float  # share of scalp pixels that are lost
 
 
-def sample_person(model: HeadModel, *, seed: int, subject: int) -> Person:
+def sample_person(model: HeadModel, *, seed: int, subject: int, wide: bool = False) -> Person:
     """Draw subject number `subject`: the same person whatever else is drawn."""
     rng = np.random.default_rng([seed, subject, 1])
     sex = "male" if subject % 5 in (0, 2, 4) else "female"  # 24 men and 16 women in 40, as in IKFDB
     age = rng.uniform(*AGES)
     shape = model.base + np.tensordot(_macro_weights(model, rng, sex, age), model.macro_targets, 1)
-    shape += np.tensordot(_local_weights(model, rng), model.local_targets, 1)
+    shape += np.tensordot(_local_weights(model, rng, WIDE_LOCAL if wide else 1.0), model.local_targets, 1)
     shape += _hair_volume(model, shape, rng)
     shape -= shape[model.eyes].mean(axis=0)
     rest, expressiveness = shape.astype(np.float32), rng.uniform(1.0, 1.35)
@@ -64,14 +69,14 @@ def _macro_weights(model: HeadModel, rng: np.random.Generator, sex: str, age: fl
     return weights
 
 
-def _local_weights(model: HeadModel, rng: np.random.Generator) -> np.ndarray:
+def _local_weights(model: HeadModel, rng: np.random.Generator, factor: float) -> np.ndarray:
     """One draw for both sides of the face, then a little of its own for each."""
     both_sides = {name: name.removeprefix("l-").removeprefix("r-") for name in model.local}
     shared = {root: rng.normal() for root in sorted(set(both_sides.values()))}
     weights = np.zeros(len(model.local), np.float32)
     for name, row in model.local.items():
         root = both_sides[name]
-        spread = LOCAL_SPREAD[root.split("-")[0]]
+        spread = factor * LOCAL_SPREAD[root.split("-")[0]]
         weights[row] = max(0.0, spread * (shared[root] + 0.15 * rng.normal()))
     return weights
 
@@ -112,6 +117,24 @@ ACTIONS: dict[str, dict[str, float]] = {
         "mouthLowerDown": 0.4, "mouthFrown": 0.3, "jawOpen": 0.12,
     },
 }  # fmt: skip
+# Further forms of an emotion, in a wide population: closed, pressed, broad, stretched smiles; mouths more or less open.
+FORMS: dict[str, tuple[dict[str, float], ...]] = {
+    "happiness": (
+        {"mouthSmile": 0.8, "cheekSquint": 0.6, "eyeSquint": 0.3, "mouthDimple": 0.4},
+        {"mouthSmile": 0.7, "mouthPress": 0.3, "mouthDimple": 0.5, "cheekSquint": 0.5},
+        {
+            "mouthSmile": 1.0, "cheekSquint": 1.0, "eyeSquint": 0.6, "mouthUpperUp": 0.7, "mouthLowerDown": 0.5,
+            "jawOpen": 0.3,
+        },
+        {"mouthSmile": 0.9, "mouthStretch": 0.4, "cheekSquint": 0.7, "mouthUpperUp": 0.5},
+    ),
+    "surprise": (
+        {"browInnerUp": 0.6, "browOuterUp": 0.6, "eyeWide": 0.8, "jawOpen": 0.5},
+        {"browInnerUp": 0.8, "browOuterUp": 0.8, "jawOpen": 1.0, "mouthFunnel": 0.3},
+        {"browInnerUp": 0.5, "browOuterUp": 0.4, "jawOpen": 0.9, "mouthStretch": 0.2},
+    ),
+}  # fmt: skip
+LEFT_OUT = 0.15  # chance, in a wide population, that someone does not use an action but the strongest
 MICRO = 1 / 3  # the first part of a sequence is micro-expression ...
 MICRO_PEAK = 0.25  # ... which never passes this intensity
 # Actions that come and go with no emotion at all, and the largest weight each takes.
@@ -128,19 +151,30 @@ def intensity(phase: np.ndarray) -> np.ndarray:
     return np.interp(phase, [0, MICRO / 2, MICRO, 0.6, 0.88, 1.0], [0.05, MICRO_PEAK, 0.2, 1.0, 1.0, 0.5])
 
 
-def action_weights(model: HeadModel, person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> np.ndarray:
+def action_weights(
+    model: HeadModel, person: Person, emotion: str, phase: np.ndarray, *, seed: int, wide: bool = False
+) -> np.ndarray:
     """Return weights of the facial actions, (frames, 52) float32, at `phase` (frames,) in [0, 1] of the sequence."""
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), 2])
     apex = np.zeros(len(model.face))
-    for action, weight in ACTIONS[emotion].items():
+    for action, weight in (_form(emotion, rng) if wide else ACTIONS[emotion]).items():
         apex[_columns(model, action)] = weight
     apex = apex * person.action_style * person.expressiveness
-    apex *= rng.lognormal(0, 0.15, len(apex))
-    weights = np.outer(intensity(phase) * rng.uniform(0.85, 1.1), apex)
+    apex *= rng.lognormal(0, 0.25 if wide else 0.15, len(apex))
+    level = rng.uniform(0.3, 1.1, len(phase)) if wide else intensity(phase) * rng.uniform(0.85, 1.1)
+    weights = np.outer(level, apex)
     for action, peak in UNRELATED.items():
         weights[:, _columns(model, action)] += peak * np.maximum(0, smooth_noise(phase, rng))[:, None]
     weights[:, _columns(model, "eyeBlink")] += (rng.random((len(phase), 1)) < 0.08) * rng.uniform(0.5, 1.0)
     return np.clip(weights, 0, 1.2).astype(np.float32)
+
+
+def _form(emotion: str, rng: np.random.Generator) -> dict[str, float]:
+    """One form of an emotion, without some of its weaker actions."""
+    forms = (ACTIONS[emotion], *FORMS.get(emotion, ()))
+    actions = forms[rng.integers(len(forms))]
+    strongest = max(actions, key=lambda name: actions[name], default="")
+    return {name: weight for name, weight in actions.items() if name == strongest or rng.random() >= LEFT_OUT}
 
 
 def smooth_noise(phase: np.ndarray, rng: np.random.Generator, *, waves: int = 3) -> np.ndarray:
@@ -149,10 +183,10 @@ def smooth_noise(phase: np.ndarray, rng: np.random.Generator, *, waves: int = 3)
     return np.sqrt(2 / waves) * np.sin(2 * np.pi * np.outer(phase, frequency) + angle).sum(axis=1)
 
 
-def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int) -> np.ndarray:
+def head_pose(person: Person, emotion: str, phase: np.ndarray, *, seed: int, wide: bool = False) -> np.ndarray:
     """Return (frames, 3) float32 radians: yaw, pitch, roll, moving smoothly about a pose of the sequence's own."""
     rng = np.random.default_rng([seed, person.subject, list(ACTIONS).index(emotion), 3])
-    spread = np.deg2rad([7.0, 5.0, 3.0])
+    spread = np.deg2rad([7.0, 5.0, 3.0]) * (WIDE_POSE if wide else 1.0)
     held = rng.normal(0, 0.8, 3)
     drift = np.stack([0.5 * smooth_noise(phase, rng) for _ in range(3)], axis=1)
     return (spread * np.clip(held + drift, -2.5, 2.5)).astype(np.float32)

@@ -60,3 +60,15 @@ def test_the_head_moves_smoothly(head):
     pose = head_pose(person, "fear", np.linspace(0, 1, 100), seed=0)
     assert np.abs(np.diff(pose, axis=0)).max() < np.deg2rad(2)
     assert np.abs(pose).max() < np.deg2rad(25)
+
+
+def test_a_wide_population_differs_more(head):
+    """Noses and chins are farther apart, heads turn more, and smiles are of any intensity."""
+    usual, wide = ([sample_person(head, seed=0, subject=i, wide=of).rest for i in range(12)] for of in (False, True))
+    spread = [np.linalg.norm(np.std(rest, axis=0), axis=1).mean() for rest in (usual, wide)]
+    assert spread[1] > 1.05 * spread[0]
+    person, phase = sample_person(head, seed=0, subject=0), np.linspace(0.5, 1, 40)
+    turns = [head_pose(person, "fear", phase, seed=0, wide=of) for of in (False, True)]
+    assert np.allclose(turns[1], 1.6 * turns[0])
+    smile = action_weights(head, person, "happiness", phase, seed=0, wide=True)[:, head.face["mouthSmileLeft"]]
+    assert smile.min() < 0.5 * smile.max() and smile.min() > 0
