@@ -14,8 +14,8 @@ import argparse
 import itertools
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -63,8 +63,7 @@ MAX_POSE = (15.0, 10.0, 5.0)  # degrees of yaw, pitch, roll; two standard deviat
 DISTANCE = (550.0, 850.0)  # mm, of the head's middle
 
 
-@dataclass(frozen=True)
-class Camera:
+class Camera(NamedTuple):
     """A stereo camera: pinhole, disparity between two images side by side. Defaults are near a RealSense D415's."""
 
     height: int = 480
@@ -76,8 +75,7 @@ class Camera:
     match: int = 5  # pixels of the window that is matched
 
 
-@dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """The head: mean vertices (n, 3) mm, displacements of identities (k, n, 3) and of expressions by name (n, 3)."""
 
     mean: np.ndarray
@@ -87,8 +85,7 @@ class Model:
     wet: np.ndarray  # (m,) bool, gums and tongue
 
 
-@dataclass(frozen=True)
-class Person:
+class Person(NamedTuple):
     """A head (n, 3) mm at rest, and how this person poses, sits and wears hair."""
 
     head: np.ndarray
