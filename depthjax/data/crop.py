@@ -76,11 +76,11 @@ def to_square(crops: np.ndarray, resolution: int, *, crop: str) -> np.ndarray:
     A `crop` of "full" squeezes the whole crop (the paper); "face" takes the square from brow to chin.
     """
     cut = crops[:, *face_square(crops.shape[1:])] if crop == "face" else crops
-    down, across = _area_weights(cut.shape[1], resolution), _area_weights(cut.shape[2], resolution)
+    down, across = area_weights(cut.shape[1], resolution), area_weights(cut.shape[2], resolution)
     return np.matmul(np.matmul(down, cut), across.T).astype(np.float32)
 
 
-def _area_weights(source: int, target: int) -> np.ndarray:
+def area_weights(source: int, target: int) -> np.ndarray:
     """(target, source) rows that average the source pixels under each target pixel; bilinear when enlarging."""
     scale = source / target
     centres = (np.arange(target) + 0.5) * scale - 0.5

@@ -1,0 +1,79 @@
+"""The shipped weights of the recogniser's network: what they read in depth faces of any config."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from depthjax.config import EMOTIONS
+from depthjax.data.crop import CROP_SHAPE, FACE_ROWS, area_weights
+from depthjax.data.depth_range import DepthRange
+from depthjax.precision import exact_products
+from depthjax.recognise.network import SIDE, Recogniser
+from depthjax.recognise.views import DEPTH_RANGE
+from depthjax.safetensors_file import read_safetensors
+
+WEIGHTS = Path(__file__).parent / "assets" / "recogniser.safetensors"
+CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
+
+
+class Read(NamedTuple):
+    """Features (n, d) float32, and log-probabilities (n, 7) float32 over EMOTIONS, by rendered people alone."""
+
+    features: np.ndarray
+    log_probabilities: np.ndarray
+
+
+@functools.cache
+def load_weights(path: Path = WEIGHTS) -> dict[str, Any]:
+    """Read the weights, once a process; stored as float16, used as float32."""
+    tensors, _ = read_safetensors(path)
+    flat = {name: jnp.asarray(value, jnp.float32) for name, value in tensors.items()}
+    return traverse_util.unflatten_dict(flat, sep="/")
+
+
+def read_emotions(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> Read:
+    """Return what the network reads in (n, height, width) depth faces in [-1, 1]: the mean over a face and its mirror.
+
+    Faces of another depth range or crop ("face" or "full") are brought to the network's own; what a narrower range
+    clipped stays clipped.
+    """
+    starts = range(0, max(len(images), 1), CHUNK)
+    found = [_read(recogniser_inputs(images[start : start + CHUNK], depth_range, crop)) for start in starts]
+    return Read(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def recogniser_inputs(images: np.ndarray, depth_range: DepthRange, crop: str) -> np.ndarray:
+    """Return (n, 64, 64) float32 in DEPTH_RANGE, from brow to chin, of (n, height, width) images."""
+    down, across = area_weights(images.shape[1], SIDE), area_weights(images.shape[2], SIDE)
+    if crop == "full":  # the whole crop, squeezed
+        down = (
+            area_weights(FACE_ROWS.stop - FACE_ROWS.start, SIDE)
+            @ area_weights(images.shape[1], CROP_SHAPE[0])[FACE_ROWS]
+        )
+    small = np.matmul(np.matmul(down, np.asarray(images, np.float32)), across.T)
+    return DEPTH_RANGE.from_relief(depth_range.to_mm(small)).astype(np.float32)
+
+
+def _read(inputs: np.ndarray) -> Read:
+    padded = np.ones((CHUNK, SIDE, SIDE), np.float32)
+    padded[: len(inputs)] = inputs
+    with exact_products():  # the same on every device
+        features, log_probabilities = _applied(load_weights(), padded)
+    return Read(np.asarray(features)[: len(inputs)], np.asarray(log_probabilities)[: len(inputs)])
+
+
+@jax.jit
+def _applied(variables: dict[str, Any], inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    width, size = (variables["params"][name]["kernel"].shape[-1] for name in ("conv_1", "features"))
+    net = Recogniser(len(EMOTIONS), width=width, size=size)
+    heads: Any = net.apply(variables, jnp.concatenate([inputs, inputs[:, :, ::-1]]), False)
+    once, mirrored = jnp.split(heads.emotion, 2)
+    features: jax.Array = jnp.mean(jnp.stack(jnp.split(heads.features, 2)), 0)
+    return features, jax.nn.log_softmax((once + mirrored) / 2)

@@ -1,0 +1,176 @@
+"""Train the recogniser's network and write what depthjax ships: its weights and their card.
+
+    python tools/train_recogniser.py [--work runs/recogniser]
+
+Renders people of a wide population, from a seed that nothing else uses, in all seven emotions; trains on distorted
+views of them; then measures on people it never saw: of the wide population, and of the default one. Two CPU cores:
+about half an hour. Rendered faces and a checkpoint of each epoch are in the work folder: re-running the command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import traverse_util
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from configs import quick  # noqa: E402
+from depthjax.config import EMOTIONS, Data  # noqa: E402
+from depthjax.data.generate import generate  # noqa: E402
+from depthjax.data.inputs import network_inputs  # noqa: E402
+from depthjax.files import read_arrays, write_arrays, write_text  # noqa: E402
+from depthjax.keys import key_for  # noqa: E402
+from depthjax.recognise.network import SIDE, Recogniser  # noqa: E402
+from depthjax.recognise.shipped import WEIGHTS, read_emotions  # noqa: E402
+from depthjax.recognise.views import DEPTH_RANGE, distorted  # noqa: E402
+from depthjax.safetensors_file import write_safetensors  # noqa: E402
+
+VERSION = "1"
+SEED = 424_000_001  # far from any data.seed that a run would have, and from depthnet's
+PEOPLE, OTHERS, FRAMES = 480, 40, 5
+EPOCHS, BATCH, PEAK_RATE, WEIGHT_DECAY = 22, 64, 3e-3, 0.02
+SMOOTHING, IDENTITY_WEIGHT = 0.1, 0.3
+WINDOW = Data(resolution=SIDE, crop="face", near_mm=-20.0, far_mm=100.0)  # wider than what is read: views move depth
+NET = Recogniser(len(EMOTIONS), PEOPLE)
+
+
+class Learner(NamedTuple):
+    """What training changes."""
+
+    params: dict[str, Any]
+    batch_stats: dict[str, Any]
+    opt_state: optax.OptState
+
+
+class Faces(NamedTuple):
+    """Relief (n, 64, 64) float32 mm, emotion (n,) and subject (n,) int32."""
+
+    relief: np.ndarray
+    emotion: np.ndarray
+    subject: np.ndarray
+
+
+def rendered(people: range, work: Path, settings: Data, *, wide: bool) -> Faces:
+    """Return frames of these subjects in millimetres behind the nose, rendered once."""
+    path = work / f"faces_{people.start}_{people.stop}_{wide}_{settings.far_mm:g}.npz"
+    if not path.exists():
+        start = time.monotonic()
+        films = generate(subjects=people, emotions=EMOTIONS, frames=FRAMES, seed=SEED, full_sequence=False, wide=wide)
+        images = np.concatenate([network_inputs(film.crops, settings) for film in films])
+        half = np.float32((settings.far_mm - settings.near_mm) / 2)
+        write_arrays(path, relief=(images + 1) * half + np.float32(settings.near_mm))
+        print(f"{len(images)} frames of {len(people)} people rendered in {time.monotonic() - start:.0f} s", flush=True)
+    labels = np.array([(e, s) for s in people for e in range(len(EMOTIONS)) for _ in range(FRAMES)], np.int32)
+    return Faces(read_arrays(path)["relief"], labels[:, 0], labels[:, 1])
+
+
+def optimiser(steps: int) -> optax.GradientTransformation:
+    """AdamW, one cycle of the learning rate."""
+    return optax.adamw(optax.cosine_onecycle_schedule(steps, PEAK_RATE, pct_start=0.2), weight_decay=WEIGHT_DECAY)
+
+
+def loss_of(params: Any, batch_stats: Any, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, Any]:
+    """Cross-entropy of both heads with smoothed labels (n, 2: emotion, person); new batch_stats and hits beside it."""
+    variables = {"params": params, "batch_stats": batch_stats}
+    heads, changed = NET.apply(variables, images, True, mutable=["batch_stats"])
+    losses = [
+        optax.softmax_cross_entropy(logits, optax.smooth_labels(jax.nn.one_hot(of, logits.shape[1]), SMOOTHING)).mean()
+        for logits, of in zip((heads.emotion, heads.identity), labels.T, strict=True)
+    ]
+    hits = jnp.stack([(heads.emotion.argmax(1) == labels[:, 0]).mean(), losses[0]])
+    return losses[0] + IDENTITY_WEIGHT * losses[1], (changed["batch_stats"], hits)
+
+
+def train(faces: Faces, work: Path) -> tuple[Learner, np.ndarray]:
+    """Train, or go on training; return the learner, and its last epoch's accuracy on views of the training faces."""
+    steps = len(faces.relief) // BATCH
+    solver = optimiser(steps * EPOCHS)
+    variables = jax.jit(lambda key: NET.init(key, jnp.zeros((2, SIDE, SIDE)), False))(key_for(SEED, "recogniser"))
+    learner = Learner(variables["params"], variables["batch_stats"], solver.init(variables["params"]))
+
+    @jax.jit
+    def step(learner: Learner, key: jax.Array, relief: jax.Array, labels: jax.Array) -> tuple[Learner, jax.Array]:
+        images = distorted(key, relief)
+        gradient, (stats, hits) = jax.grad(loss_of, has_aux=True)(learner.params, learner.batch_stats, images, labels)
+        update, state = solver.update(gradient, learner.opt_state, learner.params)
+        return Learner(optax.apply_updates(learner.params, update), stats, state), hits
+
+    path, labels = work / "checkpoint.npz", np.stack([faces.emotion, faces.subject], 1)
+    done, learner, hits = restored(path, learner)
+    for epoch in range(done, EPOCHS):
+        start, order, logged = time.monotonic(), np.random.default_rng([SEED, epoch]).permutation(len(labels)), []
+        for i, rows in enumerate(order[: steps * BATCH].reshape(steps, BATCH)):
+            key = key_for(SEED, "recogniser step", epoch * steps + i)
+            learner, row = step(learner, key, faces.relief[rows], labels[rows])
+            logged.append(row)
+        hits = np.mean(logged, 0)
+        leaves = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(learner))}
+        write_arrays(path, epoch=np.int64(epoch + 1), hits=hits, **leaves)
+        print(
+            f"epoch {epoch + 1}: emotion {hits[0]:.3f}, loss {hits[1]:.3f}, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
+    return learner, hits
+
+
+def restored(path: Path, like: Learner) -> tuple[int, Learner, np.ndarray]:
+    """Epochs done, the learner after them and what it logged; 0 and the given one, if nothing was saved."""
+    if not path.exists():
+        return 0, like, np.zeros(2)
+    arrays = read_arrays(path)
+    leaves = [jnp.asarray(arrays[f"leaf_{i}"]) for i in range(len(jax.tree.leaves(like)))]
+    return int(arrays["epoch"]), jax.tree.unflatten(jax.tree.structure(like), leaves), arrays["hits"]
+
+
+def save(learner: Learner, path: Path) -> None:
+    """Write the weights without the identity head, as float16."""
+    params = {name: layer for name, layer in learner.params.items() if name != "identity"}
+    flat = traverse_util.flatten_dict({"params": params, "batch_stats": learner.batch_stats}, sep="/")
+    tensors = {name: np.asarray(value, np.float16) for name, value in flat.items()}
+    write_safetensors(
+        path, tensors, {"version": VERSION, "licence": "Apache-2.0", "made by": "tools/train_recogniser.py"}
+    )
+
+
+def recalls(faces: Faces) -> str:
+    """Return the share of each emotion that the shipped weights recognise, of seven, as a row of the card."""
+    images = DEPTH_RANGE.from_relief(faces.relief)
+    answers = read_emotions(images, depth_range=DEPTH_RANGE, crop="face").log_probabilities.argmax(1)
+    shares = [f"{100 * (answers[faces.emotion == i] == i).mean():.0f}" for i in range(len(EMOTIONS))]
+    return " | ".join([f"{100 * (answers == faces.emotion).mean():.1f}", *shares])
+
+
+CARD = Path(__file__).with_name("recogniser_card.md").read_text()  # a template for str.format
+
+
+def main() -> None:
+    """Render, train, save, measure, write the card."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "recogniser")
+    work = parser.parse_args().work
+    learner, hits = train(rendered(range(PEOPLE), work, WINDOW, wide=True), work)
+    save(learner, WEIGHTS)
+    others, read = range(PEOPLE, PEOPLE + OTHERS), quick.get_config().data
+    rows = {name: recalls(rendered(others, work, read, wide=name == "wide")) for name in ("wide", "default")}
+    lines = "\n".join(f"| {name} population | {row} |" for name, row in rows.items())
+    parameters = sum(np.size(leaf) for leaf in jax.tree.leaves((learner.params, learner.batch_stats)))
+    write_text(WEIGHTS.with_suffix(".md"), CARD.format(
+        version=VERSION, seed=SEED, people=PEOPLE, others=OTHERS, frames=FRAMES, each=PEOPLE * FRAMES * len(EMOTIONS),
+        epochs=EPOCHS, batch=BATCH, emotions=" | ".join(EMOTIONS), rows=lines, hits=hits, parameters=parameters,
+        megabytes=WEIGHTS.stat().st_size / 1e6,
+    ))  # fmt: skip
+    print(lines)
+
+
+if __name__ == "__main__":
+    main()
