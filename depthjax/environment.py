@@ -59,6 +59,7 @@ def _shell() -> dict[str, str]:
 
 def start_jax() -> None:
     """Import jax with the settings of every run, `keys.SETTINGS`; what it refuses of the shell is a UserError."""
+    check_python()
     try:
         from depthjax.keys import fix_settings
     except ValueError as error:  # it reads the shell's variables when it is imported

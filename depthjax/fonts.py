@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT = "DejaVu Sans"
+BOXES = ("Last Resort", "LastResort", "Adobe Blank", "AdobeBlank")  # fonts that have a box for every character
 
 
 @cache
@@ -20,7 +21,8 @@ def font_file(name: str) -> Path | None:
 
     needed = {ord(c) for c in name if c.isprintable() and not c.isspace()}
     own = font_manager.findfont(DEFAULT)
-    others = sorted({entry.fname for entry in font_manager.fontManager.ttflist if entry.style == "normal"})
+    known = (entry for entry in font_manager.fontManager.ttflist if entry.style == "normal")
+    others = sorted({entry.fname for entry in known if not entry.name.strip(".").startswith(BOXES)})
     return next((Path(path) for path in (own, *others) if needed <= _characters(path)), None)
 
 

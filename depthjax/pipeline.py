@@ -201,12 +201,13 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
 def _check_emotions(part: str, emotion: np.ndarray, config: Config) -> None:
     """Raise a UserError for an emotion of fewer faces than an evaluation needs: it runs hours after this."""
     counts = np.bincount(emotion, minlength=len(config.data.emotions))
-    few = [f"{n or 'no'} {name}" for n, name in zip(counts, config.data.emotions, strict=True) if n < MIN_FACES]
+    few = [f"{n} of '{name}'" for n, name in zip(counts, config.data.emotions, strict=True) if n < MIN_FACES]
     if few:
+        change = "smaller" if part == "train" else "larger"
         raise UserError(
-            f"{part}: {', '.join(few)}: at least {MIN_FACES} faces of each emotion are needed, in train and in test. "
-            f"Have more subjects tested on by --config.data.test_fraction (now {config.data.test_fraction:g}), choose "
-            f"others by --config.data.seed (now {config.data.seed}), add faces, or leave the emotion out"
+            f"{part}: too few faces, {', '.join(few)}: at least {MIN_FACES} of each emotion are needed to train on and "
+            f"to test on. Take a {change} --config.data.test_fraction (now {config.data.test_fraction:g}), choose "
+            f"other subjects by --config.data.seed (now {config.data.seed}), add faces, or leave the emotion out"
         )
 
 
