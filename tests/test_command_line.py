@@ -90,3 +90,17 @@ def test_a_list_of_folders_may_hold_one_with_a_comma(monkeypatch, tmp_path):
         split("c,d")
     assert split("c,d", alone=False) == ["c,d"]
     assert command.parse(["--stages=compare", "--workdirs=c,d", "--workdirs=a"])[0].workdirs == ["c,d", "a"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "told"),
+    [
+        ("--config.evaluate.classifiers=decision_tree,forest", "'forest' is not one of"),
+        ("--config.evaluate.inception=/nowhere/inception.safetensors", "/nowhere/inception.safetensors"),
+    ],
+)
+def test_what_only_the_evaluation_reads_is_looked_at_before_anything_is_made(tmp_path, capsys, flag, told):
+    assert main(["--config", SMOKE, "--workdir", str(tmp_path), flag]) == 1
+    said = capsys.readouterr().err
+    assert told in said and said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
