@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from depthjax._version import __version__
 from depthjax.config_file import load_config
 from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
+from depthjax.files import user_path
+from depthjax.progress import say
 from depthjax.signals import Stopped, end, ending_on_signals
 from depthjax.stages import KNOWN, OPTIONAL, STAGES
 
@@ -42,21 +45,25 @@ def print_error(what: object) -> None:
 def _main(arguments: list[str]) -> int:
     flags, assignments = parse(arguments)
     if flags.stages.strip() == COMPARE:
-        print(f"comparison: {compare(flags)}")
+        say(f"comparison: {compare(flags)}")
         return 0
     if flags.stages.strip() == DOCTOR:
-        from depthjax.environment import doctor  # imports JAX
+        from depthjax.environment import doctor, start_jax
 
-        print("\n".join(doctor(flags.workdir or Path("runs"))))
+        start_jax()
+        say("\n".join(doctor(flags.workdir or Path("runs"))))
         return 0
     config = override(load_config(flags.config), assignments)
     wanted = parse_stages(flags.stages or ",".join(config.stages) or "all")
     workdir = flags.workdir or Path("runs") / config.name
-    from depthjax.pipeline import run  # imports JAX: only once the flags are known to be right
+    from depthjax.environment import start_jax
 
-    report = run(config, workdir, wanted, log=None if flags.quiet else print)
+    start_jax()  # only once the flags are known to be right: it takes time
+    from depthjax.pipeline import run
+
+    report = run(config, workdir, wanted, log=None if flags.quiet else say)
     if report.exists() and not flags.quiet:
-        print(f"report: {report}")
+        say(f"report: {report}")
     return 0
 
 
@@ -80,10 +87,14 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
     )
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="such as configs/quick.py, or quick; compare and doctor need none"
+        "--config",
+        type=user_path,
+        metavar="FILE",
+        help="such as configs/quick.py, or quick; compare and doctor need none",
     )
-    parser.add_argument("--workdir", type=Path, metavar="DIR", help="the run's folder (default: runs/NAME)")
-    parser.add_argument("--workdirs", metavar="DIR,DIR", help=f"the runs that --stages={COMPARE} sets side by side")
+    parser.add_argument("--workdir", type=user_path, metavar="DIR", help="the run's folder (default: runs/NAME)")
+    workdirs_help = f"the runs that --stages={COMPARE} sets side by side; may be given once for each"
+    parser.add_argument("--workdirs", action="append", metavar="DIR,DIR", help=workdirs_help)
     stages_help = (
         f"all ({', '.join(STAGES)}), or some of them (default: the config's, or all); only by name: "
         f"{', '.join(OPTIONAL)}; alone: {COMPARE}, {DOCTOR}"
@@ -112,8 +123,30 @@ def compare(flags: argparse.Namespace) -> Path:
     """Write compare.html of several runs, in --workdir or else in runs/, and return its path."""
     from depthjax.report.comparison import write_comparison  # imports matplotlib
 
-    workdirs = [Path(name.strip()) for name in (flags.workdirs or "").split(",") if name.strip()]
+    given = flags.workdirs or []
+    workdirs = [path for text in given for path in split_folders(text, alone=len(given) == 1)]
     return write_comparison(workdirs, (flags.workdir or Path("runs")) / "compare.html")
+
+
+def split_folders(text: str, *, alone: bool) -> list[Path]:
+    """Return the folders of a list with commas; a comma may be part of a folder's name, if the folder is there.
+
+    `alone`: no other flag names folders, so that text which may be read in several ways is a ConfigError.
+    """
+    readings = list(_readings(text))
+    if len(readings) > 1 and alone:
+        raise ConfigError(f"--workdirs={text} can be read in several ways: give the flag once for each folder")
+    # None: some folder is missing, and the comparison says which. Several: the first is the text as it is.
+    return readings[0] if readings else [user_path(name.strip()) for name in text.split(",") if name.strip()]
+
+
+def _readings(text: str) -> Iterator[list[Path]]:
+    """Yield every way to cut a list at commas so that each part is a folder, the one with the longest parts first."""
+    cuts = [len(text), *(place for place in reversed(range(len(text))) if text[place] == ",")]
+    for cut in cuts:
+        name, rest = text[:cut].strip(), text[cut + 1 :]
+        if name and user_path(name).is_dir():
+            yield from ([user_path(name), *others] for others in (_readings(rest) if rest.strip() else [[]]))
 
 
 def _assignments(others: list[str]) -> dict[str, str]:

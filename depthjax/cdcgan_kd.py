@@ -94,7 +94,7 @@ def random_latents(config: Config, emotion: np.ndarray) -> np.ndarray:
     latents = np.empty((len(emotion), config.model.latent_size), np.float32)
     for label in np.unique(emotion):
         key, where = key_for(config.sample.seed, "sample", int(label)), emotion == label
-        latents[where] = jax.random.normal(key, (int(where.sum()), config.model.latent_size))
+        latents[where] = jax.random.normal(key, (int(where.sum()), config.model.latent_size), np.float32)
     return latents
 
 

@@ -8,11 +8,15 @@ import itertools
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from depthjax.config import BASELINE_METHODS, EMOTIONS, FITNESS, SWEPT_SIZES, Config, Evolve, Sweep, own_fitness
 from depthjax.config_bounds import Bound, finite_32_bits, folder_names, required
 from depthjax.errors import ConfigError
+from depthjax.files import user_path
+
+PATHS = (("data", "path"), ("evolve", "fitness"), ("evaluate", "inception"))  # whose ~ is a home folder
 
 
 def override(config: Config, assignments: dict[str, str]) -> Config:
@@ -38,15 +42,15 @@ def _replace(node: Any, path: list[str], text: str, key: str) -> Any:
         _check_is_value(path, key)
         values = _parse(text, kinds[name], key)
         grid = {field: own for field, own in node.grid.items() if field != name}
-        return dataclasses.replace(node, grid=grid | ({name: values} if values else {}))
+        return replace(node, grid=grid | ({name: values} if values else {}))
     value = getattr(node, name)
     if not dataclasses.is_dataclass(value):
         _check_is_value(path, key)
-        return dataclasses.replace(node, **{name: _parse(text, kinds[name], key)})
+        return replace(node, **{name: _parse(text, kinds[name], key)})
     if len(path) == 1:
         first = dataclasses.fields(value)[0].name
         raise ConfigError(f"--config.{key}: this is a section; name a field in it, such as {key}.{first}")
-    return dataclasses.replace(node, **{name: _replace(value, path[1:], text, key)})
+    return replace(node, **{name: _replace(value, path[1:], text, key)})
 
 
 def _check_is_value(path: list[str], key: str) -> None:
@@ -94,12 +98,22 @@ def _hints(section: type) -> dict[str, Any]:
 
 
 def validate(config: Config) -> Config:
-    """Return the same config, or raise a ConfigError that names the field at fault, and says what it may be."""
+    """Return the config, `~` of its paths expanded; a ConfigError names a field at fault, and says what it may be."""
+    config = _at_home(config)
     parts = (_data_rules, _train_rules, _evolve_rules, _sample_rules, _few_rules)
     # One after the other: a rule may rely on the bounds, and on the rules before it.
     broken = ((key, problem) for part in parts for holds, key, problem in part(config) if not holds)
     for key, problem in itertools.chain(_bounds_broken(config), broken):
         raise ConfigError(f"--config.{key}: {problem}")
+    return config
+
+
+def _at_home(config: Config) -> Config:
+    for section, field in PATHS:
+        part = getattr(config, section)
+        path = getattr(part, field)
+        if path.startswith("~"):
+            config = replace(config, **{section: replace(part, **{field: str(user_path(path))})})
     return config
 
 

@@ -9,12 +9,16 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from depthjax._version import __version__
 from depthjax.config import Config, to_dict
 from depthjax.errors import UserError
+
+if TYPE_CHECKING:
+    import jax
 
 PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "evosax", "numpy", "scipy", "scikit-image", "scikit-learn",
@@ -23,14 +27,13 @@ PACKAGES = (
 CACHE = "JAX_COMPILATION_CACHE_DIR"
 MIN_TIME = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 MIN_SECONDS = 0.05  # of compiling; a program that compiles faster is not kept
+SHELL = ("JAX_", "XLA_", "LIBTPU_", "NVIDIA_TF32")  # variables of the shell that may change numbers
 NEEDED_DISK_GB = 2.0  # a run of quick with its checkpoints, and room to spare
 NEEDED_MEMORY_GB = 4.0  # quick holds 2.5 at most
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """Return the content of `environment.json`: versions, devices, git revision, seeds."""
-    import jax
-
+    """Return the content of `environment.json`: versions, devices, git revision, seeds, jax's settings in the shell."""
     return {
         "depthjax": __version__,
         "python": platform.python_version(),
@@ -38,11 +41,51 @@ def describe(config: Config) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor(),
         "cpu_count": os.cpu_count(),
-        "devices": [f"{device.platform}: {device.device_kind}" for device in jax.devices()],
+        "devices": [f"{device.platform}: {device.device_kind}" for device in devices()],
+        "shell": _shell(),
         "git_revision": _git_revision(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seeds": {name: section["seed"] for name, section in to_dict(config).items() if "seed" in section},
     }
+
+
+def _shell() -> dict[str, str]:
+    """Return the variables of jax and its compiler that are set, less those that a run does not follow."""
+    from depthjax.keys import SETTINGS
+
+    fixed = {CACHE, *(name.upper() for name in SETTINGS)}
+    return {n: value for n, value in sorted(os.environ.items()) if n.startswith(SHELL) and n not in fixed}
+
+
+def start_jax() -> None:
+    """Import jax with the settings of every run, `keys.SETTINGS`; what it refuses of the shell is a UserError."""
+    check_python()
+    try:
+        from depthjax.keys import fix_settings
+    except ValueError as error:  # it reads the shell's variables when it is imported
+        raise UserError(f"jax cannot start: {error}: unset that variable") from None
+    fix_settings()
+
+
+def devices() -> list[jax.Device]:
+    """Return the devices of this process; a UserError where JAX_PLATFORMS names one that is not here."""
+    import jax
+
+    try:
+        return jax.devices()
+    except Exception as error:  # jax raises a RuntimeError or fails an assertion, by platform
+        why = str(error).strip().partition("\n")[0].partition(" (set JAX")[0] if isinstance(error, RuntimeError) else ""
+        platforms = getattr(jax.config, "jax_platforms", "")
+        asked = f"JAX_PLATFORMS={platforms}" if platforms else "jax"
+        raise UserError(
+            f"{asked}: no such device on this machine{f' ({why})' if why else ''}: set JAX_PLATFORMS=cpu, or unset it"
+        ) from None
+
+
+def check_python() -> None:
+    """Raise a UserError for a Python without docstrings: scikit-image cannot be imported there."""
+    if sys.flags.optimize > 1:
+        raise UserError("PYTHONOPTIMIZE=2 (-OO) drops docstrings, which scikit-image needs: unset it, or set it to 1")
 
 
 def _versions() -> dict[str, str]:
@@ -76,12 +119,16 @@ def _git_revision() -> str | None:
         return None
 
 
-def cache_folder() -> Path:
-    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR` or else the user's cache folder."""
+def cache_folder() -> Path | None:
+    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR` or else the user's cache folder.
+
+    None for a user who has no home, such as an unknown one in a container.
+    """
     if os.environ.get(CACHE):
         return Path(os.environ[CACHE])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "depthjax" / "jax"
+    # Where there is no home, a tilde stays.
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (Path raises)
+    return None if base.startswith("~") else Path(base) / "depthjax" / "jax"
 
 
 def cache_programs() -> Path | None:
@@ -94,6 +141,8 @@ def cache_programs() -> Path | None:
     import jax
 
     place = cache_folder()
+    if place is None:
+        return None
     if not os.environ.get(CACHE):
         try:
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -111,32 +160,33 @@ def cache_programs() -> Path | None:
 
 def doctor(workdir: Path) -> list[str]:
     """Return what this machine has for a run in `workdir` (it may be absent), and what would be slow, line by line."""
-    import jax
-
+    check_python()
+    found = devices()
     existing = next(folder for folder in (workdir.absolute(), *workdir.absolute().parents) if folder.exists())
     disk = shutil.disk_usage(existing).free / 1e9
     total, free = _memory()
-    devices = [f"{device.platform}: {device.device_kind}{_device_memory(device)}" for device in jax.devices()]
-    cached = [path.stat().st_size for path in cache_folder().glob("*") if path.is_file()]
+    cache = cache_folder()
+    cached = [path.stat().st_size for path in cache.glob("*") if path.is_file()] if cache else []
     facts = {
         "depthjax": f"{__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}",
-        "devices": "; ".join(devices),
+        "devices": "; ".join(f"{device.platform}: {device.device_kind}{_device_memory(device)}" for device in found),
         "processor": f"{processor()}, {_cores()} cores for this process",
         "memory": f"{free:.1f} of {total:.1f} GB free",
         "disk": f"{disk:.1f} GB free for {workdir}",
-        "compiled": f"programs are kept in {cache_folder()} ({len(cached)} files, {sum(cached) / 1e6:.0f} MB)",
+        "compiled": f"programs are kept in {cache} ({len(cached)} files, {sum(cached) / 1e6:.0f} MB)",
         "packages": ", ".join(f"{name} {version}" for name, version in _versions().items()),
     }
-    return [f"{name:<12}{value}" for name, value in facts.items()] + ["", *_advice(disk, free, jax.devices())]
+    return [f"{name:<12}{value}" for name, value in facts.items()] + ["", *_advice(disk, free, found)]
 
 
-def _advice(disk: float, memory: float, devices: list[Any]) -> list[str]:
+def _advice(disk: float, memory: float, found: list[jax.Device]) -> list[str]:
     rules = {
         "no GPU: configs/quick.py takes 10 to 20 minutes on two cores; configs/paper.py is for a GPU": all(
-            device.platform == "cpu" for device in devices
+            device.platform == "cpu" for device in found
         ),
         "one core: features and classifiers take twice as long as on two cores": _cores() < 2,
         f"less than {NEEDED_MEMORY_GB:g} GB of free memory: configs/quick.py may not fit": memory < NEEDED_MEMORY_GB,
+        f"no home folder: programs are compiled anew in every run; set {CACHE}": cache_folder() is None,
         f"less than {NEEDED_DISK_GB:g} GB of free disk: name another --workdir": disk < NEEDED_DISK_GB,
         "xgboost is missing: pip install 'depthjax[cpu]', or leave it out of evaluate.classifiers": (
             importlib.util.find_spec("xgboost") is None

@@ -21,6 +21,14 @@ if TYPE_CHECKING:  # its import is half of the time to a config error
 BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 100  # a larger archive member that was packed tighter is refused
 
 
+def user_path(text: str | Path) -> Path:
+    """Return a path as the user means it: `~` is a home folder, which a shell leaves alone in `--workdir=~/x`."""
+    path = os.path.expanduser(text)  # noqa: PTH111 (Path raises where there is no home)
+    if path.startswith("~"):
+        raise UserError(f"{text}: there is no such home folder here: give the whole path, or ./{text}", exit_code=2)
+    return Path(path)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a binary file that appears at `path` only when the block ends without an error."""

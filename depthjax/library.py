@@ -12,7 +12,8 @@ from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
 from depthjax.config_values import override, validate
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.progress import Log, no_log
+from depthjax.files import user_path
+from depthjax.progress import Log, no_log, say
 
 if TYPE_CHECKING:
     from depthjax.evaluate.inversion import Inversion
@@ -35,17 +36,17 @@ def load_config(path: Folder, settings: Mapping[str, object] | None = None) -> C
         name: ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
         for name, value in (settings or {}).items()
     }
-    return override(config_file.load_config(Path(path)), assignments)
+    return override(config_file.load_config(user_path(path)), assignments)
 
 
-def load_faces(config: Config, workdir: Folder, *, log: Log | None = print) -> tuple[DepthFaces, DepthFaces]:
+def load_faces(config: Config, workdir: Folder, *, log: Log | None = say) -> tuple[DepthFaces, DepthFaces]:
     """Return the training and the held-out faces of a run, prepared if they are not yet."""
-    workdir = Path(workdir)
+    workdir = user_path(workdir)
     pipeline.run(config, workdir, ["prepare"], log=log)
     return pipeline.prepared_faces(config, workdir, "train"), pipeline.prepared_faces(config, workdir, "test")
 
 
-def train_methods(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
+def train_methods(config: Config, workdir: Folder, *, log: Log | None = say) -> None:
     """Train what the methods of `config.sample.methods` need, going on from where an earlier call was stopped.
 
     Another training in the folder, or faces that cannot be used, are a UserError.
@@ -53,12 +54,12 @@ def train_methods(config: Config, workdir: Folder, *, log: Log | None = print) -
     methods = config.sample.methods
     own = [name for name in methods if name not in BASELINE_METHODS]
     wanted = ["prepare", *(["train"] if own else []), *(["baselines"] if len(own) < len(methods) else [])]
-    pipeline.run(config, Path(workdir), wanted, log=log)
+    pipeline.run(config, user_path(workdir), wanted, log=log)
 
 
-def evolve_latents(config: Config, workdir: Folder, *, log: Log | None = print) -> None:
+def evolve_latents(config: Config, workdir: Folder, *, log: Log | None = say) -> None:
     """Evolve the latents of a trained run, for the evolved method."""
-    pipeline.run(config, Path(workdir), ["evolve"], log=log)
+    pipeline.run(config, user_path(workdir), ["evolve"], log=log)
 
 
 def sample_faces(
@@ -92,7 +93,7 @@ def sample_faces(
     settings = replace(config.sample, methods=(method,), emotions=tuple(emotions))
     settings = settings if count is None else replace(settings, count=count)
     settings = settings if seed is None else replace(settings, seed=seed)
-    ((_, drawn),) = draw(validate(replace(config, sample=settings)), Path(workdir))
+    ((_, drawn),) = draw(validate(replace(config, sample=settings)), user_path(workdir))
     return as_faces(drawn.images, drawn.emotion, config)
 
 
@@ -102,7 +103,7 @@ def evaluate_faces(
     methods: Mapping[str, DepthFaces],
     *,
     inversions: Mapping[str, Inversion] | None = None,
-    log: Log | None = print,
+    log: Log | None = say,
 ) -> Evaluation:
     """Evaluate any generated faces, ours or not, against the training and held-out faces of a run.
 
@@ -118,11 +119,11 @@ def evaluate_faces(
     from depthjax.evaluate.run import evaluate
 
     train, test = load_faces(config, workdir, log=log)
-    cache = Path(workdir) / "features"
+    cache = user_path(workdir) / "features"
     return evaluate(config, train, test, methods, cache, log=log or no_log, inversions=inversions)
 
 
-def write_report(config: Config, workdir: Folder, *, log: Log | None = print) -> Path:
+def write_report(config: Config, workdir: Folder, *, log: Log | None = say) -> Path:
     """Sample, evaluate and write the page of a fitted run, as the launcher does; return its path."""
     wanted = [stage for stage in stages.STAGES if stage not in ("train", "baselines", "evolve")]
-    return pipeline.run(config, Path(workdir), wanted, log=log)
+    return pipeline.run(config, user_path(workdir), wanted, log=log)

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from depthjax.errors import UserError
-from depthjax.progress import Log
+from depthjax.progress import Log, say
 
 NAME = ".lock"
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # as on a Lustre that is mounted without them
 
 
 @contextmanager
-def only_one(workdir: Path, log: Log = print) -> Iterator[bool]:
+def only_one(workdir: Path, log: Log = say) -> Iterator[bool]:
     """Hold the lock of the folder within the block.
 
     The kernel frees it when the process ends, however it ends: a killed run leaves only a text that names it, and the

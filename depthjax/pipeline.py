@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from depthjax import stages
+from depthjax import fonts, keys, stages
 from depthjax.config import EXPORT_FACES, OWN_METHODS, Config, own_fitness, to_dict
 from depthjax.data import load
 from depthjax.data.crop import CROP_SHAPE
@@ -19,18 +19,20 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.data.inputs import read_inputs, write_inputs
 from depthjax.data.noise import NOISE, noise_spectrum
-from depthjax.environment import cache_programs, describe
+from depthjax.environment import cache_programs, check_python, describe, devices
 from depthjax.errors import UserError
 from depthjax.files import remove_half_written, write_arrays, write_json, write_text
 from depthjax.lock import only_one
-from depthjax.progress import Log, no_log, with_prefix
+from depthjax.progress import Log, no_log, say, with_prefix
 from depthjax.stages import Stage
 
 if TYPE_CHECKING:  # what takes long to import comes with its stage
     from depthjax.export.sets import FaceSet
 
+MIN_FACES = 2  # of each emotion, to train on and to test on
 
-def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *, log: Log | None = print) -> Path:
+
+def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *, log: Log | None = say) -> Path:
     """Run the wanted stages in order, skipping those that are done and unchanged.
 
     Every line goes to `log`; with None nothing is logged, and no progress is shown.
@@ -38,17 +40,22 @@ def run(config: Config, workdir: Path, wanted: Sequence[str] = stages.STAGES, *,
     Returns:
         The path of the report, whether or not it was asked for.
     Raises:
-        UserError: a stage lacks what an earlier one writes, the folder holds another training, or another process is
-            at work in it.
+        UserError: a stage lacks what an earlier one writes, the folder holds another training, another process is
+            at work in it, or Python or jax are set so that it cannot run, or would give other faces.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
+    check_python()
+    keys.check_settings()
     first = _join_processes(config, wanted)
+    devices()  # those that the user's shell asks for, before anything is written
+    workdir.mkdir(parents=True, exist_ok=True)
     log = log if first and log else no_log
     cache_programs()
     with only_one(workdir, log) if first else nullcontext() as cut_off:
         if cut_off:
             remove_half_written(workdir)
         _check_before(config, workdir, wanted)
+        for line in fonts.notes(config.data.emotions):
+            log(line)
         for stage in ALL.values():
             if stage.name in wanted and (stage is not BASELINES or config.baselines.methods):
                 whole = with_export_sets(config, workdir) if stage is EXPORT else config
@@ -83,7 +90,7 @@ def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
 
 
 def _check_before(config: Config, workdir: Path, wanted: Sequence[str]) -> None:
-    """Raise a UserError before anything is overwritten: for checkpoints of other settings, or an unusable fitness."""
+    """Raise a UserError before anything is overwritten: checkpoints of other settings, what a later stage refuses."""
     if "train" in wanted:
         from depthjax.train.checkpoint import check_same_settings
 
@@ -92,6 +99,14 @@ def _check_before(config: Config, workdir: Path, wanted: Sequence[str]) -> None:
         from depthjax.evolving import load_fitness
 
         load_fitness(config)
+    if "evaluate" in wanted:
+        from depthjax.evaluate.classification import check_classifiers
+
+        check_classifiers(config.evaluate.classifiers)
+        if config.evaluate.inception:
+            from depthjax.evaluate.inception import load_inception
+
+            load_inception(Path(config.evaluate.inception))
     if "few" in wanted:
         from depthjax.few.people import check_settings
 
@@ -184,11 +199,15 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def _check_emotions(part: str, emotion: np.ndarray, config: Config) -> None:
-    missing = [name for label, name in enumerate(config.data.emotions) if label not in emotion]
-    if missing:
+    """Raise a UserError for an emotion of fewer faces than an evaluation needs: it runs hours after this."""
+    counts = np.bincount(emotion, minlength=len(config.data.emotions))
+    few = [f"{n} of '{name}'" for n, name in zip(counts, config.data.emotions, strict=True) if n < MIN_FACES]
+    if few:
+        change = "smaller" if part == "train" else "larger"
         raise UserError(
-            f"{part}: no face of {', '.join(missing)}, because few subjects show it: choose others to test on by "
-            f"--config.data.seed (now {config.data.seed}) or --config.data.test_fraction, or leave the emotion out"
+            f"{part}: too few faces, {', '.join(few)}: at least {MIN_FACES} of each emotion are needed to train on and "
+            f"to test on. Take a {change} --config.data.test_fraction (now {config.data.test_fraction:g}), choose "
+            f"other subjects by --config.data.seed (now {config.data.seed}), add faces, or leave the emotion out"
         )
 
 

@@ -16,6 +16,12 @@ CLEAR = "\r\033[K"  # the line on a terminal
 Log = Callable[[str], None]  # receives one line of text
 
 
+def say(line: str) -> None:
+    """Print a line; characters that standard output cannot write, such as of a name in Latin-1, are escaped."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding))
+
+
 def no_log(line: str) -> None:
     """Discard a line; a caller that gets this as its log shows no progress either."""
     del line

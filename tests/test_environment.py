@@ -1,4 +1,8 @@
+import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 
 import jax
@@ -6,6 +10,7 @@ import pytest
 
 from depthjax import environment
 from depthjax.__main__ import main
+from depthjax.config import Config
 from depthjax.errors import UserError
 
 
@@ -65,3 +70,52 @@ def test_a_named_cache_is_taken_as_it_is(kept_setting, monkeypatch, tmp_path):
     monkeypatch.setenv(environment.CACHE, str(tmp_path))
     mode = tmp_path.stat().st_mode
     assert environment.cache_programs() == tmp_path and tmp_path.stat().st_mode == mode
+
+
+def test_a_user_without_a_home_compiles_anew(monkeypatch, tmp_path):
+    def unknown(_):
+        raise KeyError("uid not found")
+
+    for name in ("HOME", "XDG_CACHE_HOME", environment.CACHE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert environment.cache_folder() is None and environment.cache_programs() is None
+    assert any(line.startswith("! no home folder") for line in environment.doctor(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "error", [AssertionError(), RuntimeError("Unable to initialize backend 'tpu': x (set JAX_...")]
+)
+def test_a_device_that_is_not_there_is_one_line_before_anything_is_written(monkeypatch, tmp_path, capsys, error):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(jax, "devices", fail)
+    workdir = tmp_path / "run"
+    for stage in ("doctor", "prepare"):
+        assert main(["--config=smoke", f"--stages={stage}", f"--workdir={workdir}"]) == 1
+        said = capsys.readouterr().err
+        assert "no such device" in said and "set JAX_PLATFORMS=cpu, or unset it" in said and said.count("\n") == 1
+    assert not workdir.exists()
+
+
+@pytest.mark.parametrize(
+    ("shell", "told"),
+    [
+        ({"PYTHONOPTIMIZE": "2"}, "PYTHONOPTIMIZE=2 (-OO) drops docstrings"),
+        ({"JAX_DEFAULT_PRNG_IMPL": "foo"}, "jax_default_prng_impl: unset that variable"),
+    ],
+)
+def test_a_shell_in_which_no_run_can_end_is_refused_at_the_start(tmp_path, shell, told):
+    command = [sys.executable, "-m", "depthjax", "--config=smoke", f"--workdir={tmp_path / 'run'}"]
+    done = subprocess.run(command, env=os.environ | shell, capture_output=True, text=True)
+    assert done.returncode == 1 and told in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_left_to_the_shell_is_written_down(monkeypatch):
+    monkeypatch.setenv("JAX_DEFAULT_MATMUL_PRECISION", "float32")
+    monkeypatch.setenv("JAX_ENABLE_X64", "1")  # which no run follows
+    shell = environment.describe(Config())["shell"]
+    assert shell["JAX_DEFAULT_MATMUL_PRECISION"] == "float32" and shell["XLA_FLAGS"] == os.environ["XLA_FLAGS"]
+    assert not {"JAX_ENABLE_X64", environment.CACHE} & {*shell} and json.dumps(shell)

@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "depthjax"
 FLOW = ("_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file",
-        "config_bounds", "config", "config_values", "config_file", "keys", "precision", "progress", "stages",
+        "config_bounds", "config", "config_values", "config_file", "fonts", "keys", "precision", "progress", "stages",
         "environment", "data", "models", "train", "baselines", "evolve", "evaluate",
         "report", "export", "evolving", "cdcgan_kd", "methods", "few", "pipeline", "library",
         "__main__")  # fmt: skip
@@ -30,7 +30,7 @@ ALLOWED = {
     "__main__": {"config_file", "environment", "pipeline", "report", "stages"},
 }  # fmt: skip
 BASE = {"_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file", "config_bounds",
-        "config", "config_values", "config_file", "keys", "precision", "progress"}  # fmt: skip
+        "config", "config_values", "config_file", "fonts", "keys", "precision", "progress"}  # fmt: skip
 PURE = (
     "models",
     "evolve",

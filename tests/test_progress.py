@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from depthjax.progress import Progress, counting, waiting
+from depthjax.progress import Progress, counting, say, waiting
 
 ROW = {"step": 10, "epoch": 1, "g_loss": 0.5, "d_loss": 0.25, "steps_per_second": 2.0}
 
@@ -95,3 +95,15 @@ def test_quiet_is_quiet(where, on_terminal, capsys):
         shown.log("a line")
     shown.close()
     assert (screen.getvalue() if screen else capsys.readouterr().err) == ""
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_what_standard_output_cannot_write_is_escaped(monkeypatch, encoding):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written := io.BytesIO(), encoding=encoding, write_through=True))
+    say("Ärger, 快乐, \udcff")
+    expected = {
+        "latin-1": "Ärger, \\u5feb\\u4e50, \\udcff",
+        "ascii": "\\xc4rger, \\u5feb\\u4e50, \\udcff",
+        "utf-8": "Ärger, 快乐, \\udcff",
+    }
+    assert written.getvalue().decode(encoding) == expected[encoding] + "\n"

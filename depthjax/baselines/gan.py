@@ -43,7 +43,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
     """Decode standard normal latents by the student generator."""
-    latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
+    latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size), np.float32))
     return decode(*decoder(config, folder), latents, emotion)
 
 

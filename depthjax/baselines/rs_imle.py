@@ -77,7 +77,7 @@ def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log:
 def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
     """Decode standard normal latents."""
     variables = unflatten_dict(read_arrays(folder / "fit.npz"), sep=".")
-    latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size)))
+    latents = np.asarray(jax.random.normal(key, (len(emotion), config.model.latent_size), np.float32))
     return decode(networks(config).generator, variables, latents, emotion)
 
 
@@ -198,7 +198,7 @@ def chosen_latents(
         def decoded(latents: jax.Array) -> jax.Array:
             return scales(generator.apply(variables, latents, jnp.full(PART, label), False))
 
-        pool = jax.random.normal(jax.random.fold_in(key, label), (POOL // PART, PART, width))
+        pool = jax.random.normal(jax.random.fold_in(key, label), (POOL // PART, PART, width), jnp.float32)
         made = jax.lax.map(decoded, pool).reshape(POOL, -1)
         places = members[label]
         distance = distances(targets.at[places].get(mode="clip"), made)

@@ -78,7 +78,7 @@ def sample(key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) ->
     """Sample each emotion's Gaussian, and decode it."""
     stored = read_arrays(folder / "fit.npz")
     means, roots = stored["latent_mean"], stored["latent_root"]
-    noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1])))
+    noise = np.asarray(jax.random.normal(key, (len(emotion), means.shape[1]), np.float32))
     latents = means[emotion] + np.einsum("nij,nj->ni", roots[emotion], noise)
     return decode(*decoder(config, folder), latents.astype(np.float32), emotion)
 

@@ -141,8 +141,8 @@ def _frame(head: Head, shot: Shot, scene: kinect.Scene) -> jax.Array:
     corner = jnp.round(on_sensor) - jnp.array([FRAME_SHAPE[1] / 2, FRAME_SHAPE[0] * 0.55])
     surface = render(camera, head.scalp, View(jnp.float32(kinect.FOCAL), -corner), bins=_bins(), shape=FRAME_SHAPE)
     frame = kinect.measure(sensor_key, surface, scene, distance=distance)
-    found = on_sensor - corner + DETECTOR_PIXELS * jax.random.normal(detect_key, (2,))
-    size = head.size * (1 + DETECTOR_SCALE * jax.random.normal(size_key))
+    found = on_sensor - corner + DETECTOR_PIXELS * jax.random.normal(detect_key, (2,), jnp.float32)
+    size = head.size * (1 + DETECTOR_SCALE * jax.random.normal(size_key, dtype=jnp.float32))
     return crop_face(frame, found, pixel_mm=distance / kinect.FOCAL / size)
 
 

@@ -48,7 +48,7 @@ def measure(key: jax.Array, surface: Surface, scene: Scene, *, distance: jax.Arr
     jump = high - jax.lax.reduce_window(depth, jnp.inf, jax.lax.min, (3, 3), (1, 1), "SAME") > JUMP_MM
     angle = jnp.clip(jnp.arccos(jnp.clip(surface.cosine, 0, 1)), 0, jnp.deg2rad(89.0))
     noise_key, *hole_keys = jax.random.split(key, 4)
-    noisy = mixed + axial_sigma(mixed, angle) * jax.random.normal(noise_key, mixed.shape)
+    noisy = mixed + axial_sigma(mixed, angle) * jax.random.normal(noise_key, mixed.shape, jnp.float32)
     invalid = _invalid(hole_keys, jump, angle, surface.attribute * scene.hair)
     return jnp.where(invalid, 0, jnp.round(noisy)).astype(jnp.uint16)
 
@@ -57,10 +57,11 @@ def _invalid(keys: list[jax.Array], jump: jax.Array, angle: jax.Array, hair: jax
     grazing = jax.nn.sigmoid((jnp.rad2deg(angle) - GRAZING_DEG) / GRAZING_SOFTNESS_DEG)
     chance = jnp.maximum(jnp.where(jump, JUMP_LOSS, STRAY_LOSS), grazing)
     # Strands lie together: the chance of hair is decided for patches, not for single pixels.
-    patches = jax.random.normal(keys[1], (-(-jump.shape[0] // 3), -(-jump.shape[1] // 3)))
+    patches = jax.random.normal(keys[1], (-(-jump.shape[0] // 3), -(-jump.shape[1] // 3)), jnp.float32)
     patches = jnp.repeat(jnp.repeat(patches, 3, axis=0), 3, axis=1)[: jump.shape[0], : jump.shape[1]]
-    lost_hair = 0.8 * patches + 0.6 * jax.random.normal(keys[2], jump.shape) < jax.scipy.stats.norm.ppf(hair)
-    return (jax.random.uniform(keys[0], jump.shape) < chance) | (lost_hair & (hair > 0.01))
+    pixels = jax.random.normal(keys[2], jump.shape, jnp.float32)
+    lost_hair = 0.8 * patches + 0.6 * pixels < jax.scipy.stats.norm.ppf(hair)
+    return (jax.random.uniform(keys[0], jump.shape, jnp.float32) < chance) | (lost_hair & (hair > 0.01))
 
 
 def _blur(image: jax.Array, sigma: jax.Array) -> jax.Array:

@@ -15,6 +15,7 @@ import optax
 from flax import linen as nn
 
 from depthjax.evaluate.spaces import SIDE
+from depthjax.keys import IMPLEMENTATION
 from depthjax.models.conv import DownConv
 
 STEPS = 200  # whatever the number of faces
@@ -56,7 +57,7 @@ class SmallNetwork:
         """Train for STEPS batches."""
         faces, labels = np.asarray(boxes, np.float32).reshape(-1, SIDE, SIDE), emotion.astype(np.int32)
         self.net = _Network(int(emotion.max()) + 1)
-        carry = _begin(self.net, jax.random.key(self.seed))
+        carry = _begin(self.net, jax.random.key(self.seed, impl=IMPLEMENTATION))
         # A loop inside the program is ten times slower on a CPU.
         for number, rows in enumerate(_batches(emotion, np.random.default_rng(self.seed))):
             carry = _step(self.net, carry, faces[rows], labels[rows], number)

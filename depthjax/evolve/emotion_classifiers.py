@@ -158,7 +158,7 @@ def _step(
 ) -> Carry:
     """Train every network on a batch drawn from the first `count` faces of its `order`."""
     draw, vary, drop = jax.random.split(jax.random.fold_in(key, number), 3)
-    rows = order[jax.random.randint(draw, (BATCH,), 0, count)]
+    rows = order[jax.random.randint(draw, (BATCH,), 0, count, jnp.int32)]
     faces = augmented(vary, shapes[rows])
     wanted = optax.smooth_labels(jax.nn.one_hot(emotion[rows], net.classes), SMOOTHING)
 
@@ -183,6 +183,7 @@ def augmented(key: jax.Array, shapes: jax.Array) -> jax.Array:
     mirrored = jnp.where(jax.random.bernoulli(flip, 0.5, ones), shapes[:, :, ::-1], shapes)
     wide = jnp.pad(mirrored, ((0, 0), (1, 1), (1, 1)), mode="edge")
     cut = jax.vmap(lambda face, start: jax.lax.dynamic_slice(face, start, shapes.shape[1:]))
-    moved = cut(wide, jax.random.randint(where, (n, 2), 0, 3))
-    scaled = moved * (1 + GAIN * jax.random.normal(gain, ones)) + NOISE * jax.random.normal(noise, moved.shape)
+    moved = cut(wide, jax.random.randint(where, (n, 2), 0, 3, jnp.int32))
+    gains = 1 + GAIN * jax.random.normal(gain, ones, jnp.float32)
+    scaled = moved * gains + NOISE * jax.random.normal(noise, moved.shape, jnp.float32)
     return jnp.where(moved > BACKGROUND, moved, scaled)

@@ -104,14 +104,14 @@ def targets_of(relief: Relief, emotion: jax.Array) -> Targets:
 def vary(key: jax.Array, first: jax.Array, second: jax.Array, params: Params) -> jax.Array:
     """Return a child of two latents (d,), mixed with `mix_probability`, then turned by `angle`."""
     decide, share, noise = jax.random.split(key, 3)
-    mixed = mix(first, second, share=jax.random.uniform(share))
+    mixed = mix(first, second, share=jax.random.uniform(share, dtype=jnp.float32))
     parent = jnp.where(jax.random.bernoulli(decide, params.mix_probability), mixed, first)
     return turn(noise, parent, angle=params.angle)
 
 
 def turn(key: jax.Array, latent: jax.Array, *, angle: float | jax.Array) -> jax.Array:
     """Return cos(a) z + sin(a) noise: standard normal as z (d,) is, and correlated with it by cos(a)."""
-    return jnp.cos(angle) * latent + jnp.sin(angle) * jax.random.normal(key, latent.shape)
+    return jnp.cos(angle) * latent + jnp.sin(angle) * jax.random.normal(key, latent.shape, jnp.float32)
 
 
 def mix(first: jax.Array, second: jax.Array, *, share: jax.Array) -> jax.Array:

@@ -105,7 +105,7 @@ def blend(
     Each gene is drawn on the line through the parents' genes, up to `alpha` of their distance beyond
     either: gamma = (1 + 2 alpha) u - alpha, children (1 - gamma) a + gamma b and gamma a + (1 - gamma) b.
     """
-    gamma = (1 + 2 * alpha) * jax.random.uniform(key, first.shape) - alpha
+    gamma = (1 + 2 * alpha) * jax.random.uniform(key, first.shape, jnp.float32) - alpha
     # Exactly zero between equal parents, whatever is rounded: their children need no decoding.
     step = gamma * (second - first)
     return first + step, second - step
@@ -116,7 +116,7 @@ def gaussian_mutation(
 ) -> jax.Array:
     """Add N(0, sigma^2) to each gene (d,) with probability `gene_probability`; the others stay bit for bit."""
     which, step = jax.random.split(key)
-    mutated = individual + sigma * jax.random.normal(step, individual.shape)
+    mutated = individual + sigma * jax.random.normal(step, individual.shape, jnp.float32)
     return jnp.where(jax.random.bernoulli(which, gene_probability, individual.shape), mutated, individual)
 
 

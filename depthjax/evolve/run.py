@@ -157,7 +157,7 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
         return (state, hall), (getattr(state, "fitness", cost), jnp.isnan(known).sum(-1))
 
     begin = fold_in(own.key, jnp.int32(0))
-    latents = jax.vmap(lambda key: jax.random.normal(key, (size, d)))(begin)
+    latents = jax.vmap(lambda key: jax.random.normal(key, (size, d), jnp.float32))(begin)
     cost, descriptors = _evaluate(program, networks, own, latents, unknown)
     # A distribution begins at its mean.
     by_mean = isinstance(algorithm, DistributionBasedAlgorithm)

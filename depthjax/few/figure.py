@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -19,7 +18,7 @@ COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE,
 
 def draw_few(folder: Path, found: Found, table: Table) -> list[Path]:
     """Write `folder/few.png` and `.svg`: a panel for each number of people, a line of points for each row."""
-    with mpl.rc_context(style.STYLE):
+    with style.drawing():
         height = 1.2 + 0.16 * len(found.rows) * (1 + len(found.classifiers))
         figure = Figure(figsize=(2.4 + 2.8 * len(found.accuracy), height), layout="constrained")
         panels = figure.subplots(1, len(found.accuracy), sharey=True, squeeze=False)[0]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from depthjax.keys import IMPLEMENTATION
 from depthjax.models.conv import ConvToOne, DownConv, UpConv, xavier_uniform
 from depthjax.models.norm import BatchNorm
 from depthjax.precision import exact_products
@@ -92,8 +93,8 @@ def latent_noise(latents: jax.Array, side: int) -> jax.Array:
     words = jax.lax.bitcast_convert_type(first, jnp.uint32)  # (n, 2)
 
     def draw(words: jax.Array) -> jax.Array:
-        key = jax.random.wrap_key_data(words, impl="threefry2x32")
-        return jax.random.logistic(jax.random.fold_in(key, DOUBLINGS + 1), (side * side,))
+        key = jax.random.wrap_key_data(words, impl=IMPLEMENTATION)
+        return jax.random.logistic(jax.random.fold_in(key, DOUBLINGS + 1), (side * side,), jnp.float32)
 
     return jax.vmap(draw)(words).reshape(-1, side, side)
 

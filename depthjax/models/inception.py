@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from depthjax.keys import IMPLEMENTATION
 from depthjax.precision import EXACT
 
 SIDE = 299  # pixels of the square input
@@ -174,4 +175,4 @@ class Inception(nn.Module):
 def variable_shapes() -> Variables:
     """The shapes of all variables, without computing any."""
     images = jax.ShapeDtypeStruct((1, SIDE, SIDE, 3), jnp.float32)
-    return jax.eval_shape(Inception().init, jax.random.key(0), images)
+    return jax.eval_shape(Inception().init, jax.random.key(0, impl=IMPLEMENTATION), images)

@@ -38,7 +38,7 @@ def invert(key: jax.Array, decoder: Decoder, images: np.ndarray, emotion: np.nda
     errors = []
     with exact_products():
         for i in range(0, len(faces), AT_ONCE):
-            begin = jax.random.normal(jax.random.fold_in(key, i), (STARTS, AT_ONCE, size))
+            begin = jax.random.normal(jax.random.fold_in(key, i), (STARTS, AT_ONCE, size), jnp.float32)
             cut = slice(i, i + AT_ONCE)
             errors.append(_descend(decoder.generator, decoder.variables, begin, faces[cut], labels[cut], steps))
     return np.concatenate(errors)[: len(images)].astype(np.float64)

@@ -43,7 +43,7 @@ class Encoder(nn.Module):
 
 def reparameterised(key: jax.Array, posterior: Posterior) -> jax.Array:
     """(n, d) latents drawn from the posterior, with a gradient (Kingma and Welling 2014, arXiv 1312.6114, eq. 4)."""
-    noise = jax.random.normal(key, posterior.mean.shape)
+    noise = jax.random.normal(key, posterior.mean.shape, jnp.float32)
     return posterior.mean + jnp.exp(posterior.log_variance / 2) * noise
 
 

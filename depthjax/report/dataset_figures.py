@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
@@ -16,7 +15,7 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
 from depthjax.report.faces_image import shade
-from depthjax.report.figure_style import BLUE, GREY, STYLE, Drawn, emotion_look, render, save, wrapped
+from depthjax.report.figure_style import BLUE, GREY, Drawn, drawing, emotion_look, render, save, wrapped
 
 EXAMPLES, TILE, GAP = 8, 112, 6  # subjects, and pixels of a picture
 NAMED_SUBJECTS = 48  # more names would not be legible
@@ -25,7 +24,7 @@ DPI = 110
 
 def draw_dataset(numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path) -> list[Drawn]:
     """Draw the figures into `folder` and return them in reading order."""
-    with matplotlib.rc_context(STYLE):
+    with drawing((*numbers.emotions, *numbers.names)):
         drawn = [
             render("examples", _examples(numbers, faces, settings), dpi=DPI,
                    caption="The middle frame of each clip, of the first subjects that show the most emotions. Dark "

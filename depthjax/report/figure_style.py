@@ -3,10 +3,12 @@
 import io
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,6 +19,7 @@ from PIL import Image
 
 from depthjax import files
 from depthjax.config import METHODS
+from depthjax.fonts import DEFAULT, families, legible
 from depthjax.scores import Score
 
 # Okabe and Ito's palette: distinct under every common colour blindness.
@@ -33,7 +36,7 @@ EMOTION_MARKERS, DASHES = "os^DvPX<>", ("-", "--", "-.", ":")
 ACROSS = 4  # panels side by side
 DPI = 180  # of a chart; a sheet of faces has as many pixels as its faces
 STYLE: Any = {
-    "svg.hashsalt": "depthjax", "font.family": ["DejaVu Sans"], "font.size": 9, "text.color": INK,
+    "svg.hashsalt": "depthjax", "font.family": [DEFAULT], "font.size": 9, "text.color": INK,
     "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.axisbelow": True,
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY, "axes.labelcolor": INK,
     "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
@@ -54,6 +57,11 @@ class Drawn:
     height: int
     caption: str = ""
     alt: str = ""  # what it is, for readers who do not see it
+
+
+def drawing(names: Iterable[str] = ()) -> AbstractContextManager[None]:
+    """Within the block, figures have our style, and fonts for the user's names that stand in them."""
+    return matplotlib.rc_context(STYLE | {"font.family": families(names)})
 
 
 def render(name: str, figure: Figure, *, dpi: int = DPI, caption: str = "", alt: str = "") -> Drawn:
@@ -131,8 +139,8 @@ def key(words: str, colour: str, marker: str = "", dashes: Any = "-", **look: An
 
 
 def wrapped(name: str, width: int, *, lines: int) -> str:
-    """Break a name into at most `lines` lines of `width` characters; what is longer ends in an ellipsis."""
-    parts = textwrap.wrap(name, width) or [""]
+    """Break a name, legible, into at most `lines` lines of `width` characters; what is longer ends in an ellipsis."""
+    parts = textwrap.wrap(legible(name), width) or [""]
     if len(parts) > lines:
         parts = [*parts[: lines - 1], parts[lines - 1][: width - 1].rstrip() + "…"]
     return "\n".join(parts).replace("$", r"\$")  # a dollar would start mathematics

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -50,7 +49,7 @@ def draw_figures(run: Run, folder: Path) -> dict[str, style.Drawn]:
     """Draw every figure that the stored files allow as NAME.png and NAME.svg, and return them by name."""
     drawn: dict[str, style.Drawn] = {}
     for spec in all_figures(run):
-        with matplotlib.rc_context(style.STYLE):
+        with style.drawing(run.emotions):
             figure = spec.draw(run)
             if figure is not None:
                 drawn[spec.name] = style.render(spec.name, figure, caption=spec.caption, alt=spec.alt)
@@ -111,7 +110,7 @@ def evolution(run: Run) -> Figure | None:
 
 def draw_sweep(folder: Path, settings: Mapping[str, np.ndarray], outcomes: Mapping[str, np.ndarray]) -> list[Path]:
     """Write `folder/sweep.png` and `.svg`: means of (experiments,) outcomes by setting, with 95 % intervals."""
-    with matplotlib.rc_context(style.STYLE):
+    with style.drawing():
         figure = Figure(figsize=(1.2 + 2.3 * len(settings), 1.7 * len(OUTCOMES)), layout="constrained")
         grid = figure.subplots(len(OUTCOMES), len(settings), sharey="row", squeeze=False)
         for row, (name, words) in zip(grid, OUTCOMES.items(), strict=True):

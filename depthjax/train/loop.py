@@ -11,13 +11,14 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from depthjax.config import Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import digest, replacing
+from depthjax.fonts import legible, pillow_font
 from depthjax.keys import key_for
 from depthjax.models.dcgan import decode
 from depthjax.progress import Progress
@@ -213,7 +214,8 @@ def summary(values: dict[str, np.ndarray], first: int, last: int, batch_size: in
 def draw_grid(config: Config, state: TrainState, workdir: Path, epoch: int) -> None:
     """Draw the teacher's faces of the run's fixed latents, as `figures/progress/epoch_XXXXX.png`."""
     emotions, generator = config.data.emotions, networks(config).generator
-    latents = jax.random.normal(key_for(config.train.seed, "grid"), (GRID_COLUMNS, config.model.latent_size))
+    shape = (GRID_COLUMNS, config.model.latent_size)
+    latents = jax.random.normal(key_for(config.train.seed, "grid"), shape, np.float32)
     labels = np.arange(len(emotions), dtype=np.int32).repeat(GRID_COLUMNS)
     teacher, tiled = teacher_variables(state).generator, np.tile(latents, (len(emotions), 1))
     images = decode(generator, teacher, tiled, labels, batch_size=len(labels))
@@ -227,13 +229,14 @@ def write_grid(path: Path, images: np.ndarray, emotions: Sequence[str], title: s
     gray = quantise(images).repeat(factor, axis=2).repeat(factor, axis=3)
     rows, columns, height, width = gray.shape
     size = max(12, height // 8)
-    font = ImageFont.load_default(size)
-    left = GRID_GAP * 3 + max(round(font.getlength(name)) for name in emotions)
+    names = [legible(name) for name in emotions]
+    looks = [pillow_font(name, size) for name in names]
+    left = GRID_GAP * 3 + max(round(font.getlength(name)) for name, font in zip(names, looks, strict=True))
     top = 2 * size
     sheet = Image.new("L", (left + columns * (width + GRID_GAP), top + rows * (height + GRID_GAP)), 255)
     draw = ImageDraw.Draw(sheet)
-    draw.text((left, top // 2), title, fill=40, font=font, anchor="lm")
-    for row, name in enumerate(emotions):
+    draw.text((left, top // 2), title, fill=40, font=pillow_font(title, size), anchor="lm")
+    for row, (name, font) in enumerate(zip(names, looks, strict=True)):
         y = top + row * (height + GRID_GAP)
         draw.text((left - 2 * GRID_GAP, y + height // 2), name, fill=40, font=font, anchor="rm")
         for column in range(columns):

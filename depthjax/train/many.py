@@ -173,7 +173,7 @@ def own_batch(faces: Batch, own: Own, step: jax.Array, *, size: int) -> Batch:
     The permutation does not depend on how many other rows make up the number.
     """
     per_epoch, places = own.held // size, jnp.arange(len(own.rows))
-    drawn = jax.random.uniform(fold(own.key, "shuffle", step // per_epoch), places.shape)
+    drawn = jax.random.uniform(fold(own.key, "shuffle", step // per_epoch), places.shape, jnp.float32)
     order = jnp.argsort(jnp.where(places < own.held, drawn, 2))  # others come last
     rows = own.rows[jax.lax.dynamic_slice_in_dim(order, step % per_epoch * size, size)]
     return jax.tree.map(lambda array: array[rows], faces)

@@ -79,7 +79,7 @@ def make_update(config: Config, objective: GanObjective = CROSS_ENTROPY) -> Upda
     def update(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Metrics]:
         key_latents, key_mirror = jax.random.split(key)
         batch = mirrored(key_mirror, batch) if train.mirror else batch
-        latents = jax.random.normal(key_latents, (len(batch.images), config.model.latent_size))
+        latents = jax.random.normal(key_latents, (len(batch.images), config.model.latent_size), jnp.float32)
 
         loss = partial(generator_loss, state=state)
         g_gradient, g = accumulate_gradients(loss, state.params.generator, (latents, batch), parts=parts)

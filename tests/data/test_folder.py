@@ -260,8 +260,18 @@ def test_an_emotion_that_only_held_out_subjects_show_is_told_before_the_training
     for path in root.glob("fear/s[1-4]_*"):
         path.unlink()
     seeds = [s for s in range(300) if load.held_out_subjects(np.repeat(np.arange(6), 4), 0.34, s)[-8:].all()]
-    with pytest.raises(UserError, match=r"train: no face of fear.*data\.seed"):
+    with pytest.raises(UserError, match=r"train: too few faces, 0 of 'fear'.*data\.seed"):
         run_prepare(root, tmp_path / "run", seed=seeds[0], test_fraction=0.34)
+
+
+def test_too_few_faces_to_test_on_are_told_before_the_training(tmp_path):
+    root = tree(tmp_path / "own", subjects=4)
+    for path in root.glob("*/s*_*"):
+        if "_f0" not in path.name:
+            path.unlink()
+    with pytest.raises(UserError, match=r"test: too few faces, 1 of .*a larger --config\.data\.test_fraction"):
+        run_prepare(root, tmp_path / "run")
+    assert run_prepare(root, tmp_path / "run", test_fraction=0.5)
 
 
 def test_stages_notice_files_that_come_and_go_and_change(tmp_path):

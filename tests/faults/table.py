@@ -20,10 +20,10 @@ from typing import Any
 
 from depthjax.environment import processor
 from depthjax.files import read_json, write_json, write_text
-from tests.faults import corruption, hostile, interruption, kill_smoke, soak
+from tests.faults import corruption, hostile, interruption, kill_smoke, shell, soak
 from tests.faults.runs import Checks, Row
 
-SCRIPTS = ("hostile", "corruption", "interruption", "kill_smoke", "soak")
+SCRIPTS = ("hostile", "shell", "corruption", "interruption", "kill_smoke", "soak")
 HEAD = """# What was tried
 
 Written by `python -m tests.faults.table`: what every file of `tests/faults/` does to a run, its files or its readers.
@@ -40,6 +40,7 @@ def checks(folder: Path, scratch: Path) -> Checks:
     """Those of every script; `folder` stays, `scratch` does not."""
     made = {
         "hostile": hostile.checks(scratch),
+        "shell": shell.checks(scratch),
         "corruption": corruption.checks(),
         "interruption": interruption.checks(folder),
         "kill_smoke": kill_smoke.checks(folder),
