@@ -26,5 +26,7 @@ def get_config() -> Config:
         data=replace(base.data, subjects=80, extra_test_subjects=64, test_fraction=0.4),
         train=replace(base.train, ema_decay=0.99),  # looks back over 3 % of 3,600 steps
         # Each cell has seeds of its own: one of each classifier is enough.
-        evaluate=replace(base.evaluate, seeds=1, classifiers=("random_forest", "xgboost", "depthnet", "network")),
+        evaluate=replace(
+            base.evaluate, seeds=1, classifiers=("random_forest", "xgboost", "depthnet", "network", "recogniser")
+        ),
     )

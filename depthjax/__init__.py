@@ -18,11 +18,11 @@ from depthjax._version import __version__
 
 if TYPE_CHECKING:
     from depthjax.library import evaluate_faces, evolve_latents, load_config, load_faces  # isort: skip
-    from depthjax.library import sample_faces, train_methods, write_report
+    from depthjax.library import recognise, sample_faces, train_methods, write_report
 
 __all__ = [
-    "__version__", "evaluate_faces", "evolve_latents", "load_config", "load_faces", "sample_faces", "train_methods",
-    "write_report",
+    "__version__", "evaluate_faces", "evolve_latents", "load_config", "load_faces", "recognise", "sample_faces",
+    "train_methods", "write_report",
 ]  # fmt: skip
 
 

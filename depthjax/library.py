@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from depthjax import config_file, pipeline, stages
 from depthjax.config import BASELINE_METHODS, OWN_METHODS, Config
 from depthjax.config_values import override, validate
@@ -127,3 +129,18 @@ def write_report(config: Config, workdir: Folder, *, log: Log | None = say) -> P
     """Sample, evaluate and write the page of a fitted run, as the launcher does; return its path."""
     wanted = [stage for stage in stages.STAGES if stage not in ("train", "baselines", "evolve")]
     return pipeline.run(config, user_path(workdir), wanted, log=log)
+
+
+def recognise(depth: np.ndarray, classifier: Folder) -> np.ndarray:
+    """Return the probability of each emotion in depth faces, (n, emotions), in the order of the classifier's card.
+
+    Args:
+        depth: (n, height, width) crops in millimetres from the camera, framed as those it was fitted to; 0 is invalid.
+        classifier: `recogniser.safetensors`, or the work folder of a run whose stage `recognise` is done.
+    Raises:
+        UserError: no such classifier, or a face without depth around its nose.
+    """
+    from depthjax.recogniser.classifier import load_classifier
+
+    path = user_path(classifier)
+    return load_classifier(path / "recognise" / "recogniser.safetensors" if path.is_dir() else path).recognise(depth)

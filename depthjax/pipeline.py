@@ -353,6 +353,14 @@ def few(config: Config, workdir: Path, log: Log) -> list[Path]:
     return paths
 
 
+def recognise(config: Config, workdir: Path, log: Log) -> list[Path]:
+    """Fit an emotion classifier to the training faces and test it on the held-out ones."""
+    from depthjax.recogniser.run import run_recognise
+
+    train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
+    return run_recognise(config, train_faces, test_faces, workdir, log)
+
+
 def _sampled(config: Config) -> set[str]:
     # prepare left the noise of the training faces.
     from depthjax.methods import REGISTRY
@@ -375,4 +383,5 @@ REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUAT
 EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
 FEW = Stage("few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few)
-ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW)}
+RECOGNISE = Stage("recognise", ("data", "evaluate"), (PREPARE,), recognise)
+ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW, RECOGNISE)}

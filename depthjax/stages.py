@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LAYOUT = 5  # of the work folder; raised when stages come to write other files
 STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")  # in order
-OPTIONAL = ("export", "sweep", "few")  # run only when asked for by name
+OPTIONAL = ("export", "sweep", "few", "recognise")  # run only when asked for by name
 KNOWN = (*STAGES, *OPTIONAL)
 WITHOUT_EFFECT = ("writers", "strict_checkpoints")  # settings of train that change no file of a stage
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1] / "depthjax"
 FLOW = ("_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file",
         "config_bounds", "config", "config_values", "config_file", "fonts", "keys", "precision", "progress", "stages",
         "environment", "data", "models", "train", "baselines", "evolve", "evaluate",
-        "report", "export", "evolving", "cdcgan_kd", "methods", "few", "pipeline", "library",
+        "report", "export", "evolving", "cdcgan_kd", "methods", "recogniser", "few", "pipeline", "library",
         "__main__")  # fmt: skip
 # What a package may import besides itself and BASE.
 ALLOWED = {
@@ -23,9 +23,10 @@ ALLOWED = {
     "cdcgan_kd": {"data", "models", "train", "evolving"},
     "methods": {"data", "models", "baselines", "cdcgan_kd"},
     "few": {"data", "models", "train", "evolve", "evaluate", "report", "evolving", "cdcgan_kd"},
+    "recogniser": {"data", "evaluate"},
     "pipeline": {"environment", "stages", "data", "train", "evaluate", "report", "export", "evolving",
-                 "cdcgan_kd", "methods", "few"},
-    "library": {"config_file", "data", "evaluate", "pipeline", "methods", "report", "stages"},
+                 "cdcgan_kd", "methods", "recogniser", "few"},
+    "library": {"config_file", "data", "evaluate", "pipeline", "methods", "recogniser", "report", "stages"},
     "__init__": {"library"},
     "__main__": {"config_file", "environment", "pipeline", "report", "stages"},
 }  # fmt: skip

@@ -4,7 +4,7 @@
 
 Renders people of a wide population, from a seed that nothing else uses, in all seven emotions; trains on distorted
 views of them; then measures on people it never saw: of the wide population, and of the default one. Two CPU cores:
-about half an hour. Rendered faces and a checkpoint of each epoch are in the work folder: re-running the command resumes.
+about half an hour. Rendered faces and a checkpoint of each epoch are in the work folder: the same command resumes.
 """
 
 from __future__ import annotations
@@ -28,18 +28,22 @@ from configs import quick  # noqa: E402
 from depthjax.config import EMOTIONS, Data  # noqa: E402
 from depthjax.data.generate import generate  # noqa: E402
 from depthjax.data.inputs import network_inputs  # noqa: E402
+from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions  # noqa: E402
 from depthjax.files import read_arrays, write_arrays, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
-from depthjax.recognise.network import SIDE, Recogniser  # noqa: E402
-from depthjax.recognise.shipped import WEIGHTS, read_emotions  # noqa: E402
-from depthjax.recognise.views import DEPTH_RANGE, distorted  # noqa: E402
+from depthjax.models.recogniser import SIDE, Recogniser  # noqa: E402
 from depthjax.safetensors_file import write_safetensors  # noqa: E402
 
 VERSION = "1"
 SEED = 424_000_001  # far from any data.seed that a run would have, and from depthnet's
 PEOPLE, OTHERS, FRAMES = 480, 40, 5
-EPOCHS, BATCH, PEAK_RATE, WEIGHT_DECAY = 22, 64, 3e-3, 0.02
+EPOCHS, BATCH, PEAK_RATE, WEIGHT_DECAY = 18, 64, 3e-3, 0.02
 SMOOTHING, IDENTITY_WEIGHT = 0.1, 0.3
+# Views of a face.
+SCALE, SHIFT, TURN = 0.15, 0.08, 12.0  # either way; shares of the image, and degrees in its plane
+RELIEF, OFFSET_MM = 0.15, 4.0  # gain of depth, either way; standard deviation of the whole face
+NOISE_MM, WAVES_MM, BENDS_MM = 4.0, 3.0, 2.5  # the most of each: of a pixel, over some pixels, over a cheek
+EDGE_MM = 4.0  # this near to the far end is background: it has no noise
 WINDOW = Data(resolution=SIDE, crop="face", near_mm=-20.0, far_mm=100.0)  # wider than what is read: views move depth
 NET = Recogniser(len(EMOTIONS), PEOPLE)
 
@@ -72,6 +76,50 @@ def rendered(people: range, work: Path, settings: Data, *, wide: bool) -> Faces:
         print(f"{len(images)} frames of {len(people)} people rendered in {time.monotonic() - start:.0f} s", flush=True)
     labels = np.array([(e, s) for s in people for e in range(len(EMOTIONS)) for _ in range(FRAMES)], np.int32)
     return Faces(read_arrays(path)["relief"], labels[:, 0], labels[:, 1])
+
+
+def distorted(key: jax.Array, relief: jax.Array) -> jax.Array:
+    """Return a view of each face, (n, h, h) in [-1, 1] over DEPTH_RANGE, of (n, h, h) mm behind the nose tip."""
+    keys = iter(jax.random.split(key, 18))
+    n, side, _ = relief.shape
+
+    def one(low: float, high: float) -> jax.Array:
+        return jax.random.uniform(next(keys), (n, 1, 1), jnp.float32, low, high)
+
+    def waves(cells: int) -> jax.Array:
+        coarse = jax.random.normal(next(keys), (n, cells, cells), jnp.float32)
+        return jax.image.resize(coarse, (n, side, side), "linear")
+
+    near, far = DEPTH_RANGE.near_mm, DEPTH_RANGE.far_mm
+    offset = OFFSET_MM * jax.random.normal(next(keys), (n, 1, 1), jnp.float32)
+    x = moved(next(keys), jnp.clip((relief - offset) * one(1 - RELIEF, 1 + RELIEF), near, far))
+    noise = one(0, NOISE_MM) * jax.random.normal(next(keys), x.shape, jnp.float32)
+    noise += one(0, WAVES_MM) * waves(side * 3 // 8) + one(0, BENDS_MM) * waves(6)
+    x = jnp.where(x < far - EDGE_MM, x + noise, x)
+    place = jnp.linspace(0, 1, side)
+    lost = waves(side // 4) > one(1.3, 3.0)  # patches without a return
+    lost |= place[None, :, None] + 0.05 * waves(8) < one(-0.5, 0.25)  # hair, a cap, a tight crop
+    lost |= jnp.abs(2 * place - 1)[None, None] + 0.06 * waves(8) > one(0.7, 1.6)  # the sides
+    x = jnp.clip(jnp.where(lost, far, x), near, far)
+    mirrored = jax.random.bernoulli(next(keys), shape=(n, 1, 1))
+    return jnp.where(mirrored, x[:, :, ::-1], x) * (2 / (far - near)) - (far + near) / (far - near)
+
+
+def moved(key: jax.Array, images: jax.Array) -> jax.Array:
+    """Return images (n, h, h) shifted, scaled and turned about their middle, bilinearly; beyond the edge, the edge."""
+    n, side, _ = images.shape
+    draws = jax.random.uniform(key, (4, n), jnp.float32, -1, 1)
+    angle, scale, shift = jnp.deg2rad(TURN) * draws[0], 1 + SCALE * draws[1], SHIFT * side * draws[2:]
+    cos, sin = jnp.cos(angle) / scale, jnp.sin(angle) / scale
+    grid = jnp.arange(side) - (side - 1) / 2
+
+    def one(image: jax.Array, cos: jax.Array, sin: jax.Array, shift: jax.Array) -> jax.Array:
+        rows, columns = grid[:, None] - shift[0], grid[None] - shift[1]
+        places = [cos * rows - sin * columns + (side - 1) / 2, sin * rows + cos * columns + (side - 1) / 2]
+        found: jax.Array = jax.scipy.ndimage.map_coordinates(image, places, order=1, mode="nearest")
+        return found
+
+    return jax.vmap(one)(images, cos, sin, shift.T)
 
 
 def optimiser(steps: int) -> optax.GradientTransformation:

@@ -70,8 +70,10 @@ def generate(
             person = sample_person(model, seed=seed, subject=subject, wide=wide)
             wall = np.random.default_rng([seed, subject, 5]).uniform(1700, 2200)
             scene = kinect.Scene(jnp.float32(wall), jnp.float32(person.hair))
-            settings = {"frames": frames, "seed": seed, "full_sequence": full_sequence, "wide": wide}
-            shots = [_shots(model, person, emotion, **settings) for emotion in emotions]
+            shots = [
+                _shots(model, person, emotion, frames=frames, seed=seed, full_sequence=full_sequence, wide=wide)
+                for emotion in emotions
+            ]
             size = np.float32(face_size(person.rest))
             head = Head(*map(jnp.asarray, (person.rest, model.face_targets, model.scalp, size)))
             crops = [np.asarray(_film(head, shot, scene)) for shot in shots]

@@ -17,12 +17,13 @@ from depthjax.data.faces import DepthFaces
 from depthjax.data.load import added
 from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
-from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, Labelled
+from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, RECOGNISER, Labelled
 from depthjax.evaluate.controls import control_sets
 from depthjax.evaluate.coordinates import Coordinates, nearest
 from depthjax.evaluate.diversity import median_distance
 from depthjax.evaluate.handcrafted import cached_features
 from depthjax.evaluate.parallel import end_processes
+from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.spaces import (
     RELIEF_DIMENSIONS,
     FusedSpace,
@@ -52,6 +53,7 @@ class FeatureBank:
     fused: Features  # the handcrafted features of each set
     depthnet: Features  # what depthnet's trunk reads in each set; the space `depthnet` is their principal components
     means: Features  # over 32x32 boxes, of each set; `relief` is their space, fitted on train
+    recogniser: Features  # what the recogniser's network reads in each set, if a classifier asks for it
     relief: PrincipalSpace
     spaces: dict[str, Features]  # coordinates of each set, by space and set
     probabilities: dict[str, Features]  # by network: depthnet if it knows all emotions, inception where given
@@ -78,7 +80,8 @@ class FeatureBank:
 
     def labelled(self, name: str, inputs: str = HANDCRAFTED) -> Labelled:
         """Return what classifiers of these `INPUTS` read of a set, with its emotions and subjects."""
-        features, faces = {HANDCRAFTED: self.fused, DEPTHNET: self.depthnet, BOXES: self.means}, self.sets[name]
+        features = {HANDCRAFTED: self.fused, DEPTHNET: self.depthnet, BOXES: self.means, RECOGNISER: self.recogniser}
+        faces = self.sets[name]
         return Labelled(features[inputs][name], faces.emotion, faces.subject)
 
     def nearest_train(self, space: str, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +133,11 @@ def build_bank(
         spaces["inception"] = {name: arrays["pool"].astype(np.float64) for name, arrays in outputs.items()}
         logits = {name: arrays["logits"].astype(np.float64) for name, arrays in outputs.items()}
         probabilities["inception"] = {name: softmax(values, axis=1) for name, values in logits.items()}
-    return FeatureBank(train, test, methods, controls, fused, features, means, relief, spaces, probabilities)
+    asked = "recogniser" in config.evaluate.classifiers
+    recogniser = {name: recogniser_features(faces, config.data.crop) for name, faces in sets.items() if asked}
+    return FeatureBank(
+        train, test, methods, controls, fused, features, means, recogniser, relief, spaces, probabilities
+    )
 
 
 def _depthnet(config: Config, faces: DepthFaces, cache: Path) -> dict[str, np.ndarray]:

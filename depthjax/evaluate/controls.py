@@ -27,7 +27,7 @@ UTILITY = ("augmented", "mixtures", "rendered")  # controls that classifiers are
 AGAIN = "augmented_again"  # beside the copies: what a generator's faces, added to the copies, are compared with
 NEIGHBOURS = 5  # among which the second face of a mixture is drawn (SMOTE: Chawla et al. 2002)
 GAUSSIAN_DIMENSIONS = 32
-FRAMES = 10  # of one rendered subject in one emotion
+FRAMES = 2  # of one rendered subject in one emotion
 
 
 def control_sets(
@@ -49,6 +49,11 @@ def control_sets(
         made["rendered"] = lambda rng: rendered(config, count, rng)
     wanted = [name for name in CONTROLS if name in made and name in names]
     return {name: _labelled(train, made[name](_generator(config, name)), count) for name in wanted}
+
+
+def rendered_set(config: Config, train: DepthFaces, count: int) -> DepthFaces:
+    """Return `count` rendered faces of every emotion of the training faces, emotion after emotion."""
+    return _labelled(train, rendered(config, count, _generator(config, "rendered")), count)
 
 
 def unknown_to_renderer(emotions: tuple[str, ...]) -> list[str]:
@@ -116,7 +121,7 @@ def gaussians(train: DepthFaces, count: int, rng: np.random.Generator) -> np.nda
 
 
 def rendered(config: Config, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return rendered faces of the run's emotions, prepared as the run's own faces are."""
+    """Return faces of a wide rendered population with the run's emotions, prepared as the run's own faces are."""
     emotions, seed = config.data.emotions, int(rng.integers(2**31))
     films = generate(
         subjects=range(-(-count // FRAMES)),
@@ -124,6 +129,7 @@ def rendered(config: Config, count: int, rng: np.random.Generator) -> np.ndarray
         frames=FRAMES,
         seed=seed,
         full_sequence=config.data.full_sequence,
+        wide=True,
     )
     crops: dict[str, list[np.ndarray]] = {emotion: [] for emotion in emotions}
     for film in films:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from depthjax.evaluate.classification import (
     DEPTHNET,
     HANDCRAFTED,
     INPUTS,
+    RECOGNISER,
     FitTask,
     Labelled,
     Split,
@@ -24,8 +26,9 @@ from depthjax.evaluate.classification import (
 )
 from depthjax.evaluate.depthnet import depthnet_features
 from depthjax.evaluate.handcrafted import cached_features, fused_features
+from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.spaces import box_means
-from depthjax.few.cell import ALONE
+from depthjax.few.cell import ALONE, RENDERED
 
 Inputs = dict[str, Labelled]  # what classifiers read of a set of faces, by kind
 
@@ -36,6 +39,8 @@ def inputs_of(config: Config, faces: DepthFaces, cache: Path | None = None) -> I
     for kind in dict.fromkeys(INPUTS[name] for name in config.evaluate.classifiers):
         if kind == HANDCRAFTED:
             values = cached_features(images, size=size, cache=cache) if cache else fused_features(images, size=size)
+        elif kind == RECOGNISER:
+            values = recogniser_features(faces, config.data.crop)
         elif kind == DEPTHNET:
             values = depthnet_features(images, depth_range=faces.depth_range, crop=config.data.crop).features
         else:
@@ -45,16 +50,24 @@ def inputs_of(config: Config, faces: DepthFaces, cache: Path | None = None) -> I
     return found
 
 
-def accuracies(config: Config, sets: Mapping[str, DepthFaces], rows: tuple[str, ...], tested: Inputs) -> np.ndarray:
+def accuracies(
+    config: Config, sets: Mapping[str, DepthFaces], rows: tuple[str, ...], tested: Inputs, rendered: Inputs | None
+) -> np.ndarray:
     """Return the share of each tested subject's faces that is recognised, (rows, classifiers, subjects) float32.
 
-    A row is trained on the known faces, `sets["real"]`, and on those of each set in its name (`a+b`). It is the mean
-    over the seeds of a classifier.
+    A row is trained on the known faces, `sets["real"]`, and on those of each set in its name (`a+b`). Rendered faces
+    together weigh as much as the known ones: they are other people's, and there are any number of them. An accuracy is
+    the mean over the seeds of a classifier.
     """
-    inputs, names, tasks = _inputs_of_all(config, sets), config.evaluate.classifiers, {}
+    inputs = _inputs_of_all(config, sets) | ({RENDERED: rendered} if rendered else {})
+    names, tasks = config.evaluate.classifiers, {}
     for row in rows:
         parts = list(dict.fromkeys((ALONE, *row.split("+"))))
-        splits = {kind: _split(config, [inputs[part][kind] for part in parts], of, kind) for kind, of in tested.items()}
+        weight = _weights({part: len(next(iter(inputs[part].values()))) for part in parts})
+        splits = {
+            kind: replace(_split(config, [inputs[part][kind] for part in parts], of, kind), weight=weight)
+            for kind, of in tested.items()
+        }
         for name in names:
             for seed in seeds_for(name, range(config.evaluate.seeds)):
                 tasks[row, name, seed] = FitTask(splits[INPUTS[name]], name, config.evaluate.seed + seed)
@@ -66,6 +79,14 @@ def accuracies(config: Config, sets: Mapping[str, DepthFaces], rows: tuple[str, 
         found[cell] += np.bincount(member, emotion == labels.emotion) / np.bincount(member)
         runs[cell] += 1
     return (found / runs).astype(np.float32)
+
+
+def _weights(sizes: Mapping[str, int]) -> np.ndarray | None:
+    """Return the weight of each face of the sets, in their order; None if all have the same."""
+    if RENDERED not in sizes:
+        return None
+    rendered = sizes[ALONE] / sizes[RENDERED]
+    return np.concatenate([np.full(size, rendered if part == RENDERED else 1.0) for part, size in sizes.items()])
 
 
 def _split(config: Config, train: Iterable[Labelled], test: Labelled, kind: str) -> Split:

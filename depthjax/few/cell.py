@@ -11,7 +11,7 @@ from depthjax.config import OWN_METHODS, Config
 from depthjax.data.faces import DepthFaces
 from depthjax.data.noise import noise_spectrum, with_training_noise
 from depthjax.errors import UserError
-from depthjax.evaluate.controls import AGAIN, UTILITY, control_sets, unknown_to_renderer
+from depthjax.evaluate.controls import AGAIN, control_sets, unknown_to_renderer
 from depthjax.evolve.run import check_finite, evolve
 from depthjax.evolving import load_fitness, measured_inputs, program_of, reads_emotions
 from depthjax.keys import key_for
@@ -19,31 +19,29 @@ from depthjax.models.dcgan import decode
 from depthjax.train.state import Pair, networks
 
 RANDOM, EVOLVED = OWN_METHODS
-ALONE, AUGMENTED = "real", "augmented"
+ALONE, AUGMENTED, RENDERED = "real", "augmented", "rendered"
 ON_TOP = f"{AUGMENTED}+"  # before a method: its faces beside the augmented copies
 
 
 def row_names(config: Config) -> tuple[str, ...]:
     """Return what a classifier is trained on in each row, beside the faces of the known people."""
-    # Where the training faces are rendered, more of the renderer's would be other people's, not a control.
-    has_rendered = config.data.source != "depth_heads" and not unknown_to_renderer(config.data.emotions)
-    controls = [name for name in UTILITY if name != "rendered" or has_rendered]
+    rendered = () if unknown_to_renderer(config.data.emotions) else (RENDERED, ON_TOP + RENDERED)
     methods = [name for name in OWN_METHODS if name in config.sample.methods]
-    return (ALONE, *controls, ON_TOP + AGAIN, *methods, *(ON_TOP + name for name in methods))
+    on_top = [ON_TOP + name for name in methods]
+    return (ALONE, AUGMENTED, ON_TOP + AGAIN, "mixtures", *rendered, *methods, *on_top)
 
 
 def added_sets(config: Config, teachers: Pair, known: DepthFaces) -> dict[str, DepthFaces]:
-    """Return the faces that are added, by control and method: `sample.count` of each emotion in each.
+    """Return the faces that are added, by control and method, but rendered ones: `sample.count` of each emotion.
 
     Nothing is read but the teachers, which were trained on the known faces, and these faces.
     """
-    controls = control_sets(config, known, config.sample.count, (*UTILITY, AGAIN))
+    controls = control_sets(config, known, config.sample.count, (AUGMENTED, AGAIN, "mixtures"))
     generated = {
         name: replace(controls[AUGMENTED], images=images)
         for name, images in generated_images(config, teachers, known).items()
     }
-    wanted = {part for name in row_names(config) for part in name.split("+")}
-    return {name: faces for name, faces in (controls | generated).items() if name in wanted}
+    return controls | {name: faces for name, faces in generated.items() if name in config.sample.methods}
 
 
 def generated_images(config: Config, teachers: Pair, known: DepthFaces) -> dict[str, np.ndarray]:

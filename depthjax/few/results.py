@@ -118,13 +118,26 @@ def sentence(found: Found, table: Table, people: int) -> str:
     use = f"From {people} people, use {_named(row)}: {share}"
     if row not in (ALONE, AUGMENTED):
         gain = table.at(people, row, classifier, AUGMENTED)
-        return f"{use}, {_points(gain)} more than with augmented copies alone."
-    on_top = [name for name in found.rows if name.startswith(ON_TOP)]
+        return f"{use}, {_points(gain)} more than with augmented copies{_beyond_best(found, people, row, classifier)}."
+    on_top = [ON_TOP + name for name in OWN_METHODS if ON_TOP + name in found.rows]
     best = max((table.at(people, name, classifier, AUGMENTED) for name in on_top), key=lambda score: score.value or 0)
     copies = "generated faces on top of them" if row == AUGMENTED else "augmented copies with generated faces"
     if row == ALONE:
         best = table.at(people, best.row, classifier, ALONE)
     return f"{use}; {copies} change accuracy by {_points(best)}."
+
+
+def _beyond_best(found: Found, people: int, row: str, classifier: str) -> str:
+    """Return the difference to the classifier that is best with augmented copies; empty if it is the same one."""
+    values, copies = found.accuracy[people].astype(np.float64), found.rows.index(AUGMENTED)
+    best = int(values[:, :, copies].mean((0, 1, 3)).argmax())
+    if found.classifiers[best] == classifier:
+        return ""
+    ours = values[:, :, found.rows.index(row), found.classifiers.index(classifier)]
+    found_gain = mean_over_people(ours - values[:, :, copies, best])
+    score = FewScore(people, row, classifier, AUGMENTED, found_gain.value, found_gain.low, found_gain.high)
+    name = found.classifiers[best].replace("_", " ")
+    return f", and {_points(score)} more than the best classifier with augmented copies, {name}"
 
 
 def _named(row: str) -> str:
@@ -162,7 +175,8 @@ def markdown(found: Found, table: Table) -> str:
         parts.append(
             f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and {trainings} trainings of "
             f"each. Differences in points, with 95 % intervals over {over}; * p < {ALPHA:g} by Holm over the rows. "
-            "Every set that is added has the same number of faces."
+            "Every set that is added has the same number of faces; rendered faces together weigh as much as those of "
+            "the known people."
         )
         if np.unique(known := found.known[people]).size < known.size:
             parts.append("Some people are in several draws: draws are not independent, and intervals are too narrow.")

@@ -14,6 +14,7 @@ from depthjax import artifact
 from depthjax._version import __version__
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
+from depthjax.evaluate.controls import rendered_set, unknown_to_renderer
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.resampling import thinned
 from depthjax.evaluate.run import MAX_FACES
@@ -25,6 +26,7 @@ from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS
 from depthjax.train.many import teachers_of, train_many
 
+RENDERED_COUNT = 300  # of each emotion; together they weigh as much as the known faces
 SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the config, which a cell depends on
 
 
@@ -52,6 +54,7 @@ class Faces:
     train: DepthFaces
     tested: Inputs
     digest: str  # of the tested faces
+    rendered: Inputs | None = None  # those of a wide population, if it knows the emotions
 
     @property
     def tested_subjects(self) -> np.ndarray:
@@ -72,7 +75,8 @@ def run_few(
         UserError: what `check_people` refuses, before anything is trained.
     """
     check_people(config, train, test, names)
-    faces = Faces(train, *_tested(config, test, workdir / "features", log))
+    cache = workdir / "features"
+    faces = Faces(train, *_tested(config, test, cache, log), _rendered(config, train, cache, log))
     known, accuracy = {}, {}
     for people, cells in cells_of(config, train.subject).items():
         log(f"{people} people known: {len(cells)} trainings of {config.few.steps} steps")
@@ -89,6 +93,14 @@ def _tested(config: Config, test: DepthFaces, cache: Path, log: Log) -> tuple[In
     test = test.take(thinned(len(test), MAX_FACES, np.random.default_rng(config.few.seed)))
     log(f"features of {len(test)} faces to test on")
     return inputs_of(config, test, cache), digest(test.images, test.emotion, test.subject)
+
+
+def _rendered(config: Config, train: DepthFaces, cache: Path, log: Log) -> Inputs | None:
+    if unknown := unknown_to_renderer(train.emotions):
+        log(f"no rows with rendered faces: the renderer does not know {', '.join(unknown)}")
+        return None
+    log(f"{RENDERED_COUNT} rendered faces of each emotion")
+    return inputs_of(config, rendered_set(config, train, RENDERED_COUNT), cache)
 
 
 def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, log: Log) -> list[np.ndarray]:
@@ -111,7 +123,7 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
             sets = {ALONE: faces.train.take(members[cell])}
             sets |= added_sets(own, teachers_of(state, number), sets[ALONE])
             made = time.monotonic()
-            values = accuracies(own, sets, row_names(config), faces.tested)
+            values = accuracies(own, sets, row_names(config), faces.tested, faces.rendered)
             _keep(cell, values, settings[cell], folder)
             found[cell] = values
             log(

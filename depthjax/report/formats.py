@@ -13,6 +13,7 @@ CLASSIFIER_NAMES = {
     "xgboost": "XGBoost",
     "depthnet": "depthnet + logistic regression",
     "network": "small network",
+    "recogniser": "recogniser + logistic regression",
 }
 ABSENT = "not computed"
 

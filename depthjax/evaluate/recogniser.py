@@ -1,4 +1,4 @@
-"""The shipped weights of the recogniser's network: what they read in depth faces of any config."""
+"""What the shipped weights of the recogniser's network read in depth faces of any config."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from flax import traverse_util
 from depthjax.config import EMOTIONS
 from depthjax.data.crop import CROP_SHAPE, FACE_ROWS, area_weights
 from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import DepthFaces
+from depthjax.models.recogniser import SIDE, Recogniser
 from depthjax.precision import exact_products
-from depthjax.recognise.network import SIDE, Recogniser
-from depthjax.recognise.views import DEPTH_RANGE
 from depthjax.safetensors_file import read_safetensors
 
 WEIGHTS = Path(__file__).parent / "assets" / "recogniser.safetensors"
+DEPTH_RANGE = DepthRange(-10.0, 80.0)  # what the network reads, mm about the nose tip
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 
 
@@ -47,6 +48,11 @@ def read_emotions(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> 
     starts = range(0, max(len(images), 1), CHUNK)
     found = [_read(recogniser_inputs(images[start : start + CHUNK], depth_range, crop)) for start in starts]
     return Read(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def recogniser_features(faces: DepthFaces, crop: str) -> np.ndarray:
+    """Return the features of a set of faces, (n, d) float32."""
+    return read_emotions(faces.images, depth_range=faces.depth_range, crop=crop).features
 
 
 def recogniser_inputs(images: np.ndarray, depth_range: DepthRange, crop: str) -> np.ndarray:

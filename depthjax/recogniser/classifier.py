@@ -1,0 +1,129 @@
+"""A classifier of emotions for one's own faces: logistic regression on the recogniser's features, calibrated.
+
+It learns from the faces of the people one has and from faces of rendered people, which together weigh as much: what
+emotions look like on others, where few are known (`docs/results/few-people.md`). Its probabilities are calibrated on
+people whom it did not see in the fit (Guo et al. 2017, temperature scaling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.preprocessing import StandardScaler
+
+from depthjax.config import Data
+from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import DepthFaces
+from depthjax.data.inputs import network_inputs
+from depthjax.errors import UserError
+from depthjax.evaluate.classification import PENALTY
+from depthjax.evaluate.recogniser import read_emotions, recogniser_features
+from depthjax.safetensors_file import read_safetensors, write_safetensors
+
+FOLDS = 5
+TEMPERATURES = (-3.0, 3.0)  # their logarithm
+
+
+@dataclass(frozen=True)
+class EmotionClassifier:
+    """Weights (d, classes) and bias (classes,) on features, whose logits are divided by the temperature."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    temperature: float
+    emotions: tuple[str, ...]
+    data: Data  # how faces are prepared: crop, resolution and depth range
+
+    def log_probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Return (n, classes) of (n, d) features."""
+        logits = (features @ self.weights + self.bias) / self.temperature
+        found: np.ndarray = log_softmax(logits.astype(np.float64), axis=1)
+        return found
+
+    def recognise(self, depth: np.ndarray) -> np.ndarray:
+        """Return the probability of each emotion, (n, classes), in crops (n, h, w) of camera millimetres."""
+        images = network_inputs(depth, self.data)
+        read = read_emotions(images, depth_range=DepthRange.of(self.data), crop=self.data.crop)
+        return np.exp(self.log_probabilities(read.features))
+
+
+def fit_classifier(known: DepthFaces, rendered: DepthFaces | None, data: Data) -> EmotionClassifier:
+    """Fit a classifier to faces of known people, and of rendered ones if the renderer knows the emotions."""
+    features, others = (None if of is None else recogniser_features(of, data.crop) for of in (known, rendered))
+    assert features is not None
+    weights, bias = _fit(features, known.emotion, others, None if rendered is None else rendered.emotion)
+    temperature = _temperature(features, known, others, rendered)
+    return EmotionClassifier(weights, bias, temperature, known.emotions, data)
+
+
+def _fit(
+    features: np.ndarray, emotion: np.ndarray, others: np.ndarray | None, other_emotion: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights and bias for features as they are, not standardised."""
+    weight = np.ones(len(features))
+    if others is not None and other_emotion is not None:
+        weight = np.append(weight, np.full(len(others), len(features) / len(others)))
+        features, emotion = np.concatenate([features, others]), np.append(emotion, other_emotion)
+    scaler = StandardScaler().fit(features)
+    model = LogisticRegression(C=PENALTY, max_iter=1000).fit(scaler.transform(features), emotion, weight)
+    weights, bias = model.coef_.T, model.intercept_
+    if weights.shape[1] == 1:  # of two classes it has the logit of the second alone
+        weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+    weights = weights / scaler.scale_[:, None]
+    return weights, bias - scaler.mean_ @ weights
+
+
+def _temperature(
+    features: np.ndarray, known: DepthFaces, others: np.ndarray | None, rendered: DepthFaces | None
+) -> float:
+    """Return the temperature that is likeliest for people left out of the fit; 1 where it cannot be found."""
+    people, classes = np.unique(known.subject), len(known.emotions)
+    if len(people) < 2:
+        return 1.0
+    logits = np.full((len(known), classes), np.nan)
+    for kept, out in GroupKFold(min(FOLDS, len(people))).split(features, groups=known.subject):
+        if rendered is not None or len(np.unique(known.emotion[kept])) == classes:
+            other_emotion = None if rendered is None else rendered.emotion
+            weights, bias = _fit(features[kept], known.emotion[kept], others, other_emotion)
+            logits[out] = features[out] @ weights + bias
+    seen = ~np.isnan(logits[:, 0])
+    if not seen.any():
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        rows = log_softmax(logits[seen] / np.exp(log_temperature), axis=1)
+        return float(-rows[np.arange(seen.sum()), known.emotion[seen]].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x))
+
+
+def save_classifier(path: Path, classifier: EmotionClassifier) -> None:
+    """Write it as safetensors; how faces are prepared is in the metadata."""
+    tensors = {"weights": classifier.weights.astype(np.float32), "bias": classifier.bias.astype(np.float32)}
+    data = classifier.data
+    metadata = {
+        "emotions": ",".join(classifier.emotions), "temperature": repr(classifier.temperature), "crop": data.crop,
+        "resolution": str(data.resolution), "near_mm": repr(data.near_mm), "far_mm": repr(data.far_mm),
+    }  # fmt: skip
+    write_safetensors(path, tensors, metadata)
+
+
+def load_classifier(path: Path) -> EmotionClassifier:
+    """Read what `save_classifier` wrote; another or a damaged file is a UserError."""
+    tensors, held = read_safetensors(path)
+    try:
+        data = Data(
+            resolution=int(held["resolution"]), crop="full" if held["crop"] == "full" else "face",
+            near_mm=float(held["near_mm"]), far_mm=float(held["far_mm"]),
+        )  # fmt: skip
+        return EmotionClassifier(
+            tensors["weights"], tensors["bias"], float(held["temperature"]), tuple(held["emotions"].split(",")), data
+        )
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{path} is no classifier of the stage recognise ({error}): run --stages=recognise") from None
