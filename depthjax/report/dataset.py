@@ -12,6 +12,7 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
+from depthjax.data.depth_files import GREY_MM
 from depthjax.data.stored import StoredFaces
 from depthjax.report.croissant import SOURCES, USES, croissant
 from depthjax.report.dataset_figures import draw_dataset
@@ -121,8 +122,8 @@ def _measured(numbers: Numbers, settings: configs.Data) -> str:
         f"(at most {SAMPLE:,}, drawn by the run's seed), so the true rates of near-duplicates are higher."
     )
     grey = (
-        f" Where the files hold 8-bit grey levels, every millimetre here rests on data.grey_mm = "
-        f"{settings.grey_mm:g} mm a grey level (data.unit = {settings.unit})."
+        f" Where the files hold 8-bit grey levels, every millimetre here rests on data.scale_mm = "
+        f"{settings.scale_mm or GREY_MM:g} mm a level."
     )
     text = partly if numbers.sampled < numbers.faces else f"Measured on all {numbers.faces:,} faces."
     return text + ("" if settings.source == "depth_heads" else grey)
