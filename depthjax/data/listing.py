@@ -206,7 +206,7 @@ def _notes(loose: int, named: Sequence[str], folders: Counter[str], labels: dict
     if others := [name for name in folders if name not in labels]:
         notes.append(f"left out, not in --config.data.emotions: {_shown_names(others)}")
     if loose:
-        notes.append(f"left out: {loose} files whose folder or name tells no emotion")
+        notes.append(f"left out: {loose} files beside the folders of the emotions")
     if kinds := Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES):
         counts = [f"{n} {escape(kind) or 'without a suffix'}" for kind, n in kinds.most_common(NAMES_SHOWN)]
         notes.append(f"left out: {', '.join(counts)}; depth is read from {', '.join(SUFFIXES)}")

@@ -11,7 +11,8 @@ from depthjax.data.near_duplicates import COLUMNS, ROWS
 
 NOSE_MM = (150.0, 4000.0)  # a nearer or farther nose is none that a depth camera measures
 DEEP_MM = 200.0  # behind the nose: no point of a face from brow to chin and cheek to cheek
-INVERSE_MM = 10.0  # a middle that lies so much farther than its rim is no face
+RELIEF_MM = 75.0  # of the middle of a face; rendered heads that turn up to 45 degrees have 15 to 52
+INVERSE_MM = 5.0  # a middle that lies so much farther than its rim is no face
 BORDER = 0.5  # of the border's pixels
 
 
@@ -31,8 +32,12 @@ def check_plausible(depth: np.ndarray, settings: configs.Data, dtype: np.dtype) 
         raise Unfit("distance", what, f"set {SCALE}")
     height, width = depth.shape
     face = depth[_part(height, ROWS), _part(width, COLUMNS)].astype(float)
-    if np.median(face[face > 0]) > nose + DEEP_MM:
-        what = f"most of the face lies more than {DEEP_MM:.0f} mm behind its nose"
+    relief = face[face > 0] - nose
+    # Behind a turned head there is a wall: only what may be face is measured, if there is any.
+    near = relief[relief <= DEEP_MM]
+    if len(near) < len(relief) / 4 or np.median(near) > RELIEF_MM:
+        shown = f"{DEEP_MM:.0f}" if len(near) < len(relief) / 4 else f"{np.median(near):.0f}"
+        what = f"most of the face lies {shown} mm and more behind its nose"
         raise Unfit("relief", what, f"set {SCALE}; or crop it about the face")
     if _middle_behind_rim(face) > INVERSE_MM:
         todo = "set --config.data.polarity, or --config.data.invalid_value if one level is a hole" if grey else (
