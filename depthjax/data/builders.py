@@ -112,7 +112,7 @@ class FolderConfig(tfds.core.BuilderConfig):
 class DepthFolder(_Builder):
     """Depth faces of a user's own, from a folder of each emotion under `manual_dir`."""
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS = f"manual_dir holds a folder of each emotion, with depth images ({', '.join(SUFFIXES)})."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"manual_dir holds a folder of each emotion, with files {', '.join(SUFFIXES)}."
     BUILDER_CONFIGS: ClassVar = [FolderConfig(name="crops", description=CROPS)]
 
     def _info(self) -> tfds.core.DatasetInfo:

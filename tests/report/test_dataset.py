@@ -280,7 +280,7 @@ def test_only_ikfdb_is_called_ikfdb(faces: StoredFaces, tmp_path: Path) -> None:
     paths = write_dataset_card(faces, own, test=last_two(faces), folder=tmp_path, stored=tmp_path / "data")
     texts = [path.read_text("utf-8") for path in paths if path.is_file()]
     assert not [text for text in texts if "IKFDB" in text or "/home/me" in text]
-    card, page, labels, croissant = texts
+    card, page, _, croissant = texts
     assert "lab \\<b\\>2024" in card and "lab &lt;b&gt;2024" in page and "Not known to depthjax" in card
     described = json.loads(croissant)
     assert "lab <b>2024" in described["description"] and "0.25" in str(described["rai:dataPreprocessingProtocol"])
