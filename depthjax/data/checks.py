@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data.depth_files import SCALE
 from depthjax.data.face_files import Face, read_files, read_spooled
 from depthjax.data.listing import (
     DIFFER,
@@ -28,11 +29,13 @@ from depthjax.data.listing import (
 )
 from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import propose, spelling
+from depthjax.data.plausible import KINDS
 from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
 FILES_A_TASK = 32
 MIN_SUBJECTS_EACH, MIN_SUBJECTS = 2, 4
+MAX_ODD = 0.1  # of the images
 # What a camera records beside depth, as a word of a file's name.
 _OTHER = re.compile(r"(?<![a-z])(ir|nir|infrared|rgb|colou?r|amplitude|intensity|confidence)(?![a-z])")
 Log = Callable[[str], None]
@@ -92,6 +95,7 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
+    _check_meaning(problems, len(faces))
     for line in _units(faces, settings):
         log(line)
     checked = _grouped(faces, log) if grouped else _labelled(faces, log)
@@ -218,6 +222,16 @@ def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log
             "go on without these files by --config.data.on_error=skip"
         )
     log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
+
+
+def _check_meaning(problems: Sequence[Problem], good: int) -> None:
+    """Raise a UserError if so many images are no faces in millimetres that the others cannot be trusted either."""
+    odd = sum(problem.kind in KINDS for problem in problems)
+    if odd > MAX_ODD * (odd + good):
+        raise UserError(
+            f"{odd} of {odd + good} images are no faces at these distances, so the others are not to be trusted: "
+            f"set {SCALE}; or leave out what is no depth (see the table above)"
+        )
 
 
 def _units(faces: Sequence[Face], settings: configs.Data) -> Iterator[str]:

@@ -5,6 +5,8 @@ EXR and MAT 7.3 want the extra `formats`; a missing library is an ImportError.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
@@ -45,7 +47,8 @@ def _read_exr(file: IO[bytes]) -> Iterator[np.ndarray]:
 
     (left, top), (right, bottom) = OpenEXR.File(file.name, header_only=True).header()["dataWindow"]
     check_size(int(bottom - top + 1), int(right - left + 1))
-    with OpenEXR.File(file.name, separate_channels=True) as image:
+    # The library prints a warning of a damaged file, and then has no part of it.
+    with contextlib.redirect_stdout(io.StringIO()), OpenEXR.File(file.name, separate_channels=True) as image:
         channels = {name: channel.pixels for name, channel in image.channels().items()}
     name = next((name for name in DEPTH_CHANNELS if name in channels), next(iter(channels), ""))
     if name not in DEPTH_CHANNELS and any(not np.array_equal(channels[name], c) for c in channels.values()):

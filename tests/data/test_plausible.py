@@ -40,6 +40,11 @@ def inverse(depth):
     return np.where(depth > 0, 1e6 / np.maximum(depth, 1), 0).astype(np.uint16)
 
 
+def infrared(depth):
+    """Brightest where the face looks into the lamp."""
+    return np.where(depth > 0, 3000 - 6 * (depth.astype(int) - 850), 0).astype(np.uint16)
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "names", "mended"),
     [
@@ -50,8 +55,9 @@ def inverse(depth):
         (lambda d: d // 10, "distance", "scale_mm", {"scale_mm": 10.0}),
         (lambda d: (d / 100).astype(np.float32), "distance", "scale_mm", {"scale_mm": 100.0}),
         (inverse, "inverse", "not inverse depth", None),
+        (infrared, "inverse", "infrared", None),
     ],
-    ids=["0.1 mm", "0.2 mm", "0.25 mm", "3 bits", "cm", "dm", "inverse"],
+    ids=["0.1 mm", "0.2 mm", "0.25 mm", "3 bits", "cm", "dm", "inverse", "infrared"],
 )
 def test_a_wrong_unit_is_told_and_named(tmp_path, change, kind, names, mended):
     root = stored(tmp_path / "faces", change)
@@ -61,6 +67,16 @@ def test_a_wrong_unit_is_told_and_named(tmp_path, change, kind, names, mended):
     if mended:
         found, truth = told(root, **mended)[1], [face(s, e) for e in range(3) for s in range(4)]
         assert all(np.abs(f.astype(int) - t).max() <= 10 for f, t in zip(found, truth, strict=True))
+
+
+def test_a_set_of_which_a_part_is_odd_is_not_trusted_and_one_odd_face_is_left_out(tmp_path):
+    root = stored(tmp_path / "faces", lambda d: d)
+    lines, found = told(root, on_error="skip")
+    assert len(found) == 12 and any("mm from the camera" in line for line in lines)
+    for path in sorted(root.glob("fear/s[01]_f0.npy")):
+        np.save(path, np.load(path, allow_pickle=False) * 10)
+        lines, found = told(root, on_error="skip")
+        assert len(found) == 11 if path.name == "s0_f0.npy" else "2 of 12 images" in str(found)
 
 
 @pytest.mark.parametrize("millimetres", [100, 140, 4050, 30000])

@@ -50,6 +50,18 @@ def test_exr(tmp_path, kind):
     assert refused(tmp_path / "c.exr").kind == "colour"
 
 
+def test_a_damaged_exr_is_one_line(tmp_path, capsys):
+    exr = pytest.importorskip("OpenEXR")
+    header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}
+    exr.File(header, {"Z": np.nan_to_num(METRES)}).write(str(tmp_path / "a.exr"))
+    whole = (tmp_path / "a.exr").read_bytes()
+    for size in (3, 100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "b.exr").write_bytes(whole[:size])
+        fault = refused(tmp_path / "b.exr")
+        assert fault.kind == "damaged" and "\n" not in fault.what
+    assert capsys.readouterr().out == ""
+
+
 def test_a_missing_library_is_named(tmp_path, monkeypatch):
     import sys
 
