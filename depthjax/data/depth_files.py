@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data import stacks
 from depthjax.files import check_archive
 
 MORE = (".pgm", ".exr", ".mat", ".ply", ".pcd")  # read by more_formats.py
@@ -24,8 +25,6 @@ SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", *MORE)
 MAX_PIXELS = 16 * 2**20
 MIN_SIDE = 16  # pixels; a face in fewer has no expression
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-SMALLEST_FRAME = 240 * 320  # pixels, of any sensor's; fewer are a crop
-SIDES = (1 / 1.8, 1.4)  # width by height of a crop; a face is taller than wide
 AGAIN = "export it again, or remove it"
 NAMES = ("depth", "images")  # of the array to take from an NPZ that holds several
 
@@ -187,35 +186,31 @@ def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
         raise _colour_mapped(f"{shape[-1]} channels")
     if len(shape) not in (2, 3) or 0 in shape:
         raise Unfit("no images", f"an array of shape {shape}", "save (height, width) or (images, height, width)")
-    if len(shape) == 3 and not is_stack(shape):
+    if len(shape) == 3 and not stacks.is_stack(shape):
         raise _turned(shape)
     if fortran:
         raise Unfit("Fortran order", "saved column by column", "save np.ascontiguousarray(array)")
     height, width = shape[-2:]
     check_size(height, width)
     images, size = 1 if len(shape) == 2 else shape[0], height * width * dtype.itemsize
+    ambiguous = len(shape) == 3 and stacks.is_ambiguous(shape)
+    faces: list[bool] = []
     for row in range(images):
         data = file.read(size)
         if len(data) < size:
             raise Unfit("damaged", f"ends in the middle of image {row} of {images}", AGAIN)
-        yield native(np.frombuffer(data, dtype).reshape(height, width))
-
-
-def is_stack(shape: Sequence[int]) -> bool:
-    """Whether (images, height, width) are faces or frames by their sides."""
-    height, width = shape[1:]
-    low, high = SIDES
-    return low <= width / height <= (2 if height * width >= SMALLEST_FRAME else high)
+        image = native(np.frombuffer(data, dtype).reshape(height, width))
+        if ambiguous and (face := stacks.is_face(image)) is not None:
+            faces.append(face)
+        yield image
+    if sum(faces) < stacks.MIN_FACES * len(faces):
+        raise _turned(shape)
 
 
 def _turned(shape: tuple[int, ...]) -> Unfit:
     count, height, width = shape
-    todo = "save (images, height, width)"
-    if is_stack((width, count, height)):
-        todo += ": np.moveaxis(array, -1, 0), if the images are the last axis"
-    elif is_stack((count, width, height)):
-        todo += ": np.swapaxes(array, 1, 2), if MATLAB turned them"
-    return Unfit("shape", f"shape {shape} is {count} images of {width}x{height} pixels, which are no faces", todo)
+    what = f"shape {shape} is {count} images of {width}x{height} pixels, which are no faces"
+    return Unfit("shape", what, stacks.todo(shape))
 
 
 def _reader(suffix: str) -> Callable[[IO[bytes]], Iterator[np.ndarray]]:

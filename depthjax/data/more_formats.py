@@ -13,7 +13,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from depthjax.data.depth_files import AGAIN, MIN_SIDE, NAMES, Unfit, check_size, choose_array, is_stack, native
+from depthjax.data.depth_files import AGAIN, MIN_SIDE, NAMES, Unfit, check_size, choose_array, native
+from depthjax.data.stacks import is_stack, share_of_faces
 
 HEADER_BYTES = 65536  # at most, of a PGM, PLY or PCD
 DEPTH_CHANNELS = ("Z", "depth", "Depth", "depth.Z", "Y")
@@ -70,24 +71,12 @@ def _read_mat(file: IO[bytes]) -> Iterator[np.ndarray]:
 
 
 def _images_first(array: np.ndarray) -> np.ndarray:
-    """MATLAB's habit is images last, Python's is images first: the sides tell, else in which one columns are bumps."""
+    """MATLAB's habit is images last, Python's is images first: the sides tell, else in which one there are faces."""
     last, first = np.moveaxis(array, -1, 0), array
     fitting = [images for images in (last, first) if is_stack(images.shape)]
     if not fitting:
         raise Unfit("shape", f"shape {array.shape} is no stack of faces", "save (height, width, images)")
-    return max(fitting, key=_bumps)
-
-
-def _bumps(images: np.ndarray) -> float:
-    """Share of images whose middle columns lie nearer than their outer ones."""
-    width = images.shape[2]
-    some = images[:: -(-len(images) // 32), images.shape[1] // 4 : -(images.shape[1] // 4)].astype(float)
-    some[some == 0] = np.nan
-    eighth = width // 8
-    outer = np.concatenate([some[..., eighth : 2 * eighth], some[..., -2 * eighth : -eighth]], axis=-1)
-    middle = some[..., width // 2 - eighth : width // 2 + eighth]
-    measured = [(o[np.isfinite(o)], m[np.isfinite(m)]) for o, m in zip(outer, middle, strict=True)]
-    return float(np.mean([bool(len(o) and len(m)) and np.median(o) > np.median(m) for o, m in measured]))
+    return max(fitting, key=lambda images: share_of_faces(images[:: -(-len(images) // 32)]))
 
 
 def _read_mat5(file: IO[bytes]) -> np.ndarray:
