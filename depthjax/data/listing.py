@@ -70,8 +70,9 @@ def list_faces(
     emotions = tuple(map(composed, emotions))
     problems: list[Problem] = []
     found = sorted(_walk(root, problems), key=natural)
+    leading = {spelling(name.split("/")[0]) for name in found}
     notes = []
-    if original and not pattern and not {spelling(name.split("/")[0]) for name in found} & set(map(spelling, emotions)):
+    if original and not pattern and leading.isdisjoint(map(spelling, emotions)):
         pattern = max(ORIGINAL_PATTERNS, key=lambda each: len(_by_pattern(found, each)))
         notes = [f"subjects are the first folders, as in the original IKFDB (--config.data.pattern='{pattern}')"]
     by_name = "{emotion}" in pattern
@@ -79,25 +80,17 @@ def list_faces(
     folders = Counter(file.emotion for file in placed)
     labels = _labels(folders, emotions, root, names_differ)
     named = [file for file in placed if file.emotion in labels]
-    twice = {} if by_name else _spelled_twice(labels, folders, emotions, names_differ)
-    for file in named:
-        if file.emotion in twice:
-            what = f"'{escape(file.emotion)}' and '{escape(twice[file.emotion])}' differ in case, zeros or spaces"
-            problems.append(
-                Problem(escape(file.path), "emotion spelled twice", what, f"merge the folders, or {DIFFER}")
-            )
+    if by_name:
+        problems += _unplaced(found, placed, pattern)
+    else:
+        problems = [p for p in problems if "/" not in p.path or composed(p.path.split("/")[0]) in map(escape, labels)]
+    twice = {} if by_name or names_differ else _spelled_twice(labels, folders, emotions)
+    problems += [_twice(file, twice[file.emotion]) for file in named if file.emotion in twice]
     files = [
         DepthFile(root / file.path, escape(file.path), file.name, labels[file.emotion], file.says)
         for file in named
         if _suffix(file.path) in SUFFIXES and file.emotion not in twice
     ]
-    if by_name:
-        known = {file.path for file in placed}
-        unknown = (name for name in found if name not in known and _suffix(name) in SUFFIXES)
-        problems += [no_match(escape(path), path, pattern) for path in unknown]
-    else:
-        wanted = {escape(name) for name in labels}
-        problems = [p for p in problems if len(parts := p.path.split("/")) == 1 or composed(parts[0]) in wanted]
     notes += _notes(len(found) - len(placed), [file.path for file in named], folders, labels)
     return Listing(sorted(files, key=lambda f: f.emotion), problems, notes, pattern)
 
@@ -131,16 +124,23 @@ def no_match(shown: str, name: str, pattern: str) -> Problem:
     return Problem(shown, "no match", what, "rename it, or mend --config.data.pattern")
 
 
-def _spelled_twice(
-    labels: dict[str, int], folders: Counter[str], emotions: Sequence[str], names_differ: bool
-) -> dict[str, str]:
+def _unplaced(found: Sequence[str], placed: Sequence[_Placed], pattern: str) -> list[Problem]:
+    known = {file.path for file in placed}
+    unknown = (path for path in found if path not in known and _suffix(path) in SUFFIXES)
+    return [no_match(escape(path), path, pattern) for path in unknown]
+
+
+def _spelled_twice(labels: dict[str, int], folders: Counter[str], emotions: Sequence[str]) -> dict[str, str]:
     """Of folders of one emotion all but one: its very name, else the largest; and that one's name."""
-    if names_differ:
-        return {}
     chosen: dict[str, str] = {}
     for folder in sorted(labels, key=lambda name: (name not in emotions, -folders[name])):
         chosen.setdefault(spelling(folder), folder)
     return {folder: chosen[spelling(folder)] for folder in labels if chosen[spelling(folder)] != folder}
+
+
+def _twice(file: _Placed, other: str) -> Problem:
+    what = f"'{escape(file.emotion)}' and '{escape(other)}' differ in case, zeros or spaces"
+    return Problem(escape(file.path), "emotion spelled twice", what, f"merge the folders, or {DIFFER}")
 
 
 def _walk(root: Path, problems: list[Problem]) -> Iterator[str]:
@@ -205,6 +205,8 @@ def _notes(loose: int, named: Sequence[str], folders: Counter[str], labels: dict
     notes = []
     if others := [name for name in folders if name not in labels]:
         notes.append(f"left out, not in --config.data.emotions: {_shown_names(others)}")
+    if len({spelling(name) for name in labels}) < len(labels):
+        notes.append(f"emotions under several spellings: {_shown_names(labels)}")
     if loose:
         notes.append(f"left out: {loose} files beside the folders of the emotions")
     if kinds := Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES):

@@ -193,3 +193,38 @@ def test_where_the_sides_do_not_tell_the_depth_does(tmp_path, people, grey):
 def test_a_stack_of_faces_or_frames_is_read(tmp_path, shape):
     np.save(tmp_path / "a.npy", np.full(shape, 900, np.uint16))
     assert len(list(read_images(tmp_path / "a.npy"))) == shape[0]
+
+
+def write_good(folder):
+    """A good file of each format that needs no extra."""
+    (folder / "good.pgm").write_bytes(b"P5\n32 40\n65535\n" + TRUTH.astype(">u2").tobytes())
+    mat5(folder / "good.mat", TRUTH)
+    ply(folder / "good.ply")
+    pcd(folder / "good.pcd", points(), SHAPE[0])
+
+
+@pytest.mark.parametrize("suffix", [".pgm", ".mat", ".ply", ".pcd"])
+def test_random_bytes_are_a_problem_and_no_crash(tmp_path, suffix):
+    write_good(tmp_path)
+    whole, rng = (tmp_path / f"good{suffix}").read_bytes(), np.random.default_rng(0)
+    for _ in range(100):
+        data = bytearray(whole)
+        for at in rng.integers(0, min(len(data), 400), 6):
+            data[at] = rng.integers(256)
+        (tmp_path / f"a{suffix}").write_bytes(bytes(data[: rng.integers(1, len(data) + 1)]))
+        try:
+            assert all(image.ndim == 2 for image in read_images(tmp_path / f"a{suffix}"))
+        except Unfit as fault:
+            assert fault.what and "\n" not in fault.what
+
+
+def test_sizes_are_checked_before_values_are_read(tmp_path):
+    from scipy.io import savemat
+
+    (tmp_path / "a.pgm").write_bytes(b"P5 20000 20000 65535\n")
+    savemat(tmp_path / "a.mat", {"depth": np.zeros((4097, 4096), np.uint8)}, do_compression=True)
+    head = "VERSION .7\nFIELDS z\nSIZE 4\nTYPE F\nCOUNT 1\nWIDTH {0}\nHEIGHT {0}\nPOINTS 1\nDATA binary\n"
+    (tmp_path / "a.pcd").write_text(head.format(2**31))
+    text = "ply\nformat ascii 1.0\ncomment width {0} height {0}\nelement vertex {1}\nproperty float z\nend_header\n"
+    (tmp_path / "a.ply").write_text(text.format(10**6, 10**12))
+    assert [refused(tmp_path / f"a{suffix}").kind for suffix in (".pgm", ".mat", ".pcd", ".ply")] == ["too large"] * 4

@@ -73,6 +73,14 @@ def test_an_emotion_spelled_in_two_ways_is_a_problem(tmp_path):
     assert np.bincount(checked.emotion).tolist() == [8, 4, 12]
 
 
+def test_emotions_of_several_spellings_in_paths_are_one_and_are_told(tmp_path):
+    root = write(tmp_path, "{person}/{emotion}/{frame}.png")
+    (root / "anna" / "fear").rename(root / "anna" / "FEAR ")
+    lines, checked = told(root, pattern="{subject}/{emotion}/{frame}")
+    assert np.bincount(checked.emotion).tolist() == [8, 8, 8]
+    assert any("emotions under several spellings" in line and "FEAR" in line for line in lines)
+
+
 def test_the_folder_of_an_emotion_in_another_unicode_form(tmp_path):
     root = tree(tmp_path)
     (root / "fear").rename(root / "de\u0301gou\u0302t")

@@ -108,7 +108,7 @@ def greys(root, far, hole):
     return root
 
 
-@pytest.mark.parametrize(("far", "hole"), [(False, 255), (True, 0)])
+@pytest.mark.parametrize(("far", "hole"), [(False, 255), (True, 0), (False, 0)])
 def test_a_level_that_fills_the_border_is_called_a_hole(tmp_path, far, hole):
     root, polarity = greys(tmp_path / "faces", far, hole), "darker_farther" if far else "auto"
     lines, found = told(root, polarity=polarity)
