@@ -78,7 +78,7 @@ def list_faces(
     by_name = "{emotion}" in pattern
     placed = _by_pattern(found, pattern) if by_name else _by_folder(found, pattern)
     folders = Counter(file.emotion for file in placed)
-    labels = _labels(folders, emotions, root, names_differ)
+    labels = _labels(folders, emotions, found, root, names_differ)
     named = [file for file in placed if file.emotion in labels]
     if by_name:
         problems += _unplaced(found, placed, pattern)
@@ -172,7 +172,9 @@ def _counts(name: str) -> bool:
     return not name.startswith(".") and name.lower() not in IGNORED
 
 
-def _labels(folders: Counter[str], emotions: Sequence[str], root: Path, names_differ: bool) -> dict[str, int]:
+def _labels(
+    folders: Counter[str], emotions: Sequence[str], found: Sequence[str], root: Path, names_differ: bool
+) -> dict[str, int]:
     """Label of each name of an emotion: its very name, or one that differs in case, zeros or spaces."""
     labels, missing = {}, []
     for label, emotion in enumerate(emotions):
@@ -182,13 +184,21 @@ def _labels(folders: Counter[str], emotions: Sequence[str], root: Path, names_di
         missing += [] if names else [emotion]
     if missing:
         there = f"there is {_shown_names(folders)}: name the folders to take by --config.data.emotions=A,B"
-        there += ", or say where the emotion stands by {emotion} in --config.data.pattern"
+        there += f", or say where the emotion stands: --config.data.pattern='{_where(found, missing[0])}'"
         if not folders:
             there = "no folder in it has files: put the images of each emotion into a folder of its name"
         raise UserError(
             f"--config.data.path={escape(str(root))}: no folder for {', '.join(map(escape, missing))}; {there}"
         )
     return labels
+
+
+def _where(found: Sequence[str], emotion: str) -> str:
+    """A pattern for folders of subjects above those of emotions, as deep as the emotion is found."""
+    depths = (name.split("/")[1:-1] for name in found)
+    above = next((list(map(spelling, parts)).index(spelling(emotion)) for parts in depths
+                  if spelling(emotion) in map(spelling, parts)), 0)  # fmt: skip
+    return "{subject}/" + "*/" * above + "{emotion}/**"
 
 
 def _shown_names(names: Iterable[str]) -> str:

@@ -73,6 +73,13 @@ def test_an_emotion_spelled_in_two_ways_is_a_problem(tmp_path):
     assert np.bincount(checked.emotion).tolist() == [8, 4, 12]
 
 
+def test_where_emotions_stand_is_told(tmp_path):
+    root = write(tmp_path, "{person}/session 1/{emotion}/{frame}.png")
+    wanted = "{subject}/*/{emotion}/**"
+    assert f"--config.data.pattern='{wanted}'" in str(told(root, pattern="")[1])
+    assert len(told(root, pattern=wanted)[1].faces) == 24
+
+
 def test_emotions_of_several_spellings_in_paths_are_one_and_are_told(tmp_path):
     root = write(tmp_path, "{person}/{emotion}/{frame}.png")
     (root / "anna" / "fear").rename(root / "anna" / "FEAR ")
@@ -100,7 +107,7 @@ def test_the_emotion_may_stand_anywhere(tmp_path, form, pattern):
     root = write(tmp_path, form)
     (root / "notes.txt").write_text("x")
     error = told(root, pattern="")[1]
-    assert "no folder for neutral" in str(error) and "{emotion} in --config.data.pattern" in str(error)
+    assert "no folder for neutral" in str(error) and "--config.data.pattern='{subject}/{emotion}/**'" in str(error)
     _, checked = told(root, pattern=pattern)
     assert checked.subjects == ("anna", "ben", "carla", "dora") and np.bincount(checked.emotion).tolist() == [8, 8, 8]
     assert sorted(set(checked.frame.tolist())) == [0, 1]
