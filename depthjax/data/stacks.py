@@ -11,7 +11,8 @@ SIDES = (1 / 1.8, 1.4)  # width by height of a crop; a face is taller than wide
 FRAME_WIDTH = 2.0  # by height, at most
 ROUGH = 4.0  # steps from column to column, in those from row to row: more, and columns are not neighbours
 BUMP = 2.0  # of the outer columns' depth less the middle ones', in steps from row to row: less, and it is flat
-MIN_FACES = 0.3  # of a stack's images
+PARABOLA = 0.3  # of the variance of the columns' depth: less, and they are people in a row
+MIN_FACES = 0.5  # of a stack's images
 
 
 def is_stack(shape: Sequence[int]) -> bool:
@@ -52,7 +53,17 @@ def is_face(image: np.ndarray) -> bool | None:
     if not all(map(len, (outer, middle, across, down))):
         return None
     bump, step = abs(np.median(outer) - np.median(middle)), np.median(down)
-    return bool(bump > BUMP * step and np.median(across) <= max(ROUGH * step, bump / 10))
+    return bool(bump > BUMP * step and np.median(across) <= max(ROUGH * step, bump / 10) and _is_smooth(values))
+
+
+def _is_smooth(values: np.ndarray) -> bool:
+    """Whether a parabola explains the median depth of the columns between the outer ones."""
+    measured = np.isfinite(values).any(axis=0)
+    eighth = len(measured) // 8
+    column = np.flatnonzero(measured[eighth:-eighth]) + eighth
+    depth = np.nanmedian(values[:, column], axis=0)
+    residual = depth - np.polynomial.Polynomial.fit(column, depth, 2)(column)
+    return bool(residual.var() < (1 - PARABOLA) * depth.var())
 
 
 def _measured(values: np.ndarray) -> np.ndarray:
