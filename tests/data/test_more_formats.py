@@ -178,7 +178,7 @@ def test_a_stack_with_its_axes_in_another_order_is_refused(tmp_path, shape, todo
 @pytest.mark.parametrize("people", [1, 3, 30])  # a clip, three clips, everyone once
 @pytest.mark.parametrize("grey", [False, True])
 def test_where_the_sides_do_not_tell_the_depth_does(tmp_path, people, grey):
-    frames = np.stack([face(i * people // 30, 0, i) for i in range(30)])  # (30, 40, 32), and (40, 32, 30) is likely too
+    frames = np.stack([face(4 + i * people // 30, 0, i) for i in range(30)])  # (40, 32, 30) is likely too
     frames = (255 - np.clip((frames.astype(int) - 800) // 2, 0, 250)).astype(np.uint8) if grey else frames
     np.save(tmp_path / "a.npy", frames)
     assert np.array_equal(list(read_images(tmp_path / "a.npy")), frames)
