@@ -12,7 +12,7 @@ FRAME_WIDTH = 2.0  # by height, at most
 ROUGH = 4.0  # steps from column to column, in those from row to row: more, and columns are not neighbours
 BUMP = 2.0  # of the outer columns' depth less the middle ones', in steps from row to row: less, and it is flat
 PARABOLA = 0.3  # of the variance of the columns' depth: less, and they are people in a row
-MIN_FACES = 0.5  # of a stack's images
+MIN_FACES = 0.6  # of a stack's images
 
 
 def is_stack(shape: Sequence[int]) -> bool:

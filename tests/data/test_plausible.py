@@ -11,6 +11,7 @@ from trees import EMOTIONS, face
 
 from depthjax.config import Data
 from depthjax.data.checks import check
+from depthjax.data.crop import nose_distance
 from depthjax.data.depth_files import Unfit
 from depthjax.data.plausible import border_hole, check_plausible
 from depthjax.errors import UserError
@@ -81,7 +82,8 @@ def test_a_set_of_which_a_part_is_odd_is_not_trusted_and_one_odd_face_is_left_ou
 
 @pytest.mark.parametrize("millimetres", [100, 140, 4050, 30000])
 def test_noses_out_of_reach(millimetres):
-    depth = np.where(face(1) > 0, face(1).astype(int) - 880 + millimetres, 0).astype(np.uint16)
+    moved = face(1).astype(int) - int(nose_distance(face(1)[None])[0]) + millimetres
+    depth = np.where(face(1) > 0, moved, 0).astype(np.uint16)
     with pytest.raises(Unfit, match="from the camera, not 150 to 4000"):
         check_plausible(depth, BASE, np.dtype(np.uint16))
 
