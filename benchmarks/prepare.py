@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=5000)
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=16)
-    parser.add_argument("--grouped", action="store_true", help="without a pattern: near-duplicates are grouped")
+    parser.add_argument("--grouped", action="store_true", help="no subjects: near-duplicates are grouped")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -111,8 +111,8 @@ def measure(root: Path, flags: argparse.Namespace) -> tuple[float, float, int]:
     """Seconds, seconds of CPU, and bytes of the stage."""
     from depthjax.pipeline import prepare
 
-    pattern = "" if flags.grouped else "s{subject}_f{frame}"
-    grey = {"grey_mm": 6.0, "invalid_value": 255.0} if flags.bits == 8 else {}
+    pattern = "**" if flags.grouped else "s{subject}_f{frame}"
+    grey = {"scale_mm": 6.0, "invalid_value": 255.0} if flags.bits == 8 else {}
     data = Data(source="folder", path=str(root / "faces"), pattern=pattern, resolution=flags.resolution, **grey)
     memory = PeakMemory()
     memory.start()

@@ -65,11 +65,14 @@ class Data:
     seed: int = 0  # of the rendered subjects, and of which are held out
     # Faces of one's own (folder, ikfdb).
     path: str = ""
-    pattern: str = ""  # of a file's path within its emotion's folder, such as s{subject}_f{frame}
-    unit: Literal["auto", "mm", "m", "grey"] = "auto"  # auto: 16-bit is mm, floats are m, 8-bit is grey; logged
-    grey_mm: Annotated[float, above(0)] = 0.6  # millimetres of one grey level, for unit = grey
-    polarity: Literal["darker_closer", "darker_farther"] = "darker_closer"
-    invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in mm and m
+    # Of a file's path within its emotion's folder, such as s{subject}_f{frame}; or of its whole path, with {emotion}.
+    pattern: str = ""
+    names_differ: bool = False  # true: names equal but for case, leading zeros or spaces are two subjects or emotions
+    # Millimetres of one stored unit; 0: 1 for integers, 1000 for floats (metres), 0.6 for grey levels; logged.
+    scale_mm: Annotated[float, at_least(0)] = 0.0
+    # Stored values are distances; or grey levels (auto: 8-bit integers, darker_closer), which have no distance.
+    polarity: Literal["auto", "darker_closer", "darker_farther"] = "auto"
+    invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in distances
     # What an image's width spans at the nose; sets the scale of exported points.
     width_mm: Annotated[float, above(0)] = 180.0
     on_error: Literal["fail", "skip"] = "fail"

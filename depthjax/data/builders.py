@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 from depthjax import config as configs
 from depthjax.data.checks import Checked, check
 from depthjax.data.crop import CROP_SHAPE
+from depthjax.data.depth_files import SUFFIXES
 from depthjax.errors import UserError
 
 PART_BYTES = 64 * 2**20  # of a split: the library holds a whole split in memory before it writes it
@@ -109,9 +110,9 @@ class FolderConfig(tfds.core.BuilderConfig):
 
 
 class DepthFolder(_Builder):
-    """Depth faces of a user's own, from a folder of each emotion under `manual_dir`: PNG, TIFF, NPY and NPZ files."""
+    """Depth faces of a user's own, from a folder of each emotion under `manual_dir`."""
 
-    MANUAL_DOWNLOAD_INSTRUCTIONS = "manual_dir holds a folder of each emotion, with PNG, TIFF, NPY or NPZ files."
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"manual_dir holds a folder of each emotion, with files {', '.join(SUFFIXES)}."
     BUILDER_CONFIGS: ClassVar = [FolderConfig(name="crops", description=CROPS)]
 
     def _info(self) -> tfds.core.DatasetInfo:

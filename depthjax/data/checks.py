@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,26 +14,30 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data.depth_files import SCALE
 from depthjax.data.face_files import Face, read_files, read_spooled
 from depthjax.data.listing import (
-    CELL,
-    ORIGINAL_PATTERNS,
-    SUBJECT_FIRST,
+    DIFFER,
     DepthFile,
     Listing,
     Problem,
     escape,
     list_faces,
+    no_match,
     shorten,
     table,
 )
 from depthjax.data.near_duplicates import group_alike
-from depthjax.data.pattern import Name, compile_template, propose, read_name
+from depthjax.data.pattern import propose, spelling
+from depthjax.data.plausible import KINDS
 from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
 FILES_A_TASK = 32
 MIN_SUBJECTS_EACH, MIN_SUBJECTS = 2, 4
+MAX_ODD = 0.1  # of the images
+# What a camera records beside depth, as a word of a file's name.
+_OTHER = re.compile(r"(?<![a-z])(ir|nir|infrared|rgb|colou?r|amplitude|intensity|confidence)(?![a-z])")
 Log = Callable[[str], None]
 
 
@@ -73,22 +78,27 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     The faces wait in millimetres in `spool`, a folder of the caller's own, until `Checked.rows` has read them.
     A UserError is raised for problems if `settings.on_error` is `fail`, and if too few subjects are left.
     """
-    listing = list_faces(root, settings.emotions, subject_first=settings.source == "ikfdb")
+    original, differ = settings.source == "ikfdb", settings.names_differ
+    listing = list_faces(root, settings.emotions, settings.pattern, original=original, names_differ=differ)
     if not listing.files:
-        raise UserError(f"--config.data.path={escape(str(root))}: the emotions' folders hold no depth images")
+        notes = "".join(f"; {note}" for note in listing.notes)
+        raise UserError(f"--config.data.path={escape(str(root))}: no depth image of these emotions{notes}")
     for note in listing.notes:
         log(note)
-    names, unnamed = _names(settings, listing, log)
-    grouped = not names
-    files = [file for file in listing.files if grouped or file.name in names]
+    files, others = _without_other_images(listing)
+    grouped = "{subject}" not in listing.pattern
+    files, unnamed = (_unnamed(files, settings, log), []) if grouped else _named(files, listing.pattern, settings)
+    unnamed = [*others, *unnamed]
     log(f"checking {len(files)} files")
     faces, problems = _read_all_files(files, settings, spool, compare=grouped)
     faces, unlike = _alike(faces)
     _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
-    log(_units(faces[0].stored, settings))
-    checked = _grouped(faces, log) if grouped else _labelled(faces, names, log)
+    _check_meaning(problems, len(faces))
+    for line in _units(faces, settings):
+        log(line)
+    checked = _grouped(faces, log) if grouped else _labelled(faces, log)
     _check_subjects(checked, settings, grouped)
     return checked
 
@@ -108,35 +118,60 @@ def _read_all_files(
     return faces, problems
 
 
-def _names(settings: configs.Data, listing: Listing, log: Log) -> tuple[dict[str, Name], list[Problem]]:
-    """Return subject and frame of each file's name; empty without a pattern."""
-    template = settings.pattern
-    if not template and listing.layout == SUBJECT_FIRST:
-        template = max(ORIGINAL_PATTERNS, key=lambda t: len(_read_names(t, listing)))
-        log(f"subjects are the first folders, as in the original IKFDB (--config.data.pattern='{template}')")
-    names = _read_names(template, listing) if template else {}
-    proposals = [] if names else propose([(file.emotion, file.name) for file in listing.files])
-    if not template:
-        log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
-        for proposal in proposals:
-            log(f"these names fit: --config.data.pattern='{escape(proposal)}'")
-        if not proposals:
-            log("no simple pattern fits these names; see {subject}, {frame}, * and ** in docs/how-to/own-faces.md")
-        return {}, []
-    if not names:
+def _without_other_images(listing: Listing) -> tuple[list[DepthFile], list[Problem]]:
+    """Set aside files named as infrared or colour among others that are not, where `*` or no pattern took both in."""
+    words = [_OTHER.search((file.says.rest if file.says else file.name).lower()) for file in listing.files]
+    if all(words):  # then it is what all are called
+        return listing.files, []
+    todo = "leave it out, or name all alike if it is depth"
+    problems = [Problem(f.shown, "no depth", f"'{word[0]}' in its name, and not in all", todo)
+                for f, word in zip(listing.files, words, strict=True) if word]  # fmt: skip
+    return [file for file, word in zip(listing.files, words, strict=True) if not word], problems
+
+
+def _unnamed(files: list[DepthFile], settings: configs.Data, log: Log) -> list[DepthFile]:
+    """Return files whose frames are to be grouped, unless nobody asked for that and the names tell the subjects."""
+    if not settings.pattern and (proposals := propose([(file.emotion, file.name) for file in files])):
+        first, *others = (f"--config.data.pattern='{escape(proposal)}'" for proposal in proposals)
+        also = f" ({' and '.join(others)} {'fits' if len(others) == 1 else 'fit'} too)" if others else ""
+        raise UserError(
+            f"no pattern names the subjects, and nearly all names fit {first}{also}: set it, so that nobody is in "
+            "training and test; or --config.data.pattern='**' to group frames that look alike instead"
+        )
+    log("NO PATTERN NAMES THE SUBJECTS (--config.data.pattern): groups of near-duplicates are taken for subjects")
+    if not settings.pattern:
+        log("no simple pattern fits these names; see {subject}, {frame}, * and ** in docs/how-to/own-faces.md")
+    return files
+
+
+def _named(files: list[DepthFile], pattern: str, settings: configs.Data) -> tuple[list[DepthFile], list[Problem]]:
+    """Return the files whose names match the pattern and spell their subject as most of its files do."""
+    matching = [file for file in files if file.says]
+    if not matching:
+        proposals = propose([(file.emotion, file.name) for file in files])
         fitting = "; these fit: " + ", ".join(f"'{proposal}'" for proposal in proposals) if proposals else ""
-        name = escape(listing.files[0].name)
-        raise UserError(f"--config.data.pattern={template} matches no name, such as '{name}'{fitting}")
-    todo = "rename it, or mend --config.data.pattern"
-    unnamed = [Problem(f.shown, "no match", f"'{escape(f.name)[:CELL]}' does not match '{template}'", todo)
-               for f in listing.files if f.name not in names]  # fmt: skip
-    return names, unnamed
+        name = escape(files[0].name)
+        raise UserError(f"--config.data.pattern={pattern} matches no name, such as '{name}'{fitting}")
+    problems = [no_match(file.shown, file.name, pattern) for file in files if not file.says]
+    usual = {} if settings.names_differ else _usual_spelling(matching)
+    kept = []
+    for file in matching:
+        subject = _subject(file)
+        if (other := usual.get(spelling(subject), subject)) == subject:
+            kept.append(file)
+            continue
+        what = f"'{escape(subject)}' and '{escape(other)}' differ in case, zeros or spaces"
+        problems.append(Problem(file.shown, "subject spelled twice", what, f"rename one, or {DIFFER}"))
+    return kept, problems
 
 
-def _read_names(template: str, listing: Listing) -> dict[str, Name]:
-    pattern = compile_template(template)
-    read = ((file.name, read_name(pattern, file.name)) for file in listing.files)
-    return {file: name for file, name in read if name is not None}
+def _usual_spelling(files: Sequence[DepthFile]) -> dict[str, str]:
+    counts = Counter(map(_subject, files))
+    return {spelling(name): name for name, _ in reversed(counts.most_common())}
+
+
+def _subject(file: DepthFile) -> str:
+    return (file.says.subject if file.says else None) or ""
 
 
 def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
@@ -189,25 +224,43 @@ def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log
     log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
 
 
-def _units(stored: str, settings: configs.Data) -> str:
-    value = settings.invalid_value
-    if stored.endswith("(grey)"):
-        marked = "no level stands for invalid depth" if value is None else f"level {value:g} is invalid depth"
-        polarity = f"{settings.polarity.replace('_', ' is ')} (--config.data.polarity)"
-        level = f"a level is {settings.grey_mm:g} mm (--config.data.grey_mm)"
-        return f"{stored}: {level}, {polarity}, {marked} (--config.data.invalid_value)"
-    unit = stored.split("(")[1][:-1]
-    invalid = "invalid" if value is None else f"invalid, and {value:g} too"
-    return f"{stored}: depth in {unit} (--config.data.unit), 0 is {invalid} (--config.data.invalid_value)"
+def _check_meaning(problems: Sequence[Problem], good: int) -> None:
+    """Raise a UserError if so many images are no faces in millimetres that the others cannot be trusted either."""
+    odd = sum(problem.kind in KINDS for problem in problems)
+    if odd > MAX_ODD * (odd + good):
+        raise UserError(
+            f"{odd} of {odd + good} images are no faces at these distances, so the others are not to be trusted: "
+            f"set {SCALE}; or leave out what is no depth (see the table above)"
+        )
 
 
-def _labelled(faces: list[Face], names: dict[str, Name], log: Log) -> Checked:
-    parsed = [names[face.file.name] for face in faces]
-    subjects = tuple(dict.fromkeys(name.subject for name in parsed))
+def _units(faces: Sequence[Face], settings: configs.Data) -> Iterator[str]:
+    """What the values were taken for, and what looks odd in them."""
+    stored, value = faces[0].stored, settings.invalid_value
+    grey = "grey" in stored
+    polarity = "darker_farther" if settings.polarity == "darker_farther" else "darker_closer"
+    order = f", {polarity.replace('_', ' is ')} (--config.data.polarity)" if grey else ""
+    marked = [] if grey else ["0"]
+    marked += [] if value is None else [f"{value:g}"]
+    invalid = f"{' and '.join(marked)} is invalid" if marked else "no level is invalid"
+    yield f"{stored} (--config.data.scale_mm){order}; {invalid} (--config.data.invalid_value)"
+    noses = [face.nose_mm for face in faces]
+    yield "relief only: no distance from the camera" if grey else (
+        f"noses are {min(noses):.0f} to {max(noses):.0f} mm from the camera")  # fmt: skip
+    for level, count in Counter(face.hole for face in faces if face.hole is not None).items():
+        yield (
+            f"WARNING: level {level} fills most of the border of {count} of {len(faces)} images: it is a hole or "
+            f"background; set --config.data.invalid_value={level}"
+        )
+
+
+def _labelled(faces: list[Face], log: Log) -> Checked:
+    named = [_subject(face.file) for face in faces]
+    subjects = tuple(dict.fromkeys(named))
     number = {name: i for i, name in enumerate(subjects)}
-    subject = np.array([number[name.subject] for name in parsed], np.int32)
+    subject = np.array([number[name] for name in named], np.int32)
     emotion = [face.file.emotion for face in faces]
-    frame = [face.row if face.stack else name.frame for face, name in zip(faces, parsed, strict=True)]
+    frame = [face.row if face.stack or not face.file.says else face.file.says.frame for face in faces]
     known = [f for f in zip(subject.tolist(), emotion, frame, strict=True) if f[2] is not None]
     numbers = _numbered(faces, subject)
     if len(known) == len(faces) and max(number or 0 for number in frame) > np.iinfo(np.int32).max:

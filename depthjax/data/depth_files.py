@@ -1,4 +1,4 @@
-"""One depth file (PNG, TIFF, NPY, NPZ) to its images, and their values to the stored form: whole camera millimetres.
+"""One depth file to its images, and their values to the stored form: whole camera millimetres.
 
 No file is trusted: sizes are read before pixels, nothing is unpickled, stacks are read a row at a time.
 """
@@ -10,16 +10,18 @@ import stat
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data import stacks
 from depthjax.files import check_archive
 
-SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz")
+MORE = (".pgm", ".exr", ".mat", ".ply", ".pcd")  # read by more_formats.py
+SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", *MORE)
 MAX_PIXELS = 16 * 2**20
 MIN_SIDE = 16  # pixels; a face in fewer has no expression
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -47,9 +49,12 @@ def read_images(path: Path) -> Iterator[np.ndarray]:
         if status.st_size == 0:
             raise Unfit("empty", "0 bytes", AGAIN)
         with path.open("rb") as file:
-            yield from _READERS[path.suffix.lower()](file)
+            yield from _reader(path.suffix.lower())(file)
     except Unfit:
         raise
+    except ImportError as error:
+        what = f"{path.suffix.lower()} is read by {error.name}, which is not installed"
+        raise Unfit("no reader", what, "pip install 'depthjax[formats]'") from None
     except OSError as error:
         if error.errno is None:  # Pillow's, of a damaged file
             raise _damaged(error) from None
@@ -65,7 +70,8 @@ def _damaged(error: Exception) -> Unfit:
     return Unfit("damaged", f"cannot be decoded ({reason})", AGAIN)
 
 
-def _check_size(height: int, width: int) -> None:
+def check_size(height: int, width: int) -> None:
+    """Raise Unfit for an image that is too large or too small for a face."""
     if height * width > MAX_PIXELS:
         todo = "crop it to the face, or remove it"
         raise Unfit("too large", f"{width}x{height} pixels: more than {MAX_PIXELS // 2**20} megapixels", todo)
@@ -80,7 +86,7 @@ def _read_png(file: IO[bytes]) -> Iterator[np.ndarray]:
     if not header.startswith(PNG_SIGNATURE):
         raise Unfit("not a PNG", "named .png, but its bytes are no PNG", AGAIN)
     width, height, bits, colour = struct.unpack(">IIBB", header[16:26])
-    _check_size(height, width)
+    check_size(height, width)
     if colour == 3:
         raise _colour_mapped("a colour palette")
     if colour != 0 and bits == 16:
@@ -103,7 +109,7 @@ def _read_tiff(file: IO[bytes]) -> Iterator[np.ndarray]:
     file.seek(0)
     # Pillow warns of odd tags; what counts is whether pixels come out.
     with warnings.catch_warnings(action="ignore"), TiffImageFile(file) as image:
-        _check_size(image.height, image.width)
+        check_size(image.height, image.width)
         if image.mode in ("P", "CMYK", "YCbCr", "LAB"):
             raise _colour_mapped(f"{image.mode} colour")
         if image.mode == "1":
@@ -117,12 +123,12 @@ def _read_tiff(file: IO[bytes]) -> Iterator[np.ndarray]:
 def _single_channel(pixels: np.ndarray) -> np.ndarray:
     """Grey levels that were saved in several equal channels are grey levels; anything else is colour."""
     if pixels.ndim == 2:
-        return _native(pixels)
+        return native(pixels)
     colours = pixels[..., : pixels.shape[-1] - (pixels.shape[-1] in (2, 4))]
     opaque = pixels.shape[-1] in (1, 3) or (pixels[..., -1] == np.iinfo(pixels.dtype).max).all()
     if not opaque or not (colours == colours[..., :1]).all():
         raise _colour_mapped("colour pixels" if opaque else "transparent pixels")
-    return _native(colours[..., 0])
+    return native(colours[..., 0])
 
 
 def _colour_mapped(what: str) -> Unfit:
@@ -130,7 +136,8 @@ def _colour_mapped(what: str) -> Unfit:
     return Unfit("colour", f"{what}: {why}", "export the depth itself, as one channel of 8 or 16 bits")
 
 
-def _native(pixels: np.ndarray) -> np.ndarray:
+def native(pixels: np.ndarray) -> np.ndarray:
+    """Return numbers in the machine's byte order; raise Unfit if they are none."""
     if pixels.dtype.kind not in "uif":
         raise Unfit("no numbers", f"holds {pixels.dtype} values", "save integers or floats")
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
@@ -152,13 +159,16 @@ def _read_npz(file: IO[bytes]) -> Iterator[np.ndarray]:
 
 def _choose_member(archive: zipfile.ZipFile) -> str:
     members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-    for name in NAMES:
-        if name in members:
-            return members[name]
-    if len(members) != 1:
-        held = ", ".join(sorted(members)[:5]) or "no array"
+    return members[choose_array(list(members))]
+
+
+def choose_array(names: Sequence[str]) -> str:
+    """Return which of a file's arrays is the depth."""
+    chosen = next((name for name in NAMES if name in names), names[0] if len(names) == 1 else None)
+    if chosen is None:
+        held = ", ".join(sorted(names)[:5]) or "no array"
         raise Unfit("several arrays", f"holds {held}", f"keep one array, or name the one to take '{NAMES[0]}'")
-    return next(iter(members.values()))
+    return chosen
 
 
 def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
@@ -176,52 +186,83 @@ def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
         raise _colour_mapped(f"{shape[-1]} channels")
     if len(shape) not in (2, 3) or 0 in shape:
         raise Unfit("no images", f"an array of shape {shape}", "save (height, width) or (images, height, width)")
+    if len(shape) == 3 and not stacks.is_stack(shape):
+        raise _turned(shape)
     if fortran:
         raise Unfit("Fortran order", "saved column by column", "save np.ascontiguousarray(array)")
     height, width = shape[-2:]
-    _check_size(height, width)
+    check_size(height, width)
     images, size = 1 if len(shape) == 2 else shape[0], height * width * dtype.itemsize
+    ambiguous = len(shape) == 3 and stacks.is_ambiguous(shape)
+    faces: list[bool] = []
     for row in range(images):
         data = file.read(size)
         if len(data) < size:
             raise Unfit("damaged", f"ends in the middle of image {row} of {images}", AGAIN)
-        yield _native(np.frombuffer(data, dtype).reshape(height, width))
+        image = native(np.frombuffer(data, dtype).reshape(height, width))
+        if ambiguous and (face := stacks.is_face(image)) is not None:
+            faces.append(face)
+        yield image
+    if sum(faces) < stacks.MIN_FACES * len(faces):
+        raise _turned(shape)
+
+
+def _turned(shape: tuple[int, ...]) -> Unfit:
+    count, height, width = shape
+    what = f"shape {shape} is {count} images of {width}x{height} pixels, which are no faces"
+    return Unfit("shape", what, stacks.todo(shape))
+
+
+def _reader(suffix: str) -> Callable[[IO[bytes]], Iterator[np.ndarray]]:
+    if suffix in MORE:
+        from depthjax.data.more_formats import READERS
+
+        return READERS[suffix]
+    return _READERS[suffix]
 
 
 _READERS = {".png": _read_png, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": _read_npy, ".npz": _read_npz}
 GREY_START_MM = 500.0  # where grey level 0 is put: relief has no absolute distance, and 0 mm means invalid depth
+GREY_MM = 0.6  # of a level, unless it is set
 MAX_MM = 2**16 - 1
+SCALE = "--config.data.scale_mm, the millimetres of one stored unit"
 
 
-def unit_of(dtype: np.dtype, unit: str) -> str:
-    """Return `mm`, `m` or `grey`: as set, or for `auto` by the type: 8 bits are grey, other integers mm, floats m."""
-    automatic = "m" if dtype.kind == "f" else "grey" if dtype.itemsize == 1 else "mm"
-    return automatic if unit == "auto" else unit
+class Meaning(NamedTuple):
+    """What stored values are: grey levels (relief) or distances, and the millimetres of one unit."""
+
+    grey: bool
+    scale_mm: float
+
+
+def meaning(dtype: np.dtype, settings: configs.Data) -> Meaning:
+    """Return what values of this type mean: as set, or 8 bits are grey levels, other integers mm, floats metres."""
+    grey = settings.polarity != "auto" or dtype == np.uint8
+    return Meaning(grey, settings.scale_mm or (GREY_MM if grey else 1000.0 if dtype.kind == "f" else 1.0))
 
 
 def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
     """Return stored values (height, width) as uint16 camera millimetres; 0 is invalid.
 
-    Grey levels become `GREY_START_MM + level * grey_mm`, counted from the top of the range where darker is farther.
-    `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In mm and m, 0 always does.
+    Grey levels become `GREY_START_MM + level * scale_mm`, counted from the top of the range where darker is farther.
+    `settings.invalid_value` marks invalid depth; NaN stands for infinities too. In distances, 0 always does.
     """
-    unit = unit_of(raw.dtype, settings.unit)
-    plain = settings.invalid_value is None and settings.polarity == "darker_closer"
-    if raw.dtype == np.uint16 and unit == "mm" and plain:
+    means = meaning(raw.dtype, settings)
+    if raw.dtype == np.uint16 and means == (False, 1.0) and settings.invalid_value is None:
         return raw  # already what is kept: half of an import's time, were it scaled like the others
-    invalid = _invalid(raw, settings.invalid_value, unit)
+    invalid = _invalid(raw, settings.invalid_value, means)
     values = raw[~invalid]
     if raw.dtype.kind == "f" and not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         todo = "--config.data.invalid_value=nan, if that marks invalid depth"
         raise Unfit("not finite", f"NaN or infinity in {count} pixels", todo)
     result = np.zeros(raw.shape, np.uint16)
-    result[~invalid] = _scaled(values.astype(np.float64), raw.dtype, unit, settings)
+    result[~invalid] = _scaled(values.astype(np.float64), raw.dtype, means, settings.polarity)
     return result
 
 
-def _invalid(raw: np.ndarray, invalid: float | None, unit: str) -> np.ndarray:
-    zero = raw == 0 if unit != "grey" else np.zeros(raw.shape, bool)
+def _invalid(raw: np.ndarray, invalid: float | None, means: Meaning) -> np.ndarray:
+    zero = np.zeros(raw.shape, bool) if means.grey else raw == 0
     if invalid is None:
         return zero
     if math.isnan(invalid):
@@ -229,20 +270,17 @@ def _invalid(raw: np.ndarray, invalid: float | None, unit: str) -> np.ndarray:
     return zero | (raw == (np.asarray(invalid).astype(raw.dtype) if raw.dtype.kind == "f" else invalid))
 
 
-def _scaled(values: np.ndarray, dtype: np.dtype, unit: str, settings: configs.Data) -> np.ndarray:
-    farther = settings.polarity == "darker_farther"
-    if farther and (unit != "grey" or dtype.kind != "u"):
-        kind = "grey levels without a top" if unit == "grey" else "distances"
-        todo = "--config.data.polarity=darker_closer, or --config.data.unit=grey if they are grey levels"
-        raise Unfit("polarity", f"{dtype} {unit}: {kind} cannot be reversed", todo)
+def _scaled(values: np.ndarray, dtype: np.dtype, means: Meaning, polarity: str) -> np.ndarray:
+    if polarity == "darker_farther" and dtype.kind != "u":
+        what = f"{dtype} values have no top to count grey levels from"
+        raise Unfit("polarity", what, "--config.data.polarity=auto if they are distances, else save unsigned integers")
     if values.size and values.min() < 0:
         todo = "--config.data.invalid_value, if they mark invalid depth"
         raise Unfit("negative", f"values down to {values.min():g}", todo)
-    if unit == "grey":
-        levels = np.iinfo(dtype).max - values if farther else values
-        values = GREY_START_MM + levels * settings.grey_mm
-    millimetres = np.round(values * 1000 if unit == "m" else values)
+    if means.grey:
+        values = np.iinfo(dtype).max - values if polarity == "darker_farther" else values
+    millimetres = np.round(GREY_START_MM * means.grey + values * means.scale_mm)
     if millimetres.size and millimetres.max() > MAX_MM:
-        todo = "set --config.data.unit (mm, m or grey), or --config.data.invalid_value if that marks invalid depth"
-        raise Unfit("too far", f"depth up to {millimetres.max():.0f} mm read as {unit}", todo)
+        what = f"depth up to {millimetres.max():.0f} mm, at {means.scale_mm:g} mm a unit"
+        raise Unfit("too far", what, f"set {SCALE}, or --config.data.invalid_value if that marks invalid depth")
     return millimetres

@@ -13,10 +13,11 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import SENSOR_SHAPE, nose_distance
-from depthjax.data.depth_files import Unfit, read_images, to_millimetres, unit_of
+from depthjax.data.crop import SENSOR_SHAPE
+from depthjax.data.depth_files import Unfit, meaning, read_images, to_millimetres
 from depthjax.data.listing import DepthFile, Problem
 from depthjax.data.near_duplicates import relief_boxes
+from depthjax.data.plausible import border_hole, check_plausible
 
 
 class Face(NamedTuple):
@@ -26,7 +27,9 @@ class Face(NamedTuple):
     row: int
     stack: bool  # whether the file holds several images
     shape: tuple[int, int]
-    stored: str  # the type and unit of the values in the file
+    stored: str  # the type and meaning of the values in the file
+    nose_mm: float  # from the camera
+    hole: int | None  # a level that is likely one
     digest: bytes  # of the millimetres, to find copies
     boxes: np.ndarray | None  # to find near-duplicates, if that was asked for
     spool: Path
@@ -61,14 +64,18 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
             try:
                 depth = _face_of(raw, settings)
                 _check_empty(depth)
+                nose = check_plausible(depth, settings, raw.dtype)
             except Unfit as fault:
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
                 continue
             digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
             boxes = relief_boxes(depth[None])[0] if compare else None
-            kind = "floats" if raw.dtype.kind == "f" else "integers"
-            stored = f"{8 * raw.dtype.itemsize}-bit {kind} ({unit_of(raw.dtype, settings.unit)})"
-            faces.append(Face(file, row, False, depth.shape, stored, digest, boxes, path, aside.tell()))
+            means = meaning(raw.dtype, settings)
+            kind = "grey levels" if means.grey else "distances"
+            number = "floats" if raw.dtype.kind == "f" else "integers"
+            stored = f"{8 * raw.dtype.itemsize}-bit {number}: {kind}, a unit is {means.scale_mm:g} mm"
+            seen = (stored, nose, border_hole(raw, settings), digest, boxes)
+            faces.append(Face(file, row, False, depth.shape, *seen, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
         return [], [Problem(file.shown, fault.kind, fault.what, fault.todo)]
@@ -83,9 +90,6 @@ def _check_empty(depth: np.ndarray) -> None:
         raise Unfit("all invalid", "no pixel has valid depth", "remove it; or see --config.data.invalid_value")
     if ((depth == 0) | (depth == farthest)).all():
         raise Unfit("constant", "every pixel has the same value", "remove it")
-    if nose_distance(depth[None])[0] == 0:
-        todo = "crop it about the face; or remove it"
-        raise Unfit("no nose", "no depth around the nose (the middle of the image)", todo)
 
 
 def _face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:

@@ -23,7 +23,7 @@ from depthjax.files import digest, tree_digest, write_arrays
 
 SPOOL = "checking_"  # a folder where checked faces wait, until they are stored
 # What the stored millimetres of a user's faces depend on; the rest of the section is about the network inputs.
-READ_BY = ("source", "emotions", "path", "pattern", "unit", "grey_mm", "polarity", "invalid_value", "on_error")
+READ_BY = ("source", "emotions", "path", "pattern", "names_differ", "scale_mm", "polarity", "invalid_value", "on_error")
 
 
 def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], None]) -> int:

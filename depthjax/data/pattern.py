@@ -1,23 +1,25 @@
-"""Subject and frame from a file's name, by a template such as `s{subject}_f{frame}`, and proposals of templates."""
+"""What a file's name says, by a template such as `s{subject}_f{frame}`, and proposals of templates."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from depthjax.errors import ConfigError
 
-PLACES = ("{subject}", "{frame}", "*", "**")
-GREEDY = ("{subject}", "{frame}")  # they take as much as they can, at least one character; the others as little
+PLACES = ("{subject}", "{emotion}", "{frame}", "*", "**")
+GREEDY = ("{subject}", "{emotion}", "{frame}")  # as much as they can, at least one character; the others as little
 COMMON = ("{subject}/{frame}", "{subject}/*{frame}", "{subject}/*", "{subject}_{frame}", "{subject}-{frame}",
           "{subject}_*_{frame}", "{subject}_*{frame}", "{subject}*_{frame}", "{subject}_*")  # fmt: skip
 MAX_PLACES = 6
 LOOKED_AT = 5000  # names, for a proposal
 MIN_SHARE = 0.9  # of them that a proposal must match: a few files may be strays
-PLACE = re.compile(r"(\{subject\}|\{frame\}|\*\*|\*)")
+PLACE = re.compile(r"(\{subject\}|\{emotion\}|\{frame\}|\*\*|\*)")
 DIGITS = re.compile("[0-9]+")
+LEADING_ZEROS = re.compile("(?<![0-9])0+(?=[0-9])")
 
 
 class Template(NamedTuple):
@@ -28,41 +30,60 @@ class Template(NamedTuple):
 
 
 class Name(NamedTuple):
-    """Subject of a name, and the frame's number if the template has one."""
+    """What a name says; None for what the template does not have."""
 
-    subject: str
+    subject: str | None
     frame: int | None
+    emotion: str | None
+    rest: str  # what `*` and `**` stand for
+
+
+def composed(name: str) -> str:
+    """Return a name with accents composed (Unicode NFC): file systems and archives keep both forms."""
+    return unicodedata.normalize("NFC", name)
+
+
+def spelling(name: str) -> str:
+    """Return what two names have in common that are equal but for case, leading zeros, spaces or Unicode form."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(LEADING_ZEROS.sub("", folded).split())
 
 
 def compile_template(template: str) -> Template:
     """Return the parts of a template, or raise a ConfigError.
 
-    `{subject}` is any text within a folder's or file's name, `{frame}` digits, `*` any text within a name, `**` any
-    text across folders; all else stands for itself.
+    `{subject}` and `{emotion}` are any text within a folder's or file's name, `{frame}` digits, `*` any text within a
+    name, `**` any text across folders; all else stands for itself.
     """
-    where = f"--config.data.pattern={template}"
+    where, template = f"--config.data.pattern={template}", composed(template)
     for word in re.findall(r"\{[^}]*\}?", template):
         if word not in PLACES:
-            raise ConfigError(f"{where}: {word} means nothing; known: {{subject}}, {{frame}}, * and **")
-    if template.count("{subject}") != 1 or template.count("{frame}") > 1:
-        raise ConfigError(f"{where}: needs {{subject}} once, and {{frame}} at most once")
+            raise ConfigError(f"{where}: {word} means nothing; known: {', '.join(PLACES)}")
+    if twice := next((place for place in GREEDY if template.count(place) > 1), None):
+        raise ConfigError(f"{where}: has {twice} more than once")
+    if "{subject}" not in template and ("{frame}" in template or not PLACE.search(template)):
+        raise ConfigError(f"{where}: needs {{subject}}; '**' groups frames that look alike instead")
     pieces = PLACE.split(template)
     if len(pieces) // 2 > MAX_PLACES:
-        raise ConfigError(f"{where}: more than {MAX_PLACES} places ({{subject}}, {{frame}}, * and ** together)")
+        raise ConfigError(f"{where}: more than {MAX_PLACES} places ({', '.join(PLACES)} together)")
     return Template(pieces[0], tuple(zip(pieces[1::2], pieces[2::2], strict=True)))
 
 
 def read_name(template: Template, name: str) -> Name | None:
-    """Return subject and frame of a path within its emotion's folder, without the suffix; None if it does not match."""
+    """Return what a path without its suffix says; None if it does not match."""
     if not name.startswith(template.head):
         return None
     ends = _ends(template.places, name, 0, len(template.head), {})
     if ends is None:
         return None
-    found, start = {}, len(template.head)
+    found: dict[str, str] = {}
+    rest, start = [], len(template.head)
     for (place, text), end in zip(template.places, ends, strict=True):
-        found[place], start = name[start:end], end + len(text)
-    return Name(found["{subject}"], int(found["{frame}"]) if "{frame}" in found else None)
+        found[place] = name[start:end]
+        rest += [] if place in GREEDY else [name[start:end]]
+        start = end + len(text)
+    frame = int(found["{frame}"]) if "{frame}" in found else None
+    return Name(found.get("{subject}"), frame, found.get("{emotion}"), "/".join(rest))
 
 
 def _ends(
@@ -133,7 +154,7 @@ class _Fit(NamedTuple):
 def _fit(template: str, names: Sequence[tuple[int, str]]) -> _Fit | None:
     pattern = compile_template(template)
     read = [(emotion, read_name(pattern, name)) for emotion, name in names]
-    known = [(emotion, name.subject, name.frame) for emotion, name in read if name is not None]
+    known = [(emotion, name.subject or "", name.frame) for emotion, name in read if name is not None]
     numbers = {subject: i for i, subject in enumerate(dict.fromkeys(subject for _, subject, _ in known))}
     if len(known) < MIN_SHARE * len(names) or not 2 <= len(numbers) < len(names):
         return None
@@ -144,4 +165,4 @@ def _fit(template: str, names: Sequence[tuple[int, str]]) -> _Fit | None:
     shared = len({(emotion, subject) for emotion, subject, _ in known}) / (len(numbers) * emotions)
     subject_first = template.find("{subject}") < template.find("{frame}") or not framed
     score = (len(known), round(shared, 2), framed, -template.count("*"), subject_first, -len(numbers))
-    return _Fit(template, score, tuple(-1 if name is None else numbers[name.subject] for _, name in read))
+    return _Fit(template, score, tuple(-1 if name is None else numbers[name.subject or ""] for _, name in read))

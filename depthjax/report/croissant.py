@@ -6,7 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ class Source:
     biases: str  # what it does not show of people
     limits: str  # what it is not
     collection: str  # how it came to be
+    labelling: str  # where the emotions come from
     upkeep: str  # who keeps it, and where it may go
     citation: str = ""  # BibTeX
     published: str = ""  # ISO date of the set's first publication
@@ -74,6 +75,15 @@ class Source:
 
 _TEXTS = tomllib.loads((resources.files("depthjax.report") / "sources.toml").read_text("utf-8"))
 SOURCES = {name: Source(**fields) for name, fields in _TEXTS.items()}
+READ_BY = ("pattern", "scale_mm", "polarity", "invalid_value")  # settings that say how a user's files were read
+
+
+def source_of(source: str, path: str) -> Source:
+    """Return what faces of this source are; a user's own go by the name of their folder `path`."""
+    known = SOURCES[source]
+    name = clean(Path(path).name) or "of the user"
+    title, description = (text.replace("{name}", name) for text in (known.title, known.description))
+    return replace(known, title=title, description=description)
 
 
 def croissant(
@@ -83,10 +93,10 @@ def croissant(
 
     `folder` is the work folder with faces.csv, `stored` the folder inside it that holds the set's array_record files.
     """
-    source = SOURCES[settings.source]
+    source = source_of(settings.source, settings.path)
     size = f"{numbers.shape[1]} x {numbers.shape[0]}"
     kept = ["source", "emotions", "seed", "split", "test_fraction"]
-    kept += ["extra_test_subjects"] if settings.source == "depth_heads" else []
+    kept += ["extra_test_subjects"] if settings.source == "depth_heads" else READ_BY
     described = {
         "Labels: a row a face, in stored order.": [folder / "faces.csv"],
         f"Depth ({size} uint16 mm, compressed) and labels; read by depthjax or tensorflow-datasets.": sorted(
@@ -122,10 +132,10 @@ def croissant(
         "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {100 * numbers.invalid_map.mean():.1f} % "
         "of the pixels measured.",
         "rai:dataPreprocessingProtocol": [
-            "Cropped about the nose; whole millimetres from the camera, not filtered.",
+            "A crop about the nose; whole millimetres from the camera, not filtered.",
             f"Settings of the run: {json.dumps({name: getattr(settings, name) for name in kept})}",
         ],
-        "rai:dataAnnotationProtocol": ["The emotion that was asked for or rendered; no person checked the faces."],
+        "rai:dataAnnotationProtocol": [source.labelling],
         "rai:dataUseCases": list(USES),
         "rai:dataBiases": [source.biases],
         "rai:dataLimitations": [source.limits],

@@ -12,8 +12,9 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
+from depthjax.data.depth_files import GREY_MM
 from depthjax.data.stored import StoredFaces
-from depthjax.report.croissant import SOURCES, USES, croissant
+from depthjax.report.croissant import USES, croissant, source_of
 from depthjax.report.dataset_figures import draw_dataset
 from depthjax.report.dataset_numbers import DUPLICATE_MM, SAMPLE, Numbers, clean, measure, subject_name
 from depthjax.report.page import own_file, templates
@@ -84,9 +85,10 @@ def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
 
 def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Any]:
     """Return all that the card says: text, and tables as rows of text."""
+    source = source_of(settings.source, settings.path)
     facts = [
         ("Source", settings.source),
-        ("Licence", SOURCES[settings.source].licence),
+        ("Licence", source.licence),
         ("Faces", f"{numbers.faces:,}"),
         ("Subjects", f"{len(numbers.subjects):,}"),
         ("Emotions", ", ".join(numbers.emotions)),
@@ -96,7 +98,7 @@ def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -
     ]
     alike = ("compared with", f"nearer than {DUPLICATE_MM:g} mm", "mm: median (minimum)")
     return {
-        "source": SOURCES[settings.source],
+        "source": source,
         "uses": USES,
         "facts": facts,
         "findings": findings(numbers, settings),
@@ -121,8 +123,8 @@ def _measured(numbers: Numbers, settings: configs.Data) -> str:
         f"(at most {SAMPLE:,}, drawn by the run's seed), so the true rates of near-duplicates are higher."
     )
     grey = (
-        f" Where the files hold 8-bit grey levels, every millimetre here rests on data.grey_mm = "
-        f"{settings.grey_mm:g} mm a grey level (data.unit = {settings.unit})."
+        f" Where the files hold 8-bit grey levels, every millimetre here rests on data.scale_mm = "
+        f"{settings.scale_mm or GREY_MM:g} mm a grey level."
     )
     text = partly if numbers.sampled < numbers.faces else f"Measured on all {numbers.faces:,} faces."
     return text + ("" if settings.source == "depth_heads" else grey)

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from depthjax import files
-from depthjax.report.croissant import SOURCES, USES
+from depthjax.report.croissant import USES, source_of
 from depthjax.report.faces_image import gallery
 from depthjax.report.figure_style import Drawn
 from depthjax.report.figures import VIEWS, draw_figures
@@ -165,8 +165,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
     source = str(data.get("source", config["data"].get("source", unknown)))
     side, (near, far) = config["data"]["resolution"], run.window_mm
     window = f"{near:g} to {far:g}\u202fmm from the nose tip".replace("-", "\u2212")
-    # A sensor recorded the faces of these sources only.
-    kind = "real" if source in ("folder", "ikfdb") else "rendered"
+    # Only of IKFDB is it known that a sensor recorded the faces.
+    kind = {"ikfdb": "real", "folder": "the user's own"}.get(source, "rendered")
     generated = ", ".join(f"{len(stored['images'])} by {method_name(m)}" for m, stored in run.samples.items())
     return [
         ("Config", str(config.get("name", unknown))),
@@ -238,7 +238,7 @@ def card_text(run: Run, folder: str) -> str:
         extent=extent(evaluation) if evaluation else "",
         scorecard=_card_lines(run),
         uses=USES,
-        source=SOURCES[config["data"]["source"]],
+        source=source_of(config["data"]["source"], _inert(str(config["data"]["path"]))),
         subjects=evaluation.data["test"]["subjects"] if evaluation else "no",
         folder=_inert(folder),
     )  # fmt: skip

@@ -96,7 +96,7 @@ def test_grey_levels_keep_relief_and_holes(tmp_path):
             path = tmp_path / polarity / EMOTIONS[emotion] / f"s{subject}_f0.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(levels.astype(np.uint8)).save(path)
-        own = settings(tmp_path / polarity, grey_mm=2.0, polarity=polarity,
+        own = settings(tmp_path / polarity, scale_mm=2.0, polarity=polarity,
                        invalid_value=255.0 if polarity == "darker_closer" else 0.0)  # fmt: skip
         lines = []
         row = next(checks.check(own, Path(own.path), tmp_path, log=lines.append).rows())
@@ -104,7 +104,7 @@ def test_grey_levels_keep_relief_and_holes(tmp_path):
         assert np.array_equal(row["depth"] == 0, truth == 0)
         back = row["depth"].astype(int)[truth > 0] - 500
         assert np.abs(back - (truth[truth > 0] - 850)).max() <= 2
-        assert any("a level is 2 mm" in line and polarity.replace("_", " is ") in line for line in lines)
+        assert any("a unit is 2 mm" in line and polarity.replace("_", " is ") in line for line in lines)
 
 
 def test_stacks_are_streamed_in_order(tmp_path):

@@ -51,7 +51,7 @@ def bad_files(folder: Path) -> dict[str, str]:
     moving = [Image.fromarray((face(92, frame=i) // 8).astype(np.uint8)) for i in range(3)]
     moving[0].save(folder / "moving.png", save_all=True, append_images=moving[1:])
     moving[0].save(folder / "pages.tif", save_all=True, append_images=moving[1:])
-    Image.fromarray(np.stack([good % 251, good % 13, good % 7], -1).astype(np.uint8)).save(folder / "colour.png")
+    Image.fromarray(np.stack([good % 251, good % 13, good % 7], -1).astype(np.uint8)).save(folder / "rainbow.png")
     Image.fromarray((good // 8).astype(np.uint8)).convert("P", palette=Image.Palette.ADAPTIVE).save(folder / "pal.png")
     Image.fromarray(np.zeros((1, 1), np.uint8)).save(folder / "dot.png")
     (folder / "vast.png").write_bytes(png_header(20_000, 20_000))
@@ -79,7 +79,7 @@ def bad_files(folder: Path) -> dict[str, str]:
     (folder / "gone.png").symlink_to("nowhere.png")
     return {
         "empty.png": "empty", "text.png": "not a PNG", "cut.png": "damaged", "moving.png": "animated",
-        "pages.tif": "animated", "colour.png": "colour", "pal.png": "colour", "dot.png": "too small",
+        "pages.tif": "animated", "rainbow.png": "colour", "pal.png": "colour", "dot.png": "too small",
         "vast.png": "too large", "vast.npy": "too large", "nan.npy": "not finite", "inf.npy": "not finite",
         "flat.png": "constant", "holes.png": "all invalid", "noseless.png": "no nose", "tall.png": "other size",
         "grey.png": "other unit", "objects.npy": "no numbers", "fortran.npy": "Fortran order",

@@ -19,7 +19,7 @@ from depthjax.export.run import safe_names, stems
 from depthjax.export.sets import FaceSet, prepared_set, sample_set
 
 SHAPE, EMOTIONS, PEOPLE = (50, 32), ("fear", "joy"), ("anna", "b_2", "7", "Zoë")
-SETTINGS = Data(emotions=EMOTIONS, near_mm=-20, far_mm=130, source="folder", path="faces", unit="mm")
+SETTINGS = Data(emotions=EMOTIONS, near_mm=-20, far_mm=130, source="folder", path="faces")
 FORMATS = ("png8", "png16", "npz", "points", "mesh")
 
 

@@ -29,7 +29,7 @@ def prepared(tmp_path_factory):
     root = tmp_path_factory.mktemp("own")
     write_faces(root / "faces")
     data = Data(source="folder", path=str(root / "faces"), emotions=("fear", "joy"), pattern="{subject}_{frame}")
-    data = dataclasses.replace(data, unit="mm", resolution=32)
+    data = dataclasses.replace(data, resolution=32)
     config = Config(data=data, sample=Sample(methods=("cdcgan_kd",)))
     pipeline.run(config, root / "run", ["prepare"], log=lambda line: None)
     return config, root / "run"

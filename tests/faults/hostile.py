@@ -176,13 +176,16 @@ def folders(draw: st.DrawFn, kinds: dict[str, list[bytes]]) -> dict[str, Any]:
         within = draw(st.sampled_from((*EMOTIONS, *EMOTIONS, "other", ".")))
         added.append((within, f"{name}{suffix}", what, data, target if target != "/" else ".."))
     pattern = st.text(st.sampled_from("sf_*-/0{}()[]+?\\."), max_size=12)
-    parts = st.lists(st.one_of(st.sampled_from(["{subject}", "{frame}", "*", "**"]), pattern), max_size=6).map("".join)
+    parts = st.lists(
+        st.one_of(st.sampled_from(["{subject}", "{emotion}", "{frame}", "*", "**"]), pattern), max_size=6
+    ).map("".join)
     return {
         "added": added,
         "pattern": draw(st.one_of(st.just("s{subject}_f{frame}"), st.just(""), parts)),
         "on_error": draw(st.sampled_from(("fail", "skip"))),
         "source": draw(st.sampled_from(("folder", "folder", "ikfdb"))),
-        "unit": draw(st.sampled_from(("auto", "mm", "m", "grey"))),
+        "scale_mm": draw(st.sampled_from((0.0, 0.1, 1.0, 1000.0))),
+        "polarity": draw(st.sampled_from(("auto", "darker_closer", "darker_farther"))),
         "invalid_value": draw(st.sampled_from((None, 0.0, float("nan"), 65535.0))),
     }
 
@@ -198,7 +201,9 @@ def folder_readers(folder: Path) -> Readers:
             (root / "other").mkdir()
         spool.mkdir(exist_ok=True)
         made = [_add(root, *spec) for spec in drawn["added"]]
-        chosen = {name: drawn[name] for name in ("pattern", "on_error", "source", "unit", "invalid_value")}
+        chosen = {
+            name: drawn[name] for name in ("pattern", "on_error", "source", "scale_mm", "polarity", "invalid_value")
+        }
         try:
             settings = Data(path=str(root), emotions=EMOTIONS, **chosen)
             said: list[str] = []

@@ -17,6 +17,7 @@ from depthjax.data.crop import nose_distance
 from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.stored import StoredFaces
 from depthjax.report import dataset_numbers
+from depthjax.report.croissant import source_of
 from depthjax.report.dataset import (
     card_content,
     findings,
@@ -272,6 +273,19 @@ def test_labels_csv_reads_back(faces: StoredFaces, numbers: Numbers) -> None:
 def test_data_of_ones_own_stay_there(faces: StoredFaces, numbers: Numbers, source: str) -> None:
     card = render_card(card_content(numbers, faces, Data(source=source)))
     assert "stay where they are" in card and "biometric data" in card and "0.6 mm a grey level" in card
+
+
+def test_only_ikfdb_is_called_ikfdb(faces: StoredFaces, tmp_path: Path) -> None:
+    own = Data(source="folder", path="/home/me/lab <b>2024", pattern="{subject}_{frame}", scale_mm=0.25)
+    paths = write_dataset_card(faces, own, test=last_two(faces), folder=tmp_path, stored=tmp_path / "data")
+    texts = [path.read_text("utf-8") for path in paths if path.is_file()]
+    assert not [text for text in texts if "IKFDB" in text or "/home/me" in text]
+    card, page, _, croissant = texts
+    assert "lab \\<b\\>2024" in card and "lab &lt;b&gt;2024" in page and "Not known to depthjax" in card
+    described = json.loads(croissant)
+    assert "lab <b>2024" in described["description"] and "0.25" in str(described["rai:dataPreprocessingProtocol"])
+    assert described["rai:dataAnnotationProtocol"] == [source_of("folder", "x").labelling]
+    assert "Iranian Kinect Face Database" in source_of("ikfdb", "x").description
 
 
 def test_shares_never_round_to_what_they_are_not() -> None:

@@ -1,5 +1,6 @@
 """The page: it agrees with its files, loads nothing, and stays inert and honest whatever is or is not there."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -15,7 +16,7 @@ from depthjax.errors import UserError
 from depthjax.report.figure_style import STYLE, Drawn, render
 from depthjax.report.figures import all_figures, losses
 from depthjax.report.figures_faces import face_figure_name
-from depthjax.report.page import card_text, render_page, scorecard_of, write_report
+from depthjax.report.page import card_text, facts, render_page, scorecard_of, write_report
 from depthjax.report.scorecard import answer_text, as_lines
 from depthjax.report.stored import read_run
 from depthjax.scores import COLUMNS
@@ -167,6 +168,16 @@ def test_rendered_faces_are_not_called_real(page: Page) -> None:
     text = " ".join("".join(page.text).rpartition("How it was run")[0].split())
     assert not re.search(r"\breal\b", text, re.I)
     assert "rendered (depth_heads)" in text and "960 images of 32 subjects" in text
+
+
+def test_faces_of_a_users_own_are_called_so_and_by_their_folder(finished: Path) -> None:
+    run = read_run(finished)
+    data = run.config["data"] | {"source": "folder", "path": "/home/me/lab<b>"}
+    own = dataclasses.replace(run, config=run.config | {"data": data}, evaluation=None)
+    assert dict(facts(own))["Faces"].startswith("the user's own (folder)")
+    card = card_text(own, "run")
+    assert "lab&lt;b&gt;" in card and "Not known to depthjax" in card and "/home/me" not in card
+    assert "IKFDB" not in card
 
 
 def test_header_says_what_was_run(page: Page) -> None:
