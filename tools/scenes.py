@@ -1,6 +1,6 @@
 """Depth frames of rendered people in a room, as any camera would see them, with the true tip of the nose.
 
-Heads are depthjax's own; hair, body, hands, things and walls are ellipsoids and planes. NumPy only, about 30 ms a frame.
+Heads are depthjax's own; hair, body, hands and walls are ellipsoids and planes. NumPy only, about 30 ms a frame.
 `tools/train_nose_finder.py` fits the face finder to such frames, and the tests make their whole frames with it.
 """
 
@@ -22,7 +22,7 @@ Rng = np.random.Generator
 
 
 class Camera(NamedTuple):
-    """Height, width and focal length in pixels; noise at 1 m in mm, how it grows with distance, and its lump in pixels."""
+    """Height, width and focal length in pixels; noise at 1 m in mm, how it grows with distance, and its lump, px."""
 
     height: int
     width: int
@@ -77,7 +77,13 @@ def nose_vertex(model: HeadModel, person: Person) -> int:
 
 
 def person_scene(
-    person: Person, rng: Rng, *, pose: tuple[float, float, float], at: np.ndarray, mouth: float = 0.0, hair: str = "",
+    person: Person,
+    rng: Rng,
+    *,
+    pose: tuple[float, float, float],
+    at: np.ndarray,
+    mouth: float = 0.0,
+    hair: str = "",
     actions: np.ndarray | None = None,
 ) -> Scene:
     """Return the scene of a head with a body, its nose at `at` (3,) mm; `hair` is "", long, high or fringe."""
@@ -93,7 +99,9 @@ def person_scene(
         return (points - tip) * flip + at
 
     size = float(np.abs(person.rest[:, 0]).max() / 75.0)
-    scene = Scene(place(turned)[model.quads], model.scalp[model.quads].mean(1), nose=at.copy(), hair_loss=rng.uniform(0, 0.6))
+    scene = Scene(
+        place(turned)[model.quads], model.scalp[model.quads].mean(1), nose=at.copy(), hair_loss=rng.uniform(0, 0.6)
+    )
 
     def on_head(centre: tuple[float, ...], half: tuple[float, ...], *, hair: bool) -> None:
         middle = place((np.array(centre) * size - PIVOT) @ turn.T)
@@ -117,7 +125,11 @@ def person_scene(
 def _add_torso(scene: Scene, place, size: float, rng: Rng) -> None:  # type: ignore[no-untyped-def]
     flip, lean = np.array([1.0, -1.0, -1.0]), rotation(rng.uniform(-25, 25), rng.uniform(-8, 8), rng.uniform(-5, 5))
     wide, down = rng.uniform(0.85, 1.2), rng.uniform(-10, 50)
-    parts = [((0, -130, 0), (55, 90, 55)), ((0, -400, 10), (165 * wide, 240, 105)), ((0, -235, 0), (150 * wide, 55, 70))]
+    parts = [
+        ((0, -130, 0), (55, 90, 55)),
+        ((0, -400, 10), (165 * wide, 240, 105)),
+        ((0, -235, 0), (150 * wide, 55, 70)),
+    ]
     parts += [((side * 165 * wide, -250, 0), (62, 62, 62)) for side in (-1, 1)]
     parts += [((side * 200 * wide, -390, 10), (50, 170, 55)) for side in (-1, 1)]
     for centre, half in parts:
@@ -191,7 +203,9 @@ def _mesh(scene: Scene, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     return depth[:-1].reshape(camera.height, -1), hair[:-1].reshape(camera.height, -1)
 
 
-def _draw(body: Ellipsoid, focal: float, rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, hair: np.ndarray) -> None:
+def _draw(
+    body: Ellipsoid, focal: float, rows: np.ndarray, columns: np.ndarray, depth: np.ndarray, hair: np.ndarray
+) -> None:
     reach = np.sqrt((body.axes**2).sum(0))
     near = max(body.centre[2] - reach[2], 30.0)
     spans = []
@@ -227,8 +241,10 @@ def measure(depth: np.ndarray, hair: np.ndarray, camera: Camera, rng: Rng, *, ha
     jump = high - ndimage.minimum_filter(z, 3) > 40 + z / 50
     lost = (depth > 12_000) | (jump & (rng.random(z.shape) < 0.6)) | (rng.random(z.shape) < 1e-3)
     flying = jump & ~lost & (rng.random(z.shape) < 0.3)
-    noisy[flying] += (rng.random(int(flying.sum())) * (high - z)[flying])
-    lost |= hair & (ndimage.gaussian_filter(rng.standard_normal(z.shape), 1.5) * 4 < np.quantile([-2.0, 2.0], hair_loss))
+    noisy[flying] += rng.random(int(flying.sum())) * (high - z)[flying]
+    lost |= hair & (
+        ndimage.gaussian_filter(rng.standard_normal(z.shape), 1.5) * 4 < np.quantile([-2.0, 2.0], hair_loss)
+    )
     return np.where(lost, 0, np.rint(noisy).clip(0, 65535)).astype(np.uint16)
 
 
@@ -257,9 +273,19 @@ class Shot(NamedTuple):
 
 
 def random_shot(
-    rng: Rng, *, seed: int, subject: int, camera: Camera | None = None, yaw: float = 60.0, pitch: float = 30.0,
-    roll: float = 25.0, distance: tuple[float, float] | None = None, wall: float | None = None, hand: float = 0.35,
-    things: int = 3, headless: float = 0.0,
+    rng: Rng,
+    *,
+    seed: int,
+    subject: int,
+    camera: Camera | None = None,
+    yaw: float = 60.0,
+    pitch: float = 30.0,
+    roll: float = 25.0,
+    distance: tuple[float, float] | None = None,
+    wall: float | None = None,
+    hand: float = 0.35,
+    things: int = 3,
+    headless: float = 0.0,
 ) -> Shot:
     """Draw a person, a pose within these degrees, a place, a room and a camera."""
     camera = camera or CAMERAS[str(rng.choice(list(CAMERAS)))]

@@ -1,6 +1,6 @@
 """Fit the network of `depthjax.data.find_face` to rendered people, whose noses are known.
 
-    python tools/train_nose_finder.py [--scenes 3000] [--out depthjax/data/assets/nose_finder.npz]
+    python tools/train_nose_finder.py [--scenes 2700] [--out depthjax/data/assets/nose_finder.npz]
 
 Whole frames of six cameras and crops of them, heads turned to 60 degrees, hands, hair, walls, things; about 15 minutes
 on one core. A second round adds the points that the first network takes for noses and that are none.
@@ -9,6 +9,7 @@ on one core. A second round adds the points that the first network takes for nos
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ STEPS, BATCH = 12_000, 1024
 def main() -> None:
     """Render, fit, look for mistakes, fit again, write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scenes", type=int, default=4000)
+    parser.add_argument("--scenes", type=int, default=2700)
     parser.add_argument("--out", type=Path, default=finder.WEIGHTS)
     options = parser.parse_args()
     first = collect(range(options.scenes // 3), mistakes=False)
@@ -113,7 +114,7 @@ def fit(seen: np.ndarray, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndar
     sizes = (seen.shape[1], *HIDDEN, 3)
     rng, key = np.random.default_rng(SEED), jax.random.key(SEED)
     network = [(jax.random.normal(jax.random.fold_in(key, i), (a, b)) * np.sqrt(2 / a), jnp.zeros(b))
-               for i, (a, b) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))]  # fmt: skip
+               for i, (a, b) in enumerate(itertools.pairwise(sizes))]  # fmt: skip
     optimiser = optax.adamw(optax.cosine_decay_schedule(2e-3, STEPS), weight_decay=1e-4)
     state = optimiser.init(network)
 

@@ -15,6 +15,8 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data.depth_files import SCALE
+from depthjax.data import frames
+from depthjax.data.cut_page import draw_page
 from depthjax.data.face_files import Face, read_files, read_spooled
 from depthjax.data.listing import (
     DIFFER,
@@ -34,6 +36,7 @@ from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
 FILES_A_TASK = 32
+MAX_UNRECOGNISED = 0.1  # of the images; more, and nothing is stored
 MIN_SUBJECTS_EACH, MIN_SUBJECTS = 2, 4
 MAX_ODD = 0.1  # of the images
 # What a camera records beside depth, as a word of a file's name.
@@ -72,11 +75,12 @@ class Checked:
         return self.faces[0].shape
 
 
-def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Checked:
+def check(settings: configs.Data, root: Path, spool: Path, *, log: Log, page: Path | None = None) -> Checked:
     """Check every file under `root` that the settings ask for; log what is found, the problems as one table.
 
-    The faces wait in millimetres in `spool`, a folder of the caller's own, until `Checked.rows` has read them.
-    A UserError is raised for problems if `settings.on_error` is `fail`, and if too few subjects are left.
+    The faces wait in millimetres in `spool`, a folder of the caller's own, until `Checked.rows` has read them. What was
+    cut is drawn in `page`, whatever is found. A UserError is raised for problems if `settings.on_error` is `fail`,
+    where many images hold no face, and if too few subjects are left.
     """
     original, differ = settings.source == "ikfdb", settings.names_differ
     listing = list_faces(root, settings.emotions, settings.pattern, original=original, names_differ=differ)
@@ -90,9 +94,14 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     files, unnamed = (_unnamed(files, settings, log), []) if grouped else _named(files, listing.pattern, settings)
     unnamed = [*others, *unnamed]
     log(f"checking {len(files)} files")
-    faces, problems = _read_all_files(files, settings, spool, compare=grouped)
+    framing = frames.decide(settings, [file.path for file in files], log)
+    faces, problems = _read_all_files(files, settings, framing, spool, compare=grouped)
+    if page:
+        draw_page(page, faces, [p for p in problems if p.kind == frames.NO_FACE], root)
+        log(f"what was cut, with the noses: {page}")
     faces, unlike = _alike(faces)
     _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
+    _check_share([p.kind for p in problems].count(frames.NO_FACE), len(faces), root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
     _check_meaning(problems, len(faces))
@@ -104,10 +113,10 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
 
 
 def _read_all_files(
-    files: Sequence[DepthFile], settings: configs.Data, spool: Path, *, compare: bool
+    files: Sequence[DepthFile], settings: configs.Data, framing: frames.Framing, spool: Path, *, compare: bool
 ) -> tuple[list[Face], list[Problem]]:
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
-    read = partial(read_files, settings=settings, compare=compare, spool=spool)
+    read = partial(read_files, settings=settings, framing=framing, compare=compare, spool=spool)
     faces: list[Face] = []
     problems: list[Problem] = []
     results = (found for batch in in_order(read, tasks) for found in batch)
@@ -231,6 +240,20 @@ def _check_meaning(problems: Sequence[Problem], good: int) -> None:
         raise UserError(
             f"{odd} of {odd + good} images are no faces at these distances, so the others are not to be trusted: "
             f"set {SCALE}; or leave out what is no depth (see the table above)"
+        )
+
+
+def _check_share(unrecognised: int, recognised: int, root: Path, log: Log) -> None:
+    """Say in how many images no face was recognised; stop where they are many: then the framing is wrong, not they."""
+    if not unrecognised:
+        return
+    count = unrecognised + recognised
+    found = f"no face is recognised in {unrecognised} of {count} images ({unrecognised / count:.0%})"
+    log(found)
+    if unrecognised > MAX_UNRECOGNISED * count:
+        raise UserError(
+            f"{escape(str(root))}: {found}, more than {MAX_UNRECOGNISED:.0%}: look at cut_faces.png, and mend "
+            "--config.data.framing, focal_px, width_mm or rotate, or remove these images"
         )
 
 

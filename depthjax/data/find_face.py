@@ -40,7 +40,7 @@ MIN_SCORE = 0.5  # of a face
 
 
 class Nose(NamedTuple):
-    """The tip of a nose: column and row in the frame (fractions of a pixel), mm from the camera, and a score of 0 to 1."""
+    """The tip of a nose: column and row in the frame (fractions of a pixel), mm from the camera, a score of 0 to 1."""
 
     x: float
     y: float
@@ -57,9 +57,9 @@ class Level(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Pixels of a level: number in the bordered array, mm (a mean over the neighbours), and mm a pixel, (n,) each."""
+    """Places of a level: number of the pixel in the bordered array, mm (a mean over the neighbours), and mm a pixel, (n,) each."""
 
-    index: np.ndarray
+    pixel: np.ndarray
     z: np.ndarray
     pitch: np.ndarray
 
@@ -131,7 +131,7 @@ def candidates(level: Level) -> Points:
 def smoothed(level: Level, points: Points) -> Points:
     """Points whose depth is the mean over the pixel and its four neighbours, as far as they are of one surface."""
     width, depth = level.depth.shape[1], level.depth.ravel()
-    around = depth.take(points.index[:, None] + np.array([0, -1, 1, -width, width], np.int32)) - points.z[:, None]
+    around = depth.take(points.pixel[:, None] + np.array([0, -1, 1, -width, width], np.int32)) - points.z[:, None]
     same = np.abs(around) < SAME_MM / 2
     return points._replace(z=points.z + np.where(same, around, 0).sum(1) / same.sum(1))
 
@@ -142,7 +142,7 @@ def relief(level: Level, points: Points, offsets: np.ndarray, clip: tuple[float,
     pixels = np.rint(offsets / scale[:, None, None]).astype(np.int32)
     table = pixels[..., 0] * np.int32(level.depth.shape[1]) + pixels[..., 1]
     step = np.rint(np.log2(points.pitch / PITCH_MM) * OCTAVE).astype(np.int32).clip(0, STEPS)
-    seen = level.depth.ravel().take(table[step] + points.index[:, None])
+    seen = level.depth.ravel().take(table[step] + points.pixel[:, None])
     seen -= points.z[:, None]
     return seen.clip(*clip, out=seen)
 
@@ -156,7 +156,7 @@ def features(level: Level, points: Points) -> np.ndarray:
 
 def places(level: Level, points: Points) -> np.ndarray:
     """Row and column of each point in the level without its border, (n, 2)."""
-    return np.stack(np.divmod(points.index, level.depth.shape[1]), 1) - PAD
+    return np.stack(np.divmod(points.pixel, level.depth.shape[1]), 1) - PAD
 
 
 @functools.cache
@@ -166,7 +166,7 @@ def _weights() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def judge(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability (n,) that a nose's tip is within a centimetre, and where it is, (n, 2) mm below and right."""
+    """Return the probability (n,) that the tip of a nose is near, and where it is, (n, 2) mm below and right."""
     *hidden, last = _weights()
     for weight, bias in hidden:
         seen = np.maximum(seen @ weight + bias, 0)
@@ -192,12 +192,14 @@ def _noses(level: Level) -> list[Nose]:
         if support[best] < 0.2:
             break
         weight = near[best] * likely
-        found.append(_again(level, points.z[best], (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best]))
+        found.append(
+            _again(level, float(points.z[best]), (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best])
+        )
         free &= near[best] < 0.01
     return [nose for nose in found if nose is not None]
 
 
-def _again(level: Level, z: np.ndarray, at: np.ndarray) -> Nose | None:
+def _again(level: Level, z: float, at: np.ndarray) -> Nose | None:
     """The tip about a place (row, column) of a level: the mean of what the points about it say."""
     points = points_about(level, z, at)
     if len(points.z) < 3:

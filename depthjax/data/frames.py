@@ -1,10 +1,10 @@
-"""Whole frames and crops of any size and turn to faces framed alike: what a folder holds is found out once, then said."""
+"""Whole frames and crops of any size and turn to faces framed alike: what a folder holds is found out once."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ CAMERAS: dict[str, tuple[tuple[int, int, float], ...]] = {
     "truedepth": ((640, 480, 590.0), (320, 240, 295.0)),
 }
 SAMPLED = 24  # images of a folder that are looked at before all
+SETTLED = 0.8  # a share of upright faces that makes turning needless
 USUAL = 0.5  # a share of them with a face that settles what the folder holds
 IN_PLACE = 0.8  # a share of the noses that lie where they are looked for: such crops stay as they are
 STORED, RESAMPLED, WHOLE = "crops as they are", "crops of any size", "whole frames"
@@ -54,10 +55,11 @@ class Framing(NamedTuple):
         return face, nose._replace(x=(CROP_SHAPE[1] - 1) / 2, y=NOSE_ROW)
 
     def __str__(self) -> str:
-        turned = f", turned clockwise by {90 * self.turns} (--config.data.rotate={90 * self.turns})" if self.turns else ""
-        scale = f"focal length: {self.camera}" if self.camera else f"each spans {self.width_mm:g} mm (--config.data.width_mm)"
-        named = f" (--config.data.frames={'whole' if self.kind == WHOLE else 'crop'})"
-        return f"{self.kind}{named}{turned}; {scale}"
+        """What was decided, and the settings that say so."""
+        span = f"each spans {self.width_mm:g} mm (--config.data.width_mm)"
+        scale = f"focal length by --config.data.focal_px={self.camera}" if self.camera else span
+        turned = f"turned by --config.data.rotate={90 * self.turns}"
+        return f"{self.kind} (--config.data.framing={'whole' if self.kind == WHOLE else 'crop'}), {turned}, {scale}"
 
 
 def focal_length(camera: str, shape: tuple[int, ...]) -> float:
@@ -67,18 +69,27 @@ def focal_length(camera: str, shape: tuple[int, ...]) -> float:
     except ValueError:
         pass
     if camera not in CAMERAS:
-        return _focal_of_file(Path(camera), max(shape))
-    modes = CAMERAS[camera]
-    sizes = {(wide, high): focal for wide, high, focal in modes}
-    key = (max(shape), min(shape))
-    if key in sizes:
-        return sizes[key]
-    alike = [focal * key[0] / wide for (wide, high), focal in sizes.items() if abs(key[0] / key[1] - wide / high) < 0.01]
-    return alike[0] if alike else modes[0][2]
+        return _focal_of_file(Path(camera), shape)
+    size, modes = (max(shape), min(shape)), CAMERAS[camera]
+    for *mode, focal in modes:
+        if scale := _scaled(size, (mode[0], mode[1])):
+            return focal * scale
+    if len({focal for *_, focal in modes}) > 1:
+        known = ", ".join(f"{focal:g} for {wide}x{high}" for wide, high, focal in modes)
+        raise UserError(
+            f"--config.data.focal_px={camera}: {shape[1]}x{shape[0]} is no size of its frames; give the pixels of the "
+            f"frames that the images were cut from ({known})"
+        )
+    return modes[0][2]
 
 
-def _focal_of_file(path: Path, longest: int) -> float:
-    """The first entry of the camera matrix in a JSON, YAML or text file of intrinsics, for images of this longer side."""
+def _scaled(size: tuple[int, ...], whole: tuple[int, ...]) -> float:
+    """1, a half or a quarter, if the image is the whole frame in so many of its pixels; else 0."""
+    return next((1.0 / n for n in (1, 2, 4) if all(n * a == b for a, b in zip(size, whole, strict=True))), 0.0)
+
+
+def _focal_of_file(path: Path, shape: tuple[int, ...]) -> float:
+    """The first entry of the camera matrix in a JSON, YAML or text file, for an image (height, width)."""
     try:
         text = path.expanduser().read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -87,27 +98,32 @@ def _focal_of_file(path: Path, longest: int) -> float:
             f"--config.data.focal_px={path}: neither pixels, nor a camera ({known}), nor a file of intrinsics"
         ) from None
     number = r"([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?)"
-    found = re.search(rf"\bfx\b\W*{number}", text) or re.search(
-        rf"\b(?:K|k|camera_matrix|intrinsic_matrix|intrinsics)\b[^\[]*\[\s*\[?\s*{number}", text)  # fmt: skip
+    matrix = rf"\b(?:K|k|camera_matrix|intrinsic_matrix|intrinsics)\b[^\[]*\[\s*\[?\s*{number}"
+    found = re.search(rf"\bfx\b\W*{number}", text) or re.search(matrix, text)
     if not found or not float(found[1]) > 0:
         raise UserError(f"--config.data.focal_px={path}: no fx, K, camera_matrix or intrinsic_matrix is in this file")
-    wide = [int(n) for n in re.findall(r"\b(?:image_|color_|depth_)?(?:width|height)\b\W*([0-9]+)", text)]
-    scale = longest / max(wide) if wide and max(wide) > 0 else 1.0
-    return float(found[1]) * (scale if scale < 1 and abs(1 / scale - round(1 / scale)) < 0.01 else 1.0)
+    sides = [re.search(rf"\b(?:\w+_)?{side}\b\W*([0-9]+)", text) for side in ("width", "height")]
+    whole = sorted((int(side[1]) for side in sides if side), reverse=True)
+    scale = _scaled((max(shape), min(shape)), tuple(whole)) if len(whole) == 2 else 0.0
+    return float(found[1]) * (scale or 1.0)
 
 
 def decide(settings: configs.Data, paths: Sequence[Path], log: Callable[[str], None]) -> Framing:
     """Look at some of the files; return how all become faces, and log it. One line refuses what cannot be decided."""
     images = _sample(settings, paths)
-    tried = [(framing, *_found(framing, images)) for framing in _possible(settings, images)] if images else []
-    if not tried:
+    if not images:
         return Framing(STORED, "", TURNS.get(settings.rotate, 0), settings.width_mm)
+    tried: list[tuple[Framing, list[tuple[float, float]], float]] = []
+    for framing in _possible(settings, images):
+        if framing.turns and max(len(noses) for _, noses, _ in tried) >= SETTLED * len(images):
+            break
+        tried.append((framing, *_found(framing, images)))
     framing, noses, _ = max(tried, key=lambda one: round(one[2], 1))  # the first of equals
     share = len(noses) / len(images)
     if share < USUAL and (framing.kind == WHOLE or _unequal(images)):
         raise UserError(_refusal(settings, images, framing, share))
     framing = framing if share >= USUAL else tried[0][0]
-    if framing.kind == RESAMPLED and not framing.camera and not _unequal(images) and _in_place(noses):
+    if framing.kind == RESAMPLED and not framing.camera and not _unequal(images) and (not noses or _in_place(noses)):
         framing = framing._replace(kind=STORED)
     log(f"{framing}; a face in {len(noses)} of {len(images)} that were looked at first")
     return framing
@@ -123,8 +139,8 @@ def _sample(settings: configs.Data, paths: Sequence[Path]) -> list[np.ndarray]:
     return images
 
 
-def _possible(settings: configs.Data, images: list[np.ndarray]) -> Iterable[Framing]:
-    """Yield what the images may be, upright first."""
+def _possible(settings: configs.Data, images: list[np.ndarray]) -> list[Framing]:
+    """Return what the images may be, upright first."""
     shape = Counter(image.shape for image in images).most_common(1)[0][0]
     size = (max(shape), min(shape))
     camera = settings.focal_px
@@ -132,15 +148,16 @@ def _possible(settings: configs.Data, images: list[np.ndarray]) -> Iterable[Fram
         cameras = [name for name, modes in CAMERAS.items() if size in {mode[:2] for mode in modes}]
         known = {focal_length(name, shape) for name in cameras}
         camera = cameras[0] if len(known) == 1 else ""
-        ask = settings.frames == "whole" or (settings.frames == "auto" and cameras and not _unequal(images))
+        ask = settings.framing == "whole" or (settings.framing == "auto" and cameras and not _unequal(images))
         if ask and not camera:
             names = ", ".join(cameras or CAMERAS)
             raise UserError(
-                f"{size[0]}x{size[1]} pixels are whole frames of an unknown camera: say which by --config.data.focal_px="
-                f"NAME ({names}), by its focal length in pixels or its file of intrinsics; or --config.data.frames=crop"
+                f"{size[0]}x{size[1]} pixels are whole frames of an unknown camera: name it by --config.data.focal_px "
+                f"({names}), or give its focal length in pixels or its file of intrinsics; or set "
+                "--config.data.framing=crop if these are crops"
             )
-    kinds = [(WHOLE, camera)] if camera and settings.frames != "crop" else []
-    if settings.frames == "crop" or (settings.frames == "auto" and not settings.focal_px):
+    kinds = [(WHOLE, camera)] if camera and settings.framing != "crop" else []
+    if settings.framing == "crop" or (settings.framing == "auto" and not settings.focal_px):
         kinds.append((RESAMPLED, settings.focal_px))
     turns = TURNS.values() if settings.rotate == "auto" else [TURNS[settings.rotate]]
     return [Framing(kind, by, turn, settings.width_mm) for turn in turns for kind, by in kinds]
@@ -172,9 +189,9 @@ def _refusal(settings: configs.Data, images: list[np.ndarray], framing: Framing,
     seen = f"their values are about {min(middle):.0f} to {max(middle):.0f} mm" if middle else "they hold no depth"
     turned = "" if settings.rotate == "auto" else f", --config.data.rotate={settings.rotate}"
     return (
-        f"a face is found in {share:.0%} of {len(images)} images of {escape(settings.path)}, read as {framing.kind} "
-        f"(--config.data.focal_px={framing.camera or 'unknown'}{turned}), and {seen}: mend the focal length, the turn or "
-        "the unit; are they depth, not infrared? docs/how-to/own-faces.md shows right framing"
+        f"{escape(settings.path)}: a face is found in {share:.0%} of {len(images)} images, read as {framing.kind} "
+        f"(--config.data.focal_px={framing.camera or 'unknown'}{turned}), and {seen}: are they depth in millimetres, "
+        "not infrared? Else mend the focal length or the turn; docs/how-to/own-faces.md shows right framing"
     )
 
 
