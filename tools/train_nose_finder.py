@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=2700)
     parser.add_argument("--out", type=Path, default=finder.WEIGHTS)
     options = parser.parse_args()
+    finder.WEIGHTS = options.out
     first = collect(range(options.scenes // 3), mistakes=False)
     write(fit(*first), options.out)
     finder._weights.cache_clear()
@@ -142,7 +143,7 @@ def loss(network: list[tuple[jax.Array, jax.Array]], x: jax.Array, y: jax.Array)
     out = x @ network[-1][0] + network[-1][1]
     tip = jnp.clip((2 * TIP_MM - y[:, 2]) / TIP_MM, 0, 1)
     crossed = optax.sigmoid_binary_cross_entropy(out[:, 0], tip)
-    wrong = optax.huber_loss(out[:, 1:], y[:, :2] / finder.OFFSET_MM, 0.3).sum(1)
+    wrong = optax.huber_loss(out[:, 1:], y[:, :2] / finder.OFFSET_MM, delta=0.3).sum(1)
     return crossed.mean() + 2 * (wrong * (y[:, 2] < NEAR_MM)).mean()
 
 
