@@ -36,8 +36,10 @@ def shots(scenes, camera, **changes):
     for subject in range(PEOPLE):
         for number, emotion in enumerate(EMOTIONS):
             rng = np.random.default_rng([7, subject, number])
-            yield emotion, subject, scenes.random_shot(
-                rng, seed=40, subject=subject, camera=scenes.CAMERAS[camera], **where | changes
+            yield (
+                emotion,
+                subject,
+                scenes.random_shot(rng, seed=40, subject=subject, camera=scenes.CAMERAS[camera], **where | changes),
             )
 
 
