@@ -25,7 +25,7 @@ from depthjax.data import find_face as finder
 
 SEED, HIDDEN = 300, (48, 32)
 TIP_MM, NEAR_MM = 10.0, 45.0  # a point this near is the tip; one this near knows where it is
-STEPS, BATCH = 12_000, 1024
+STEPS, BATCH = 30_000, 1024
 
 
 def main() -> None:
@@ -150,7 +150,7 @@ def loss(network: list[tuple[jax.Array, jax.Array]], x: jax.Array, y: jax.Array)
 def mirrored_order() -> np.ndarray:
     """Where each feature is found after the frame was mirrored."""
     result = []
-    for grid in (finder.FINE, finder.COARSE):
+    for grid in (finder.PLACES["fine"], finder.PLACES["coarse"]):
         index = {tuple(place): len(result) + i for i, place in enumerate(grid)}
         result += [index[row, -column] for row, column in grid]
     return np.array(result)

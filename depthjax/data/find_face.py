@@ -22,21 +22,23 @@ PITCH_MM = 4.0  # of the coarsened frame: at least this a pixel, less than twice
 SAME_MM = 40.0  # pixels of a block that are farther apart lie on two surfaces
 OCTAVE, STEPS = 16, 24  # widths of a pixel that are told apart: 16 between one and its double, up to 11 mm
 PAD = 48  # pixels about a coarsened frame: the farthest that is looked at from any point
-# Rings about a point, mm, and how far the surface falls back there on average, of a nose at least this much.
+# Where the depth is looked at about a point, mm below and right of it.
 _CIRCLE = np.stack([np.sin(np.arange(8) * np.pi / 4), np.cos(np.arange(8) * np.pi / 4)], -1)
-RINGS = (
-    (110 * _CIRCLE[::4], (-50.0, 100.0), 25.0),
-    (110 * _CIRCLE, (-50.0, 100.0), 22.0),
-    (40 * _CIRCLE, (-30.0, 40.0), 4.0),
-)
-FINE = np.stack(np.meshgrid(np.arange(-60.0, 71, 10), np.arange(-60.0, 61, 10), indexing="ij"), -1).reshape(-1, 2)
-COARSE = np.stack(np.meshgrid(np.arange(-180.0, 181, 40), np.arange(-160.0, 161, 40), indexing="ij"), -1).reshape(-1, 2)
-FINE_CLIP_MM, COARSE_CLIP_MM = (-60.0, 90.0), (-150.0, 250.0)
+PLACES = {
+    "sides": 110 * _CIRCLE[::4],
+    "far": 110 * _CIRCLE,
+    "near": 40 * _CIRCLE,
+    "fine": np.stack(np.meshgrid(np.arange(-60.0, 71, 10), np.arange(-60.0, 61, 10), indexing="ij"), -1).reshape(-1, 2),
+    "coarse": np.stack(np.meshgrid(np.arange(-180.0, 181, 40), np.arange(-160.0, 161, 40), indexing="ij"), -1)
+    .reshape(-1, 2),
+}  # fmt: skip
+CLIP_MM = {"sides": (-50, 100), "far": (-50, 100), "near": (-30, 40), "fine": (-60, 90), "coarse": (-150, 250)}
+FALLS_BACK_MM = {"sides": 25.0, "far": 22.0, "near": 4.0}  # on average, about a nose, at least
 OFFSET_MM = 30.0  # the unit of the network's offsets
 MOST = 1500  # points of a level, the nearest
 KEPT = 48  # points that take part in the vote
-VOTE_MM, PLACES = 12.0, 3  # width of the vote, and places that are looked at once more
-MIN_SCORE = 0.5  # of a face
+VOTE_MM, LOOKS = 12.0, 3  # width of the vote, and places that are looked at once more
+MIN_SCORE, SURE = 0.5, 0.8  # of a face; and of one that ends the search, from near to far
 
 
 class Nose(NamedTuple):
@@ -57,7 +59,7 @@ class Level(NamedTuple):
 
 
 class Points(NamedTuple):
-    """Places of a level: number of the pixel in the bordered array, mm (a mean over the neighbours), and mm a pixel, (n,) each."""
+    """Places of a level: pixel number in the bordered array, mm (a mean over neighbours), mm a pixel, (n,) each."""
 
     pixel: np.ndarray
     z: np.ndarray
@@ -69,8 +71,11 @@ def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0) -
 
     A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says.
     """
-    noses = [nose for level in levels(frame, focal, pixel_mm) for nose in _noses(level)]
-    sure = [nose for nose in noses if nose.score >= MIN_SCORE]
+    sure: list[Nose] = []
+    for level in reversed(levels(frame, focal, pixel_mm)):
+        sure += [nose for nose in _noses(level) if nose.score >= MIN_SCORE]
+        if any(nose.score >= SURE for nose in sure):
+            break
     if not sure:
         return None
     best = max(nose.score for nose in sure)
@@ -119,10 +124,10 @@ def candidates(level: Level) -> Points:
     wanted[:, 1::2] &= ~coarse[:, 1::2]
     index = np.flatnonzero(wanted).astype(np.int32)
     points = Points(index, depth.ravel()[index], pitch.ravel()[index])
-    for i, (ring, clip, least) in enumerate(RINGS):
-        stands_out = relief(level, points, ring, clip).mean(1) >= least
+    for name, least in FALLS_BACK_MM.items():
+        stands_out = relief(level, points, name).mean(1) >= least
         points = Points(*(column[stands_out] for column in points))
-        if i == 0:
+        if name == "sides":
             points = smoothed(level, points)
     nearest = np.argsort(points.z)[:MOST]
     return Points(*(column[nearest] for column in points))
@@ -136,22 +141,26 @@ def smoothed(level: Level, points: Points) -> Points:
     return points._replace(z=points.z + np.where(same, around, 0).sum(1) / same.sum(1))
 
 
-def relief(level: Level, points: Points, offsets: np.ndarray, clip: tuple[float, float]) -> np.ndarray:
-    """Return the depth at `offsets` (k, 2) mm below and right of each point, less that of the point, (n, k)."""
-    scale = PITCH_MM * 2 ** (np.arange(STEPS + 1) / OCTAVE)  # pitches that are told apart
-    pixels = np.rint(offsets / scale[:, None, None]).astype(np.int32)
-    table = pixels[..., 0] * np.int32(level.depth.shape[1]) + pixels[..., 1]
+def relief(level: Level, points: Points, name: str) -> np.ndarray:
+    """Return the depth at the places of this name about each point, less that of the point, (n, places)."""
     step = np.rint(np.log2(points.pitch / PITCH_MM) * OCTAVE).astype(np.int32).clip(0, STEPS)
-    seen = level.depth.ravel().take(table[step] + points.pixel[:, None])
+    seen = level.depth.ravel().take(_steps(name, level.depth.shape[1])[step] + points.pixel[:, None])
     seen -= points.z[:, None]
-    return seen.clip(*clip, out=seen)
+    return seen.clip(*CLIP_MM[name], out=seen)
+
+
+@functools.lru_cache(64)
+def _steps(name: str, width: int) -> np.ndarray:
+    """How many pixels farther on each place of this name is, for each pitch, in an array of this width."""
+    pitch = PITCH_MM * 2 ** (np.arange(STEPS + 1) / OCTAVE)
+    pixels = np.rint(PLACES[name] / pitch[:, None, None]).astype(np.int32)
+    return pixels[..., 0] * np.int32(width) + pixels[..., 1]
 
 
 def features(level: Level, points: Points) -> np.ndarray:
     """Return what the network sees of each point, (n, 272) float32."""
-    fine = relief(level, points, FINE, FINE_CLIP_MM) / np.float32(50)
-    coarse = relief(level, points, COARSE, COARSE_CLIP_MM) / np.float32(150)
-    return np.concatenate([fine, coarse], 1)
+    fine, coarse = relief(level, points, "fine"), relief(level, points, "coarse")
+    return np.concatenate([fine / np.float32(50), coarse / np.float32(150)], 1)
 
 
 def places(level: Level, points: Points) -> np.ndarray:
@@ -171,7 +180,7 @@ def judge(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for weight, bias in hidden:
         seen = np.maximum(seen @ weight + bias, 0)
     out = seen @ last[0] + last[1]
-    return 1 / (1 + np.exp(-out[:, 0])), out[:, 1:] * OFFSET_MM
+    return 1 / (1 + np.exp(-out[:, 0].clip(-30, 30))), out[:, 1:] * OFFSET_MM
 
 
 def _noses(level: Level) -> list[Nose]:
@@ -186,7 +195,7 @@ def _noses(level: Level) -> list[Nose]:
     near = np.exp(-0.5 * ((votes[:, None] - votes) ** 2).sum(-1) / VOTE_MM**2)
     near *= np.abs(points.z[:, None] - points.z) < 100
     found, free = [], np.ones(len(likely), bool)
-    for _ in range(PLACES):
+    for _ in range(LOOKS):
         support = (near * likely).sum(1) * free
         best = int(support.argmax())
         if support[best] < 0.2:
