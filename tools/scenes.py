@@ -6,7 +6,6 @@ Heads are depthjax's own; hair, body, hands and walls are ellipsoids and planes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,8 @@ Rng = np.random.Generator
 
 
 class Camera(NamedTuple):
-    """Height, width and focal length in pixels; noise at 1 m in mm, how it grows with distance, and its lump, px."""
+    """Height, width and focal length in pixels; noise at 1 m in mm, how it grows with distance, and its lump,
+    pixels; steps of disparity as mm at 1 m."""
 
     height: int
     width: int
@@ -30,15 +30,16 @@ class Camera(NamedTuple):
     noise: float = 1.5
     power: float = 2.0
     lump: float = 0.0
+    step: float = 0.0
 
 
 CAMERAS = {
-    "kinect_v1": Camera(480, 640, 571.26, 1.8, 2.0, 0.7),
+    "kinect_v1": Camera(480, 640, 571.26, 1.8, 2.0, 0.7, 2.8),
     "kinect_v2": Camera(424, 512, 365.0, 1.5, 1.0),
     "azure": Camera(576, 640, 504.0, 1.2, 1.0),
-    "d435": Camera(480, 640, 385.0, 3.0, 2.0, 1.5),
-    "d415": Camera(480, 640, 610.0, 2.0, 2.0, 1.5),
-    "truedepth": Camera(480, 640, 590.0, 2.5, 2.0, 1.0),
+    "d435": Camera(480, 640, 385.0, 3.0, 2.0, 1.5, 1.5),
+    "d415": Camera(480, 640, 610.0, 2.0, 2.0, 1.5, 0.8),
+    "truedepth": Camera(480, 640, 590.0, 2.5, 2.0, 1.0, 0.5),
 }
 
 
@@ -50,16 +51,15 @@ class Ellipsoid(NamedTuple):
     hair: bool = False
 
 
-@dataclass
 class Scene:
     """What stands before a camera; `nose` is the tip in mm, None where there is no head."""
 
-    quads: np.ndarray = field(default_factory=lambda: np.zeros((0, 4, 3)))
-    scalp: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    bodies: list[Ellipsoid] = field(default_factory=list)
-    planes: list[tuple[np.ndarray, float]] = field(default_factory=list)  # normal, offset
-    nose: np.ndarray | None = None
-    hair_loss: float = 0.0
+    def __init__(self) -> None:
+        self.quads, self.scalp = np.zeros((0, 4, 3)), np.zeros(0)
+        self.bodies: list[Ellipsoid] = []
+        self.planes: list[tuple[np.ndarray, float]] = []  # normal, offset
+        self.nose: np.ndarray | None = None
+        self.hair_loss = 0.0
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -99,9 +99,9 @@ def person_scene(
         return (points - tip) * flip + at
 
     size = float(np.abs(person.rest[:, 0]).max() / 75.0)
-    scene = Scene(
-        place(turned)[model.quads], model.scalp[model.quads].mean(1), nose=at.copy(), hair_loss=rng.uniform(0, 0.6)
-    )
+    scene = Scene()
+    scene.quads, scene.scalp = place(turned)[model.quads], model.scalp[model.quads].mean(1)
+    scene.nose, scene.hair_loss = at.copy(), rng.uniform(0, 0.6)
 
     def on_head(centre: tuple[float, ...], half: tuple[float, ...], *, hair: bool) -> None:
         middle = place((np.array(centre) * size - PIVOT) @ turn.T)
@@ -233,12 +233,15 @@ def measure(depth: np.ndarray, hair: np.ndarray, camera: Camera, rng: Rng, *, ha
     """Return the frame that the camera would store, uint16 mm, 0 where depth is invalid."""
     z = np.minimum(depth, 65000.0)
     noise = rng.standard_normal(depth.shape)
-    if camera.lump:
-        noise = ndimage.gaussian_filter(noise, camera.lump)
-        noise /= noise.std()
-    noisy = z + noise * camera.noise * np.maximum((z / 1000) ** camera.power, 0.2)
     high = ndimage.maximum_filter(z, 3)
     jump = high - ndimage.minimum_filter(z, 3) > 40 + z / 50
+    if camera.lump:  # a window is matched: surfaces are smoothed, and so is the noise
+        noise = ndimage.gaussian_filter(noise, camera.lump)
+        noise /= noise.std()
+        z = np.where(ndimage.maximum_filter(jump, 5), z, ndimage.uniform_filter(z, 5))
+    noisy = z + noise * camera.noise * np.maximum((z / 1000) ** camera.power, 0.2)
+    if camera.step:
+        noisy = 1 / (np.maximum(np.round(1 / np.maximum(noisy, 100.0) / 1e-6 / camera.step), 1) * 1e-6 * camera.step)
     lost = (depth > 12_000) | (jump & (rng.random(z.shape) < 0.6)) | (rng.random(z.shape) < 1e-3)
     flying = jump & ~lost & (rng.random(z.shape) < 0.3)
     noisy[flying] += rng.random(int(flying.sum())) * (high - z)[flying]

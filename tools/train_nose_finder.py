@@ -1,6 +1,6 @@
 """Fit the network of `depthjax.data.find_face` to rendered people, whose noses are known.
 
-    python tools/train_nose_finder.py [--scenes 2700] [--out depthjax/data/assets/nose_finder.npz]
+    python tools/train_nose_finder.py [--scenes 4500] [--out depthjax/data/assets/nose_finder.npz]
 
 Whole frames of six cameras and crops of them, heads turned to 60 degrees, hands, hair, walls, things; about 15 minutes
 on one core. A second round adds the points that the first network takes for noses and that are none.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -23,22 +24,22 @@ import scenes
 
 from depthjax.data import find_face as finder
 
-SEED, HIDDEN = 300, (48, 32)
+SEED, HIDDEN = 300, (96, 48)
 TIP_MM, NEAR_MM = 10.0, 45.0  # a point this near is the tip; one this near knows where it is
-STEPS, BATCH = 30_000, 1024
+STEPS, BATCH = 40_000, 1024
 
 
 def main() -> None:
     """Render, fit, look for mistakes, fit again, write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scenes", type=int, default=2700)
+    parser.add_argument("--scenes", type=int, default=4500)
     parser.add_argument("--out", type=Path, default=finder.WEIGHTS)
     options = parser.parse_args()
     finder.WEIGHTS = options.out
-    first = collect(range(options.scenes // 3), mistakes=False)
+    first = collect(range(options.scenes // 4), mistakes=False)
     write(fit(*first), options.out)
     finder._weights.cache_clear()
-    more = collect(range(options.scenes // 3, options.scenes), mistakes=True)
+    more = collect(range(options.scenes // 4, options.scenes), mistakes=True)
     write(fit(*(np.concatenate(pair) for pair in zip(first, more, strict=True))), options.out)
 
 
@@ -47,45 +48,58 @@ def collect(numbers: range, *, mistakes: bool) -> tuple[np.ndarray, np.ndarray]:
     seen, targets = [], []
     for number in numbers:
         rng = np.random.default_rng([SEED, number])
-        shot = scenes.random_shot(rng, seed=SEED, subject=number, headless=0.12)
-        frame, focal, pixel_mm, nose = random_view(shot, rng)
-        for level in finder.levels(frame, focal, pixel_mm):
-            points = finder.candidates(level)
-            if not len(points.z):
-                continue
-            offset = offsets(level, points, nose)
-            points, offset = with_tips(level, points, nose, offset, rng)
-            far = np.linalg.norm(offset, axis=1)
-            chance = np.select([far < TIP_MM, far < NEAR_MM], [1.0, 30 / max(1, (far < NEAR_MM).sum())],
-                               25 / max(1, (far >= NEAR_MM).sum()))  # fmt: skip
-            if mistakes:
-                wrong = finder.judge(finder.features(level, points))[0] * (far > 20)
-                chance = np.maximum(chance, wrong > 0.1)
-            kept = rng.random(len(far)) < chance
-            points = finder.Points(*(column[kept] for column in points))
-            seen.append(finder.features(level, points).astype(np.float16))
-            targets.append(np.concatenate([offset[kept], far[kept, None]], 1).astype(np.float32))
+        shot = scenes.random_shot(rng, seed=SEED, subject=number, headless=0.1)
+        for view in views(shot, rng):
+            for points, target in points_of(*view, rng, mistakes=mistakes):
+                seen.append(points)
+                targets.append(target)
     print(f"{sum(map(len, seen))} points, {sum((t[:, 2] < TIP_MM).sum() for t in targets)} of them tips", flush=True)
     return np.concatenate(seen), np.concatenate(targets)
 
 
-def random_view(shot: scenes.Shot, rng: np.random.Generator) -> tuple[np.ndarray, float, float, np.ndarray | None]:
-    """The frame, with a focal length that is a little wrong; or a crop about the face, whose scale alone is known."""
+def points_of(frame: np.ndarray, focal: float, pixel_mm: float, nose: np.ndarray | None, rng: np.random.Generator, *,
+              mistakes: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """Yield features and targets of some points of each level: the tip, its surroundings, others."""
+    for level in finder.levels(frame, focal, pixel_mm):
+        points = finder.candidates(level)
+        if not len(points.z):
+            continue
+        points, offset = with_tips(level, points, nose, offsets(level, points, nose), rng)
+        far = np.linalg.norm(offset, axis=1)
+        near = far < NEAR_MM
+        chance = np.select([far < TIP_MM, near], [1.0, 30 / max(1, near.sum())], 25 / max(1, (~near).sum()))
+        if mistakes:
+            wrong = finder.judge(finder.features(level, points))[0] * (far > 20)
+            chance = np.maximum(chance, wrong > 0.1)
+        kept = rng.random(len(far)) < chance
+        points = finder.Points(*(column[kept] for column in points))
+        target = np.concatenate([offset[kept], far[kept, None]], 1).astype(np.float32)
+        yield finder.features(level, points).astype(np.float16), target
+
+
+def views(shot: scenes.Shot, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, float, float, np.ndarray | None]]:
+    """Yield the frame with a focal length that is a little wrong, or turned, without a face then; and often a crop."""
     wrong = np.exp(rng.normal(0, 0.08))
-    if shot.nose is None or rng.random() < 0.6:
-        return shot.frame, shot.focal * wrong, 0.0, shot.nose
-    column, row, z = shot.nose
+    if rng.random() < 0.2:
+        yield np.ascontiguousarray(np.rot90(shot.frame, rng.integers(1, 4))), shot.focal * wrong, 0.0, None
+    else:
+        yield shot.frame, shot.focal * wrong, 0.0, shot.nose
+    if shot.nose is not None and rng.random() < 0.7:
+        yield random_crop(shot, rng)
+
+
+def random_crop(shot: scenes.Shot, rng: np.random.Generator) -> tuple[np.ndarray, float, float, np.ndarray]:
+    """A crop about the face, its focal length or its scale known, sometimes relief of an unknown unit."""
+    wrong, (column, row, z) = np.exp(rng.normal(0, 0.08)), shot.nose
     pixel = z / shot.focal
     left, right, up, down = rng.uniform((75, 75, 110, 85), (150, 150, 200, 190)) / pixel
     top, first = max(0, round(row - up)), max(0, round(column - left))
     crop = shot.frame[top : round(row + down), first : round(column + right)]
-    nose = np.array([column - first, row - top, z])
-    if rng.random() < 0.3:  # relief of an unknown unit
+    if rng.random() < 0.3:
         scaled = (crop.astype(np.float32) - z) * rng.uniform(0.7, 1.4) + z
         crop = np.where(crop > 0, np.rint(scaled).clip(1, 65535), 0).astype(np.uint16)
-    if rng.random() < 0.5:
-        return crop, shot.focal * wrong, 0.0, nose
-    return crop, 0.0, pixel * wrong, nose
+    scale = (shot.focal * wrong, 0.0) if rng.random() < 0.5 else (0.0, pixel * wrong)
+    return crop, *scale, np.array([column - first, row - top, z])
 
 
 def offsets(level: finder.Level, points: finder.Points, nose: np.ndarray | None) -> np.ndarray:
