@@ -36,7 +36,6 @@ from depthjax.data.workers import in_order
 from depthjax.errors import UserError
 
 FILES_A_TASK = 32
-MAX_UNRECOGNISED = 0.1  # of the images; more, and nothing is stored
 MIN_SUBJECTS_EACH, MIN_SUBJECTS = 2, 4
 MAX_ODD = 0.1  # of the images
 # What a camera records beside depth, as a word of a file's name.
@@ -100,8 +99,7 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log, page: Pa
         draw_page(page, faces, [p for p in problems if p.kind == frames.NO_FACE], root)
         log(f"what was cut, with the noses: {page}")
     faces, unlike = _alike(faces)
-    _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
-    _check_share([p.kind for p in problems].count(frames.NO_FACE), len(faces), root, log)
+    _report([*listing.problems, *unnamed, *problems, *unlike], len(faces), settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
     _check_meaning(problems, len(faces))
@@ -220,11 +218,12 @@ def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
     return copies
 
 
-def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log: Log) -> None:
+def _report(problems: Sequence[Problem], good: int, settings: configs.Data, root: Path, log: Log) -> None:
     if not problems:
         return
     for line in table(problems):
         log(line)
+    _check_faces(problems, good, log)
     if settings.on_error == "fail":
         raise UserError(
             f"{len(problems)} problems in {escape(str(root))}, in the table above; nothing was written: mend them, or "
@@ -243,17 +242,17 @@ def _check_meaning(problems: Sequence[Problem], good: int) -> None:
         )
 
 
-def _check_share(unrecognised: int, recognised: int, root: Path, log: Log) -> None:
-    """Say in how many images no face was recognised; stop where they are many: then the framing is wrong, not they."""
-    if not unrecognised:
+def _check_faces(problems: Sequence[Problem], good: int, log: Log) -> None:
+    """Say in how many images no face is recognised; stop where they are many: then the framing is wrong, not they."""
+    without = sum(problem.kind == frames.NO_FACE for problem in problems)
+    if not without:
         return
-    count = unrecognised + recognised
-    found = f"no face is recognised in {unrecognised} of {count} images ({unrecognised / count:.0%})"
-    log(found)
-    if unrecognised > MAX_UNRECOGNISED * count:
+    share = f"no face is recognised in {without} of {without + good} images ({without / (without + good):.0%})"
+    log(share)
+    if without > MAX_ODD * (without + good):
         raise UserError(
-            f"{escape(str(root))}: {found}, more than {MAX_UNRECOGNISED:.0%}: look at cut_faces.png, and mend "
-            "--config.data.framing, focal_px, width_mm or rotate, or remove these images"
+            f"{share}, more than {MAX_ODD:.0%}: look at cut_faces.png, and mend --config.data.framing, focal_px, "
+            "width_mm or rotate, or remove these images"
         )
 
 

@@ -29,6 +29,7 @@ CAMERAS: dict[str, tuple[tuple[int, int, float], ...]] = {
 SAMPLED = 24  # images of a folder that are looked at before all
 SETTLED = 0.8  # a share of upright faces that makes turning needless
 USUAL = 0.5  # a share of them with a face that settles what the folder holds
+ALIKE = 0.8  # a share of one size: the others are problems
 IN_PLACE = 0.8  # a share of the noses that lie where they are looked for: such crops stay as they are
 STORED, RESAMPLED, WHOLE = "crops as they are", "crops of any size", "whole frames"
 TURNS = {"0": 0, "90": 1, "180": 2, "270": 3}  # clockwise, in quarters
@@ -120,9 +121,10 @@ def decide(settings: configs.Data, paths: Sequence[Path], log: Callable[[str], N
         tried.append((framing, *_found(framing, images)))
     framing, noses, _ = max(tried, key=lambda one: round(one[2], 1))  # the first of equals
     share = len(noses) / len(images)
-    if share < USUAL and (framing.kind == WHOLE or _unequal(images)):
-        raise UserError(_refusal(settings, images, framing, share))
-    framing = framing if share >= USUAL else tried[0][0]
+    if share < USUAL:
+        framing = tried[0][0]
+        if framing.kind == WHOLE or _unequal(images):
+            raise UserError(_refusal(settings, images, framing, share))
     if framing.kind == RESAMPLED and not framing.camera and not _unequal(images) and (not noses or _in_place(noses)):
         framing = framing._replace(kind=STORED)
     log(f"{framing}; a face in {len(noses)} of {len(images)} that were looked at first")
@@ -176,7 +178,7 @@ def _found(framing: Framing, images: list[np.ndarray]) -> tuple[list[tuple[float
 
 
 def _unequal(images: list[np.ndarray]) -> bool:
-    return len({image.shape for image in images}) > 1
+    return Counter(image.shape for image in images).most_common(1)[0][1] < ALIKE * len(images)
 
 
 def _in_place(noses: list[tuple[float, float]]) -> bool:

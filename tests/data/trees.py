@@ -83,7 +83,8 @@ def bad_files(folder: Path) -> dict[str, str]:
     noseless[15:30, 8:24] = 0
     Image.fromarray(noseless).save(folder / "noseless.png")
     Image.fromarray(face(93, shape=(44, 32))).save(folder / "tall.png")
-    Image.fromarray((good // 8).astype(np.uint8)).save(folder / "grey.png")
+    levels = np.where(good > 0, (good - 850.0) / 0.6, 255).clip(0, 255)
+    Image.fromarray(levels.astype(np.uint8)).save(folder / "grey.png")
     np.save(folder / "objects.npy", np.array([{"depth": 1}]), allow_pickle=True)
     np.save(folder / "fortran.npy", np.asfortranarray(np.stack([good, other])))
     np.savez(folder / "two.npz", first=good, second=other)
