@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.depth_files import SCALE
 from depthjax.data import frames
 from depthjax.data.cut_page import draw_page
+from depthjax.data.depth_files import SCALE
 from depthjax.data.face_files import Face, read_files, read_spooled
 from depthjax.data.listing import (
     DIFFER,
