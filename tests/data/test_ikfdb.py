@@ -28,7 +28,8 @@ def test_the_layout_of_the_release(tmp_path):
     for emotion, folder in enumerate(("Neutral", "Happiness", "Fear")):
         (root / folder).mkdir(parents=True)
         for subject in range(4):
-            levels = face(subject, emotion, shape=CROP) // 8
+            head = face(subject, emotion, shape=CROP)
+            levels = np.where(head > 0, (head - 850.0) / 0.6, 0).clip(0, 255)
             Image.fromarray(levels.astype(np.uint8)).save(root / folder / f"{subject}_{7}.png")
     faces, _ = prepared(settings(root, pattern="{subject}_{frame}", invalid_value=0.0), tmp_path / "data")
     assert faces.shape == CROP and len(faces) == 12 and faces.subjects == ("0", "1", "2", "3")
