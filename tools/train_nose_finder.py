@@ -1,6 +1,6 @@
 """Fit the network of `depthjax.data.find_face` to rendered people, whose noses are known.
 
-    python tools/train_nose_finder.py [--scenes 4500] [--out depthjax/data/assets/nose_finder.npz]
+    python tools/train_nose_finder.py [--scenes 4400] [--out depthjax/data/assets/nose_finder.npz]
 
 Whole frames of six cameras and crops of them, heads turned to 60 degrees, hands, hair, walls, things; about 15 minutes
 on one core. A second round adds the points that the first network takes for noses and that are none.
@@ -26,21 +26,17 @@ from depthjax.data import find_face as finder
 
 SEED, HIDDEN = 300, (96, 48)
 TIP_MM, NEAR_MM = 10.0, 45.0  # a point this near is the tip; one this near knows where it is
-STEPS, BATCH = 40_000, 1024
+STEPS, BATCH = 25_000, 512
 
 
 def main() -> None:
-    """Render, fit, look for mistakes, fit again, write."""
+    """Render, fit, write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--scenes", type=int, default=4500)
+    parser.add_argument("--scenes", type=int, default=4400)
     parser.add_argument("--out", type=Path, default=finder.WEIGHTS)
     options = parser.parse_args()
     finder.WEIGHTS = options.out
-    first = collect(range(options.scenes // 4), mistakes=False)
-    write(fit(*first), options.out)
-    finder._weights.cache_clear()
-    more = collect(range(options.scenes // 4, options.scenes), mistakes=True)
-    write(fit(*(np.concatenate(pair) for pair in zip(first, more, strict=True))), options.out)
+    write(fit(*collect(range(options.scenes), mistakes=options.out.exists())), options.out)
 
 
 def collect(numbers: range, *, mistakes: bool) -> tuple[np.ndarray, np.ndarray]:
