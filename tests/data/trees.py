@@ -40,16 +40,6 @@ def _relief(subject: int, shape: tuple[int, int]) -> np.ndarray:
     return relief
 
 
-def bump(subject: int, emotion: int = 0, frame: int = 0, shape: tuple[int, int] = SHAPE) -> np.ndarray:
-    """A bump with a nose that no one would take for a face: subjects differ more than heads do."""
-    rng, (height, width) = np.random.default_rng([subject, emotion, frame]), shape
-    y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None] - np.array([0.57, 0.5])[:, None, None]
-    breadth, nose, cheek = np.random.default_rng(subject).uniform(0.6, 1.4, 3)
-    relief = 250 * breadth * (x**2 + 0.5 * y**2) - 25 * nose * np.exp(-((x / 0.07) ** 2 + (y / 0.08) ** 2))
-    relief += 15 * cheek * np.sin(9 * breadth * x + 7 * y + subject)
-    return np.where(x**2 + 0.6 * y**2 < 0.2, np.round(900 + relief + rng.normal(0, 0.6, shape)), 0).astype(np.uint16)
-
-
 def tree(root: Path, *, subjects: int = 4, frames: int = 2, name: str = "s{}_f{}.png") -> Path:
     """16-bit PNG: `root/EMOTION/s1_f0.png` and so on."""
     for emotion, folder in enumerate(EMOTIONS):
