@@ -15,6 +15,7 @@ from depthjax.config_bounds import (
     above,
     at_least,
     between,
+    focal_length,
     folder_names,
     from_to_below,
     multiple_of,
@@ -73,6 +74,12 @@ class Data:
     # Stored values are distances; or grey levels (auto: 8-bit integers, darker_closer), which have no distance.
     polarity: Literal["auto", "darker_closer", "darker_farther"] = "auto"
     invalid_value: float | None = None  # stored value of invalid depth (nan: all not finite); 0 is one in distances
+    # Whole frames of a camera, or crops about a face; auto: by size and by where faces are found, logged.
+    framing: Literal["auto", "whole", "crop"] = "auto"
+    # Of the camera: its focal length in pixels; or kinect_v1, kinect_v2, azure, d415, d435, truedepth; or a file of
+    # intrinsics (JSON, YAML). With it, images of any size become crops of one scale.
+    focal_px: Annotated[str, focal_length] = ""
+    rotate: Literal["auto", "0", "90", "180", "270"] = "auto"  # degrees clockwise that turn images upright
     # What an image's width spans at the nose; sets the scale of exported points.
     width_mm: Annotated[float, above(0)] = 180.0
     on_error: Literal["fail", "skip"] = "fail"

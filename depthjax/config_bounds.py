@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,6 +54,12 @@ def one_of(names: Sequence[str]) -> Bound:
         return f"{', '.join(unknown)}: {verb} not among {', '.join(names)}" if unknown else None
 
     return problem
+
+
+def focal_length(values: Sequence[str]) -> str | None:
+    """Return what is wrong unless numbers among the texts are above 0; a name or a file is looked up at its use."""
+    numbers = (value for value in values if re.fullmatch(r"[-+.0-9eE]+", value))
+    return None if all(re.fullmatch(r"[0-9.]+", n) and float(n) > 0 for n in numbers) else "must be above 0"
 
 
 def folder_names(values: Sequence[str]) -> str | None:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data import frames
+from depthjax.data.cut_page import draw_page
 from depthjax.data.depth_files import SCALE
 from depthjax.data.face_files import Face, read_files, read_spooled
 from depthjax.data.listing import (
@@ -72,11 +74,12 @@ class Checked:
         return self.faces[0].shape
 
 
-def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Checked:
+def check(settings: configs.Data, root: Path, spool: Path, *, log: Log, page: Path | None = None) -> Checked:
     """Check every file under `root` that the settings ask for; log what is found, the problems as one table.
 
-    The faces wait in millimetres in `spool`, a folder of the caller's own, until `Checked.rows` has read them.
-    A UserError is raised for problems if `settings.on_error` is `fail`, and if too few subjects are left.
+    The faces wait in millimetres in `spool`, a folder of the caller's own, until `Checked.rows` has read them. What was
+    cut is drawn in `page`, whatever is found. A UserError is raised for problems if `settings.on_error` is `fail`,
+    where many images hold no face, and if too few subjects are left.
     """
     original, differ = settings.source == "ikfdb", settings.names_differ
     listing = list_faces(root, settings.emotions, settings.pattern, original=original, names_differ=differ)
@@ -90,9 +93,13 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
     files, unnamed = (_unnamed(files, settings, log), []) if grouped else _named(files, listing.pattern, settings)
     unnamed = [*others, *unnamed]
     log(f"checking {len(files)} files")
-    faces, problems = _read_all_files(files, settings, spool, compare=grouped)
+    framing = frames.decide(settings, [file.path for file in files], log)
+    faces, problems = _read_all_files(files, settings, framing, spool, compare=grouped)
+    if page:
+        draw_page(page, faces, [p for p in problems if p.kind == frames.NO_FACE], root)
+        log(f"what was cut, with the noses: {page}")
     faces, unlike = _alike(faces)
-    _report([*listing.problems, *unnamed, *problems, *unlike], settings, root, log)
+    _report([*listing.problems, *unnamed, *problems, *unlike], len(faces), settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
     _check_meaning(problems, len(faces))
@@ -104,10 +111,10 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log) -> Check
 
 
 def _read_all_files(
-    files: Sequence[DepthFile], settings: configs.Data, spool: Path, *, compare: bool
+    files: Sequence[DepthFile], settings: configs.Data, framing: frames.Framing, spool: Path, *, compare: bool
 ) -> tuple[list[Face], list[Problem]]:
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
-    read = partial(read_files, settings=settings, compare=compare, spool=spool)
+    read = partial(read_files, settings=settings, framing=framing, compare=compare, spool=spool)
     faces: list[Face] = []
     problems: list[Problem] = []
     results = (found for batch in in_order(read, tasks) for found in batch)
@@ -211,11 +218,12 @@ def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
     return copies
 
 
-def _report(problems: Sequence[Problem], settings: configs.Data, root: Path, log: Log) -> None:
+def _report(problems: Sequence[Problem], good: int, settings: configs.Data, root: Path, log: Log) -> None:
     if not problems:
         return
     for line in table(problems):
         log(line)
+    _check_faces(problems, good, log)
     if settings.on_error == "fail":
         raise UserError(
             f"{len(problems)} problems in {escape(str(root))}, in the table above; nothing was written: mend them, or "
@@ -231,6 +239,20 @@ def _check_meaning(problems: Sequence[Problem], good: int) -> None:
         raise UserError(
             f"{odd} of {odd + good} images are no faces at these distances, so the others are not to be trusted: "
             f"set {SCALE}; or leave out what is no depth (see the table above)"
+        )
+
+
+def _check_faces(problems: Sequence[Problem], good: int, log: Log) -> None:
+    """Say in how many images no face is recognised; stop where they are many: then the framing is wrong, not they."""
+    without = sum(problem.kind == frames.NO_FACE for problem in problems)
+    if not without:
+        return
+    share = f"no face is recognised in {without} of {without + good} images ({without / (without + good):.0%})"
+    log(share)
+    if without > MAX_ODD * (without + good):
+        raise UserError(
+            f"{share}, more than {MAX_ODD:.0%}: look at cut_faces.png, and mend --config.data.framing, focal_px, "
+            "width_mm or rotate, or remove these images"
         )
 
 

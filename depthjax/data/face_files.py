@@ -13,8 +13,9 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import SENSOR_SHAPE
 from depthjax.data.depth_files import Unfit, meaning, read_images, to_millimetres
+from depthjax.data.find_face import Nose
+from depthjax.data.frames import WHOLE, Framing, no_face
 from depthjax.data.listing import DepthFile, Problem
 from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.plausible import border_hole, check_plausible
@@ -29,6 +30,7 @@ class Face(NamedTuple):
     shape: tuple[int, int]
     stored: str  # the type and meaning of the values in the file
     nose_mm: float  # from the camera
+    nose_at: tuple[float, float]  # column and row
     hole: int | None  # a level that is likely one
     digest: bytes  # of the millimetres, to find copies
     boxes: np.ndarray | None  # to find near-duplicates, if that was asked for
@@ -44,17 +46,21 @@ class Face(NamedTuple):
 Found = tuple[list[Face], list[Problem]]  # of one file
 
 
-def read_files(files: Sequence[DepthFile], *, settings: configs.Data, compare: bool, spool: Path) -> list[Found]:
+def read_files(
+    files: Sequence[DepthFile], *, settings: configs.Data, framing: Framing, compare: bool, spool: Path
+) -> list[Found]:
     """Read some files, and put the millimetres of what can be used into a new file of bare uint16 in `spool`.
 
     Every file is decoded once: what is stored later is what was checked. If `compare`, boxes are measured.
     """
     number, path = tempfile.mkstemp(dir=spool)
     with open(number, "wb") as aside:  # noqa: PTH123 (mkstemp gives a number)
-        return [_read_file(file, settings, compare, aside, Path(path)) for file in files]
+        return [_read_file(file, settings, framing, compare, aside, Path(path)) for file in files]
 
 
-def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO[bytes], path: Path) -> Found:
+def _read_file(
+    file: DepthFile, settings: configs.Data, framing: Framing, compare: bool, aside: IO[bytes], path: Path
+) -> Found:
     faces: list[Face] = []
     problems: list[Problem] = []
     rows = 0
@@ -62,9 +68,7 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
         for row, raw in enumerate(read_images(file.path)):
             rows += 1
             try:
-                depth = _face_of(raw, settings)
-                _check_empty(depth)
-                nose = check_plausible(depth, settings, raw.dtype)
+                depth, nose, distance = _face_of(raw, settings, framing)
             except Unfit as fault:
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
                 continue
@@ -74,7 +78,7 @@ def _read_file(file: DepthFile, settings: configs.Data, compare: bool, aside: IO
             kind = "grey levels" if means.grey else "distances"
             number = "floats" if raw.dtype.kind == "f" else "integers"
             stored = f"{8 * raw.dtype.itemsize}-bit {number}: {kind}, a unit is {means.scale_mm:g} mm"
-            seen = (stored, nose, border_hole(raw, settings), digest, boxes)
+            seen = (stored, distance, (nose.x, nose.y), border_hole(raw, settings), digest, boxes)
             faces.append(Face(file, row, False, depth.shape, *seen, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
@@ -92,17 +96,17 @@ def _check_empty(depth: np.ndarray) -> None:
         raise Unfit("constant", "every pixel has the same value", "remove it")
 
 
-def _face_of(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
-    """Camera millimetres; the face is found and cropped, if this is a whole frame of IKFDB's sensor."""
-    depth = to_millimetres(raw, settings)
-    if settings.source != "ikfdb" or depth.shape != SENSOR_SHAPE:
-        return depth
-    from depthjax.data.find_face import crop_from_frame
-
-    face = crop_from_frame(depth)
-    if face is None:
-        raise Unfit("no face", "no face found in the sensor's frame", "crop it to 128x200 yourself, or remove it")
-    return face
+def _face_of(raw: np.ndarray, settings: configs.Data, framing: Framing) -> tuple[np.ndarray, Nose, float]:
+    """Camera millimetres of the face, where its nose is in them, and the nose's distance."""
+    image = to_millimetres(raw, settings)
+    _check_empty(image)
+    depth, nose = framing.cut(image)
+    if nose is None and framing.kind == WHOLE:
+        raise no_face(framing)
+    distance = check_plausible(depth, settings, raw.dtype)
+    if nose is None:
+        raise no_face(framing)
+    return depth, nose, distance
 
 
 def read_spooled(faces: Iterable[Face]) -> Iterator[np.ndarray]:

@@ -1,214 +1,251 @@
-"""Find the face in a whole Kinect v2 frame by geometry and two small filters: person, head, nose tip, crop.
+"""Find the tip of the nose in a depth frame of any camera, or in a crop, by the shape about each point in millimetres.
 
-NumPy and SciPy only: it runs once a frame in worker processes, a few milliseconds each.
+Around each point that stands out, the relief is sampled in millimetres, so that size and distance do not matter; a
+small network (`tools/train_nose_finder.py`, fitted to rendered people only) says whether it is near a nose, and where
+the tip is. The places that most points name are looked at once more. NumPy only: it runs in worker processes.
 """
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
-from depthjax.data.crop import FOCAL, crop_face
+from depthjax.data.crop import CROP_WIDTH_MM, crop_face
+from depthjax.files import read_arrays
 
-RANGE_MM = (450, 1700)  # where a sitter may be; the nose itself at 0.6 m to 1.5 m
-STRIDE = 4  # the person is looked for in every fourth row and column: a head is still 9 pixels wide at 1.5 m
-SURFACE_JUMP_MM = 60  # between such neighbours; more and they belong to two things
-MIN_AREA_MM2 = 8_000.0  # of a piece of a person: the visible front of a child's face alone is twice that
-PERSON_DEPTH_MM = 450.0  # a sitter's nearest large piece to the farthest
-HEAD_WIDTH_MM = 70.0  # a row of the person this wide is part of the head, not of a tuft of hair
-HEAD_ROWS_MM = 160.0  # below the top, where only the head is: no shoulders yet
-NOSE_ROWS_MM = (30.0, 240.0)  # below the top: hair may be invisible to the sensor, or stand high
-NOSE_COLUMNS_MM = (-70.0, 70.0)  # of the head's middle
-HEAD_DEPTH_MM = 150.0  # of a head before and behind its typical distance; nothing is put there
-SMOOTH_MM = 10.0
-COARSE_MM, FINE_MM = 6.0, 2.0  # steps of the search for the nose, and for its tip about the nose
-# Where noses are, below the head's top and beside its middle: mean and spread; and what being elsewhere costs.
-USUAL_ROW_MM, USUAL_COLUMN_MM, PRIOR = (130.0, 60.0), 40.0, 0.05
-CLEAR_MM = 40.0  # a nose is nearer than the far end of the head by this
-# Patches of relief about a point that may be a nose tip, sampled each 10 mm.
-PATCH_ROWS, PATCH_COLUMNS, CENTRE = np.arange(-50.0, 61, 10), np.arange(-40.0, 41, 10), (5, 4)
-NOSE_CLIP_MM, TIP_CLIP_MM = (-15.0, 30.0), (-25.0, 40.0)  # what is farther off is no part of the likeness
-NOISE_MM = 5.0  # added to the norm of a patch: flat ones look like nothing
-MIN_LIKENESS = 0.5  # of a face; walls and shoulders stay below
-
-
-def _mirrored(half: list[list[int]]) -> np.ndarray:
-    return np.pad(np.array(half, np.float32), [(0, 0), (0, 4)], mode="reflect")
-
-
-# Millimetres behind the tip: the median of rendered faces.
-NOSE = _mirrored(
-    [
-        [23, 18, 16, 14, 12], [25, 22, 21, 17, 15], [27, 23, 21, 16, 13], [26, 23, 19, 12, 8],
-        [25, 21, 17, 7, 2], [25, 20, 15, 6, 0], [26, 20, 14, 9, 6], [29, 21, 14, 9, 7],
-        [35, 25, 18, 14, 12], [43, 30, 22, 17, 15], [45, 42, 28, 21, 18], [45, 45, 43, 31, 26],
-    ]
-)  # fmt: skip
-# What tells the tip from the rest of a face: ridge regression (penalty 1e8) of a Gaussian of 7 mm about the tip on the
-# clipped patches, and their mirror images, of 72 rendered people (seeds 101 to 104) in three emotions.
-TIP_FILTER = 1e-5 * _mirrored(
-    [
-        [-10, -14, -7, -4, -6], [12, 16, 31, 32, 25], [21, 28, 45, 42, 31], [17, 25, 33, 19, 6],
-        [13, 21, 20, -8, -23], [16, 22, 23, 1, 0], [20, 16, 12, 4, -1], [20, 9, -5, -6, -3],
-        [19, 8, -3, 2, 10], [19, 10, 2, 7, 12], [19, 12, 0, -9, -12], [20, 16, 4, -11, -18],
-    ]
-)  # fmt: skip
-_Y, _X = np.meshgrid(PATCH_ROWS, PATCH_COLUMNS, indexing="ij")
-WEIGHTS = np.exp(-0.5 * (_Y**2 + _X**2) / 60**2).astype(np.float32)
-PLANES = np.linalg.qr((np.stack([np.ones_like(_X), _X, _Y], -1) * WEIGHTS[..., None]).reshape(-1, 3))[0].astype("f4")
-
-
-def _level(patches: np.ndarray) -> np.ndarray:
-    """Weighted patches (..., 108) without their mean and tilt: a turned head has the same nose."""
-    return patches - (patches @ PLANES) @ PLANES.T
-
-
-PATTERN = _level((np.clip(NOSE, *NOSE_CLIP_MM) * WEIGHTS).reshape(-1))
-PATTERN /= np.linalg.norm(PATTERN)
+WEIGHTS = Path(__file__).parent / "assets" / "nose_finder.npz"
+RANGE_MM = (200.0, 4000.0)  # where a face may be
+PITCH_MM = 4.0  # of the coarsened frame: at least this a pixel, less than twice that
+SAME_MM = 40.0  # pixels of a block that are farther apart lie on two surfaces
+OCTAVE, STEPS = 16, 24  # widths of a pixel that are told apart: 16 between one and its double, up to 11 mm
+PAD = 48  # pixels about a coarsened frame: the farthest that is looked at from any point
+# Where the depth is looked at about a point, mm below and right of it.
+_CIRCLE = np.stack([np.sin(np.arange(8) * np.pi / 4), np.cos(np.arange(8) * np.pi / 4)], -1)
+PLACES = {
+    "sides": 110 * _CIRCLE[::4],
+    "far": 110 * _CIRCLE,
+    "near": 40 * _CIRCLE,
+    "fine": np.stack(np.meshgrid(np.arange(-60.0, 71, 10), np.arange(-60.0, 61, 10), indexing="ij"), -1).reshape(-1, 2),
+    "coarse": np.stack(np.meshgrid(np.arange(-180.0, 181, 40), np.arange(-160.0, 161, 40), indexing="ij"), -1)
+    .reshape(-1, 2),
+}  # fmt: skip
+CLIP_MM = {"sides": (-50, 100), "far": (-50, 100), "near": (-30, 40), "fine": (-60, 90), "coarse": (-150, 250)}
+FALLS_BACK_MM = {"sides": 25.0, "far": 22.0, "near": 4.0}  # on average, about a nose, at least
+OFFSET_MM = 30.0  # the unit of the network's offsets
+MOST = 1500  # points of a level, the nearest
+KEPT = 48  # points that take part in the vote
+VOTE_MM, LOOKS = 12.0, 3  # width of the vote, and places that are looked at once more
+MIN_SCORE, SURE = 0.5, 0.8  # of a face; and of one that ends the search, from near to far
 
 
 class Nose(NamedTuple):
-    """The tip of a nose: column and row in the frame (fractions of a pixel), millimetres from the camera."""
+    """The tip of a nose: column and row in the frame (fractions of a pixel), mm from the camera, a score of 0 to 1."""
 
     x: float
     y: float
     distance: float
+    score: float = 1.0
 
 
-def crop_from_frame(frame: np.ndarray) -> np.ndarray | None:
-    """Find the face in a frame (see `find_nose`) and cut it out as `depthjax.data.crop` does; None if there is none."""
-    nose = find_nose(frame)
-    return None if nose is None else crop_about(frame, nose)
+class Level(NamedTuple):
+    """A frame coarsened by `factor`: mm (`inf` where invalid) with a border of `PAD` invalid pixels, and mm a pixel."""
+
+    depth: np.ndarray
+    pitch: np.ndarray
+    factor: int
 
 
-def find_nose(frame: np.ndarray) -> Nose | None:
-    """Return the nose tip of the nearest person in a frame (424, 512) of uint16 mm, or None.
+class Points(NamedTuple):
+    """Places of a level: pixel number in the bordered array, mm (a mean over neighbours), mm a pixel, (n,) each."""
 
-    The person is before a wall, head and shoulders in view; 0 is invalid.
+    pixel: np.ndarray
+    z: np.ndarray
+    pitch: np.ndarray
+
+
+def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0) -> Nose | None:
+    """Return the nose tip of the nearest face in a frame (height, width) of uint16 mm, 0 is invalid; None without one.
+
+    A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says.
     """
-    head = _find_head(frame[::STRIDE, ::STRIDE].astype(np.float32))
-    return None if head is None else _find_tip(frame, head)
-
-
-class _Head(NamedTuple):
-    top: float  # row in the frame
-    middle: float  # column in the frame
-    distance: float  # mm, typical
-
-
-def _find_head(depth: np.ndarray) -> _Head | None:
-    person = _nearest_person(depth)
-    if person is None:
+    sure: list[Nose] = []
+    for level in reversed(levels(frame, focal, pixel_mm)):
+        sure += [nose for nose in _noses(level) if nose.score >= MIN_SCORE]
+        if any(nose.score >= SURE for nose in sure):
+            break
+    if not sure:
         return None
-    distance = float(np.median(depth[person]))
-    pixel_mm = STRIDE * distance / FOCAL
-    wide = np.flatnonzero(person.sum(axis=1) * pixel_mm >= HEAD_WIDTH_MM)
-    if not len(wide):
+    best = max(nose.score for nose in sure)
+    nose = min((n for n in sure if n.score >= best - 0.3), key=lambda n: n.distance)
+    return nose._replace(distance=_distance(frame, nose, pixel_mm or nose.distance / focal))
+
+
+def levels(frame: np.ndarray, focal: float, pixel_mm: float) -> list[Level]:
+    """Return the frame coarsened by 1, 2, 4 ..., as far as any of it may be a face."""
+    depth = frame.astype(np.float32)
+    inside = depth > 0 if pixel_mm else (depth >= RANGE_MM[0]) & (depth <= RANGE_MM[1])
+    depth[~inside] = np.inf
+    nearest = pixel_mm or (float(depth.min()) if inside.any() else np.inf) / focal
+    result, factor = [], 1
+    while True:
+        bordered = np.pad(depth, PAD, constant_values=np.inf)
+        with np.errstate(invalid="ignore"):
+            pitch = np.full(bordered.shape, pixel_mm * factor, np.float32) if pixel_mm else bordered * (factor / focal)
+        result.append(Level(bordered, pitch, factor))
+        if nearest * factor >= PITCH_MM or min(depth.shape) < 16:
+            return result
+        depth, factor = _halved(depth), factor * 2
+
+
+def _halved(depth: np.ndarray) -> np.ndarray:
+    """Blocks of 2x2: the mean of the middle two of the depths, or the nearer of them where they are two surfaces."""
+    height, width = (size // 2 * 2 for size in depth.shape)
+    a, b, c, d = (depth[i:height:2, j:width:2] for i in (0, 1) for j in (0, 1))
+    low1, high1, low2, high2 = np.minimum(a, b), np.maximum(a, b), np.minimum(c, d), np.maximum(c, d)
+    inner1, inner2 = np.maximum(low1, low2), np.minimum(high1, high2)
+    near, far = np.minimum(inner1, inner2), np.maximum(inner1, inner2)
+    nearest = np.minimum(low1, low2)
+    near = np.where(np.isfinite(near), near, nearest)
+    with np.errstate(invalid="ignore"):
+        return np.where(far - near < SAME_MM, (near + far) / 2, near)
+
+
+def candidates(level: Level) -> Points:
+    """Return the points of a level that stand out as a nose does."""
+    depth, pitch, factor = level
+    coarse = pitch < 2 * PITCH_MM
+    wanted = np.isfinite(depth) & (pitch >= PITCH_MM)
+    if factor > 1:
+        wanted &= coarse
+    wanted[1::2] &= ~coarse[1::2]
+    wanted[:, 1::2] &= ~coarse[:, 1::2]
+    index = np.flatnonzero(wanted).astype(np.int32)
+    points = Points(index, depth.ravel()[index], pitch.ravel()[index])
+    for name, least in FALLS_BACK_MM.items():
+        stands_out = relief(level, points, name).mean(1) >= least
+        points = Points(*(column[stands_out] for column in points))
+        if name == "sides":
+            points = smoothed(level, points)
+    nearest = np.argsort(points.z)[:MOST]
+    return Points(*(column[nearest] for column in points))
+
+
+def smoothed(level: Level, points: Points) -> Points:
+    """Points whose depth is the mean over the pixel and its four neighbours, as far as they are of one surface."""
+    width, depth = level.depth.shape[1], level.depth.ravel()
+    around = depth.take(points.pixel[:, None] + np.array([0, -1, 1, -width, width], np.int32)) - points.z[:, None]
+    same = np.abs(around) < SAME_MM / 2
+    return points._replace(z=points.z + np.where(same, around, 0).sum(1) / same.sum(1))
+
+
+def relief(level: Level, points: Points, name: str) -> np.ndarray:
+    """Return the depth at the places of this name about each point, less that of the point, (n, places)."""
+    step = np.rint(np.log2(points.pitch / PITCH_MM) * OCTAVE).astype(np.int32).clip(0, STEPS)
+    seen = level.depth.ravel().take(_steps(name, level.depth.shape[1])[step] + points.pixel[:, None])
+    seen -= points.z[:, None]
+    return seen.clip(*CLIP_MM[name], out=seen)
+
+
+@functools.lru_cache(64)
+def _steps(name: str, width: int) -> np.ndarray:
+    """How many pixels farther on each place of this name is, for each pitch, in an array of this width."""
+    pitch = PITCH_MM * 2 ** (np.arange(STEPS + 1) / OCTAVE)
+    pixels = np.rint(PLACES[name] / pitch[:, None, None]).astype(np.int32)
+    return pixels[..., 0] * np.int32(width) + pixels[..., 1]
+
+
+def features(level: Level, points: Points) -> np.ndarray:
+    """Return what the network sees of each point, (n, 272) float32."""
+    fine, coarse = relief(level, points, "fine"), relief(level, points, "coarse")
+    return np.concatenate([fine / np.float32(50), coarse / np.float32(150)], 1)
+
+
+def places(level: Level, points: Points) -> np.ndarray:
+    """Row and column of each point in the level without its border, (n, 2)."""
+    return np.stack(np.divmod(points.pixel, level.depth.shape[1]), 1) - PAD
+
+
+@functools.cache
+def _weights() -> list[tuple[np.ndarray, np.ndarray]]:
+    arrays = read_arrays(WEIGHTS)
+    return [(arrays[f"w{i}"].astype(np.float32), arrays[f"b{i}"].astype(np.float32)) for i in range(len(arrays) // 2)]
+
+
+def judge(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability (n,) that the tip of a nose is near, and where it is, (n, 2) mm below and right."""
+    *hidden, last = _weights()
+    for weight, bias in hidden:
+        seen = np.maximum(seen @ weight + bias, 0)
+    out = seen @ last[0] + last[1]
+    return 1 / (1 + np.exp(-out[:, 0].clip(-30, 30))), out[:, 1:] * OFFSET_MM
+
+
+def _noses(level: Level) -> list[Nose]:
+    """The best places of a level, each looked at once more about where the points' votes meet."""
+    points = candidates(level)
+    if not len(points.z):
+        return []
+    likely, offset = judge(features(level, points))
+    chosen = np.argsort(-likely)[:KEPT]
+    likely, offset, points = likely[chosen], offset[chosen], Points(*(column[chosen] for column in points))
+    votes = places(level, points) * points.pitch[:, None] + offset
+    near = np.exp(-0.5 * ((votes[:, None] - votes) ** 2).sum(-1) / VOTE_MM**2)
+    near *= np.abs(points.z[:, None] - points.z) < 100
+    found, free = [], np.ones(len(likely), bool)
+    for _ in range(LOOKS):
+        support = (near * likely).sum(1) * free
+        best = int(support.argmax())
+        if support[best] < 0.2:
+            break
+        weight = near[best] * likely
+        found.append(
+            _again(level, float(points.z[best]), (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best])
+        )
+        free &= near[best] < 0.01
+    return [nose for nose in found if nose is not None]
+
+
+def _again(level: Level, z: float, at: np.ndarray) -> Nose | None:
+    """The tip about a place (row, column) of a level: the mean of what the points about it say."""
+    points = points_about(level, z, at)
+    if len(points.z) < 3:
         return None
-    rows, columns = np.nonzero(person[wide[0] : wide[0] + max(2, int(HEAD_ROWS_MM / pixel_mm))])
-    distance = float(np.median(depth[rows + wide[0], columns]))
-    return _Head(float(wide[0] * STRIDE), float(np.median(columns) * STRIDE), distance)
+    likely, offset = judge(features(level, points))
+    found = places(level, points) + offset / points.pitch[:, None]
+    row, column = (found * likely[:, None]).sum(0) / likely.sum() * level.factor + (level.factor - 1) / 2
+    score = float(np.sort(likely)[-len(likely) // 2 :].mean())
+    return Nose(float(column), float(row), float(np.median(points.z)), score)
 
 
-def _nearest_person(depth: np.ndarray) -> np.ndarray | None:
-    """A mask of the nearest large connected surface and of those close behind it, the wall left out."""
-    pieces, count = ndimage.label(_inside_surfaces(depth))
-    if count == 0:
-        return None
-    numbers = np.arange(1, count + 1)
-    area = ndimage.sum_labels((STRIDE * depth / FOCAL) ** 2, pieces, numbers)
-    spans = np.array([span[1].stop - span[1].start for span in ndimage.find_objects(pieces)])
-    large = numbers[(area >= MIN_AREA_MM2) & (spans < depth.shape[1] - 4)]  # a wall runs from side to side
-    if not len(large):
-        return None
-    distance = np.array([np.median(depth[pieces == number]) for number in large])
-    return np.isin(pieces, large[distance <= distance.min() + PERSON_DEPTH_MM])
+def points_about(level: Level, z: float, at: np.ndarray) -> Points:
+    """The pixels within a centimetre of a place (row, column) of a level, about as far as `z` mm."""
+    height, width = level.depth.shape
+    middle = np.rint(at).astype(int) + PAD
+    if not (0 <= at[0] < height - 2 * PAD and 0 <= at[1] < width - 2 * PAD):
+        middle = np.array([0, 0])  # of the border: nothing is there
+    reach = 2
+    rows, columns = (np.arange(max(0, m - reach), m + reach + 1, dtype=np.int32) for m in middle)
+    index = (rows[:, None] * np.int32(width) + columns).ravel()
+    index = index[np.abs(level.depth.ravel()[index] - z) < 2 * SAME_MM]
+    points = Points(index, level.depth.ravel()[index], level.pitch.ravel()[index])
+    return smoothed(level, points)
 
 
-def _inside_surfaces(depth: np.ndarray) -> np.ndarray:
-    """Where a pixel is in range and no neighbour to the right or below is a jump away."""
-    valid = (depth >= RANGE_MM[0]) & (depth <= RANGE_MM[1])
-    inside = valid.copy()
-    inside[:, :-1] &= ~valid[:, 1:] | (np.abs(np.diff(depth, axis=1)) < SURFACE_JUMP_MM)
-    inside[:-1] &= ~valid[1:] | (np.abs(np.diff(depth, axis=0)) < SURFACE_JUMP_MM)
-    return inside
+def _distance(frame: np.ndarray, nose: Nose, pixel_mm: float) -> float:
+    """The median of the depth within 6 mm of the tip, of what lies near the distance known so far."""
+    reach = max(1, round(6 / pixel_mm))
+    row, column = round(nose.y), round(nose.x)
+    part = frame[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1].astype(np.float32)
+    part = part[np.abs(part - nose.distance) < SAME_MM]
+    return float(np.median(part)) if part.size else nose.distance
 
 
-def _find_tip(frame: np.ndarray, head: _Head) -> Nose | None:
-    """The point of the head whose surroundings look most like a nose's: first the whole nose, then its tip."""
-    smooth, corner = _smooth(frame, head)
-    pixel_mm = head.distance / FOCAL
-    middle = np.array([head.top - corner[0], head.middle - corner[1]])
-    rows, columns = np.arange(*NOSE_ROWS_MM, COARSE_MM), np.arange(*NOSE_COLUMNS_MM, COARSE_MM)
-    relief, centre = _reliefs(smooth, middle, rows, columns, pixel_mm)
-    # Correlation, -1 to 1, of the typical nose with each patch.
-    patches = _level((np.clip(relief, *NOSE_CLIP_MM) * WEIGHTS).reshape(*relief.shape[:2], -1))
-    likeness = patches @ PATTERN / (np.linalg.norm(patches, axis=-1) + NOISE_MM)
-    unusual = ((rows[:, None] - USUAL_ROW_MM[0]) / USUAL_ROW_MM[1]) ** 2 + (columns / USUAL_COLUMN_MM) ** 2
-    score = likeness + _tip_likeness(relief) - PRIOR * unusual
-    score[centre > HEAD_DEPTH_MM - CLEAR_MM] = -np.inf
-    best = np.unravel_index(score.argmax(), score.shape)
-    if likeness[best] < MIN_LIKENESS or score[best] == -np.inf:
-        return None
-    rows, columns = rows[best[0]] + np.arange(-24, 25, FINE_MM), columns[best[1]] + np.arange(-16, 17, FINE_MM)
-    row, column = _peak(_tip_likeness(_reliefs(smooth, middle, rows, columns, pixel_mm)[0]))
-    at = middle + np.array([rows[0] + FINE_MM * row, columns[0] + FINE_MM * column]) / pixel_mm
-    distance = head.distance + ndimage.map_coordinates(smooth, at[:, None], order=1)[0]
-    return Nose(float(at[1] + corner[1]), float(at[0] + corner[0]), float(distance))
-
-
-def _smooth(frame: np.ndarray, head: _Head) -> tuple[np.ndarray, tuple[int, int]]:
-    """The head's neighbourhood, mm behind its typical distance, holes filled from around; its corner (row, column)."""
-    pixels = FOCAL / head.distance  # of a millimetre
-    top, bottom = (int(head.top + (mm + margin) * pixels) for mm, margin in zip(NOSE_ROWS_MM, (-80, 90), strict=True))
-    left, right = (int(head.middle + (mm + side) * pixels) for mm, side in zip(NOSE_COLUMNS_MM, (-65, 65), strict=True))
-    top, left = max(0, top), max(0, left)
-    nearest_last = frame[top:bottom, left:right] - np.uint16(1)  # 0, invalid, becomes the farthest
-    behind = ndimage.median_filter(nearest_last, 3, mode="nearest") + np.uint16(1) - np.float32(head.distance)
-    there = np.abs(behind) < HEAD_DEPTH_MM
-    size = max(1, round(SMOOTH_MM * pixels))
-    share = ndimage.uniform_filter(there.astype(np.float32), size)
-    mean = ndimage.uniform_filter(np.where(there, behind, 0), size) / np.maximum(share, 1e-6)
-    return np.where(share > 0.3, mean, np.float32(HEAD_DEPTH_MM)), (top, left)
-
-
-def _reliefs(
-    smooth: np.ndarray, middle: np.ndarray, rows: np.ndarray, columns: np.ndarray, pixel_mm: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The relief (rows, columns, 12, 9) about each of (rows, columns), mm below the head's top and beside its middle,
-    and the depth there."""
-    y = (rows[:, None] + PATCH_ROWS) / pixel_mm + middle[0]
-    x = (columns[:, None] + PATCH_COLUMNS) / pixel_mm + middle[1]
-    y, x = (np.clip(np.rint(v), 0, size - 1).astype(int) for v, size in zip((y, x), smooth.shape, strict=True))
-    depth = smooth[y[:, None, :, None], x[None, :, None, :]]
-    centre = depth[:, :, CENTRE[0], CENTRE[1]]
-    return depth - centre[..., None, None], centre
-
-
-def _tip_likeness(relief: np.ndarray) -> np.ndarray:
-    """About 1 where a patch's centre is the tip, falling to 0 beside it."""
-    clipped = np.clip(relief, *TIP_CLIP_MM).reshape(*relief.shape[:2], -1)
-    return clipped @ TIP_FILTER.reshape(-1)
-
-
-def _peak(values: np.ndarray) -> tuple[float, float]:
-    """Row and column of the largest value, to a fraction of a step: a parabola through it and its neighbours."""
-    row, column = map(int, np.unravel_index(values.argmax(), values.shape))
-    return row + _vertex(values[:, column], row), column + _vertex(values[row], column)
-
-
-def _vertex(line: np.ndarray, at: int) -> float:
-    if not 0 < at < len(line) - 1:
-        return 0.0
-    before, here, after = line[at - 1 : at + 2].tolist()
-    bend = before - 2 * here + after
-    return 0.5 * (before - after) / bend if bend < 0 else 0.0
-
-
-def crop_about(frame: np.ndarray, nose: Nose) -> np.ndarray:
-    """Return `depthjax.data.crop.crop_face` of a frame (height, width) about a nose that was found."""
-    centre, pixel_mm = np.array([nose.x, nose.y], np.float32), np.float32(nose.distance / FOCAL)
-    cut: np.ndarray = crop_face(frame, centre, pixel_mm=pixel_mm)
+def crop_about(frame: np.ndarray, nose: Nose, *, focal: float = 0.0, pixel_mm: float = 0.0,
+               width_mm: float = CROP_WIDTH_MM) -> np.ndarray:  # fmt: skip
+    """Return `depthjax.data.crop.crop_face` of a frame (height, width) about a nose, `width_mm` wide."""
+    centre, pixel = np.array([nose.x, nose.y], np.float32), pixel_mm or nose.distance / focal
+    cut: np.ndarray = crop_face(frame, centre, pixel_mm=np.float32(pixel * CROP_WIDTH_MM / width_mm))
     return cut

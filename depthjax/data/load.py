@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from depthjax import config as configs
+from depthjax.data.cut_page import PAGE
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces, held_out_images, held_out_subjects
 from depthjax.data.inputs import network_inputs
@@ -23,7 +24,8 @@ from depthjax.files import digest, tree_digest, write_arrays
 
 SPOOL = "checking_"  # a folder where checked faces wait, until they are stored
 # What the stored millimetres of a user's faces depend on; the rest of the section is about the network inputs.
-READ_BY = ("source", "emotions", "path", "pattern", "names_differ", "scale_mm", "polarity", "invalid_value", "on_error")
+READ_BY = ("source", "emotions", "path", "pattern", "names_differ", "scale_mm", "polarity", "invalid_value",
+           "framing", "focal_px", "rotate", "width_mm", "on_error")  # fmt: skip
 
 
 def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], None]) -> int:
@@ -35,7 +37,7 @@ def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], N
         builder = _store_own(settings, folder, progress)
     elif not _is_complete(builder := _builder(settings, folder)):
         subjects = builder.builder_config.subjects
-        progress(f"rendering {subjects * settings.frames * len(settings.emotions)} faces of {subjects} subjects")
+        progress(f"rendering {subjects * settings.framing * len(settings.emotions)} faces of {subjects} subjects")
         with _disk_errors(folder):
             _write(builder, settings)
     return sum(split.num_examples for split in builder.info.splits.values())
@@ -87,7 +89,7 @@ def _store_own(settings: configs.Data, folder: Path, progress: Callable[[str], N
         shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
     with _disk_errors(folder), tempfile.TemporaryDirectory(prefix=SPOOL, dir=folder) as spool:
-        checked = check(settings, root, Path(spool), log=progress)
+        checked = check(settings, root, Path(spool), log=progress, page=folder / PAGE)
         progress(f"storing {len(checked.faces)} faces, {checked.shape[1]}x{checked.shape[0]} pixels")
         if _is_complete(builder):
             shutil.rmtree(builder.data_path)  # of other files

@@ -12,6 +12,7 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax import files
+from depthjax.data.cut_page import PAGE
 from depthjax.data.depth_files import GREY_MM
 from depthjax.data.stored import StoredFaces
 from depthjax.report.croissant import USES, croissant, source_of
@@ -48,9 +49,11 @@ def write_dataset_card(
     drawn = draw_dataset(numbers, faces, settings, figures)
     card = card_content(numbers, faces, settings)
     page = templates(autoescape=True).get_template("dataset.html.j2")
+    cut = PAGE if (folder / "data" / PAGE).exists() else ""
     texts = {
         folder / "dataset_card.md": render_card(card),
-        folder / "dataset.html": page.render(**card, pictures=drawn, style=own_file("page.css")).strip() + "\n",
+        folder / "dataset.html": page.render(**card, cut=cut, pictures=drawn, style=own_file("page.css")).strip()
+        + "\n",
         folder / "faces.csv": labels_csv(faces, numbers),
     }
     for path, text in texts.items():

@@ -14,6 +14,7 @@ from depthjax.config import Data
 from depthjax.data.checks import check
 from depthjax.data.depth_files import Unfit, read_images
 from depthjax.data.face_files import read_files
+from depthjax.data.frames import STORED, Framing
 from depthjax.data.listing import DepthFile, Problem, table
 from depthjax.errors import ConfigError, UserError
 
@@ -59,7 +60,8 @@ def test_each_file_alone_has_its_kind_of_fault(bad, tmp_path):
     one = {"other size": (), "other unit": ()}
     for name, kind in kinds.items():
         file = DepthFile(root / "fear" / name, name, name, 0)
-        problems = read_files([file], settings=settings(root), compare=False, spool=tmp_path)[0][1]
+        how = {"framing": Framing(STORED, "", 0, 180.0), "compare": False, "spool": tmp_path}
+        problems = read_files([file], settings=settings(root), **how)[0][1]
         assert [p.kind for p in problems] == ([] if kind in one else [kind]), name
 
 

@@ -1,5 +1,6 @@
 """Folders that look like a user's: small depth faces, and every way in which a file can be wrong."""
 
+import functools
 import struct
 import zlib
 from pathlib import Path
@@ -7,20 +8,36 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from depthjax.data.head_model import load_head_model
+from depthjax.data.people import sample_person
+
 SHAPE = (40, 32)
 EMOTIONS = ("neutral", "happiness", "fear")
 
 
 def face(subject: int, emotion: int = 0, frame: int = 0, shape: tuple[int, int] = SHAPE) -> np.ndarray:
-    """Camera millimetres (h, w) uint16 of a bump with a nose, another for each label; 0 around it is no return."""
+    """Camera millimetres (h, w) uint16 of a head, another mouth for each label; 0 around the face is no return."""
     rng, (height, width) = np.random.default_rng([subject, emotion, frame]), shape
     y, x = np.mgrid[:height, :width] / np.array([height, width])[:, None, None] - np.array([0.57, 0.5])[:, None, None]
-    shape_rng = np.random.default_rng(subject)
-    breadth, nose, cheek = shape_rng.uniform(0.6, 1.4, 3)
-    relief = 250 * breadth * (x**2 + 0.5 * y**2) - 25 * nose * np.exp(-((x / 0.07) ** 2 + (y / 0.08) ** 2))
-    relief += 15 * cheek * np.sin(9 * breadth * x + 7 * y + subject) + 6 * emotion * np.exp(-(((y - 0.18) / 0.1) ** 2))
-    depth = 900 + relief + rng.normal(0, 0.6, shape)
-    return np.where(x**2 + 0.6 * y**2 < 0.2, np.round(depth), 0).astype(np.uint16)
+    depth = 900 + _relief(subject, shape) + 6 * emotion * np.exp(-(((y - 0.18) / 0.1) ** 2)) + rng.normal(0, 0.6, shape)
+    return np.where((x**2 + 0.6 * y**2 < 0.2) & np.isfinite(depth), np.round(depth), 0).astype(np.uint16)
+
+
+@functools.cache
+def _relief(subject: int, shape: tuple[int, int]) -> np.ndarray:
+    """Millimetres behind the nose of one of the embedded heads, 180 mm across, seen from afar; infinite around it."""
+    model, (height, width) = load_head_model(), shape
+    rest = sample_person(model, seed=60, subject=subject).rest
+    quads = (rest - rest[model.nose_tip])[model.quads]
+    pixel = 180 / width
+    grid = (np.arange(count := int(10 / pixel) + 2) + 0.5) / count
+    u, v = (axis.ravel() for axis in np.meshgrid(grid, grid))
+    x, up, near = np.moveaxis(quads, -1, 0) @ np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v])
+    column, row = np.rint(x / pixel + width / 2).astype(int), np.rint(0.57 * height - up / pixel).astype(int)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    relief = np.full(shape, np.inf)
+    np.minimum.at(relief, (row[inside], column[inside]), -near[inside])
+    return relief
 
 
 def tree(root: Path, *, subjects: int = 4, frames: int = 2, name: str = "s{}_f{}.png") -> Path:
@@ -66,7 +83,8 @@ def bad_files(folder: Path) -> dict[str, str]:
     noseless[15:30, 8:24] = 0
     Image.fromarray(noseless).save(folder / "noseless.png")
     Image.fromarray(face(93, shape=(44, 32))).save(folder / "tall.png")
-    Image.fromarray((good // 8).astype(np.uint8)).save(folder / "grey.png")
+    levels = np.where(good > 0, (good - 850.0) / 0.6, 255).clip(0, 255)
+    Image.fromarray(levels.astype(np.uint8)).save(folder / "grey.png")
     np.save(folder / "objects.npy", np.array([{"depth": 1}]), allow_pickle=True)
     np.save(folder / "fortran.npy", np.asfortranarray(np.stack([good, other])))
     np.savez(folder / "two.npz", first=good, second=other)

@@ -1,0 +1,227 @@
+"""Whole frames of each camera, unequal crops, turned heads, infrared: right faces, or one clear line."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from depthjax.config import Data
+from depthjax.config_values import override
+from depthjax.data import checks, frames
+from depthjax.data.crop import CROP_SHAPE, NOSE_ROW
+from depthjax.errors import ConfigError, UserError
+
+EMOTIONS = ("neutral", "happiness")
+PEOPLE = 4
+# Flags of each camera, beyond the size: how its frames are usually stored.
+FLAGS = {
+    "kinect_v1": {"focal_px": "kinect_v1"},
+    "kinect_v2": {},
+    "azure": {},
+    "d435": {"focal_px": "d435"},
+    "d415": {"focal_px": "610"},
+    "truedepth": {"focal_px": "truedepth", "invalid_value": float("nan")},
+}
+
+
+@pytest.fixture(scope="module")
+def scenes(load_tool):
+    return load_tool("scenes")
+
+
+def shots(scenes, camera, **changes):
+    """One frame of each person in each emotion, easy enough for everyone: people in a room, turned a little."""
+    where = {
+        "distance": (600.0, 800.0),
+        "yaw": 20.0,
+        "pitch": 10.0,
+        "roll": 8.0,
+        "hand": 0.0,
+        "things": 2,
+        "wall": 700.0,
+    }
+    for subject in range(PEOPLE):
+        for number, emotion in enumerate(EMOTIONS):
+            rng = np.random.default_rng([7, subject, number])
+            yield (
+                emotion,
+                subject,
+                scenes.random_shot(rng, seed=40, subject=subject, camera=scenes.CAMERAS[camera], **where | changes),
+            )
+
+
+def save(path, frame, camera="kinect_v2"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if camera == "truedepth":  # floats in metres, holes are NaN
+        np.save(path.with_suffix(".npy"), np.where(frame > 0, frame / 1000, np.nan).astype(np.float32))
+    else:
+        Image.fromarray(frame).save(path.with_suffix(".png"))
+
+
+@pytest.fixture(scope="module")
+def folder(scenes, tmp_path_factory):
+    """A folder of whole frames of a camera, and the noses' column, row and mm by name; rendered once a camera."""
+    made = {}
+
+    def make(camera):
+        if camera not in made:
+            root, noses = tmp_path_factory.mktemp(camera), {}
+            for emotion, subject, shot in shots(scenes, camera):
+                save(root / emotion / f"s{subject}_f0", shot.frame, camera)
+                noses[f"{emotion}/s{subject}_f0"] = shot.nose
+            made[camera] = root, noses
+        return made[camera]
+
+    return make
+
+
+def checked(root, spool, page=None, **changes):
+    lines = []
+    settings = Data(source="folder", path=str(root), emotions=EMOTIONS, pattern="s{subject}_f{frame}", **changes)
+    spool.mkdir(parents=True, exist_ok=True)
+    found = checks.check(settings, root, spool, log=lines.append, page=page)
+    return {row["source"].rsplit(".", 1)[0]: row["depth"] for row in found.rows()}, lines
+
+
+def assert_right(faces, noses, *, within=8):
+    """Each face is the metric crop: the nose where it belongs, as far away as it was."""
+    assert faces.keys() == noses.keys()
+    for name, depth in faces.items():
+        assert depth.shape == CROP_SHAPE
+        tip = depth[int(NOSE_ROW) - 6 : int(NOSE_ROW) + 7, 58:70]
+        assert np.median(tip[tip > 0]) == pytest.approx(noses[name][2], abs=within)
+
+
+OFTEN = ("kinect_v2", "d435", "truedepth")  # the others take as long, and differ little
+ALL = [pytest.param(name, marks=[] if name in OFTEN else pytest.mark.nightly) for name in FLAGS]
+
+
+@pytest.mark.parametrize("camera", ALL)
+def test_whole_frames_of_each_camera_by_flags_only(camera, folder, tmp_path):
+    root, noses = folder(camera)
+    faces, lines = checked(root, tmp_path / "spool", **FLAGS[camera])
+    assert_right(faces, noses)
+    assert any("whole frames" in line and "--config.data.framing=whole" in line for line in lines)
+
+
+def test_the_scale_is_metric_at_any_distance(scenes):
+    """The same head at two distances and focal lengths gives the same crop, but for what stands behind it."""
+    crops = []
+    for camera, distance in (("kinect_v2", 700.0), ("d415", 1000.0)):
+        rng = np.random.default_rng(3)
+        only = scenes.CAMERAS[camera]._replace(noise=0.0)
+        shot = scenes.random_shot(
+            rng,
+            seed=40,
+            subject=1,
+            camera=only,
+            yaw=0,
+            pitch=0,
+            roll=0,
+            distance=(distance, distance + 1),
+            hand=0,
+            wall=700.0,
+        )
+        framing = frames.Framing(frames.WHOLE, str(shot.focal), 0, 180.0)
+        depth, nose = framing.cut(shot.frame)
+        crops.append(np.where(depth > 0, depth - nose.distance, np.nan)[60:170, 34:94])
+    assert np.nanmedian(np.abs(crops[0] - crops[1])) < 4
+
+
+def test_unequal_crops_become_one_size(folder, tmp_path):
+    root, noses = folder("kinect_v2")
+    rng, crops = np.random.default_rng(0), tmp_path / "crops"
+    for name, (column, row, z) in noses.items():
+        frame = np.asarray(Image.open(root / f"{name}.png"))
+        left, right, up, down = (rng.uniform((85, 85, 120, 90), (120, 120, 160, 150)) * 365 / z).astype(int)
+        top, first = max(0, round(row) - up), max(0, round(column) - left)
+        save(crops / name, np.ascontiguousarray(frame[top : round(row) + down, first : round(column) + right]))
+    faces, lines = checked(crops, tmp_path / "spool", focal_px="365")
+    assert_right(faces, noses)
+    # Without a focal length each is taken to span the same width: another scale, but the same nose.
+    faces, lines = checked(crops, tmp_path / "spool2", width_mm=205.0)
+    assert_right(faces, noses)
+    assert any("crops of any size" in line and "spans 205 mm" in line for line in lines)
+
+
+@pytest.mark.parametrize("turn", [1, *(pytest.param(turn, marks=pytest.mark.nightly) for turn in (2, 3))])
+def test_sideways_and_upside_down_frames_are_turned_or_refused(turn, folder, tmp_path):
+    root, noses = folder("kinect_v2")
+    for name in noses:
+        save(tmp_path / "turned" / name, np.rot90(np.asarray(Image.open(root / f"{name}.png")), turn))
+    faces, lines = checked(tmp_path / "turned", tmp_path / "spool")
+    assert_right(faces, noses)
+    assert any(f"--config.data.rotate={90 * turn}" in line for line in lines)
+    with pytest.raises(UserError, match=r"a face is found in .*--config\.data\.rotate=0"):
+        checked(tmp_path / "turned", tmp_path / "spool2", rotate="0")
+
+
+def test_infrared_is_refused(folder, tmp_path):
+    """Brightness falls with distance and with the angle of the skin; values as a Kinect's, 2,500 to 5,500 on faces."""
+    root, noses = folder("kinect_v2")
+    for name in noses:
+        depth = np.asarray(Image.open(root / f"{name}.png")).astype(float)
+        slope = np.hypot(*np.gradient(depth))
+        bright = 4000 * (700 / np.maximum(depth, 300)) ** 2 / np.sqrt(1 + np.minimum(slope, 9) ** 2)
+        save(tmp_path / "infrared" / name, np.where(depth > 0, bright, 0).astype(np.uint16))
+    with pytest.raises(UserError, match="not infrared"):
+        checked(tmp_path / "infrared", tmp_path / "spool")
+
+
+def test_frames_of_an_unknown_camera_ask_for_it(folder, tmp_path):
+    root, _ = folder("d435")
+    with pytest.raises(UserError, match=r"640x480 pixels are whole frames.*kinect_v1, d415, d435, truedepth"):
+        checked(root, tmp_path / "spool")
+
+
+def test_images_without_a_face_are_problems_and_many_stop_the_stage(folder, tmp_path):
+    root, noses = folder("kinect_v2")
+    tree, page = tmp_path / "tree", tmp_path / "page.png"
+    for copy in range(2):
+        for name in noses:
+            frame = np.asarray(Image.open(root / f"{name}.png")) + np.uint16(copy)
+            save(tree / name.replace("f0", f"f{copy}"), frame)
+    empty = np.random.default_rng(0).normal(1500, 2, (424, 512)).astype(np.uint16)
+    save(tree / "neutral" / "s0_f2", empty)
+    with pytest.raises(UserError, match="1 problems"):
+        checked(tree, tmp_path / "spool", page)
+    assert Image.open(page).size[0] > 1000  # drawn although nothing is stored
+    faces, lines = checked(tree, tmp_path / "spool2", on_error="skip")
+    assert len(faces) == 16 and any("no face is recognised in 1 of 17 images (6%)" in line for line in lines)
+    save(tree / "neutral" / "s0_f3", empty + np.uint16(1))
+    with pytest.raises(UserError, match=r"no face is recognised in 2 of 18 images \(11%\).*cut_faces\.png"):
+        checked(tree, tmp_path / "spool3", on_error="skip")
+
+
+def test_focal_lengths_of_names_numbers_and_files(tmp_path):
+    assert frames.focal_length("585.5", (10, 10)) == 585.5
+    assert frames.focal_length("kinect_v1", (480, 640)) == 571.3
+    assert frames.focal_length("kinect_v1", (120, 160)) == pytest.approx(571.3 / 4)
+    assert frames.focal_length("truedepth", (640, 480)) == 590.0  # upright
+    assert frames.focal_length("kinect_v2", (97, 83)) == 365.0  # a crop
+    with pytest.raises(UserError, match=r"d415: 83x97 is no size of its frames.*610 for 640x480"):
+        frames.focal_length("d415", (97, 83))
+    files = {
+        "realsense.json": json.dumps({"width": 640, "height": 480, "fx": 386.5, "fy": 386.0, "ppx": 320.1}),
+        "open3d.json": json.dumps({"width": 640, "height": 480, "intrinsic_matrix": [386.5, 0, 0, 0, 386, 0, 1, 1, 1]}),
+        "ros.yaml": "image_width: 640\nimage_height: 480\ncamera_matrix:\n  rows: 3\n  cols: 3\n  data: [386.5, 0, 1]",
+        "info.yaml": "height: 480\nwidth: 640\nK: [386.5, 0.0, 320.0, 0.0, 386.0, 240.0, 0.0, 0.0, 1.0]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        assert frames.focal_length(str(tmp_path / name), (480, 640)) == 386.5
+        assert frames.focal_length(str(tmp_path / name), (240, 320)) == 193.25
+    (tmp_path / "no.json").write_text("{}")
+    with pytest.raises(UserError, match=r"no\.json: no fx"):
+        frames.focal_length(str(tmp_path / "no.json"), (480, 640))
+    with pytest.raises(UserError, match="kinect_v3: neither pixels, nor a camera"):
+        frames.focal_length("kinect_v3", (480, 640))
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "0.0"])
+def test_a_focal_length_is_above_zero(value):
+    from depthjax.config import Config
+
+    with pytest.raises(ConfigError, match="must be above 0"):
+        override(Config(), {"data.focal_px": value})
