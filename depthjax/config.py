@@ -275,8 +275,8 @@ class Few:
     seed: int = 0  # of the draws of people, and of all that is random in a cell
     people: Annotated[tuple[int, ...], at_least(0), required] = (3, 8)  # who are known; 0: all but those to test on
     draws: Annotated[int, at_least(1)] = 5  # of the known people; 0 people, which are all, are drawn once
-    trainings: Annotated[int, at_least(1)] = 2  # on each draw, with other seeds
-    steps: Annotated[int, at_least(1)] = 3600  # of a training
+    trainings: Annotated[int, at_least(1)] = 1  # on each draw, with other seeds
+    steps: Annotated[int, at_least(1)] = 2400  # of a training
 
 
 @dataclass(frozen=True)

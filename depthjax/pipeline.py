@@ -383,5 +383,5 @@ REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUAT
 EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
 FEW = Stage("few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few)
-RECOGNISE = Stage("recognise", ("data", "evaluate"), (PREPARE,), recognise)
+RECOGNISE = Stage("recognise", ("data", "sample", "evaluate"), (PREPARE,), recognise)
 ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW, RECOGNISE)}

@@ -37,7 +37,7 @@ from depthjax.safetensors_file import write_safetensors  # noqa: E402
 VERSION = "1"
 SEED = 424_000_001  # far from any data.seed that a run would have, and from depthnet's
 PEOPLE, OTHERS, FRAMES = 480, 40, 5
-EPOCHS, BATCH, PEAK_RATE, WEIGHT_DECAY = 18, 64, 3e-3, 0.02
+EPOCHS, BATCH, PEAK_RATE, WEIGHT_DECAY = 14, 64, 3e-3, 0.02
 SMOOTHING, IDENTITY_WEIGHT = 0.1, 0.3
 # Views of a face.
 SCALE, SHIFT, TURN = 0.15, 0.08, 12.0  # either way; shares of the image, and degrees in its plane

@@ -26,7 +26,7 @@ from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS
 from depthjax.train.many import teachers_of, train_many
 
-RENDERED_COUNT = 300  # of each emotion; together they weigh as much as the known faces
+RENDERED_TIMES = 3  # so many times `sample.count` of each emotion; together they weigh as much as the known faces
 SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the config, which a cell depends on
 
 
@@ -99,8 +99,9 @@ def _rendered(config: Config, train: DepthFaces, cache: Path, log: Log) -> Input
     if unknown := unknown_to_renderer(train.emotions):
         log(f"no rows with rendered faces: the renderer does not know {', '.join(unknown)}")
         return None
-    log(f"{RENDERED_COUNT} rendered faces of each emotion")
-    return inputs_of(config, rendered_set(config, train, RENDERED_COUNT), cache)
+    count = RENDERED_TIMES * config.sample.count
+    log(f"{count} rendered faces of each emotion")
+    return inputs_of(config, rendered_set(config, train, count), cache)
 
 
 def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, log: Log) -> list[np.ndarray]:

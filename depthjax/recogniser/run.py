@@ -16,7 +16,7 @@ from depthjax.files import write_json, write_text
 from depthjax.progress import Log
 from depthjax.recogniser.classifier import EmotionClassifier, fit_classifier, save_classifier
 
-RENDERED = 300  # faces of each emotion; together they weigh as much as the training faces
+RENDERED_TIMES = 3  # so many times `sample.count` of each emotion; together they weigh as much as the training faces
 BINS = 10  # of the calibration error
 FILE = "recogniser.safetensors"
 CARD = """# An emotion classifier of depth faces
@@ -46,8 +46,9 @@ def run_recognise(config: Config, train: DepthFaces, test: DepthFaces, workdir: 
     if unknown := unknown_to_renderer(train.emotions):
         log(f"without rendered faces: the renderer does not know {', '.join(unknown)}")
     else:
-        log(f"rendering {RENDERED} faces of each emotion")
-        rendered = rendered_set(config, train, RENDERED)
+        count = RENDERED_TIMES * config.sample.count
+        log(f"rendering {count} faces of each emotion")
+        rendered = rendered_set(config, train, count)
     classifier = fit_classifier(train, rendered, config.data)
     found = tested_on(classifier, test, draws=config.evaluate.bootstrap, seed=config.evaluate.seed)
     folder = workdir / "recognise"

@@ -12,8 +12,8 @@ from depthjax.files import read_arrays
 from tests.conftest import SMOKE
 from tests.data.trees import tree
 
-SMALL = ("--config.evaluate.classifiers=random_forest,depthnet", "--config.train.batch_size=6")
-ROWS = ["real", "augmented", "mixtures", "cdcgan_kd", "cdcgan_kd_ga"]
+SMALL = ("--config.evaluate.classifiers=random_forest,recogniser", "--config.train.batch_size=6", "--config.few.trainings=2")
+ROWS = ["real", "augmented", "augmented+augmented_again", "mixtures", "rendered", "augmented+rendered"]
 
 
 def launch(workdir, *flags):
@@ -68,7 +68,7 @@ def test_the_result_is_a_table_arrays_a_picture_and_sentences(few):
     workdir, _ = few
     arrays = read_arrays(workdir / "few.npz")
     rows = arrays["rows"].tolist()
-    assert rows == [*ROWS, "augmented+cdcgan_kd", "augmented+cdcgan_kd_ga"]
+    assert rows == [*ROWS, "cdcgan_kd", "cdcgan_kd_ga", "augmented+cdcgan_kd", "augmented+cdcgan_kd_ga"]
     assert arrays["accuracy/3"].shape == (2, 2, len(rows), 2, len(arrays["subjects"]))
     assert ((arrays["accuracy/3"] >= 0) & (arrays["accuracy/3"] <= 1)).all()
     held = json.loads((workdir / "few.json").read_text())

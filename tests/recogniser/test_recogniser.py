@@ -1,0 +1,143 @@
+"""The emotion classifier: its features, its weights, its calibration, its file, and the stage as a user starts it."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+import depthjax
+from depthjax.__main__ import main
+from depthjax.config import Data
+from depthjax.data import load
+from depthjax.data.crop import to_square
+from depthjax.data.depth_range import DepthRange
+from depthjax.data.faces import made_faces
+from depthjax.errors import UserError
+from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions, recogniser_inputs
+from depthjax.recogniser import classifier as classifiers
+from depthjax.recogniser.classifier import EmotionClassifier, fit_classifier, load_classifier, save_classifier
+from depthjax.recogniser.run import calibration_error
+
+EMOTIONS = ("neutral", "happiness", "fear")
+FACE = Data(resolution=64, crop="face", near_mm=-10.0, far_mm=80.0)
+
+
+@pytest.fixture
+def crops():
+    y, x = np.mgrid[:200, :128]
+    bumps = [30 + 25 * np.sin(x / a) * np.cos(y / b) for a, b in ((9, 14), (17, 11), (23, 29))]
+    return np.array(bumps, np.float32)  # mm behind the nose
+
+
+def test_another_crop_and_depth_range_are_brought_to_the_networks_own(crops):
+    """The whole crop at 256 and -20 to 130 mm, and the face at 64 and -10 to 80 mm, are read as the same picture."""
+    wide, own = DepthRange(-20.0, 130.0), DEPTH_RANGE
+    full = recogniser_inputs(to_square(wide.from_relief(crops), 256, crop="full"), wide, "full")
+    face = recogniser_inputs(to_square(own.from_relief(crops), 64, crop="face"), own, "face")
+    assert full.shape == face.shape == (3, 64, 64)
+    assert np.abs(full - face)[:, 2:-2, 2:-2].max() < 0.03
+    constant = recogniser_inputs(np.full((1, 32, 32), wide.from_relief(np.float32(35))), wide, "face")
+    assert np.allclose(constant, 0, atol=1e-5)  # 35 mm is the middle of -10 to 80
+
+
+def test_a_face_and_its_mirror_are_read_alike(crops):
+    images = to_square(DEPTH_RANGE.from_relief(crops), 64, crop="face")
+    read, mirrored = (read_emotions(of, depth_range=DEPTH_RANGE, crop="face") for of in (images, images[:, :, ::-1]))
+    assert np.allclose(read.features, mirrored.features, atol=1e-5)
+    assert np.allclose(np.exp(read.log_probabilities).sum(1), 1, atol=1e-5) and WEIGHTS.stat().st_size < 4e6
+
+
+@pytest.fixture
+def features(monkeypatch):
+    """Let features be the first row of an image, so that a test can choose them."""
+    monkeypatch.setattr(classifiers, "recogniser_features", lambda faces, crop: faces.images[:, 0])
+
+
+def faces(rng, people, count, emotions=EMOTIONS, spread=1.0, person=0.0):
+    emotion = np.tile(np.arange(len(emotions), dtype=np.int32), people * count)
+    subject = np.repeat(np.arange(people, dtype=np.int32), count * len(emotions))
+    values = np.eye(len(emotions), 6)[emotion] * spread + rng.normal(size=(len(emotion), 6))
+    values += person * rng.normal(size=(people, len(emotions), 6))[subject, emotion]
+    made = made_faces(values[:, None].astype(np.float32), emotion, emotions, DEPTH_RANGE)
+    return replace(made, subject=subject)
+
+
+@pytest.mark.parametrize("emotions", [EMOTIONS, EMOTIONS[:2]])
+def test_logits_are_those_of_scikit_learn(features, emotions):
+    known = faces(np.random.default_rng(0), 4, 5, emotions)
+    fitted = replace(fit_classifier(known, None, FACE), temperature=1.0)
+    scaler = StandardScaler().fit(known.images[:, 0])
+    model = LogisticRegression(C=classifiers.PENALTY, max_iter=1000).fit(
+        scaler.transform(known.images[:, 0]), known.emotion
+    )
+    expected = model.predict_proba(scaler.transform(known.images[:, 0]))
+    assert np.allclose(np.exp(fitted.log_probabilities(known.images[:, 0])), expected, atol=1e-5)
+
+
+def test_rendered_faces_weigh_as_much_as_the_known_ones_however_many_they_are(features):
+    rng = np.random.default_rng(1)
+    known, rendered = faces(rng, 3, 4), faces(rng, 5, 6)
+    twice = rendered.take(np.tile(np.arange(len(rendered)), 2))
+    # The scale of a feature follows the number of faces; so it is the same in all sets here.
+    for of in (known, rendered, twice):
+        of.images[:, 0] = StandardScaler().fit_transform(of.images[:, 0])
+    once, again = (fit_classifier(known, of, FACE) for of in (rendered, twice))
+    alone = fit_classifier(known, None, FACE)
+    assert np.allclose(once.weights, again.weights, atol=1e-3)
+    assert not np.allclose(once.weights, alone.weights, atol=1e-2)
+
+
+def test_confidence_is_that_of_people_left_out(features):
+    """Where people differ, a classifier is too sure of those it has not seen; so it gets a higher temperature."""
+    rng = np.random.default_rng(2)
+    alike, different = (fit_classifier(faces(rng, 12, 6, spread=2.0, person=of), None, FACE) for of in (0.0, 3.0))
+    assert different.temperature > 1.5 * alike.temperature > 0
+
+
+def test_the_calibration_error_by_hand():
+    confidence, right = np.array([0.95, 0.95, 0.55, 0.55]), np.array([1.0, 0.0, 1.0, 1.0])
+    assert calibration_error(confidence, right) == pytest.approx((2 * 0.45 + 2 * 0.45) / 4)
+    assert calibration_error(np.ones(3), np.ones(3)) == 0
+
+
+def test_a_saved_classifier_is_the_same_and_another_file_is_refused(tmp_path, crops):
+    rng = np.random.default_rng(3)
+    fitted = EmotionClassifier(
+        rng.normal(size=(64, 3)).astype(np.float32),
+        np.zeros(3, np.float32),
+        1.25,
+        EMOTIONS,
+        replace(FACE, resolution=48),
+    )
+    save_classifier(tmp_path / "a.safetensors", fitted)
+    read = load_classifier(tmp_path / "a.safetensors")
+    depth = np.where(crops > 0, crops + 800, 0).astype(np.uint16)
+    given = depthjax.recognise(depth, tmp_path / "a.safetensors")
+    assert read.emotions == EMOTIONS and read.data == fitted.data and read.temperature == 1.25
+    assert np.allclose(given, fitted.recognise(depth)) and np.allclose(given.sum(1), 1)
+    with pytest.raises(UserError, match="no classifier of the stage recognise"):
+        load_classifier(WEIGHTS)
+    with pytest.raises(UserError, match="no depth around its nose"):
+        depthjax.recognise(np.zeros((1, 200, 128), np.uint16), tmp_path / "a.safetensors")
+
+
+def test_the_stage_writes_a_classifier_its_card_and_a_confusion_table(tmp_path, capsys):
+    small = [f"--config.data.{name}={value}" for name, value in {"subjects": 6, "frames": 2}.items()]
+    flags = ["--config=smoke", f"--workdir={tmp_path}", "--config.sample.count=2", *small]
+    assert main([*flags, "--stages=prepare,recognise"]) == 0
+    found = json.loads((tmp_path / "recognise" / "recogniser.json").read_text())
+    said = capsys.readouterr().out
+    assert f"accuracy on {found['people']} held-out people" in said
+    assert np.sum(found["confusion"]) == found["faces"] and 0 <= found["accuracy"]["value"] <= 1
+    trace = sum(row[i] for i, row in enumerate(found["confusion"]))
+    assert found["accuracy"]["value"] == pytest.approx(trace / found["faces"])
+    card = (tmp_path / "recognise" / "recogniser.md").read_text()
+    assert all(emotion in card for emotion in found["emotions"]) and "| neutral |" in card
+    lines = [line for line in card.splitlines() if line.startswith("| ")]
+    assert all(a.count("|") == b.count("|") for a, b in pairwise(lines))
+    config = depthjax.load_config("smoke", {"data.subjects": 6, "data.frames": 2})
+    assert depthjax.recognise(load.stored(config.data, tmp_path / "data").depth[:2], tmp_path).shape == (2, 3)
