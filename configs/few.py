@@ -26,7 +26,5 @@ def get_config() -> Config:
         data=replace(base.data, subjects=80, extra_test_subjects=64, test_fraction=0.4),
         train=replace(base.train, ema_decay=0.99),  # looks back over 4 % of 2,400 steps
         # Each cell has seeds of its own: one of each classifier is enough.
-        evaluate=replace(
-            base.evaluate, seeds=1, classifiers=("random_forest", "xgboost", "depthnet", "network", "recogniser")
-        ),
+        evaluate=replace(base.evaluate, seeds=1, classifiers=("random_forest", "depthnet", "network", "recogniser")),
     )

@@ -12,7 +12,11 @@ from depthjax.files import read_arrays
 from tests.conftest import SMOKE
 from tests.data.trees import tree
 
-SMALL = ("--config.evaluate.classifiers=random_forest,recogniser", "--config.train.batch_size=6", "--config.few.trainings=2")
+SMALL = (
+    "--config.evaluate.classifiers=random_forest,recogniser",
+    "--config.train.batch_size=6",
+    "--config.few.trainings=2",
+)
 ROWS = ["real", "augmented", "augmented+augmented_again", "mixtures", "rendered", "augmented+rendered"]
 
 
