@@ -4,10 +4,12 @@
     python tools/results.py --evolution runs/quick/evolve/table
     python tools/results.py --ablation runs/ablation
     python tools/results.py --trainings runs/trainings
+    python tools/results.py --few embedded=runs/few --few ict=runs/few_ict
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
 evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
-experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py.
+experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py;
+the fifth the block `few DOMAIN` of few-people.md from the tables of the stage `few`.
 Each replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that does not
 exist is made. With --print the tables are only printed.
 """
@@ -215,6 +217,21 @@ def experiment_text(folder: Path, name: str) -> str:
     return path.read_text("utf-8").strip()
 
 
+def few_text(workdir: Path) -> str:
+    """Return the sentences and tables of a run of the stage few, and how they were made."""
+    path = workdir / "few.md"
+    if not path.exists():
+        raise UserError(f"{path} is not there: run python launch.py --config configs/few.py --workdir {workdir}")
+    environment, seed = read_json(workdir / "environment.json"), read_json(workdir / "config.json")["few"]["seed"]
+    commit = str(environment.get("git_revision") or "unknown")[:7]
+    conditions = (
+        f"{environment['processor']}, {environment['cpu_count']} cores, {environment['date'][:10]}, commit {commit}, "
+        f"seed {seed}."
+    )
+    body = path.read_text("utf-8").strip().removeprefix("# Few people").strip()
+    return f"{body.replace('## ', '### ')}\n\n{conditions}"
+
+
 def with_block(page: str, name: str, text: str) -> str:
     """Return the page with the text between the marks of this name.
 
@@ -251,6 +268,7 @@ def main() -> None:
     parser.add_argument("--evolution", type=Path, help="a folder of experiments/evolution_table.py")
     parser.add_argument("--ablation", type=Path, help="a work folder of experiments/ablation.py")
     parser.add_argument("--trainings", type=Path, help="a work folder of experiments/trainings.py")
+    parser.add_argument("--few", action="append", default=[], help="DOMAIN=WORKDIR of the stage few; several times")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     # Name of the marks: page and text.
@@ -267,8 +285,10 @@ def main() -> None:
             text = experiment_text(options.trainings, "trainings")
             name = read_json(options.trainings / "prepared" / "config.json")["name"]
             blocks[f"{name} trainings"] = (name, text)
+        for domain, _, workdir in (given.partition("=") for given in options.few):
+            blocks[f"few {domain}"] = ("few-people", few_text(Path(workdir)))
         if not blocks:
-            raise UserError("nothing to do: give --workdir, --evolution, --ablation or --trainings")
+            raise UserError("nothing to do: give --workdir, --evolution, --ablation, --trainings or --few")
         for mark, (page, text) in blocks.items():
             print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
     except UserError as error:
