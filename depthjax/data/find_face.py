@@ -38,7 +38,7 @@ OFFSET_MM = 30.0  # the unit of the network's offsets
 MOST = 1500  # points of a level, the nearest
 KEPT = 48  # points that take part in the vote
 VOTE_MM, LOOKS = 12.0, 3  # width of the vote, and places that are looked at once more
-MIN_SCORE, SURE = 0.45, 0.8  # of a face; and of one that ends the search, from near to far
+MIN_SCORE, SURE = 0.55, 0.8  # of a face; and of one that ends the search, from near to far
 
 
 class Nose(NamedTuple):
