@@ -165,7 +165,7 @@ def test_infrared_is_refused(folder, tmp_path):
         slope = np.hypot(*np.gradient(depth))
         bright = 4000 * (700 / np.maximum(depth, 300)) ** 2 / np.sqrt(1 + np.minimum(slope, 9) ** 2)
         save(tmp_path / "infrared" / name, np.where(depth > 0, bright, 0).astype(np.uint16))
-    with pytest.raises(UserError, match="not infrared|no face is recognised"):
+    with pytest.raises(UserError, match=r"not infrared|no face is recognised"):
         checked(tmp_path / "infrared", tmp_path / "spool")
 
 
