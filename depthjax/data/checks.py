@@ -221,9 +221,12 @@ def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
 def _report(problems: Sequence[Problem], good: int, settings: configs.Data, root: Path, log: Log) -> None:
     if not problems:
         return
+    if without := sum(problem.kind == frames.NO_FACE for problem in problems):
+        share = without / (without + good)
+        log(f"no face is recognised in {without} of {without + good} images ({share:.0%})")
     for line in table(problems):
         log(line)
-    _check_faces(problems, good, log)
+    _check_faces(problems, good)
     if settings.on_error == "fail":
         raise UserError(
             f"{len(problems)} problems in {escape(str(root))}, in the table above; nothing was written: mend them, or "
@@ -242,17 +245,14 @@ def _check_meaning(problems: Sequence[Problem], good: int) -> None:
         )
 
 
-def _check_faces(problems: Sequence[Problem], good: int, log: Log) -> None:
-    """Say in how many images no face is recognised; stop where they are many: then the framing is wrong, not they."""
+def _check_faces(problems: Sequence[Problem], good: int) -> None:
+    """Raise a UserError if in many images no face is recognised: then the framing is wrong, not they."""
     without = sum(problem.kind == frames.NO_FACE for problem in problems)
-    if not without:
-        return
-    share = f"no face is recognised in {without} of {without + good} images ({without / (without + good):.0%})"
-    log(share)
     if without > MAX_ODD * (without + good):
+        share = f"{without} of {without + good} images ({without / (without + good):.0%})"
         raise UserError(
-            f"{share}, more than {MAX_ODD:.0%}: look at cut_faces.png, and mend --config.data.framing, focal_px, "
-            "width_mm or rotate, or remove these images"
+            f"no face is recognised in {share}, more than {MAX_ODD:.0%}: look at cut_faces.png, and mend "
+            "--config.data.framing, focal_px, width_mm or rotate, or remove these images"
         )
 
 

@@ -38,7 +38,8 @@ OFFSET_MM = 30.0  # the unit of the network's offsets
 MOST = 1500  # points of a level, the nearest
 KEPT = 48  # points that take part in the vote
 VOTE_MM, LOOKS = 12.0, 3  # width of the vote, and places that are looked at once more
-MIN_SCORE, SURE = 0.55, 0.8  # of a face; and of one that ends the search, from near to far
+MIN_SCORE, MIN_CROP_SCORE = 0.55, 0.4  # of a face in a whole frame, and in a crop, which was made about one
+SURE = 0.8  # ends the search, from near to far
 
 
 class Nose(NamedTuple):
@@ -73,7 +74,7 @@ def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0) -
     """
     sure: list[Nose] = []
     for level in reversed(levels(frame, focal, pixel_mm)):
-        sure += [nose for nose in _noses(level) if nose.score >= MIN_SCORE]
+        sure += [nose for nose in _noses(level) if nose.score >= (MIN_CROP_SCORE if pixel_mm else MIN_SCORE)]
         if any(nose.score >= SURE for nose in sure):
             break
     if not sure:

@@ -180,7 +180,8 @@ def test_images_without_a_face_are_problems_and_many_stop_the_stage(folder, tmp_
     tree, page = tmp_path / "tree", tmp_path / "page.png"
     for copy in range(2):
         for name in noses:
-            frame = np.asarray(Image.open(root / f"{name}.png")) + np.uint16(copy)
+            frame = np.asarray(Image.open(root / f"{name}.png"))
+            frame = np.where(frame > 0, frame + np.uint16(copy), np.uint16(0))
             save(tree / name.replace("f0", f"f{copy}"), frame)
     empty = np.random.default_rng(0).normal(1500, 2, (424, 512)).astype(np.uint16)
     save(tree / "neutral" / "s0_f2", empty)
