@@ -53,7 +53,7 @@ def infrared(depth):
         (lambda d: d * 5, "distance", "scale_mm", {"scale_mm": 0.2}),
         (lambda d: d * 4, "relief", "scale_mm", {"scale_mm": 0.25}),
         (lambda d: d << 3, "distance", "scale_mm", {"scale_mm": 0.125}),
-        (lambda d: d // 10, "distance", "scale_mm", {"scale_mm": 10.0}),
+        (lambda d: d // 10, "distance", "scale_mm", None),  # in steps of 10 mm not every face is recognised
         (lambda d: (d / 100).astype(np.float32), "distance", "scale_mm", {"scale_mm": 100.0}),
         (inverse, "inverse", "not inverse depth", None),
         (infrared, "inverse", "infrared", None),
