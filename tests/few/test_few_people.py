@@ -25,7 +25,7 @@ def faces(subjects, lacking=()):
 
 @pytest.fixture
 def config():
-    return load_config(SMOKE, {"few.people": (3, 0), "few.draws": 4})
+    return load_config(SMOKE, {"few.people": (3, 0), "few.draws": 4, "few.trainings": 2})
 
 
 def test_nobody_is_in_two_draws_while_people_are_left():

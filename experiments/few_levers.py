@@ -1,0 +1,149 @@
+"""What rendered people are worth where few are known: their weight, their noise, the network that reads features.
+
+Command: python -m experiments.few_levers --workdir runs/mine [--people 3,4,8] [--draws 6]
+Device:  two CPU cores, about five minutes. WORKDIR has prepared faces (--stages=prepare).
+
+Logistic regression on features, accuracy on the held-out people of the folder, means over draws of the known ones and
+standard deviations over draws. It is what choices were made by: use people that no reported number is of.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from depthjax.config import EMOTIONS, Config
+from depthjax.config_file import load_config
+from depthjax.config_values import override
+from depthjax.data.faces import DepthFaces, joined
+from depthjax.data.noise import noise_spectrum, with_training_noise
+from depthjax.errors import without_traceback
+from depthjax.evaluate.classification import PENALTY
+from depthjax.evaluate.controls import control_sets, rendered_set
+from depthjax.evaluate.depthnet import depthnet_features
+from depthjax.evaluate.recogniser import read_emotions
+from depthjax.few.people import draw_people
+from depthjax.files import read_json, write_text
+from depthjax.pipeline import prepared_faces
+
+RENDERED, COPIES = 300, 100  # faces of each emotion
+WEIGHTS = (0.1, 0.3, 1.0, 3.0)  # of all rendered faces together, as a share of the known ones
+
+
+class Sets(NamedTuple):
+    """Features (n, d) and emotion (n,) of the known people, their copies, rendered faces, the same with other noise."""
+
+    known: tuple[np.ndarray, np.ndarray]
+    copies: tuple[np.ndarray, np.ndarray]
+    rendered: tuple[np.ndarray, np.ndarray]
+    noisy: tuple[np.ndarray, np.ndarray]
+
+
+def main() -> None:
+    """Measure every way, print the table, and write it into the folder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--people", default="3,4,8")
+    parser.add_argument("--draws", type=int, default=6)
+    flags = parser.parse_args()
+    config = config_of(flags.workdir)
+    train, test = (prepared_faces(config, flags.workdir, part) for part in ("train", "test"))
+    counts = [int(count) for count in flags.people.split(",")]
+    text = "\n".join(table(config, train, test, counts, flags.draws))
+    write_text(flags.workdir / "few_levers.md", text + "\n")
+    print(text)
+
+
+def config_of(workdir: Path) -> Config:
+    """Return the quick config with the data settings of the folder."""
+    stored = read_json(workdir / "config.json")["data"]
+    given = {f"data.{name}": ",".join(value) if isinstance(value, list) else str(value) for name, value in
+             stored.items() if value is not None}  # fmt: skip
+    return override(load_config("quick"), given)
+
+
+READERS: dict[str, Callable[[DepthFaces, str], np.ndarray]] = {
+    "depthnet": lambda of, crop: depthnet_features(of.images, depth_range=of.depth_range, crop=crop).features,
+    "recogniser": lambda of, crop: read_emotions(of.images, depth_range=of.depth_range, crop=crop).features,
+}
+
+
+def table(config: Config, train: DepthFaces, test: DepthFaces, counts: list[int], draws: int) -> Iterator[str]:
+    """Yield the lines of a Markdown table: a row for each way, a column for each number of people."""
+    own = read_emotions(test.images, depth_range=test.depth_range, crop=config.data.crop).log_probabilities
+    zero = own[:, [EMOTIONS.index(name) for name in test.emotions]].argmax(1) == test.emotion
+    shares = ", ".join(f"{name} {100 * zero[test.emotion == i].mean():.0f}" for i, name in enumerate(test.emotions))
+    yield f"The network's own answer, no face of this sensor seen: {100 * zero.mean():.1f} % ({shares})."
+    yield ""
+    yield "| " + " | ".join(["features", "trained on", *(f"{count} people" for count in counts)]) + " |"
+    yield "|" + "---|" * (2 + len(counts))
+    rendered = rendered_set(config, train, RENDERED)
+    found = [measured(config, train, test, rendered, count, draws) for count in counts]
+    for reader, way in found[0]:
+        cells = [f"{100 * np.mean(of[reader, way]):.1f} ({100 * np.std(of[reader, way], ddof=1):.1f})" for of in found]
+        yield "| " + " | ".join([reader, way, *cells]) + " |"
+
+
+def measured(
+    config: Config, train: DepthFaces, test: DepthFaces, rendered: DepthFaces, count: int, draws: int
+) -> dict[tuple[str, str], list[float]]:
+    """Return the accuracy of each draw, by features and way."""
+    read = {reader: {"test": of(test, config.data.crop), "rendered": of(rendered, config.data.crop)}
+            for reader, of in READERS.items()}  # fmt: skip
+    found: dict[tuple[str, str], list[float]] = {}
+    for number, people in enumerate(draw_people(np.unique(train.subject), count, draws, seed=1)):
+        known = train.take(np.flatnonzero(np.isin(train.subject, people)))
+        settings = replace(config, evaluate=replace(config.evaluate, seed=number))
+        copies = control_sets(settings, known, COPIES, ["augmented"])["augmented"]
+        spectrum = noise_spectrum(known.images)
+        images = with_training_noise(rendered.images, rendered.emotion, spectrum, seed=number, name="rendered")
+        made = {"known": known, "copies": copies, "noisy": replace(rendered, images=images)}
+        whole = joined([*made.values()])
+        cuts = np.cumsum([len(of) for of in made.values()])[:-1]
+        parts = {}
+        for reader, of in READERS.items():
+            features = dict(zip(made, np.split(of(whole, config.data.crop), cuts), strict=True))
+            parts[reader] = features | {"rendered": read[reader]["rendered"], "test": read[reader]["test"]}
+        parts["both"] = {name: np.hstack([parts[reader][name] for reader in READERS]) for name in parts["depthnet"]}
+        for reader, of_part in parts.items():
+            labels = {"known": known, "copies": copies, "rendered": rendered, "noisy": rendered}
+            sets = Sets(*((of_part[name], labels[name].emotion) for name in Sets._fields))
+            for way, answer in answers(sets, of_part["test"]):
+                found.setdefault((reader, way), []).append(float((answer == test.emotion).mean()))
+    return found
+
+
+def answers(sets: Sets, test: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each way to train, and what a classifier then says of the test faces."""
+    yield "their faces alone", fitted([sets.known], [1.0], test)
+    yield "+ augmented copies", fitted([sets.known, sets.copies], [1.0, 1.0], test)
+    yield "rendered faces alone", fitted([sets.rendered], [1.0], test)
+    for weight in WEIGHTS:
+        share = weight * len(sets.known[1]) / len(sets.rendered[1])
+        yield f"+ rendered faces, weight {weight:g}", fitted([sets.known, sets.rendered], [1.0, share], test)
+    share = len(sets.known[1]) / len(sets.rendered[1])
+    yield "+ rendered faces with the sensor's noise, weight 1", fitted([sets.known, sets.noisy], [1.0, share], test)
+    both = [sets.known, sets.copies, sets.rendered]
+    yield "+ augmented copies and rendered faces, weight 1", fitted(both, [1.0, 1.0, share], test)
+
+
+def fitted(sets: list[tuple[np.ndarray, np.ndarray]], weights: list[float], test: np.ndarray) -> np.ndarray:
+    """Return what a logistic regression on standardised features says of the test faces."""
+    features, emotion = (np.concatenate(column) for column in zip(*sets, strict=True))
+    weight = np.concatenate([np.full(len(of[1]), share) for of, share in zip(sets, weights, strict=True)])
+    scaler = StandardScaler().fit(features)
+    model = LogisticRegression(C=PENALTY, max_iter=1000).fit(scaler.transform(features), emotion, weight)
+    answer: np.ndarray = model.predict(scaler.transform(test))
+    return answer
+
+
+if __name__ == "__main__":
+    with without_traceback():
+        main()
