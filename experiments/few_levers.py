@@ -20,8 +20,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from depthjax.config import EMOTIONS, Config
-from depthjax.config_file import load_config
-from depthjax.config_values import override
 from depthjax.data.faces import DepthFaces, joined
 from depthjax.data.noise import noise_spectrum, with_training_noise
 from depthjax.errors import without_traceback
@@ -31,6 +29,7 @@ from depthjax.evaluate.depthnet import depthnet_features
 from depthjax.evaluate.recogniser import read_emotions
 from depthjax.few.people import draw_people
 from depthjax.files import read_json, write_text
+from depthjax.library import load_config
 from depthjax.pipeline import prepared_faces
 
 RENDERED, COPIES = 300, 100  # faces of each emotion
@@ -64,9 +63,7 @@ def main() -> None:
 def config_of(workdir: Path) -> Config:
     """Return the quick config with the data settings of the folder."""
     stored = read_json(workdir / "config.json")["data"]
-    given = {f"data.{name}": ",".join(value) if isinstance(value, list) else str(value) for name, value in
-             stored.items() if value is not None}  # fmt: skip
-    return override(load_config("quick"), given)
+    return load_config("quick", {f"data.{name}": value for name, value in stored.items() if value is not None})
 
 
 READERS: dict[str, Callable[[DepthFaces, str], np.ndarray]] = {

@@ -37,7 +37,7 @@ def prepare(settings: configs.Data, folder: Path, *, progress: Callable[[str], N
         builder = _store_own(settings, folder, progress)
     elif not _is_complete(builder := _builder(settings, folder)):
         subjects = builder.builder_config.subjects
-        progress(f"rendering {subjects * settings.framing * len(settings.emotions)} faces of {subjects} subjects")
+        progress(f"rendering {subjects * settings.frames * len(settings.emotions)} faces of {subjects} subjects")
         with _disk_errors(folder):
             _write(builder, settings)
     return sum(split.num_examples for split in builder.info.splits.values())

@@ -12,8 +12,9 @@ SETTINGS = Data(subjects=4, frames=4, emotions=("fear", "anger"), resolution=32,
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    assert load.prepare(SETTINGS, folder, progress=lambda line: None) == 32
+    folder, said = tmp_path_factory.mktemp("data"), []
+    assert load.prepare(SETTINGS, folder, progress=said.append) == 32
+    assert said[0] == "rendering 32 faces of 4 subjects"
     return folder
 
 
