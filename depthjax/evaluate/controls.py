@@ -27,6 +27,8 @@ UTILITY = ("augmented", "mixtures", "rendered")  # controls that classifiers are
 AGAIN = "augmented_again"  # beside the copies: what a generator's faces, added to the copies, are compared with
 NEIGHBOURS = 5  # among which the second face of a mixture is drawn (SMOTE: Chawla et al. 2002)
 GAUSSIAN_DIMENSIONS = 32
+# Of all rendered faces together beside one's own, as a share: chosen on people that no reported number is of.
+RENDERED_WEIGHT = 0.3  # `python -m experiments.few_levers`
 FRAMES = 2  # of one rendered subject in one emotion
 
 

@@ -24,6 +24,7 @@ from depthjax.evaluate.classification import (
     union,
     unseen_subjects_split,
 )
+from depthjax.evaluate.controls import RENDERED_WEIGHT
 from depthjax.evaluate.depthnet import depthnet_features
 from depthjax.evaluate.handcrafted import cached_features, fused_features
 from depthjax.evaluate.recogniser import recogniser_features
@@ -56,8 +57,8 @@ def accuracies(
     """Return the share of each tested subject's faces that is recognised, (rows, classifiers, subjects) float32.
 
     A row is trained on the known faces, `sets["real"]`, and on those of each set in its name (`a+b`). Rendered faces
-    together weigh as much as the known ones: they are other people's, and there are any number of them. An accuracy is
-    the mean over the seeds of a classifier.
+    together weigh RENDERED_WEIGHT of the known ones: there are any number of them. An accuracy is the mean over the
+    seeds of a classifier.
     """
     inputs = _inputs_of_all(config, sets) | ({RENDERED: rendered} if rendered else {})
     names, tasks = config.evaluate.classifiers, {}
@@ -85,7 +86,7 @@ def _weights(sizes: Mapping[str, int]) -> np.ndarray | None:
     """Return the weight of each face of the sets, in their order; None if all have the same."""
     if RENDERED not in sizes:
         return None
-    rendered = sizes[ALONE] / sizes[RENDERED]
+    rendered = RENDERED_WEIGHT * sizes[ALONE] / sizes[RENDERED]
     return np.concatenate([np.full(size, rendered if part == RENDERED else 1.0) for part, size in sizes.items()])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from depthjax.config import CONTROLS, METHODS, OWN_METHODS
+from depthjax.evaluate.controls import RENDERED_WEIGHT
 from depthjax.evaluate.resampling import Estimate, holm
 from depthjax.few.cell import ALONE, AUGMENTED, ON_TOP
 from depthjax.few.effects import mean_over_people
@@ -175,8 +176,8 @@ def markdown(found: Found, table: Table) -> str:
         parts.append(
             f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and {trainings} trainings of "
             f"each. Differences in points, with 95 % intervals over {over}; * p < {ALPHA:g} by Holm over the rows. "
-            "Every set that is added has the same number of faces; rendered faces together weigh as much as those of "
-            "the known people."
+            "Every set that is added has the same number of faces; rendered faces together weigh "
+            f"{RENDERED_WEIGHT:g} of those of the known people."
         )
         if np.unique(known := found.known[people]).size < known.size:
             parts.append("Some people are in several draws: draws are not independent, and intervals are too narrow.")

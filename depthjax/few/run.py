@@ -26,7 +26,7 @@ from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS
 from depthjax.train.many import teachers_of, train_many
 
-RENDERED_TIMES = 3  # so many times `sample.count` of each emotion; together they weigh as much as the known faces
+RENDERED_TIMES = 3  # so many times `sample.count` of each emotion
 SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the config, which a cell depends on
 
 

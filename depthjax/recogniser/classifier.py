@@ -1,8 +1,8 @@
 """A classifier of emotions for one's own faces: logistic regression on the recogniser's features, calibrated.
 
-It learns from the faces of the people one has and from faces of rendered people, which together weigh as much: what
-emotions look like on others, where few are known (`docs/results/few-people.md`). Its probabilities are calibrated on
-people whom it did not see in the fit (Guo et al. 2017, temperature scaling).
+It learns from the faces of the people one has and, with less weight, from faces of rendered people: what emotions look
+like on others, where few are known (`docs/results/few-people.md`). Its probabilities are calibrated on people whom it
+did not see in the fit (Guo et al. 2017, temperature scaling).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.data.inputs import network_inputs
 from depthjax.errors import UserError
 from depthjax.evaluate.classification import PENALTY
+from depthjax.evaluate.controls import RENDERED_WEIGHT
 from depthjax.evaluate.recogniser import read_emotions, recogniser_features
 from depthjax.safetensors_file import read_safetensors, write_safetensors
 
@@ -68,7 +69,7 @@ def _fit(
     """Return weights and bias for features as they are, not standardised."""
     weight = np.ones(len(features))
     if others is not None and other_emotion is not None:
-        weight = np.append(weight, np.full(len(others), len(features) / len(others)))
+        weight = np.append(weight, np.full(len(others), RENDERED_WEIGHT * len(features) / len(others)))
         features, emotion = np.concatenate([features, others]), np.append(emotion, other_emotion)
     scaler = StandardScaler().fit(features)
     model = LogisticRegression(C=PENALTY, max_iter=1000).fit(scaler.transform(features), emotion, weight)

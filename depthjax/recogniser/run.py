@@ -9,19 +9,20 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.controls import rendered_set, unknown_to_renderer
+from depthjax.evaluate.controls import RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.resampling import Estimate, bootstrap_mean
 from depthjax.files import write_json, write_text
 from depthjax.progress import Log
 from depthjax.recogniser.classifier import EmotionClassifier, fit_classifier, save_classifier
 
-RENDERED_TIMES = 3  # so many times `sample.count` of each emotion; together they weigh as much as the training faces
+RENDERED_TIMES = 3  # so many times `sample.count` of each emotion
 BINS = 10  # of the calibration error
 FILE = "recogniser.safetensors"
 CARD = """# An emotion classifier of depth faces
 
-Fitted by depthjax to {faces} faces of {known} people and {rendered} rendered faces, which together weigh as much.
+Fitted by depthjax to {faces} faces of {known} people, and to {rendered} rendered faces, which together weigh {weight:g} of
+these.
 
 Accuracy on {people} people it never saw ({tested} faces): {share}. Expected calibration error {error:.1f} points.
 
@@ -105,5 +106,6 @@ def card(found: Tested, train: DepthFaces, rendered: int) -> str:
         lines.append(f"| {name} | {' | '.join(f'{100 * count / max(1, sum(row)):.0f}' for count in row)} |")
     return CARD.format(
         faces=len(train), known=len(np.unique(train.subject)), rendered=rendered, people=found.people,
-        tested=found.faces, share=found.share, error=100 * found.calibration_error, table="\n".join(lines), file=FILE,
+        tested=found.faces, share=found.share, error=100 * found.calibration_error, table="\n".join(lines),
+        file=FILE, weight=RENDERED_WEIGHT,
     )  # fmt: skip

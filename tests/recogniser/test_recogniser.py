@@ -78,7 +78,7 @@ def test_logits_are_those_of_scikit_learn(features, emotions):
     assert np.allclose(np.exp(fitted.log_probabilities(known.images[:, 0])), expected, atol=1e-5)
 
 
-def test_rendered_faces_weigh_as_much_as_the_known_ones_however_many_they_are(features):
+def test_rendered_faces_together_have_one_weight_however_many_they_are(features):
     rng = np.random.default_rng(1)
     known, rendered = faces(rng, 3, 4), faces(rng, 5, 6)
     twice = rendered.take(np.tile(np.arange(len(rendered)), 2))
