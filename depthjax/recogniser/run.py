@@ -21,8 +21,8 @@ BINS = 10  # of the calibration error
 FILE = "recogniser.safetensors"
 CARD = """# An emotion classifier of depth faces
 
-Fitted by depthjax to {faces} faces of {known} people, and to {rendered} rendered faces, which together weigh {weight:g} of
-these.
+Fitted by depthjax to {faces} faces of {known} people, and to {rendered} rendered faces, which together weigh {weight:g}
+of these.
 
 Accuracy on {people} people it never saw ({tested} faces): {share}. Expected calibration error {error:.1f} points.
 
