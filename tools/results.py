@@ -4,12 +4,13 @@
     python tools/results.py --evolution runs/quick/evolve/table
     python tools/results.py --ablation runs/ablation
     python tools/results.py --trainings runs/trainings
-    python tools/results.py --few embedded=runs/few --few ict=runs/few_ict
+    python tools/results.py --few embedded=runs/few --few ict=runs/few_ict --levers runs/other
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
 evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
 experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py;
-the fifth the block `few DOMAIN` of few-people.md from the tables of the stage `few`.
+the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, and `few levers` from that of
+experiments/few_levers.py.
 Each replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that does not
 exist is made. With --print the tables are only printed.
 """
@@ -269,6 +270,7 @@ def main() -> None:
     parser.add_argument("--ablation", type=Path, help="a work folder of experiments/ablation.py")
     parser.add_argument("--trainings", type=Path, help="a work folder of experiments/trainings.py")
     parser.add_argument("--few", action="append", default=[], help="DOMAIN=WORKDIR of the stage few; several times")
+    parser.add_argument("--levers", type=Path, help="a folder of experiments/few_levers.py")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     # Name of the marks: page and text.
@@ -287,8 +289,10 @@ def main() -> None:
             blocks[f"{name} trainings"] = (name, text)
         for domain, _, workdir in (given.partition("=") for given in options.few):
             blocks[f"few {domain}"] = ("few-people", few_text(Path(workdir)))
+        if options.levers:
+            blocks["few levers"] = ("few-people", experiment_text(options.levers, "few_levers"))
         if not blocks:
-            raise UserError("nothing to do: give --workdir, --evolution, --ablation, --trainings or --few")
+            raise UserError("nothing to do: give --workdir, --evolution, --ablation, --trainings, --few or --levers")
         for mark, (page, text) in blocks.items():
             print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
     except UserError as error:
