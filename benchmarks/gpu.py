@@ -22,7 +22,6 @@ import argparse
 import json
 import os
 import queue
-import re
 import resource
 import signal
 import subprocess
@@ -48,8 +47,6 @@ MARK = "row: "  # begins what a worker has to say, on its standard output
 STARTING = 120.0  # seconds for a worker to import jax and find the device
 EXACT, TF32, BFLOAT16 = "float32 exact", "TensorFloat-32", "bfloat16"
 PEERS = ("PyTorch eager", "torch.compile, CUDA graphs")  # of train_step.PEERS
-# Of an H100 SXM by its data sheet, dense: operations a second, and bytes a second of its memory and its links.
-PEAKS = {EXACT: 67e12, TF32: 495e12, BFLOAT16: 989e12}
 DEVICES = 8  # of the counted collectives
 TOY_DATA = {"data.subjects": 5, "data.frames": 2, "data.resolution": 16}  # of the config smoke
 
@@ -170,13 +167,14 @@ def evaluate(toy: bool) -> Iterator[Found]:
     if toy:
         settings |= TOY_DATA | {"evaluate.classifiers": "decision_tree"}
     config = load_config("smoke" if toy else "quick", settings)
-    others = load_config("smoke" if toy else "quick", settings | {"data.seed": 1, "data.extra_test_subjects": 0})
+    others = config if toy else load_config("quick", settings | {"data.seed": 1, "data.extra_test_subjects": 0})
     with tempfile.TemporaryDirectory() as folder:
-        people = joined(load_faces(others, Path(folder) / "others", log=None))
+        people = joined(load_faces(others, Path(folder) / f"seed{others.data.seed}", log=None))
         faces = made_faces(people.images, people.emotion, people.emotions, people.depth_range)
-        load_faces(config, Path(folder) / "run", log=None)
+        run = Path(folder) / f"seed{config.data.seed}"
+        load_faces(config, run, log=None)
         start = time.perf_counter()
-        evaluate_faces(config, Path(folder) / "run", {"cdcgan_kd": faces}, log=None)
+        evaluate_faces(config, run, {"cdcgan_kd": faces}, log=None)
         yield Found(time.perf_counter() - start, f"{len(faces):,} faces; {os.cpu_count()} cores; no latent inversion")
 
 
@@ -321,9 +319,7 @@ def missing(tasks: Sequence[Task], rows: dict[str, Any]) -> list[Task]:
     return sorted((t for t in tasks if not rows.get(t.name, {}).get("done")), key=lambda task: task.name in rows)
 
 
-def measure_all(
-    tasks: Sequence[Task], path: Path, seconds: float, command: Sequence[str], platform: str
-) -> dict[str, Any]:
+def measure_all(tasks: Sequence[Task], path: Path, seconds: float, command: list[str], platform: str) -> dict[str, Any]:
     """Measure what is missing and fits into so many seconds; return all that the file then holds, by row."""
     end, worker = time.monotonic() + seconds, None
     state = read_json(path) if path.exists() else {"machine": None, "rows": {}}
@@ -335,7 +331,8 @@ def measure_all(
                 continue
             if worker is None:
                 worker = Worker(command)
-                state["machine"] = same_machine(worker.hear(STARTING), state["machine"], platform, path)
+                said = worker.hear(min(STARTING, end - time.monotonic()))
+                state["machine"] = same_machine(said, state["machine"], platform, path)
             start = time.monotonic()
             for said in worker.measure(task.name, min(3 * task.estimate, end - start)):
                 rows[task.name] = rows.get(task.name, {}) | said | {"date": time.strftime("%Y-%m-%d %H:%M")}
@@ -374,51 +371,6 @@ def table(tasks: Sequence[Task], rows: dict[str, Any]) -> list[Row]:
     return lines
 
 
-def counts() -> None:
-    """Print what the compiler counts of a training step, and what the peaks allow."""
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
-    from benchmarks import memory
-    from benchmarks.train_step import sized
-
-    print("| batch 32, full width | operations | bytes | " + " | ".join(PEAKS) + f" | bytes | {DEVICES} devices send |")
-    print("|---" * (5 + len(PEAKS)) + "|")
-    for side in (64, 128, 256):
-        config, _ = sized(side, 512, 64, 32)
-        operations, moved = memory.step_cost(config)
-        times = [operations / peak for peak in PEAKS.values()] + [moved / memory.MEMORY_RATE]
-        cells = [f"{side}x{side}", f"{operations / 1e12:.3f} T", f"{moved / 1e9:.1f} GB"]
-        cells += [f"{1e3 * seconds:.2f} ms" for seconds in times] + [collectives(config)]
-        print(f"| {' | '.join(cells)} |", flush=True)
-    peaks = ", ".join(f"{peak / 1e12:.0f}e12 ({name})" for name, peak in PEAKS.items())
-    print(f"\nPeaks of an H100 SXM, dense: {peaks} operations and {memory.MEMORY_RATE / 1e12:.2f}e12 bytes a second.")
-    print(
-        "Counted in the program for a CPU in float32; a GPU's fuses other operations, and bfloat16 moves fewer bytes."
-    )
-
-
-def collectives(config: Any) -> str:
-    """Kinds and numbers of what the compiled step sends between devices, which share a batch."""
-    import jax
-    import numpy as np
-
-    from benchmarks import memory
-    from depthjax.train.mesh import AXIS, replicated, split
-    from depthjax.train.state import init_state
-    from depthjax.train.step import make_update
-
-    mesh = jax.sharding.Mesh(np.asarray(jax.devices()), (AXIS,))
-    whole = replicated(mesh)
-    state, key = jax.eval_shape(lambda: (init_state(jax.random.key(0), config), jax.random.key(0)))
-    update = jax.jit(make_update(config), in_shardings=(whole, split(mesh), whole), out_shardings=whole)
-    text = memory.compiled(update.lower(state, memory.shapes(config, config.train.batch_size), key)).as_text()
-    found = Counter(
-        re.findall(r" (all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\(", text)
-    )
-    gradients = 4e-6 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    return ", ".join(f"{count} {kind}" for kind, count in found.items()) + f"; gradients {gradients:.0f} MB"
-
-
 def main() -> None:
     """Measure what is missing, then print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -428,9 +380,14 @@ def main() -> None:
     parser.add_argument("--counts", action="store_true", help="of the compiler, on a CPU; nothing is measured")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     flags, start = parser.parse_args(), time.monotonic()
-    if flags.counts or flags.serve:
-        counts() if flags.counts else serve(flags.rehearse)
-        return
+    if flags.counts:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
+        from benchmarks.memory import print_counts
+
+        return print_counts(DEVICES)
+    if flags.serve:
+        return serve(flags.rehearse)
     path = flags.json or ROOT / "runs" / ("gpu_rehearsal.json" if flags.rehearse else "gpu.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # or there would be no memory for PyTorch and `quick`
