@@ -3,8 +3,7 @@
 Command: python -m benchmarks.gpu [--minutes 8] [--json runs/gpu.json]
          python -m benchmarks.gpu --rehearse    every row at toy size on a CPU: that it runs, not how fast
          python -m benchmarks.gpu --counts      operations, bytes and collectives of a training step, by the compiler
-Needs:   a GPU that jax can use, but for the last two. PyTorch (extra bench) is timed beside the training where it has
-         CUDA; elsewhere the row says why not.
+Needs:   a GPU that jax can use, but for the last two. PyTorch is timed too where it has CUDA, or the row says why not.
 
 Finished rows are kept in the JSON file; the same command goes on with those that are missing, then with those that
 failed. A row is not started if its estimate exceeds what is left of `--minutes`. A worker process measures the rows;
@@ -44,10 +43,8 @@ from depthjax.signals import ending_on_signals
 
 ROOT = Path(__file__).parents[1]
 MARK = "row: "  # begins what a worker has to say, on its standard output
-STARTING = 120.0  # seconds for a worker to import jax and find the device
 EXACT, TF32, BFLOAT16 = "float32 exact", "TensorFloat-32", "bfloat16"
 PEERS = ("PyTorch eager", "torch.compile, CUDA graphs")  # of train_step.PEERS
-DEVICES = 8  # of the counted collectives
 TOY_DATA = {"data.subjects": 5, "data.frames": 2, "data.resolution": 16}  # of the config smoke
 
 
@@ -91,8 +88,8 @@ def train(toy: bool, side: int, precision: str) -> Iterator[Found]:
             yield beside_peers(found, config, batch_size, run, rounds)
 
 
-def longest_kernels(run: Callable[[], None], count: int = 3) -> tuple[str, ...]:
-    """The kernels that take most time of a dispatch, by the profiler."""
+def longest_kernels(run: Callable[[], None]) -> tuple[str, ...]:
+    """The three kernels that take most time of a dispatch, by the profiler."""
     import jax
 
     from benchmarks.train_step import STEPS
@@ -109,7 +106,7 @@ def longest_kernels(run: Callable[[], None], count: int = 3) -> tuple[str, ...]:
                 for event in line.events:
                     # On a CPU, names with colons are the runtime's own.
                     totals[event.name] += event.duration_ns if on_gpu or "::" not in event.name else 0
-    whole, longest = sum(totals.values()), totals.most_common(count)
+    whole, longest = sum(totals.values()), totals.most_common(3)
     return tuple(f"{name[:80]}: {1e-6 * ns / STEPS:.3f} ms a step, {100 * ns / whole:.0f} %" for name, ns in longest)
 
 
@@ -131,10 +128,8 @@ def evolve(toy: bool, islands: int, population: int, generations: int) -> Iterat
     """An evolution of three emotions at 256x256, the second call of it."""
     from benchmarks.evolve import RELEASED, Case, our_run, timed
 
-    if toy:  # one program for all rows
-        islands, population = 2, 6
     case = Case("toy", 16, 16, 2, 1) if toy else Case("full256", 256, 512, generations, 1)
-    run = our_run(case, replace(RELEASED, islands=islands, population=population))
+    run = our_run(case, replace(RELEASED, islands=2 if toy else islands, population=6 if toy else population))
     first, again = timed(run), timed(run)
     rate = f"{again.evaluations:,} faces decoded, {again.evaluations / again.wall:,.0f} a second"
     yield Found(again.wall, f"{rate}; first call, with compilation, {first.wall:.1f} s")
@@ -192,9 +187,8 @@ def quick(toy: bool) -> Iterator[Found]:
         environment = os.environ | ({} if toy else {"JAX_COMPILATION_CACHE_DIR": f"{folder}/programs"})
         subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=True)
         seconds = time.perf_counter() - start
-        records = {stage: stages.read(stage, Path(folder)) for stage in stages.STAGES}
-        parts = [f"{stage} {record.facts['seconds']:.0f} s" for stage, record in records.items() if record]
-    yield Found(seconds, ", ".join(parts))
+        done = [(name, stages.read(name, Path(folder))) for name in stages.STAGES]
+    yield Found(seconds, ", ".join(f"{name} {record.facts['seconds']:.0f} s" for name, record in done if record))
 
 
 def training(side: int, precision: str, estimate: float) -> Task:
@@ -265,17 +259,15 @@ def machine() -> dict[str, Any]:
 
 
 class Worker:
-    """A process that measures rows, one at a time."""
+    """A process that measures rows, one at a time, in a session of its own: its children end with it."""
 
     def __init__(self, command: Sequence[str]) -> None:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        # In a session of its own, so that its children end with it.
         self.process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
         self.said: queue.Queue[dict[str, Any] | None] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith(MARK):
                 self.said.put(json.loads(line.removeprefix(MARK)))
@@ -283,7 +275,6 @@ class Worker:
 
     def measure(self, name: str, limit: float) -> Iterator[dict[str, Any]]:
         """Yield what the worker says of a row; the last has `done`, whether or not the worker lived to say so."""
-        assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended, which the next line says
             self.process.stdin.write(f"{name}\n")
             self.process.stdin.flush()
@@ -305,7 +296,6 @@ class Worker:
 
     def end(self, grace: float = 3.0) -> None:
         """End the process and its children; one without a row ends by itself, and removes its temporary files."""
-        assert self.process.stdin is not None
         with suppress(BrokenPipeError, subprocess.TimeoutExpired):
             self.process.stdin.close()
             self.process.wait(grace)
@@ -331,7 +321,7 @@ def measure_all(tasks: Sequence[Task], path: Path, seconds: float, command: list
                 continue
             if worker is None:
                 worker = Worker(command)
-                said = worker.hear(min(STARTING, end - time.monotonic()))
+                said = worker.hear(end - time.monotonic())
                 state["machine"] = same_machine(said, state["machine"], platform, path)
             start = time.monotonic()
             for said in worker.measure(task.name, min(3 * task.estimate, end - start)):
@@ -362,11 +352,10 @@ def table(tasks: Sequence[Task], rows: dict[str, Any]) -> list[Row]:
     """A line for each row and peer; those without a number say so."""
     lines = []
     for task in tasks:
-        row = rows.get(task.name, {"done": False})
-        notes = [row.get("note", "not measured")] + ([] if row["done"] else [row.get("failed", "")])
-        note, seconds = "; ".join(filter(None, notes)), row.get("seconds")
+        row = rows.get(task.name, {})
+        note = row.get("note", "not measured") + ("" if row.get("done") else f"; {row.get('failed', 'never tried')}")
         for peer, peer_s in (row.get("peers") or {"": None}).items():
-            lines.append(Row(task.name, peer, seconds, peer_s, note))
+            lines.append(Row(task.name, peer, row.get("seconds"), peer_s, note))
             note = ""
     return lines
 
@@ -382,10 +371,10 @@ def main() -> None:
     flags, start = parser.parse_args(), time.monotonic()
     if flags.counts:
         os.environ["JAX_PLATFORMS"] = "cpu"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={DEVICES}"
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
         from benchmarks.memory import print_counts
 
-        return print_counts(DEVICES)
+        return print_counts(devices=8)
     if flags.serve:
         return serve(flags.rehearse)
     path = flags.json or ROOT / "runs" / ("gpu_rehearsal.json" if flags.rehearse else "gpu.json")
@@ -398,9 +387,9 @@ def main() -> None:
         command, tasks = [*command, "--rehearse"], tuple(replace(task, estimate=30.0) for task in TASKS)
     with without_traceback(), ending_on_signals():
         state = measure_all(tasks, path, 60 * flags.minutes, command, "cpu" if flags.rehearse else "gpu")
-    used, sizes = resource.getrusage(resource.RUSAGE_CHILDREN), " (toy sizes)" if flags.rehearse else ""
-    took = f"{time.monotonic() - start:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of processor time"
-    print(f"{(state['machine'] or {}).get('devices', 'no device')}; {path}{sizes}; this command took {took}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = f"took {time.monotonic() - start:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of processor time"
+    print(f"{(state['machine'] or {}).get('devices')}; {path}{' (toy sizes)' if flags.rehearse else ''}; {took}")
     report(table(tasks, state["rows"]))
     for name, row in state["rows"].items():
         for kernel in row.get("kernels", ()):
