@@ -11,8 +11,7 @@ where one fails or is late, that worker is ended, and the next row gets a new on
 
 Training is at the paper's width and batch (512/64, 32), in turn with the peers. TensorFloat-32 is what jax and PyTorch
 take by default; "exact" is full float32; of bfloat16 are only the networks' maps. Evolution is the paper's algorithm on
-random weights. The evaluated faces are rendered ones of other people. Sampled faces are copied to the host alone.
-Compilation is left out, but for `quick`.
+random weights. The evaluated faces are rendered ones of other people. Compilation is left out, but for `quick`.
 """
 
 from __future__ import annotations
@@ -339,8 +338,7 @@ def measure_all(tasks: Sequence[Task], path: Path, seconds: float, command: list
 
 def same_machine(said: dict[str, Any], before: Any, platform: str, path: Path) -> dict[str, Any]:
     """Return the worker's machine; a UserError if it has no such device, or is not that of the file's rows."""
-    found: dict[str, Any] = said.get("machine", {})
-    devices = found.get("devices", [])
+    found, devices = said.get("machine", {}), said.get("machine", {}).get("devices", [])
     if not devices or not devices[0].startswith(platform):
         raise UserError(f"jax finds no {platform}, but {devices or said}: --rehearse runs on a CPU")
     if before not in (None, found):
@@ -353,7 +351,8 @@ def table(tasks: Sequence[Task], rows: dict[str, Any]) -> list[Row]:
     lines = []
     for task in tasks:
         row = rows.get(task.name, {})
-        note = row.get("note", "not measured") + ("" if row.get("done") else f"; {row.get('failed', 'never tried')}")
+        failed = None if row.get("done") else row.get("failed")
+        note = "; ".join(filter(None, (row.get("note", "not measured"), failed)))
         for peer, peer_s in (row.get("peers") or {"": None}).items():
             lines.append(Row(task.name, peer, row.get("seconds"), peer_s, note))
             note = ""
@@ -369,12 +368,13 @@ def main() -> None:
     parser.add_argument("--counts", action="store_true", help="of the compiler, on a CPU; nothing is measured")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     flags, start = parser.parse_args(), time.monotonic()
+    xla_flags = os.environ.get("XLA_FLAGS", "")
     if flags.counts:
         os.environ["JAX_PLATFORMS"] = "cpu"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
-        from benchmarks.memory import print_counts
+        os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_force_host_platform_device_count=8"
+        from benchmarks import memory
 
-        return print_counts(devices=8)
+        return memory.print_counts(devices=8)
     if flags.serve:
         return serve(flags.rehearse)
     path = flags.json or ROOT / "runs" / ("gpu_rehearsal.json" if flags.rehearse else "gpu.json")
@@ -383,7 +383,7 @@ def main() -> None:
     command, tasks = [sys.executable, "-m", "benchmarks.gpu", "--serve"], TASKS
     if flags.rehearse:
         os.environ["JAX_PLATFORMS"] = "cpu"
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0"
+        os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_backend_optimization_level=0"
         command, tasks = [*command, "--rehearse"], tuple(replace(task, estimate=30.0) for task in TASKS)
     with without_traceback(), ending_on_signals():
         state = measure_all(tasks, path, 60 * flags.minutes, command, "cpu" if flags.rehearse else "gpu")

@@ -42,7 +42,7 @@ def test_a_failed_row_loses_no_other_and_finished_ones_are_skipped(tmp_path):
     assert (late.ours_s, late.ratio) == (None, None) and late.note.startswith("not measured; stopped")
     assert dies.ours_s == 2.0 and "code 9" in dies.note  # what it had measured before
     assert (good.peer, good.ratio, good.note) == ("other", 1.5, "fine")
-    assert long.note == "not measured; never tried"
+    assert long.note == "not measured"
 
 
 def test_another_machine_is_refused(tmp_path):
