@@ -391,9 +391,8 @@ def main() -> None:
     took = f"took {time.monotonic() - start:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of processor time"
     print(f"{(state['machine'] or {}).get('devices')}; {path}{' (toy sizes)' if flags.rehearse else ''}; {took}")
     report(table(tasks, state["rows"]))
-    for name, row in state["rows"].items():
-        for kernel in row.get("kernels", ()):
-            print(f"{name}: {kernel}")
+    for name, kernel in ((name, k) for name, row in state["rows"].items() for k in row.get("kernels", ())):
+        print(f"{name}: {kernel}")
 
 
 if __name__ == "__main__":
