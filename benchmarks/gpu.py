@@ -384,7 +384,7 @@ def main() -> None:
     if flags.rehearse:
         os.environ["JAX_PLATFORMS"] = "cpu"
         os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_backend_optimization_level=0"
-        command, tasks = [*command, "--rehearse"], tuple(replace(task, estimate=30.0) for task in TASKS)
+        command, tasks = [*command, "--rehearse"], tuple(replace(task, estimate=60.0) for task in TASKS)
     with without_traceback(), ending_on_signals():
         state = measure_all(tasks, path, 60 * flags.minutes, command, "cpu" if flags.rehearse else "gpu")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
