@@ -18,17 +18,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import torch
-from deap import algorithms, base, tools
 
-from benchmarks import torch_peer
 from benchmarks.table import Row, report
-from benchmarks.torch_peer import DEVICE
 from depthjax.config import Evolve
 from depthjax.evolve.measure import Networks
 from depthjax.evolve.program import make_program
@@ -59,70 +56,14 @@ CASES = (
 )
 
 
-class Maximise(base.Fitness):
-    """One value, larger is better."""
-
-    weights = (1.0,)
-
-
-class Individual(list):
-    """A latent as DEAP keeps it: a list of genes with a fitness."""
-
-    def __init__(self, genes: Any) -> None:
-        super().__init__(genes)
-        self.fitness = Maximise()
-
-
-def released_toolbox(generator: torch.nn.Module, emotion: int) -> base.Toolbox:
-    """DEAP's toolbox with the released operators and fitness, for one emotion."""
-    label = torch.tensor([emotion], device=DEVICE)
-
-    def evaluate(individual: Individual) -> tuple[float]:
-        with torch.no_grad():
-            image = generator(torch.tensor([individual], device=DEVICE), label)[0, 0]
-        return (float(10 * image.std() - 5 * image.mean().abs()),)
-
-    toolbox = base.Toolbox()
-    toolbox.register("individual", lambda: Individual(random.gauss(0, 1) for _ in range(LATENT)))
-    toolbox.register("evaluate", evaluate)
-    toolbox.register("mate", tools.cxBlend, alpha=RELEASED.blend_alpha)
-    toolbox.register("mutate", tools.mutGaussian, mu=0, sigma=RELEASED.mutation_sigma, indpb=RELEASED.gene_probability)
-    toolbox.register("select", tools.selTournament, tournsize=RELEASED.tournament)
-    return toolbox
-
-
-def deap_run(case: Case) -> Callable[[], int]:
-    """eaSimple for every emotion; returns the number of evaluations."""
-    torch.manual_seed(0)
-    generator = torch_peer.Generator(case.resolution, case.width, CLASSES, LATENT).eval().to(DEVICE)
-
-    def run() -> int:
-        evaluations = 0
-        for emotion in range(CLASSES):
-            toolbox = released_toolbox(generator, emotion)
-            population = [toolbox.individual() for _ in range(RELEASED.population)]
-            _, log = algorithms.eaSimple(
-                population,
-                toolbox,
-                RELEASED.crossover_probability,
-                RELEASED.mutation_probability,
-                case.generations,
-                halloffame=tools.HallOfFame(RELEASED.hall_of_fame),
-                verbose=False,
-            )
-            evaluations += sum(log.select("nevals"))
-        return evaluations
-
-    return run
-
-
-def our_run(case: Case) -> Callable[[], int]:
-    """The same in one dispatch; returns the number of evaluations."""
+def our_run(case: Case, settings: Evolve = RELEASED) -> Callable[[], int]:
+    """All emotions in one dispatch; returns the number of evaluations."""
     generator, discriminator = Generator(case.resolution, case.width, CLASSES), Discriminator(64, CLASSES)
     emotion = jnp.zeros(1, jnp.int32)
-    variables = generator.init(jax.random.key(0), jnp.zeros((1, LATENT)), emotion, train=False)
+    init = jax.jit(partial(generator.init, train=False))
+    variables = init(jax.random.key(0), jnp.zeros((1, LATENT)), emotion)
     # The released fitness reads no discriminator, so none is given.
-    networks, settings = Networks(variables, {}), replace(RELEASED, generations=case.generations)
+    networks, settings = Networks(variables, {}), replace(settings, generations=case.generations)
     program = make_program(settings, generator=generator, discriminator=discriminator, latent_size=LATENT)
 
     def run() -> int:
@@ -149,8 +90,11 @@ def timed(run: Callable[[], int]) -> Timing:
 
 def compare(case: Case) -> Row:
     """One row: ours and DEAP's rounds in turn, after ours was compiled."""
+    from benchmarks.deap_peer import deap_run  # needs the bench extra
+
     random.seed(0)
-    run, run_peer = our_run(case), deap_run(case)
+    peer_settings = replace(RELEASED, generations=case.generations)
+    run, run_peer = our_run(case), deap_run(peer_settings, case.resolution, case.width, CLASSES, LATENT)
     first = timed(run)
     rounds = [(timed(run), timed(run_peer)) for _ in range(case.rounds)]
     ours, peer = min(r[0] for r in rounds), min(r[1] for r in rounds)
@@ -171,7 +115,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="at most so many, likewise")
     flags = parser.parse_args()
     chosen = [case for case in CASES if not flags.case or case.name in flags.case]
-    if DEVICE == "cuda":
+    if jax.default_backend() == "gpu":
         chosen = [replace(case, generations=100) for case in chosen]
     if flags.generations:
         chosen = [replace(case, generations=min(case.generations, flags.generations)) for case in chosen]

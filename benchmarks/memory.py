@@ -19,7 +19,9 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +34,7 @@ import numpy as np
 from configs import paper
 from depthjax.config import Config
 from depthjax.config_values import validate
+from depthjax.train.mesh import AXIS, replicated, split
 from depthjax.train.state import init_state
 from depthjax.train.step import Batch, make_steps, make_update
 
@@ -39,6 +42,7 @@ FACES = 960  # that paper.py trains on: 32 of 40 subjects, 3 emotions, 10 frames
 GIGABYTE = 1e9
 # An H100 SXM by its data sheet: dense, not sparse.
 PEAK = 495e12  # operations a second in TF32, which is what float32 convolutions run as
+PEAKS = {"float32 exact": 67e12, "TensorFloat-32": PEAK, "bfloat16": 989e12}
 MEMORY_RATE = 3.35e12  # bytes a second
 LINK_RATE = 450e9  # bytes a second and direction, of NVLink between the GPUs of one machine
 # Batch size, and fields of the model and train sections.
@@ -161,6 +165,38 @@ def shapes(config: Config, count: int) -> Batch:
         jax.ShapeDtypeStruct((count, size, size), jnp.float32),  # type: ignore[arg-type]
         jax.ShapeDtypeStruct((count,), jnp.int32),  # type: ignore[arg-type]
     )
+
+
+def print_counts(devices: int) -> None:
+    """Print what a step of 32 is by the compiler's count, at three resolutions, and what an H100's peaks allow."""
+    from benchmarks import train_step
+
+    names = [f"operations, {name}" for name in PEAKS]
+    titles = ["batch 32, full width", "operations", "bytes", *names, "bytes", f"{devices} devices send"]
+    print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
+    for side in (64, 128, 256):
+        config, _ = train_step.sized(side, 512, 64, 32)
+        operations, moved = step_cost(config)
+        times = [operations / peak for peak in PEAKS.values()] + [moved / MEMORY_RATE]
+        cells = [f"{side}x{side}", f"{operations / 1e12:.3f} T", f"{moved / 1e9:.1f} GB"]
+        cells += [f"{1e3 * seconds:.2f} ms" for seconds in times] + [collectives(config, devices)]
+        print(f"| {' | '.join(cells)} |", flush=True)
+    peaks = ", ".join(f"{peak / 1e12:.0f}e12 ({name})" for name, peak in PEAKS.items())
+    print(f"\nPeaks of an H100 SXM, dense: {peaks} operations and {MEMORY_RATE / 1e12:.2f}e12 bytes a second.")
+    print("Counted in the program for a CPU, in float32: a GPU's is fused otherwise, and bfloat16 moves fewer bytes.")
+
+
+def collectives(config: Config, devices: int) -> str:
+    """Kinds and numbers of what a compiled step sends between devices that share its batch."""
+    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), (AXIS,))
+    whole = replicated(mesh)
+    state, key = jax.eval_shape(lambda: (init_state(jax.random.key(0), config), jax.random.key(0)))
+    update = jax.jit(make_update(config), in_shardings=(whole, split(mesh), whole), out_shardings=whole)
+    text = compiled(update.lower(state, shapes(config, config.train.batch_size), key)).as_text()
+    kinds = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+    found = Counter(re.findall(rf" ({kinds})(?:-start)?\(", text))
+    gradients = 4e-6 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    return ", ".join(f"{count} {kind}" for kind, count in found.items()) + f"; gradients {gradients:.0f} MB"
 
 
 def compiled(lowered: Any) -> Any:

@@ -16,21 +16,21 @@ class Row:
     Attributes:
         name: what was run, with its sizes.
         peer: what ours is compared with.
-        ours_s: seconds of one unit of work, steady state.
+        ours_s: seconds of one unit of work, steady state; None where it was not measured.
         peer_s: the peer's seconds for the same, or None where the peer could not run.
         note: said beside the row, for instance why the peer could not run.
     """
 
     name: str
     peer: str
-    ours_s: float
+    ours_s: float | None
     peer_s: float | None
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
         """How many times faster ours is."""
-        return None if self.peer_s is None else self.peer_s / self.ours_s
+        return None if self.ours_s is None or self.peer_s is None else self.peer_s / self.ours_s
 
 
 def report(rows: Sequence[Row], json_path: Path | None = None) -> None:

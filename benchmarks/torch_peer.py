@@ -58,7 +58,7 @@ class Training:
 
     def __init__(self, config: Config, device: str = "cpu") -> None:
         classes, model, train = len(config.data.emotions), config.model, config.train
-        self.train = train
+        self.train, self.graphs = train, False
         self.generator = Generator(config.data.resolution, model.generator_width, classes, model.latent_size)
         self.discriminator = Discriminator(config.data.resolution, model.discriminator_width, classes)
         for module in (*self.generator.modules(), *self.discriminator.modules()):
@@ -77,8 +77,22 @@ class Training:
         self.g_adam = torch.optim.Adam(self.generator.parameters(), self.train.generator_lr, betas)
         self.d_adam = torch.optim.Adam(self.discriminator.parameters(), self.train.discriminator_lr, betas)
 
+    def compile(self, mode: str) -> None:
+        """Compile the four networks; the mode `reduce-overhead` runs them as CUDA graphs, and needs CUDA."""
+        self.graphs = mode == "reduce-overhead"
+        if self.graphs and DEVICE != "cuda":
+            raise RuntimeError("CUDA graphs need a GPU that both jax and PyTorch can use")
+        torch._dynamo.reset()  # or the sizes before would use up its limit of recompilations, and this one run eagerly
+        torch._dynamo.config.recompile_limit = 64
+        for name in ("generator", "discriminator", "generator_teacher", "discriminator_teacher"):
+            setattr(self, name, torch.compile(getattr(self, name), mode=mode))
+
     def step(self, images: torch.Tensor, emotion: torch.Tensor, latents: torch.Tensor) -> dict[str, torch.Tensor]:
         """One step on images (n, 1, h, w), emotion (n,) and latents (n, d): generator, then discriminator."""
+        if self.graphs:  # the memory of a graph's outputs, gradients too, is written again in the next step
+            torch.compiler.cudagraph_mark_step_begin()
+            self.g_adam.zero_grad()
+            self.d_adam.zero_grad()
         real, fake = torch.ones_like(images[:, 0, 0, 0]), torch.zeros_like(images[:, 0, 0, 0])
         fakes = self.generator(latents, emotion)
         with torch.no_grad():

@@ -38,7 +38,8 @@ SIZES = {
     "256x256, full width (512/64), batch 8": (256, 512, 64, 8),
     PAPERS: (256, 512, 64, 32),  # of configs/paper.py
 }
-PEERS = {"PyTorch eager": False, "torch.compile": True}  # whether compiled
+# Mode of torch.compile; None: not compiled. With `reduce-overhead`, networks run as CUDA graphs.
+PEERS = {"PyTorch eager": None, "torch.compile": "default", "torch.compile, CUDA graphs": "reduce-overhead"}
 
 
 def main() -> None:
@@ -50,7 +51,7 @@ def main() -> None:
         "--size", choices=SIZES, action="append", help="default: all, batch 32 of 256x256 on a GPU alone"
     )
     parser.add_argument("--rounds", type=int, default=5, help=f"dispatches of {STEPS} steps timed of each")
-    parser.add_argument("--peer", choices=PEERS, action="append", help="default: both")
+    parser.add_argument("--peer", choices=PEERS, action="append", help="default: all")
     flags = parser.parse_args()
     on_gpu = jax.default_backend() == "gpu"
     names = flags.size or [name for name in SIZES if on_gpu or name != PAPERS]
@@ -73,7 +74,7 @@ def compare(name: str, rounds: int, peers: list[str]) -> list[Row]:
     runs, notes = {"ours": ours(config, batch_size)}, {}
     for peer in peers:
         try:
-            runs[peer] = theirs(config, batch_size, compiled=PEERS[peer])
+            runs[peer] = theirs(config, batch_size, mode=PEERS[peer])
         except Exception as error:  # torch.compile needs a C++ compiler: without one the row says so
             notes[peer] = f"could not run: {str(error).strip().splitlines()[0][:80]}"
     seconds = interleaved(runs, rounds)
@@ -98,7 +99,7 @@ def faces(config: Config, batch_size: int) -> Batch:
 def ours(config: Config, batch_size: int) -> Run:
     """The compiled dispatch that training runs, with its state donated; the training set is one batch."""
     steps = jax.jit(make_steps(config, STEPS), donate_argnums=0)
-    held = [init_state(jax.random.key(0), config)]
+    held = [jax.jit(init_state, static_argnums=1)(jax.random.key(0), config)]
     batch = jax.tree.map(jax.numpy.asarray, faces(config, batch_size))
 
     def run() -> None:
@@ -109,18 +110,17 @@ def ours(config: Config, batch_size: int) -> Run:
     return run
 
 
-def theirs(config: Config, batch_size: int, *, compiled: bool) -> Run:
+def theirs(config: Config, batch_size: int, *, mode: str | None) -> Run:
     """The same steps in PyTorch, warmed up; fresh latents are drawn in each, as in ours."""
     import torch
 
     from benchmarks.torch_peer import DEVICE, Training
 
+    if DEVICE == "cpu" and jax.default_backend() == "gpu":
+        raise RuntimeError("this PyTorch has no CUDA, and jax runs on a GPU")
     training = Training(config, DEVICE)
-    if compiled:
-        torch._dynamo.reset()  # or the sizes before would use up its limit of recompilations, and this one run eagerly
-        torch._dynamo.config.recompile_limit = 64
-        for name in ("generator", "discriminator", "generator_teacher", "discriminator_teacher"):
-            setattr(training, name, torch.compile(getattr(training, name)))
+    if mode:
+        training.compile(mode)
     batch = faces(config, batch_size)
     images = torch.from_numpy(batch.images)[:, None].to(DEVICE)
     emotion = torch.from_numpy(batch.emotion).long().to(DEVICE)
