@@ -46,6 +46,16 @@ CONTROLS = {
     "copies": "copies with new noise",
     "gaussian": "a Gaussian of each emotion",
 }
+# What a classifier reads of a face: handcrafted features, those of depthnet or of the recogniser (both fixed
+# beforehand), or 32x32 box means.
+INPUTS = {
+    "random_forest": "handcrafted",
+    "decision_tree": "handcrafted",
+    "xgboost": "handcrafted",
+    "depthnet": "depthnet",
+    "network": "boxes",
+    "recogniser": "recogniser",
+}
 WRITERS = ("tensorboard", "wandb")
 FITNESS = ("realism", "paper", "released", "natural")
 EXPORT_FACES = "faces"  # the export set of the prepared faces; the others are named by method

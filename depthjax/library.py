@@ -135,10 +135,12 @@ def recognise(depth: np.ndarray, classifier: Folder) -> np.ndarray:
     """Return the probability of each emotion in depth faces, (n, emotions), in the order of the classifier's card.
 
     Args:
-        depth: (n, height, width) crops in millimetres from the camera, framed as those it was fitted to; 0 is invalid.
+        depth: (n, height, width) crops in millimetres from the camera, of the size and framing of those that it was
+            fitted to (`data` of the run; 200x128 if prepare cut them); 0 is invalid.
         classifier: `recogniser.safetensors`, or the work folder of a run whose stage `recognise` is done.
     Raises:
-        UserError: no such classifier, or a face without depth around its nose.
+        UserError: no such classifier, one of another version's network, crops of another shape, or values that are
+            no face in millimetres.
     """
     from depthjax.recogniser.classifier import load_classifier
 

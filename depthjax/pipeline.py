@@ -21,6 +21,7 @@ from depthjax.data.inputs import read_inputs, write_inputs
 from depthjax.data.noise import NOISE, noise_spectrum
 from depthjax.environment import cache_programs, check_python, describe, devices
 from depthjax.errors import UserError
+from depthjax.evaluate.weights import digests
 from depthjax.files import remove_half_written, write_arrays, write_json, write_text
 from depthjax.lock import only_one
 from depthjax.progress import Log, no_log, say, with_prefix
@@ -108,9 +109,13 @@ def _check_before(config: Config, workdir: Path, wanted: Sequence[str]) -> None:
 
             load_inception(Path(config.evaluate.inception))
     if "few" in wanted:
-        from depthjax.few.people import check_settings
+        from depthjax.few.people import check_few
 
-        check_settings(config)
+        check_few(config)
+    if "recognise" in wanted:
+        from depthjax.evaluate.unseen_people import check_split
+
+        check_split(config, "recognise")
 
 
 def _run_stage(stage: Stage, config: Config, workdir: Path, log: Log, *, writes: bool) -> None:
@@ -355,10 +360,13 @@ def few(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 def recognise(config: Config, workdir: Path, log: Log) -> list[Path]:
     """Fit an emotion classifier to the training faces and test it on the held-out ones."""
+    from depthjax.evaluate.unseen_people import check_names
     from depthjax.recogniser.run import run_recognise
 
+    stored = load.stored(config.data, workdir / "data")
+    check_names(config, stored.subjects, "recognise")
     train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
-    return run_recognise(config, train_faces, test_faces, workdir, log)
+    return run_recognise(config, train_faces, test_faces, workdir, log, shape=stored.shape)
 
 
 def _sampled(config: Config) -> set[str]:
@@ -378,10 +386,10 @@ FITTED = ("data", "model", "train", "baselines")
 BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting("baselines"))
 EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting("evolve"))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
-EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate)
+EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate, shipped=digests)
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)
 EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
-FEW = Stage("few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few)
-RECOGNISE = Stage("recognise", ("data", "sample", "evaluate"), (PREPARE,), recognise)
+FEW = Stage("few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few, shipped=digests)
+RECOGNISE = Stage("recognise", ("data", "sample", "evaluate"), (PREPARE,), recognise, shipped=digests)
 ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW, RECOGNISE)}

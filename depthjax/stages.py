@@ -33,13 +33,14 @@ class Stage:
     needs: tuple[Stage, ...]  # whose files it reads
     run: Callable[[Config, Path, Log], list[Path]]  # → the files and folders that it wrote
     uses: Callable[[Config], Collection[str]] | None = None  # the names of those it reads with a config; None: all
+    shipped: Callable[[], list[str]] = list  # digests of the files of depthjax that its numbers depend on
 
     def inputs(self, config: Config) -> list[Stage]:
         """Return the stages whose files this one reads with these settings."""
         return [stage for stage in self.needs if self.uses is None or stage.name in self.uses(config)]
 
     def fingerprint(self, config: Config) -> str:
-        """Return a sha256 of all that the files depend on: settings, own fitness, stages before it, the version."""
+        """Return a sha256 of all that the files depend on: settings, own fitness, stages before, version, networks."""
         settings = to_dict(config)
         given = {section: settings[section] for section in self.sections}
         if "train" in given:
@@ -49,7 +50,7 @@ class Stage:
         if own and not Path(own[0]).is_file():
             raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
         code = [file_digest(Path(own[0]))] if own else []
-        return digest(__version__, LAYOUT, self.name, given, before, *code)
+        return digest(__version__, LAYOUT, self.name, given, before, *code, *self.shipped())
 
     def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
         """Return whether the stage finished with these settings and faces, and its outputs are still there.

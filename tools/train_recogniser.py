@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from depthjax.config import EMOTIONS, Data  # noqa: E402
 from depthjax.data.generate import generate  # noqa: E402
 from depthjax.data.inputs import network_inputs  # noqa: E402
 from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions  # noqa: E402
-from depthjax.files import read_arrays, write_arrays, write_text  # noqa: E402
+from depthjax.files import digest, read_arrays, write_arrays, write_text  # noqa: E402
 from depthjax.keys import key_for  # noqa: E402
 from depthjax.models.recogniser import SIDE, Recogniser  # noqa: E402
 from depthjax.safetensors_file import write_safetensors  # noqa: E402
@@ -66,7 +67,8 @@ class Faces(NamedTuple):
 
 def rendered(people: range, work: Path, settings: Data, *, wide: bool) -> Faces:
     """Return frames of these subjects in millimetres behind the nose, rendered once."""
-    path = work / f"faces_{people.start}_{people.stop}_{wide}_{settings.far_mm:g}.npz"
+    made_with = digest(SEED, FRAMES, EMOTIONS, wide, asdict(settings))[:12]
+    path = work / f"faces_{people.start}_{people.stop}_{made_with}.npz"
     if not path.exists():
         start = time.monotonic()
         films = generate(subjects=people, emotions=EMOTIONS, frames=FRAMES, seed=SEED, full_sequence=False, wide=wide)

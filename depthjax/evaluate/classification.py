@@ -53,10 +53,7 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "recogniser": lambda seed: LogisticRegression(C=PENALTY, max_iter=1000, random_state=seed),
 }
 TREES = ("random_forest", "decision_tree", "xgboost")  # of the published protocol
-# What a classifier reads of a face: handcrafted features, those of depthnet or of the recogniser (both fixed
-# beforehand), or 32x32 box means.
-HANDCRAFTED, DEPTHNET, BOXES, RECOGNISER = "handcrafted", "depthnet", "boxes", "recogniser"
-INPUTS = {"depthnet": DEPTHNET, "network": BOXES, "recogniser": RECOGNISER} | dict.fromkeys(TREES, HANDCRAFTED)
+HANDCRAFTED, DEPTHNET, BOXES, RECOGNISER = "handcrafted", "depthnet", "boxes", "recogniser"  # kinds of `INPUTS`
 PENALTY = 0.01  # C of the logistic regression, on standardised features
 # Fewer seeds than asked for: XGBoost at its defaults and the logistic regression draw nothing at random, so a second
 # seed would repeat the first; a single tree only breaks ties at random; a network takes seconds.

@@ -24,11 +24,14 @@ from depthjax.data.people import ACTIONS
 from depthjax.evaluate.spaces import box_means
 
 UTILITY = ("augmented", "mixtures", "rendered")  # controls that classifiers are trained on
-AGAIN = "augmented_again"  # beside the copies: what a generator's faces, added to the copies, are compared with
+# As many copies again beside the copies: a row to read, of as many faces as copies and generated faces together. Tests
+# compare generated faces beside copies with the copies alone.
+AGAIN = "augmented_again"
 NEIGHBOURS = 5  # among which the second face of a mixture is drawn (SMOTE: Chawla et al. 2002)
 GAUSSIAN_DIMENSIONS = 32
 # Of all rendered faces together beside one's own, as a share: chosen on people that no reported number is of.
 RENDERED_WEIGHT = 0.3  # `python -m experiments.few_levers`
+RENDERED_TIMES = 3  # so many times `sample.count` of each emotion, where they are weighted so
 FRAMES = 2  # of one rendered subject in one emotion
 
 

@@ -21,11 +21,11 @@ from depthjax.config import EMOTIONS
 from depthjax.data.crop import to_square
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.errors import UserError
+from depthjax.evaluate.weights import DEPTHNET as WEIGHTS
 from depthjax.models.depthnet import CROPS, SIDE, DepthNet
 from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
-WEIGHTS = Path(__file__).parent / "assets" / "depthnet.safetensors"
 DEPTH_RANGE = DepthRange(-20.0, 130.0)  # every image is converted from its own depth range to this one
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 

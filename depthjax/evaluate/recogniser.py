@@ -15,11 +15,13 @@ from depthjax.config import EMOTIONS
 from depthjax.data.crop import CROP_SHAPE, FACE_ROWS, area_weights
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
+from depthjax.errors import UserError
+from depthjax.evaluate.weights import RECOGNISER as WEIGHTS
+from depthjax.models.depthnet import CROPS
 from depthjax.models.recogniser import SIDE, Recogniser
 from depthjax.precision import exact_products
 from depthjax.safetensors_file import read_safetensors
 
-WEIGHTS = Path(__file__).parent / "assets" / "recogniser.safetensors"
 DEPTH_RANGE = DepthRange(-10.0, 80.0)  # what the network reads, mm about the nose tip
 CHUNK = 128  # images at once: bounds the memory, and one shape is compiled once
 
@@ -39,12 +41,22 @@ def load_weights(path: Path = WEIGHTS) -> dict[str, Any]:
     return traverse_util.unflatten_dict(flat, sep="/")
 
 
+def feature_size() -> int:
+    """Return the number of features that the network reads."""
+    return int(load_weights()["params"]["features"]["kernel"].shape[1])
+
+
 def read_emotions(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> Read:
     """Return what the network reads in (n, height, width) depth faces in [-1, 1]: the mean over a face and its mirror.
 
-    Faces of another depth range or crop ("face" or "full") are brought to the network's own; what a narrower range
-    clipped stays clipped.
+    Faces of another depth range or crop ("face", or "full" of a crop as high to its width as CROP_SHAPE) are brought to
+    the network's own; what a narrower range clipped stays clipped. Another crop, or values that are not finite, are a
+    UserError.
     """
+    if crop not in CROPS:
+        raise UserError(f"recogniser: the crop '{crop}' is not one of {', '.join(CROPS)}: use one of the two")
+    if not np.isfinite(images).all():
+        raise UserError("recogniser: an image holds values that are not finite: look at the faces that were sampled")
     starts = range(0, max(len(images), 1), CHUNK)
     found = [_read(recogniser_inputs(images[start : start + CHUNK], depth_range, crop)) for start in starts]
     return Read(*(np.concatenate(parts) for parts in zip(*found, strict=True)))

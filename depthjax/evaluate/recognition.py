@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from depthjax.config import Config
+from depthjax.config import INPUTS, Config
 from depthjax.evaluate.bank import FeatureBank, Log, classifier_seeds, seed_of
 from depthjax.evaluate.classification import (
     BOXES,
     HANDCRAFTED,
-    INPUTS,
     MEASURES,
     TREES,
     ClassifierScores,
@@ -107,12 +106,13 @@ def adjusted(rows: Sequence[Score]) -> list[Score]:
     """Return paired tests with p adjusted over the methods of one protocol, classifier and `against`.
 
     Tests of two methods by their faces alone are one family: which of the two is `against` is but their order.
+    Twice the copies are no method, and a family of their own.
     """
-    families: dict[tuple[str, str, str], list[Score]] = {}
+    families: dict[tuple[str, str, str, bool], list[Score]] = {}
     for row in rows:
         if row.p is not None:
             against = row.against if row.protocol != "paired_tstr" or row.against == "real" else ""
-            families.setdefault((row.protocol, row.classifier, against), []).append(row)
+            families.setdefault((row.protocol, row.classifier, against, row.method == AGAIN), []).append(row)
     corrected = {
         row: replace(row, p=p)
         for family in families.values()

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from depthjax.config import Config
+from depthjax.config import INPUTS, Config
 from depthjax.data.faces import DepthFaces, joined
 from depthjax.evaluate.classification import (
     BOXES,
     DEPTHNET,
     HANDCRAFTED,
-    INPUTS,
     RECOGNISER,
     FitTask,
     Labelled,

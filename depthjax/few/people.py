@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import jax
 import numpy as np
 
 from depthjax.config import OWN_METHODS, Config
 from depthjax.data.faces import DepthFaces
-from depthjax.data.listing import escape, list_faces
-from depthjax.data.pattern import propose
 from depthjax.errors import UserError
 from depthjax.evaluate.classification import check_classifiers
+from depthjax.evaluate.unseen_people import check_names, check_split
 from depthjax.keys import fold, host_seed, key_for
 from depthjax.train.loop import check_batch
 
 MIN_TESTED = 2  # people: an interval needs as many
-GROUP = "group "  # what prepare calls near-duplicates where no pattern names the people
 
 
 @dataclass(frozen=True)
@@ -84,15 +81,9 @@ def draw_people(everyone: np.ndarray, people: int, draws: int, *, seed: int) -> 
     return drawn
 
 
-def check_settings(config: Config) -> None:
+def check_few(config: Config) -> None:
     """Raise a UserError of one line for settings that this experiment cannot be made with, before anything is done."""
-    if config.data.split != "subject":
-        raise UserError("few: nobody may be on both sides: set --config.data.split=subject")
-    if config.data.source == "folder" and not config.data.pattern:
-        listing = list_faces(Path(config.data.path), config.data.emotions)
-        fitting = [escape(template) for template in propose([(file.emotion, file.name) for file in listing.files])]
-        hint = f"these fit: {', '.join(map(repr, fitting))}" if fitting else "such as 's{subject}_f{frame}'"
-        raise UserError(f"few: the people have no names: set --config.data.pattern, {hint}")
+    check_split(config, "few")
     if not config.evaluate.classifiers:
         raise UserError("few: --config.evaluate.classifiers must name at least one")
     check_classifiers(config.evaluate.classifiers)
@@ -104,8 +95,7 @@ def check_people(config: Config, train: DepthFaces, test: DepthFaces, names: Seq
 
     `names` are those of the subjects, by number.
     """
-    if config.data.source != "depth_heads" and all(name.startswith(GROUP) for name in names):
-        raise UserError("few: the people have no names: set --config.data.pattern (prepare has listed what fits)")
+    check_names(config, names, "few")
     known, tested = np.unique(train.subject), np.unique(test.subject)
     most = max(config.few.people)
     there = f"of {len(known) + len(tested)} people {len(tested)} are to be tested on and {len(known)} may be known"

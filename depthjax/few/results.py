@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,10 @@ from depthjax.few.run import Found
 from depthjax.scores import csv_text
 
 ALPHA = 0.05
+CHOSEN = (
+    "Set and classifier of a sentence are chosen by these numbers, of the people tested. The intervals do not contain "
+    "that choice: on other people, the gain is likely to be somewhat smaller."
+)
 LABELS = CONTROLS | {name: f"{METHODS[name]} faces" for name in OWN_METHODS}
 
 
@@ -119,7 +123,8 @@ def sentence(found: Found, table: Table, people: int) -> str:
     use = f"From {people} people, use {_named(row)}: {share}"
     if row not in (ALONE, AUGMENTED):
         gain = table.at(people, row, classifier, AUGMENTED)
-        return f"{use}, {_points(gain)} more than with augmented copies{_beyond_best(found, people, row, classifier)}."
+        beyond = _beyond_best(found, people, row, classifier)
+        return f"{use}, {_more(gain)} than with augmented copies{beyond}."
     on_top = [ON_TOP + name for name in OWN_METHODS if ON_TOP + name in found.rows]
     best = max((table.at(people, name, classifier, AUGMENTED) for name in on_top), key=lambda score: score.value or 0)
     copies = "generated faces on top of them" if row == AUGMENTED else "augmented copies with generated faces"
@@ -138,7 +143,16 @@ def _beyond_best(found: Found, people: int, row: str, classifier: str) -> str:
     found_gain = mean_over_people(ours - values[:, :, copies, best])
     score = FewScore(people, row, classifier, AUGMENTED, found_gain.value, found_gain.low, found_gain.high)
     name = found.classifiers[best].replace("_", " ")
-    return f", and {_points(score)} more than the best classifier with augmented copies, {name}"
+    joint = "and" if (score.value or 0) >= 0 else "but"
+    return f", {joint} {_more(score)} than the best classifier with augmented copies, {name}"
+
+
+def _more(score: FewScore) -> str:
+    """Return a difference as so many points more, or less, with its interval."""
+    if (score.value or 0) >= 0:
+        return f"{_points(score)} more"
+    low, high = (None if end is None else -end for end in (score.high, score.low))
+    return f"{_points(replace(score, value=-(score.value or 0), low=low, high=high))} less"
 
 
 def _named(row: str) -> str:
@@ -166,18 +180,19 @@ def _percent(value: float) -> str:
 
 def markdown(found: Found, table: Table) -> str:
     """Return `few.md`: a table for each number of people, and the sentences."""
-    parts = ["# Few people", *sentences(found, table)]
+    parts = ["# Few people", *sentences(found, table), CHOSEN]
     for people, values in found.accuracy.items():
         draws, trainings = values.shape[:2]
         parts.append(f"## {people} people known")
+        counted = "1 training" if trainings == 1 else f"{trainings} trainings"
         drawn, over = f"{draws} draws of people", "people known, trainings and people tested"
         if draws == 1:
             drawn, over = "one draw of people", "trainings and people tested, for these known people"
         parts.append(
-            f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and {trainings} trainings of "
-            f"each. Differences in points, with 95 % intervals over {over}; * p < {ALPHA:g} by Holm over the rows. "
-            "Every set that is added has the same number of faces; rendered faces together weigh "
-            f"{RENDERED_WEIGHT:g} of those of the known people."
+            f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and {counted} of each. "
+            f"Differences in points, with 95 % intervals over {over}; * p < {ALPHA:g} by Holm over the rows. "
+            f"Rendered faces together weigh {RENDERED_WEIGHT:g} of those of the known people, however many there are. "
+            "Every other set that is added has the same number of faces."
         )
         if np.unique(known := found.known[people]).size < known.size:
             parts.append("Some people are in several draws: draws are not independent, and intervals are too narrow.")

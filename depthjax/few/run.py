@@ -14,7 +14,8 @@ from depthjax import artifact
 from depthjax._version import __version__
 from depthjax.config import Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.controls import rendered_set, unknown_to_renderer
+from depthjax.evaluate import weights
+from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.resampling import thinned
 from depthjax.evaluate.run import MAX_FACES
@@ -26,7 +27,6 @@ from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS
 from depthjax.train.many import teachers_of, train_many
 
-RENDERED_TIMES = 3  # so many times `sample.count` of each emotion
 SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the config, which a cell depends on
 
 
@@ -108,7 +108,7 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
     """Return the accuracies of the cells of one number of people; those that are not kept are trained together."""
     members = {cell: np.flatnonzero(np.isin(faces.train.subject, cell.subjects)) for cell in cells}
     settings = {cell: _settings(config, cell, faces, members[cell]) for cell in cells}
-    found = {cell: _kept(cell, settings[cell], folder, row_names(config)) for cell in cells}
+    found = {cell: _kept(cell, settings[cell], folder) for cell in cells}
     if all(values is not None for values in found.values()):
         log(f"{len(cells)} cells were done before, unchanged")
         return [values for values in found.values() if values is not None]
@@ -152,10 +152,11 @@ def _settings(config: Config, cell: Cell, faces: Faces, rows: np.ndarray) -> dic
         np.ascontiguousarray(faces.train.images[rows]), faces.train.emotion[rows], faces.train.subject[rows]
     )
     identity = [cell.people, cell.draw, cell.training, list(cell.subjects)]
-    return {"fingerprint": digest(__version__, sections, code, identity, images, faces.digest)}
+    made_of = [*row_names(config), RENDERED_TIMES, RENDERED_WEIGHT, *weights.digests()]
+    return {"fingerprint": digest(__version__, sections, code, identity, images, faces.digest, made_of)}
 
 
-def _kept(cell: Cell, settings: Mapping[str, str], folder: Path, rows: tuple[str, ...]) -> np.ndarray | None:
+def _kept(cell: Cell, settings: Mapping[str, str], folder: Path) -> np.ndarray | None:
     """Return the accuracies of a cell that was finished with these settings and is undamaged, or None."""
     record = artifact.read_record(folder / f"{cell.name}.json")
     if record is None or record.settings != settings or artifact.first_damaged(folder, record.sha256):

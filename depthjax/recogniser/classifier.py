@@ -18,13 +18,17 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 from depthjax.config import Data
+from depthjax.data.depth_files import Unfit
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.data.inputs import network_inputs
+from depthjax.data.plausible import check_plausible
 from depthjax.errors import UserError
 from depthjax.evaluate.classification import PENALTY
 from depthjax.evaluate.controls import RENDERED_WEIGHT
-from depthjax.evaluate.recogniser import read_emotions, recogniser_features
+from depthjax.evaluate.recogniser import feature_size, read_emotions, recogniser_features
+from depthjax.evaluate.weights import RECOGNISER as WEIGHTS
+from depthjax.files import file_digest
 from depthjax.safetensors_file import read_safetensors, write_safetensors
 
 FOLDS = 5
@@ -32,7 +36,7 @@ TEMPERATURES = (-3.0, 3.0)  # their logarithm
 
 
 @dataclass(frozen=True)
-class EmotionClassifier:
+class CalibratedClassifier:
     """Weights (d, classes) and bias (classes,) on features, whose logits are divided by the temperature."""
 
     weights: np.ndarray
@@ -40,6 +44,7 @@ class EmotionClassifier:
     temperature: float
     emotions: tuple[str, ...]
     data: Data  # how faces are prepared: crop, resolution and depth range
+    shape: tuple[int, int]  # of a crop, before that: height, width
 
     def log_probabilities(self, features: np.ndarray) -> np.ndarray:
         """Return (n, classes) of (n, d) features."""
@@ -48,19 +53,38 @@ class EmotionClassifier:
         return found
 
     def recognise(self, depth: np.ndarray) -> np.ndarray:
-        """Return the probability of each emotion, (n, classes), in crops (n, h, w) of camera millimetres."""
+        """Return the probability of each emotion, (n, classes), in crops (n, h, w) of camera millimetres.
+
+        Another shape, and values that are no face in millimetres, are a UserError.
+        """
+        _check_crops(depth, self.shape, self.data)
         images = network_inputs(depth, self.data)
         read = read_emotions(images, depth_range=DepthRange.of(self.data), crop=self.data.crop)
         return np.exp(self.log_probabilities(read.features))
 
 
-def fit_classifier(known: DepthFaces, rendered: DepthFaces | None, data: Data) -> EmotionClassifier:
+def _check_crops(depth: np.ndarray, shape: tuple[int, int], data: Data) -> None:
+    framed = "give crops in millimetres from the camera, framed as those that it was fitted to; 0 is invalid"
+    if depth.ndim != 3 or depth.shape[1:] != shape:
+        raise UserError(f"recognise: an array {depth.shape}, not (n, {shape[0]}, {shape[1]}): {framed}")
+    if not (np.isfinite(depth) & (depth >= 0)).all():
+        raise UserError(f"recognise: negative values, or some that are not finite: {framed}")
+    for row, crop in enumerate(depth):
+        try:
+            check_plausible(crop, data, np.dtype(np.uint16))
+        except Unfit as fault:
+            raise UserError(f"recognise: image {row}: {fault.what}: {framed}") from None
+
+
+def fit_classifier(
+    known: DepthFaces, rendered: DepthFaces | None, data: Data, shape: tuple[int, int]
+) -> CalibratedClassifier:
     """Fit a classifier to faces of known people, and of rendered ones if the renderer knows the emotions."""
     features, others = (None if of is None else recogniser_features(of, data.crop) for of in (known, rendered))
     assert features is not None
     weights, bias = _fit(features, known.emotion, others, None if rendered is None else rendered.emotion)
     temperature = _temperature(features, known, others, rendered)
-    return EmotionClassifier(weights, bias, temperature, known.emotions, data)
+    return CalibratedClassifier(weights, bias, temperature, known.emotions, data, shape)
 
 
 def _fit(
@@ -104,27 +128,36 @@ def _temperature(
     return float(np.exp(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x))
 
 
-def save_classifier(path: Path, classifier: EmotionClassifier) -> None:
-    """Write it as safetensors; how faces are prepared is in the metadata."""
+def save_classifier(path: Path, classifier: CalibratedClassifier) -> None:
+    """Write it as safetensors; how faces are prepared, and what reads their features, is in the metadata."""
     tensors = {"weights": classifier.weights.astype(np.float32), "bias": classifier.bias.astype(np.float32)}
     data = classifier.data
     metadata = {
         "emotions": ",".join(classifier.emotions), "temperature": repr(classifier.temperature), "crop": data.crop,
         "resolution": str(data.resolution), "near_mm": repr(data.near_mm), "far_mm": repr(data.far_mm),
+        "height": str(classifier.shape[0]), "width": str(classifier.shape[1]), "network": file_digest(WEIGHTS),
     }  # fmt: skip
     write_safetensors(path, tensors, metadata)
 
 
-def load_classifier(path: Path) -> EmotionClassifier:
-    """Read what `save_classifier` wrote; another or a damaged file is a UserError."""
+def load_classifier(path: Path) -> CalibratedClassifier:
+    """Read what `save_classifier` wrote; another or a damaged file, or one of another network, is a UserError."""
     tensors, held = read_safetensors(path)
     try:
         data = Data(
             resolution=int(held["resolution"]), crop="full" if held["crop"] == "full" else "face",
             near_mm=float(held["near_mm"]), far_mm=float(held["far_mm"]),
         )  # fmt: skip
-        return EmotionClassifier(
-            tensors["weights"], tensors["bias"], float(held["temperature"]), tuple(held["emotions"].split(",")), data
-        )
+        found = CalibratedClassifier(
+            tensors["weights"], tensors["bias"], float(held["temperature"]), tuple(held["emotions"].split(",")), data,
+            (int(held["height"]), int(held["width"])),
+        )  # fmt: skip
+        network = held["network"]
     except (KeyError, ValueError) as error:
         raise UserError(f"{path} is no classifier of the stage recognise ({error}): run --stages=recognise") from None
+    if network != file_digest(WEIGHTS):
+        raise UserError(f"{path} was fitted to the features of another version's network: run --stages=recognise again")
+    shape, size = (feature_size(), len(found.emotions)), found.weights.shape
+    if size != shape or found.bias.shape != shape[1:] or not found.temperature > 0:
+        raise UserError(f"{path} is damaged: weights {size}, not {shape}: run --stages=recognise again")
+    return found

@@ -9,20 +9,18 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.controls import RENDERED_WEIGHT, rendered_set, unknown_to_renderer
+from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.resampling import Estimate, bootstrap_mean
 from depthjax.files import write_json, write_text
 from depthjax.progress import Log
-from depthjax.recogniser.classifier import EmotionClassifier, fit_classifier, save_classifier
+from depthjax.recogniser.classifier import CalibratedClassifier, fit_classifier, save_classifier
 
-RENDERED_TIMES = 3  # so many times `sample.count` of each emotion
 BINS = 10  # of the calibration error
 FILE = "recogniser.safetensors"
 CARD = """# An emotion classifier of depth faces
 
-Fitted by depthjax to {faces} faces of {known} people, and to {rendered} rendered faces, which together weigh {weight:g}
-of these.
+Fitted by depthjax to {faces} faces of {known} people{rendered}.
 
 Accuracy on {people} people it never saw ({tested} faces): {share}. Expected calibration error {error:.1f} points.
 
@@ -41,8 +39,10 @@ to judge people.
 """
 
 
-def run_recognise(config: Config, train: DepthFaces, test: DepthFaces, workdir: Path, log: Log) -> list[Path]:
-    """Fit, test, and write the classifier, its card and its numbers into `recognise/`."""
+def run_recognise(
+    config: Config, train: DepthFaces, test: DepthFaces, workdir: Path, log: Log, *, shape: tuple[int, int]
+) -> list[Path]:
+    """Fit, test, and write the classifier, its card and its numbers into `recognise/`; crops are of this shape."""
     rendered = None
     if unknown := unknown_to_renderer(train.emotions):
         log(f"without rendered faces: the renderer does not know {', '.join(unknown)}")
@@ -50,7 +50,7 @@ def run_recognise(config: Config, train: DepthFaces, test: DepthFaces, workdir: 
         count = RENDERED_TIMES * config.sample.count
         log(f"rendering {count} faces of each emotion")
         rendered = rendered_set(config, train, count)
-    classifier = fit_classifier(train, rendered, config.data)
+    classifier = fit_classifier(train, rendered, config.data, shape)
     found = tested_on(classifier, test, draws=config.evaluate.bootstrap, seed=config.evaluate.seed)
     folder = workdir / "recognise"
     save_classifier(folder / FILE, classifier)
@@ -79,7 +79,7 @@ class Tested:
         return f"{100 * value:.1f} %{interval}"
 
 
-def tested_on(classifier: EmotionClassifier, test: DepthFaces, *, draws: int, seed: int) -> Tested:
+def tested_on(classifier: CalibratedClassifier, test: DepthFaces, *, draws: int, seed: int) -> Tested:
     """Return what the classifier makes of the faces of held-out people."""
     features = recogniser_features(test, classifier.data.crop)
     chances = np.exp(classifier.log_probabilities(features))
@@ -104,8 +104,9 @@ def card(found: Tested, train: DepthFaces, rendered: int) -> str:
     lines = [f"| {' | '.join(['shown', *found.emotions])} |", "|---" * (len(found.emotions) + 1) + "|"]
     for name, row in zip(found.emotions, found.confusion, strict=True):
         lines.append(f"| {name} | {' | '.join(f'{100 * count / max(1, sum(row)):.0f}' for count in row)} |")
+    others = f", and to {rendered} rendered faces, which together weigh {RENDERED_WEIGHT:g} of these"
     return CARD.format(
-        faces=len(train), known=len(np.unique(train.subject)), rendered=rendered, people=found.people,
+        faces=len(train), known=len(np.unique(train.subject)), rendered=others if rendered else "", people=found.people,
         tested=found.faces, share=found.share, error=100 * found.calibration_error, table="\n".join(lines),
-        file=FILE, weight=RENDERED_WEIGHT,
+        file=FILE,
     )  # fmt: skip

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from depthjax.config import INPUTS
 from depthjax.report import formats
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, CLASSIFIER_NAMES, POINTS, RECOGNITION, Format
 from depthjax.report.paper import PAPER, TABLE_2, TABLE_2_SPREAD, printed, published_column
@@ -22,6 +23,7 @@ SPACES_EXPLAINED = {
     "inception": "the Inception network of 2015-12-05, trained on photographs.",
     "handcrafted": "the trees' features.",
     "boxes": "32\u202f×\u202f32 box means of depth.",
+    "recogniser": "a small network for emotion, trained on rendered subjects of a wider population.",
 }
 PAIRED = ("paired difference of accuracies on the same faces; p by flipping signs of whole subjects, adjusted for the "
           "number of sets compared (Holm).")  # fmt: skip
@@ -31,8 +33,12 @@ CLASSIFIERS_EXPLAINED = (
         "features of a network that was trained beforehand on other, rendered subjects.",
     ),
     ("Small network", "convolutional, trained from the given faces alone; no augmentation of its own."),
+    (
+        "recogniser + logistic regression",
+        "features of the network of the stage recognise, which was trained beforehand on rendered subjects of a wider "
+        "population, none of them in a default run.",
+    ),
 )
-READ_BY = {"depthnet": "depthnet", "network": "boxes"}  # classifiers that do not read handcrafted features
 RANGE = ("Interval", "95\u202f%, bootstrap over subjects and generated faces, or the middle of draws of n faces.")
 
 
@@ -121,7 +127,7 @@ OF_HELD_OUT = ("emotion", "nearest", "trts")  # protocols whose rows of `real` a
 def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
     """Return every table by name, in reading order; a table without any score is left out."""
     emotion = [
-        Line((f"{formats.AGREEMENT.head} ({classifier_name(c)})", READ_BY.get(c, "handcrafted")),
+        Line((f"{formats.AGREEMENT.head} ({classifier_name(c)})", INPUTS.get(c, NONE)),
              Score("", "trts", c, "accuracy"), formats.AGREEMENT, "trtr")
         for c in evaluation.classifiers
     ]  # fmt: skip

@@ -8,10 +8,10 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from depthjax.config import INPUTS
 from depthjax.errors import UserError
 from depthjax.evaluate.classification import (
     CLASSIFIERS,
-    INPUTS,
     MEASURES,
     TREES,
     FitTask,

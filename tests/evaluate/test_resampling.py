@@ -161,6 +161,8 @@ def test_p_is_adjusted_within_a_protocol_a_classifier_and_a_rival():
     pairs = (("a", "b", 0.01), ("a", "c", 0.02), ("b", "c", 0.03), ("real", "a", 0.02), ("real", "b", 0.04))
     alone = [Score(method, "paired_tstr", "xgboost", p=p, against=against) for against, method, p in pairs]
     assert [row.p for row in recognition.adjusted(alone)] == pytest.approx([0.03, 0.04, 0.04, 0.04, 0.04])
+    # Twice the copies are no method: their test adds to no other's.
+    rows.append(Score("augmented_again", "paired_added", "xgboost", p=0.04, against="augmented"))
     found = recognition.adjusted(rows)
-    assert [row.p for row in found] == pytest.approx([0.03, 0.06, 0.03, 0.05, 0.06, None])
+    assert [row.p for row in found] == pytest.approx([0.03, 0.06, 0.03, 0.05, 0.06, None, 0.04])
     assert [replace(row, p=None) for row in found] == [replace(row, p=None) for row in rows]

@@ -8,7 +8,7 @@ from depthjax import load_config
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.few.people import cells_of, check_people, check_settings, draw_people
+from depthjax.few.people import cells_of, check_few, check_people, draw_people
 from tests.conftest import SMOKE
 from tests.data.trees import tree
 
@@ -77,7 +77,10 @@ def test_an_emotion_that_a_person_lacks_is_named(config):
 def test_people_without_names_are_refused(config, tmp_path):
     own = replace(config, data=replace(config.data, source="folder", path=str(tree(tmp_path))))
     with pytest.raises(UserError, match=r"the people have no names: .*, these fit: 's\{subject\}_f\{frame\}'"):
-        check_settings(own)
+        check_few(own)
+    grouped = replace(own, data=replace(own.data, pattern="**"))
+    with pytest.raises(UserError, match=r"these fit: 's\{subject\}_f\{frame\}'"):
+        check_few(grouped)
     with pytest.raises(UserError, match=r"the people have no names: set --config.data.pattern"):
         check_people(own, faces(range(8)), faces((8, 9)), [f"group {i}" for i in range(10)])
     check_people(own, faces(range(8)), faces((8, 9)), NAMES)
@@ -86,17 +89,17 @@ def test_people_without_names_are_refused(config, tmp_path):
 @pytest.mark.parametrize(("names", "says"), [((), "must name at least one"), (("svm",), "'svm' is not one of")])
 def test_classifiers_that_cannot_be_trained_are_refused_before_anything_is_prepared(config, names, says):
     with pytest.raises(UserError, match=says):
-        check_settings(replace(config, evaluate=replace(config.evaluate, classifiers=names)))
+        check_few(replace(config, evaluate=replace(config.evaluate, classifiers=names)))
 
 
 def test_people_on_both_sides_are_refused(config):
     by_image = replace(config, data=replace(config.data, split="image"))
     with pytest.raises(UserError, match="nobody may be on both sides"):
-        check_settings(by_image)
+        check_few(by_image)
 
 
 def test_an_evolution_that_keeps_too_few_faces_is_refused(config):
-    check_settings(config)
+    check_few(config)
     small = replace(config, evolve=replace(config.evolve, population=2))
     with pytest.raises(UserError, match=r"keeps 4 faces of each emotion, fewer than --config.sample.count=12"):
-        check_settings(small)
+        check_few(small)

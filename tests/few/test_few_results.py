@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from depthjax.few import results
+from depthjax.few.effects import mean_over_people
 from depthjax.few.results import markdown, recommended, sentences, table_of
 from depthjax.few.run import Found
 
@@ -49,8 +51,6 @@ def test_a_difference_is_paired_within_a_cell():
 def test_p_values_are_adjusted_within_a_comparison():
     of = found(0.6, 0.601, 0.602, 0.603, 0.604, noise=0.02)
     table = table_of(of)
-    from depthjax.few.effects import mean_over_people
-
     values = of.accuracy[3][:, :, :, 0]
     raw = {row: mean_over_people(values[:, :, i] - values[:, :, 1]).p for i, row in enumerate(ROWS) if i > 1}
     given = {row: table.at(3, row, "random_forest", "augmented").p for row in raw}
@@ -74,6 +74,9 @@ def test_what_an_interval_is_of_is_said():
     assert "intervals are too narrow" in markdown(shared, table_of(shared))
     one = replace(of, known={3: of.known[3][:1]}, accuracy={3: of.accuracy[3][:1]})
     assert "over trainings and people tested, for these known people" in markdown(one, table_of(one))
+    once = replace(of, accuracy={3: of.accuracy[3][:, :1]})
+    assert "4 draws of people, and 1 training of each." in markdown(once, table_of(once))
+    assert "2 trainings of each." in markdown(of, table_of(of)) and "Every other set" in markdown(of, table_of(of))
 
 
 def test_without_an_interval_nothing_is_recommended():
@@ -97,3 +100,18 @@ def test_the_gain_is_also_that_over_the_best_classifier_with_copies():
     (text,) = sentences(of, table_of(of))
     gain = 100 * (both[:, :, 3, 0] - both[:, :, 1, 1]).mean()
     assert "(network)" in text and f"and {gain:.1f} points" in text and text.endswith("copies, random forest.")
+    assert "chosen by these numbers" in markdown(of, table_of(of))
+
+
+def test_a_set_that_stays_behind_the_best_classifier_with_copies_is_said_to():
+    """Only the network gains; from copies alone the forest, whose own recommendation is worse, is better still."""
+    weak, strong = (found(*shares) for shares in ((0.5, 0.6, 0.5, 0.75, 0.6), (0.78, 0.8, 0.6, 0.6, 0.78)))
+    both = np.concatenate([weak.accuracy[3], strong.accuracy[3]], axis=3)
+    of = replace(weak, classifiers=("network", "random_forest"), accuracy={3: both})
+    said = results._beyond_best(of, 3, "cdcgan_kd", "network")
+    gain = mean_over_people(both[:, :, 3, 0] - both[:, :, 1, 1])
+    low, high, value = (f"{100 * -end:.1f}" for end in (gain.high, gain.low, gain.value))
+    assert gain.value < 0
+    assert said.startswith(
+        f", but {value} points ({low} to {high}) less than the best classifier with augmented copies"
+    )

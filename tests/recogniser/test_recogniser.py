@@ -18,11 +18,15 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import made_faces
 from depthjax.errors import UserError
 from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions, recogniser_inputs
+from depthjax.evaluate.resampling import Estimate
+from depthjax.evaluate.unseen_people import check_names
 from depthjax.recogniser import classifier as classifiers
-from depthjax.recogniser.classifier import EmotionClassifier, fit_classifier, load_classifier, save_classifier
-from depthjax.recogniser.run import calibration_error
+from depthjax.recogniser.classifier import CalibratedClassifier, fit_classifier, load_classifier, save_classifier
+from depthjax.recogniser.run import Tested, calibration_error, card
+from tests.data.trees import tree
 
 EMOTIONS = ("neutral", "happiness", "fear")
+SHAPE = (200, 128)
 FACE = Data(resolution=64, crop="face", near_mm=-10.0, far_mm=80.0)
 
 
@@ -69,7 +73,7 @@ def faces(rng, people, count, emotions=EMOTIONS, spread=1.0, person=0.0):
 @pytest.mark.parametrize("emotions", [EMOTIONS, EMOTIONS[:2]])
 def test_logits_are_those_of_scikit_learn(features, emotions):
     known = faces(np.random.default_rng(0), 4, 5, emotions)
-    fitted = replace(fit_classifier(known, None, FACE), temperature=1.0)
+    fitted = replace(fit_classifier(known, None, FACE, SHAPE), temperature=1.0)
     scaler = StandardScaler().fit(known.images[:, 0])
     model = LogisticRegression(C=classifiers.PENALTY, max_iter=1000).fit(
         scaler.transform(known.images[:, 0]), known.emotion
@@ -85,8 +89,8 @@ def test_rendered_faces_together_have_one_weight_however_many_they_are(features)
     # The scale of a feature follows the number of faces; so it is the same in all sets here.
     for of in (known, rendered, twice):
         of.images[:, 0] = StandardScaler().fit_transform(of.images[:, 0])
-    once, again = (fit_classifier(known, of, FACE) for of in (rendered, twice))
-    alone = fit_classifier(known, None, FACE)
+    once, again = (fit_classifier(known, of, FACE, SHAPE) for of in (rendered, twice))
+    alone = fit_classifier(known, None, FACE, SHAPE)
     assert np.allclose(once.weights, again.weights, atol=1e-3)
     assert not np.allclose(once.weights, alone.weights, atol=1e-2)
 
@@ -94,7 +98,9 @@ def test_rendered_faces_together_have_one_weight_however_many_they_are(features)
 def test_confidence_is_that_of_people_left_out(features):
     """Where people differ, a classifier is too sure of those it has not seen; so it gets a higher temperature."""
     rng = np.random.default_rng(2)
-    alike, different = (fit_classifier(faces(rng, 12, 6, spread=2.0, person=of), None, FACE) for of in (0.0, 3.0))
+    alike, different = (
+        fit_classifier(faces(rng, 12, 6, spread=2.0, person=of), None, FACE, SHAPE) for of in (0.0, 3.0)
+    )
     assert different.temperature > 1.5 * alike.temperature > 0
 
 
@@ -106,23 +112,74 @@ def test_the_calibration_error_by_hand():
 
 def test_a_saved_classifier_is_the_same_and_another_file_is_refused(tmp_path, crops):
     rng = np.random.default_rng(3)
-    fitted = EmotionClassifier(
+    fitted = CalibratedClassifier(
         rng.normal(size=(64, 3)).astype(np.float32),
         np.zeros(3, np.float32),
         1.25,
         EMOTIONS,
         replace(FACE, resolution=48),
+        SHAPE,
     )
     save_classifier(tmp_path / "a.safetensors", fitted)
     read = load_classifier(tmp_path / "a.safetensors")
     depth = np.where(crops > 0, crops + 800, 0).astype(np.uint16)
     given = depthjax.recognise(depth, tmp_path / "a.safetensors")
-    assert read.emotions == EMOTIONS and read.data == fitted.data and read.temperature == 1.25
+    assert (read.emotions, read.data, read.temperature, read.shape) == (EMOTIONS, fitted.data, 1.25, SHAPE)
     assert np.allclose(given, fitted.recognise(depth)) and np.allclose(given.sum(1), 1)
     with pytest.raises(UserError, match="no classifier of the stage recognise"):
         load_classifier(WEIGHTS)
-    with pytest.raises(UserError, match="no depth around its nose"):
-        depthjax.recognise(np.zeros((1, 200, 128), np.uint16), tmp_path / "a.safetensors")
+    for wrong, says in (
+        (np.zeros((1, *SHAPE), np.uint16), "image 0: no depth around the nose"),
+        (depth / 1000, "image 0: its nose is 1 mm from the camera"),  # metres
+        (depth[0], r"an array \(200, 128\), not \(n, 200, 128\)"),
+        (depth[:, :100], "an array"),
+        (np.where(depth == 0, np.nan, depth), "not finite"),
+    ):
+        with pytest.raises(UserError, match=says):
+            depthjax.recognise(wrong, tmp_path / "a.safetensors")
+
+
+def test_a_classifier_of_another_network_or_another_size_is_refused(tmp_path, monkeypatch):
+    fitted = CalibratedClassifier(np.ones((64, 3)), np.zeros(3), 1.0, EMOTIONS, FACE, SHAPE)
+    save_classifier(tmp_path / "a.safetensors", fitted)
+    save_classifier(tmp_path / "b.safetensors", replace(fitted, weights=np.ones((63, 3))))
+    with pytest.raises(UserError, match="damaged"):
+        load_classifier(tmp_path / "b.safetensors")
+    (tmp_path / "other").write_bytes(b"another network")
+    monkeypatch.setattr(classifiers, "WEIGHTS", tmp_path / "other")
+    with pytest.raises(UserError, match="another version's network: run --stages=recognise again"):
+        load_classifier(tmp_path / "a.safetensors")
+
+
+def test_an_unknown_crop_and_values_that_are_not_finite_are_refused():
+    images = np.zeros((2, 32, 32), np.float32)
+    with pytest.raises(UserError, match="the crop 'whole' is not one of face, full"):
+        read_emotions(images, depth_range=DEPTH_RANGE, crop="whole")
+    images[1, 3, 3] = np.nan
+    with pytest.raises(UserError, match="not finite"):
+        read_emotions(images, depth_range=DEPTH_RANGE, crop="face")
+
+
+def test_the_card_speaks_of_rendered_faces_only_if_there_were_some():
+    train = faces(np.random.default_rng(0), 2, 1)
+    tested = Tested(EMOTIONS, 2, 6, Estimate(0.5, 0.4, 0.6, 2), [[2, 0, 0]] * 3, 0.1)
+    assert "to 6 faces of 2 people.\n" in card(tested, train, 0)
+    assert "2 people, and to 12 rendered faces, which together weigh 0.3 of these.\n" in card(tested, train, 12)
+
+
+@pytest.mark.parametrize("flags", [("--config.data.split=image",), ("--config.data.source=folder",)])
+def test_people_who_may_be_on_both_sides_are_refused_before_anything_is_done(tmp_path, capsys, flags):
+    flags = [*flags, f"--config.data.path={tree(tmp_path / 'faces')}", "--config.data.pattern=**"]
+    assert main(["--config=smoke", f"--workdir={tmp_path / 'run'}", "--stages=prepare,recognise", *flags]) == 1
+    error = capsys.readouterr().err
+    assert "recognise: " in error and error.count("\n") == 1 and not (tmp_path / "run" / "data").exists()
+
+
+def test_groups_of_near_duplicates_are_no_people():
+    config = depthjax.load_config("smoke", {"data.source": "ikfdb", "data.path": "faces"})
+    check_names(config, ["anna", "group 1"], "recognise")
+    with pytest.raises(UserError, match="recognise: the people have no names"):
+        check_names(config, ["group 0", "group 1"], "recognise")
 
 
 def test_the_stage_writes_a_classifier_its_card_and_a_confusion_table(tmp_path, capsys):

@@ -14,16 +14,23 @@ from typing import Any
 import pytest
 from evaluation_fake import CLASSIFIERS, CONTROLS, MEASURES, METHODS, SPACES, changed, without
 
+from depthjax.config import INPUTS
 from depthjax.errors import UserError
 from depthjax.report import paper as published
-from depthjax.report.formats import ABSENT, POINTS, Number
+from depthjax.report.formats import ABSENT, CLASSIFIER_NAMES, POINTS, Number
 from depthjax.report.stored import StoredEvaluation
 from depthjax.report.table import NONE, Table, csv_text, latex_text, markdown_text, write_tables
-from depthjax.report.tables import all_tables
+from depthjax.report.tables import SPACES_EXPLAINED, all_tables
 from depthjax.scores import Score, Scores, read_scores
 
 NAMES = ["table_1", "table_1_published", "table_2", "table_2_emotions", "table_2_published", "table_3", "table_4"]
+
+
 ANCHORS = ("real", "held_out", "copies", "gaussian")
+
+
+def test_every_classifier_has_a_name_and_what_it_reads_is_explained() -> None:
+    assert set(CLASSIFIER_NAMES) == set(INPUTS) and set(INPUTS.values()) <= set(SPACES_EXPLAINED)
 
 
 def numbers(tables: dict[str, Table]) -> Iterator[Number]:
