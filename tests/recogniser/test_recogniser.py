@@ -21,8 +21,9 @@ from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions, re
 from depthjax.evaluate.resampling import Estimate
 from depthjax.evaluate.unseen_people import check_names
 from depthjax.recogniser import classifier as classifiers
+from depthjax.recogniser import run
 from depthjax.recogniser.classifier import CalibratedClassifier, fit_classifier, load_classifier, save_classifier
-from depthjax.recogniser.run import Tested, calibration_error, card
+from depthjax.recogniser.run import calibration_error, card
 from tests.data.trees import tree
 
 EMOTIONS = ("neutral", "happiness", "fear")
@@ -122,7 +123,9 @@ def test_a_saved_classifier_is_the_same_and_another_file_is_refused(tmp_path, cr
     )
     save_classifier(tmp_path / "a.safetensors", fitted)
     read = load_classifier(tmp_path / "a.safetensors")
-    depth = np.where(crops > 0, crops + 800, 0).astype(np.uint16)
+    y, x = np.mgrid[:200, :128]
+    head = 0.004 * (2 * (x - 63.5) ** 2 + (y - 114) ** 2)  # mm behind its nose
+    depth = (800 + head + 0.1 * crops).astype(np.uint16)
     given = depthjax.recognise(depth, tmp_path / "a.safetensors")
     assert (read.emotions, read.data, read.temperature, read.shape) == (EMOTIONS, fitted.data, 1.25, SHAPE)
     assert np.allclose(given, fitted.recognise(depth)) and np.allclose(given.sum(1), 1)
@@ -133,7 +136,7 @@ def test_a_saved_classifier_is_the_same_and_another_file_is_refused(tmp_path, cr
         (depth / 1000, "image 0: its nose is 1 mm from the camera"),  # metres
         (depth[0], r"an array \(200, 128\), not \(n, 200, 128\)"),
         (depth[:, :100], "an array"),
-        (np.where(depth == 0, np.nan, depth), "not finite"),
+        (np.where(depth == depth.min(), np.nan, depth), "not finite"),
     ):
         with pytest.raises(UserError, match=says):
             depthjax.recognise(wrong, tmp_path / "a.safetensors")
@@ -162,17 +165,20 @@ def test_an_unknown_crop_and_values_that_are_not_finite_are_refused():
 
 def test_the_card_speaks_of_rendered_faces_only_if_there_were_some():
     train = faces(np.random.default_rng(0), 2, 1)
-    tested = Tested(EMOTIONS, 2, 6, Estimate(0.5, 0.4, 0.6, 2), [[2, 0, 0]] * 3, 0.1)
+    tested = run.Tested(EMOTIONS, 2, 6, Estimate(0.5, 0.4, 0.6, 2), [[2, 0, 0]] * 3, 0.1)
     assert "to 6 faces of 2 people.\n" in card(tested, train, 0)
     assert "2 people, and to 12 rendered faces, which together weigh 0.3 of these.\n" in card(tested, train, 12)
 
 
-@pytest.mark.parametrize("flags", [("--config.data.split=image",), ("--config.data.source=folder",)])
-def test_people_who_may_be_on_both_sides_are_refused_before_anything_is_done(tmp_path, capsys, flags):
-    flags = [*flags, f"--config.data.path={tree(tmp_path / 'faces')}", "--config.data.pattern=**"]
+@pytest.mark.parametrize(
+    ("split", "says"), [("image", "nobody may be on both sides"), ("subject", "the people have no names")]
+)
+def test_people_who_may_be_on_both_sides_are_refused_before_anything_is_done(tmp_path, capsys, split, says):
+    own = {"source": "folder", "path": tree(tmp_path / "faces"), "pattern": "**", "split": split}
+    flags = [f"--config.data.{name}={value}" for name, value in own.items()]
     assert main(["--config=smoke", f"--workdir={tmp_path / 'run'}", "--stages=prepare,recognise", *flags]) == 1
     error = capsys.readouterr().err
-    assert "recognise: " in error and error.count("\n") == 1 and not (tmp_path / "run" / "data").exists()
+    assert f"recognise: {says}" in error and error.count("\n") == 1 and not (tmp_path / "run" / "data").exists()
 
 
 def test_groups_of_near_duplicates_are_no_people():
