@@ -184,7 +184,8 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
     load.prepare(config.data, workdir / "data", progress=log)
     faces = load.stored(config.data, workdir / "data")
     test = load.held_out(faces, config.data)
-    outputs = [workdir / "data"]
+    stored = load.stored_folder(config.data, workdir / "data")  # not cut_faces.png, of which each check makes another
+    outputs = [stored]
     for part, members in (("train", ~test), ("test", test)):
         index = np.flatnonzero(members)
         _check_emotions(part, faces.emotion[index], config)
@@ -192,7 +193,6 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
         log(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} subjects")
     outputs.append(workdir / NOISE)
     write_arrays(outputs[-1], spectrum=noise_spectrum(prepared_faces(config, workdir, "train").images))
-    stored = load.stored_folder(config.data, workdir / "data")
     outputs += write_dataset_card(faces, config.data, test=test, folder=workdir, stored=stored)
     log(f"dataset card: {workdir / 'dataset.html'}")
     return outputs

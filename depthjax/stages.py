@@ -49,6 +49,10 @@ class Stage:
         if own and not Path(own[0]).is_file():
             raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
         code = [file_digest(Path(own[0]))] if own else []
+        if "data" in self.sections and config.data.source != "depth_heads":
+            from depthjax.data.frames import read_by  # with NumPy and Pillow: only where it is needed
+
+            code += read_by(config.data)
         return digest(__version__, LAYOUT, self.name, given, before, *code)
 
     def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
