@@ -372,7 +372,7 @@ def _exported(config: Config) -> set[str]:
     return {"prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets}
 
 
-PREPARE = Stage("prepare", ("data",), (), prepare)
+PREPARE = Stage("prepare", ("data",), (), prepare, reads=lambda config: load.read_by(config.data))
 TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting("train"))
 FITTED = ("data", "model", "train", "baselines")
 BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting("baselines"))

@@ -5,7 +5,8 @@
 
 Whole frames of six cameras and crops of them, heads turned to 60 degrees, hands, hair, walls, things; about 30 minutes
 on one core. A second round adds the points that the first network takes for noses and that are none. `--measure`
-prints the errors of the shipped network by pose, on other people, for `tools/nose_finder_card.md`.
+prints the errors of the shipped network by pose, on other people, as nose_finder.md
+beside the weights has them.
 """
 
 from __future__ import annotations

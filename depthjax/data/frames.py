@@ -93,8 +93,8 @@ def focal_length(camera: str, shape: tuple[int, ...], *, whole: bool = False) ->
         return modes[0][2]
     known = ", ".join(f"{focal:g} for {wide}x{high}" for wide, high, focal in modes)
     raise UserError(
-        f"--config.data.focal_px={camera}: {shape[1]}x{shape[0]} is no size of its frames; give the focal length in "
-        f"pixels of the frames that you have, or that the images were cut from ({known}); then also "
+        f"--config.data.focal_px={camera}: {shape[1]}x{shape[0]} is no size of its frames ({known}); give in pixels "
+        "the focal length of these, or if they are crops that of the frames they were cut from, with "
         "--config.data.framing=crop"
     )
 
@@ -133,6 +133,8 @@ def _modes_of_file(path: Path) -> tuple[tuple[int, int, float], ...]:
 
 def read_by(settings: configs.Data) -> list[str]:
     """Return digests of what faces are found by beside the settings: the finder's weights, a file of intrinsics."""
+    if settings.source == "depth_heads":
+        return []
     try:
         intrinsics = [file_digest(Path(settings.focal_px).expanduser())] if settings.focal_px else []
     except (OSError, RuntimeError):  # no file
