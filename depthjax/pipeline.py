@@ -17,6 +17,7 @@ from depthjax.data import load
 from depthjax.data.crop import CROP_SHAPE
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
+from depthjax.data.frames import read_by
 from depthjax.data.inputs import read_inputs, write_inputs
 from depthjax.data.noise import NOISE, noise_spectrum
 from depthjax.environment import cache_programs, check_python, describe, devices
@@ -372,7 +373,7 @@ def _exported(config: Config) -> set[str]:
     return {"prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets}
 
 
-PREPARE = Stage("prepare", ("data",), (), prepare, reads=lambda config: load.read_by(config.data))
+PREPARE = Stage("prepare", ("data",), (), prepare, reads=lambda config: read_by(config.data))
 TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting("train"))
 FITTED = ("data", "model", "train", "baselines")
 BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting("baselines"))

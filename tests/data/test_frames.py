@@ -281,17 +281,21 @@ def test_one_crop_without_a_recognised_face_is_kept_as_it_is(tmp_path):
     assert any("kept as it is" in line and "s0_f2" in line for line in lines)
 
 
-def test_crops_of_another_width_become_metric():
-    """A crop that spans 240 mm is cut to 180 about its nose; one of 180 mm stays as it is."""
-    wide = [face(subject, shape=CROP_SHAPE) for subject in range(4)]
-    cut = frames.Framing(frames.RESAMPLED, "", 0, 240.0).cut(wide[0])
-    assert cut[1] is not None
-    kinds = {
-        width: frames._are_metric(frames.Framing(frames.RESAMPLED, "", 0, width), wide) for width in (180.0, 240.0)
-    }
-    assert kinds == {180.0: True, 240.0: False}
-    # The head grows by 240 / 180.
-    assert (cut[0] > 0).sum() > 1.3 * (wide[0] > 0).sum()
+def test_crops_of_another_width_become_metric(tmp_path):
+    """A face in a crop that spans 240 mm is cut to 180 about its nose; those of 180 mm stay as they are."""
+    own = [face(subject, shape=CROP_SHAPE) for subject in range(4)]
+    for subject, depth in enumerate(own):
+        save(tmp_path / f"{subject}", np.pad(depth, ((34, 34), (21, 22))))  # 171 pixels across
+    paths = sorted(tmp_path.glob("*.png"))
+    framing = frames.decide(Data(width_mm=180 * 171 / 128), paths, print)
+    assert framing.kind == frames.RESAMPLED
+    for depth, path in zip(own, paths, strict=True):
+        cut, nose = framing.cut(np.asarray(Image.open(path)))
+        assert nose is not None and cut.shape == CROP_SHAPE
+        both = (cut > 0) & (depth > 0)
+        assert both.sum() > 0.9 * (depth > 0).sum() and np.median(np.abs(cut[both] - depth[both].astype(int))) < 4
+        save(tmp_path / path.stem, depth)
+    assert frames.decide(Data(), paths, print).kind == frames.STORED
 
 
 def test_rows_of_a_stack_are_looked_at_too(tmp_path):
