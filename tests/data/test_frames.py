@@ -292,8 +292,9 @@ def test_crops_of_another_width_become_metric(tmp_path):
     for depth, path in zip(own, paths, strict=True):
         cut, nose = framing.cut(np.asarray(Image.open(path)))
         assert nose is not None and cut.shape == CROP_SHAPE
-        both = (cut > 0) & (depth > 0)
-        assert both.sum() > 0.9 * (depth > 0).sum() and np.median(np.abs(cut[both] - depth[both].astype(int))) < 4
+        both = (cut > 0) & (depth > 0)  # but for where the nose is found, some millimetres off
+        assert (cut > 0).sum() == pytest.approx((depth > 0).sum(), rel=0.1)
+        assert both.sum() > 0.9 * (depth > 0).sum() and np.median(np.abs(cut[both] - depth[both].astype(int))) < 8
         save(tmp_path / path.stem, depth)
     assert frames.decide(Data(), paths, print).kind == frames.STORED
 
