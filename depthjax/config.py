@@ -90,7 +90,7 @@ class Data:
     # intrinsics (JSON, YAML). With it, images of any size become crops of one scale.
     focal_px: Annotated[str, focal_length] = ""
     rotate: Literal["auto", "0", "90", "180", "270"] = "auto"  # degrees clockwise that turn images upright
-    # What an image's width spans at the nose; sets the scale of exported points.
+    # What a crop's width spans at the nose, if no focal length is known. Faces are 180 mm wide: others are resampled.
     width_mm: Annotated[float, above(0)] = 180.0
     on_error: Literal["fail", "skip"] = "fail"
     # Megabytes; larger training sets stream from disk.

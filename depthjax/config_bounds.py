@@ -58,8 +58,14 @@ def one_of(names: Sequence[str]) -> Bound:
 
 def focal_length(values: Sequence[str]) -> str | None:
     """Return what is wrong unless numbers among the texts are above 0; a name or a file is looked up at its use."""
-    numbers = (value for value in values if re.fullmatch(r"[-+.0-9eE]+", value))
-    return None if all(re.fullmatch(r"[0-9.]+", n) and float(n) > 0 for n in numbers) else "must be above 0"
+    for value in filter(None, values):
+        try:
+            right = 0 < float(value) < math.inf
+        except ValueError:
+            right = not re.fullmatch(r"[-+.,0-9]+", value)  # a number that is none
+        if not right:
+            return "must be above 0, and finite; or name a camera or a file"
+    return None
 
 
 def folder_names(values: Sequence[str]) -> str | None:

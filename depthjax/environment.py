@@ -173,7 +173,9 @@ def doctor(workdir: Path) -> list[str]:
         "processor": f"{processor()}, {_cores()} cores for this process",
         "memory": f"{free:.1f} of {total:.1f} GB free",
         "disk": f"{disk:.1f} GB free for {workdir}",
-        "compiled": f"programs are kept in {cache} ({len(cached)} files, {sum(cached) / 1e6:.0f} MB)",
+        "compiled": f"programs are kept in {cache} ({len(cached)} files, {sum(cached) / 1e6:.0f} MB)"
+        if cache
+        else "programs are not kept",
         "packages": ", ".join(f"{name} {version}" for name, version in _versions().items()),
     }
     return [f"{name:<12}{value}" for name, value in facts.items()] + ["", *_advice(disk, free, found)]

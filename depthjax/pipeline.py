@@ -17,6 +17,7 @@ from depthjax.data import load
 from depthjax.data.crop import CROP_SHAPE
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
+from depthjax.data.frames import read_by
 from depthjax.data.inputs import read_inputs, write_inputs
 from depthjax.data.noise import NOISE, noise_spectrum
 from depthjax.environment import cache_programs, check_python, describe, devices
@@ -189,7 +190,8 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
     load.prepare(config.data, workdir / "data", progress=log)
     faces = load.stored(config.data, workdir / "data")
     test = load.held_out(faces, config.data)
-    outputs = [workdir / "data"]
+    stored = load.stored_folder(config.data, workdir / "data")  # not cut_faces.png, of which each check makes another
+    outputs = [stored]
     for part, members in (("train", ~test), ("test", test)):
         index = np.flatnonzero(members)
         _check_emotions(part, faces.emotion[index], config)
@@ -197,7 +199,6 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
         log(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} subjects")
     outputs.append(workdir / NOISE)
     write_arrays(outputs[-1], spectrum=noise_spectrum(prepared_faces(config, workdir, "train").images))
-    stored = load.stored_folder(config.data, workdir / "data")
     outputs += write_dataset_card(faces, config.data, test=test, folder=workdir, stored=stored)
     log(f"dataset card: {workdir / 'dataset.html'}")
     return outputs
@@ -380,16 +381,18 @@ def _exported(config: Config) -> set[str]:
     return {"prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets}
 
 
-PREPARE = Stage("prepare", ("data",), (), prepare)
+PREPARE = Stage("prepare", ("data",), (), prepare, reads=lambda config: read_by(config.data))
 TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting("train"))
 FITTED = ("data", "model", "train", "baselines")
 BASELINES = Stage("baselines", FITTED, (PREPARE,), _fitting("baselines"))
 EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting("evolve"))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
-EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate, shipped=digests)
+EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate, reads=lambda _: digests())
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)
 EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
-FEW = Stage("few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few, shipped=digests)
-RECOGNISE = Stage("recognise", ("data", "sample", "evaluate"), (PREPARE,), recognise, shipped=digests)
+FEW = Stage(
+    "few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few, reads=lambda _: digests()
+)
+RECOGNISE = Stage("recognise", ("data", "sample", "evaluate"), (PREPARE,), recognise, reads=lambda _: digests())
 ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW, RECOGNISE)}

@@ -33,7 +33,7 @@ class Stage:
     needs: tuple[Stage, ...]  # whose files it reads
     run: Callable[[Config, Path, Log], list[Path]]  # → the files and folders that it wrote
     uses: Callable[[Config], Collection[str]] | None = None  # the names of those it reads with a config; None: all
-    shipped: Callable[[], list[str]] = list  # digests of the files of depthjax that its numbers depend on
+    reads: Callable[[Config], list[str]] | None = None  # digests of files, beside the settings, that they depend on
 
     def inputs(self, config: Config) -> list[Stage]:
         """Return the stages whose files this one reads with these settings."""
@@ -46,11 +46,12 @@ class Stage:
         if "train" in given:
             given["train"] = {name: value for name, value in given["train"].items() if name not in WITHOUT_EFFECT}
         before = [stage.fingerprint(config) for stage in self.inputs(config)]
+        before += self.reads(config) if self.reads else []
         own = own_fitness(config.evolve) if "evolve" in self.sections else None
         if own and not Path(own[0]).is_file():
             raise ConfigError(f"--config.evolve.fitness {own[0]}: no such file")
         code = [file_digest(Path(own[0]))] if own else []
-        return digest(__version__, LAYOUT, self.name, given, before, *code, *self.shipped())
+        return digest(__version__, LAYOUT, self.name, given, before, *code)
 
     def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
         """Return whether the stage finished with these settings and faces, and its outputs are still there.

@@ -17,7 +17,7 @@ from depthjax.progress import Log
 
 RECORD = "fit.json"
 # Settings of the data that change no face: where they lie, and how they are read or drawn.
-NOT_OF_THE_FACES = ("path", "on_error", "width_mm", "device_budget")
+NOT_OF_THE_FACES = ("path", "on_error", "device_budget")
 
 Settings = dict[str, Any]
 

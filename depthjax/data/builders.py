@@ -73,8 +73,11 @@ class DepthHeads(_Builder):
     Rendered from the CC0 head of MakeHuman / MPFB2.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.1.0": "In order; with names of subjects and sources."}
+    VERSION = tfds.core.Version("1.2.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.2.0": "Distance and place of a frame are drawn by emotion: all faces differ from those of 1.1.0.",
+        "1.1.0": "In order; with names of subjects and sources.",
+    }
     BUILDER_CONFIGS: ClassVar = [RenderedConfig(name="ikfdb_like", description="40 subjects, seven emotions")]
 
     def _info(self) -> tfds.core.DatasetInfo:

@@ -96,10 +96,12 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log, page: Pa
     framing = frames.decide(settings, [file.path for file in files], log)
     faces, problems = _read_all_files(files, settings, framing, spool, compare=grouped)
     if page:
-        draw_page(page, faces, [p for p in problems if p.kind == frames.NO_FACE], root)
-        log(f"what was cut, with the noses: {page}")
+        draw_page(page, faces)
+        log(f"what was cut by this check, with the noses: {page}")
+    faces, faceless = _without_faceless(faces, framing)
     faces, unlike = _alike(faces)
-    _report([*listing.problems, *unnamed, *problems, *unlike], len(faces), settings, root, log)
+    problems = [*problems, *faceless]
+    _report([*listing.problems, *unnamed, *problems, *unlike], faces, settings, root, log)
     if not faces:
         raise UserError(f"--config.data.path={escape(str(root))}: not one face can be used; see the table above")
     _check_meaning(problems, len(faces))
@@ -181,6 +183,20 @@ def _subject(file: DepthFile) -> str:
     return (file.says.subject if file.says else None) or ""
 
 
+def _without_faceless(faces: list[Face], framing: frames.Framing) -> tuple[list[Face], list[Problem]]:
+    """Set aside images in which no face is recognised, unless they are crops that are stored as they are."""
+    if framing.kind == frames.STORED:
+        return faces, []
+    image = "frame" if framing.kind == frames.WHOLE else "crop"
+    faceless = [_faceless(face, image, "remove it, or mend --config.data.focal_px or rotate")
+                for face in faces if face.nose_at is None]  # fmt: skip
+    return [face for face in faces if face.nose_at], faceless
+
+
+def _faceless(face: Face, image: str, todo: str) -> Problem:
+    return Problem(face.shown, frames.NO_FACE, f"no face is recognised in this {image}", f"see cut_faces.png; {todo}")
+
+
 def _alike(faces: Sequence[Face]) -> tuple[list[Face], list[Problem]]:
     """Leave out images whose size or unit is not that of most, and copies."""
     if not faces:
@@ -218,21 +234,27 @@ def _copies(faces: Sequence[Face]) -> dict[tuple[Path, int], Problem]:
     return copies
 
 
-def _report(problems: Sequence[Problem], good: int, settings: configs.Data, root: Path, log: Log) -> None:
-    if not problems:
+def _report(problems: Sequence[Problem], faces: Sequence[Face], settings: configs.Data, root: Path, log: Log) -> None:
+    """Log the table; raise a UserError unless all that is in it can be gone on with."""
+    kept = [_faceless(face, "crop", "kept as it is: remove it if it is no face") for face in faces if not face.nose_at]
+    if not problems and not kept:
         return
-    if without := sum(problem.kind == frames.NO_FACE for problem in problems):
-        share = without / (without + good)
-        log(f"no face is recognised in {without} of {without + good} images ({share:.0%})")
-    for line in table(problems):
+    dropped = sum(problem.kind == frames.NO_FACE for problem in problems)
+    without, images = dropped + len(kept), dropped + len(faces)
+    if without:
+        log(f"no face is recognised in {without} of {images} images ({without / images:.0%})")
+    for line in table([*problems, *kept]):
         log(line)
-    _check_faces(problems, good)
-    if settings.on_error == "fail":
+    _check_faces(without, images)
+    if problems and settings.on_error == "fail":
         raise UserError(
             f"{len(problems)} problems in {escape(str(root))}, in the table above; nothing was written: mend them, or "
             "go on without these files by --config.data.on_error=skip"
         )
-    log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
+    if problems:
+        log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
+    if kept:
+        log(f"WARNING: crops in which no face is recognised are kept: {len(kept)}")
 
 
 def _check_meaning(problems: Sequence[Problem], good: int) -> None:
@@ -245,11 +267,10 @@ def _check_meaning(problems: Sequence[Problem], good: int) -> None:
         )
 
 
-def _check_faces(problems: Sequence[Problem], good: int) -> None:
+def _check_faces(without: int, images: int) -> None:
     """Raise a UserError if in many images no face is recognised: then the framing is wrong, not they."""
-    without = sum(problem.kind == frames.NO_FACE for problem in problems)
-    if without > MAX_ODD * (without + good):
-        share = f"{without} of {without + good} images ({without / (without + good):.0%})"
+    if without > MAX_ODD * images:
+        share = f"{without} of {images} images ({without / images:.0%})"
         raise UserError(
             f"no face is recognised in {share}, more than {MAX_ODD:.0%}: look at cut_faces.png, and mend "
             "--config.data.framing, focal_px, width_mm or rotate, or remove these images"

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from depthjax.data.depth_files import Unfit, read_images
-from depthjax.data.listing import Problem
 from depthjax.files import replacing
 
 if TYPE_CHECKING:
@@ -23,19 +21,19 @@ NOSE, UNRECOGNISED = (230, 40, 40), (200, 120, 0)
 INVALID = (40, 40, 80)
 
 
-def draw_page(path: Path, faces: Sequence[Face], unrecognised: Sequence[Problem], root: Path) -> None:
+def draw_page(path: Path, faces: Sequence[Face]) -> None:
     """Write the picture: some faces, evenly taken, then framed in orange some images without a face."""
     from PIL import Image, ImageDraw
 
     from depthjax.data.face_files import read_spooled
 
-    some = [faces[i] for i in _evenly(len(faces), SHOWN)]
-    tiles = [(_tile(depth, face.nose_mm, face.nose_at), face.shown, NOSE)
-             for face, depth in zip(some, read_spooled(some), strict=True)]  # fmt: skip
-    for problem in (unrecognised[i] for i in _evenly(len(unrecognised), SHOWN // 2)):
-        image = _first_image(root, problem.path)
-        if image is not None:
-            tiles.append((_tile(image, float(np.median(image[image > 0])) - 60, None), problem.path, UNRECOGNISED))
+    found, faceless = ([face for face in faces if (face.nose_at is None) == missing] for missing in (False, True))
+    shown = [found[i] for i in _evenly(len(found), SHOWN)]
+    shown += [faceless[i] for i in _evenly(len(faceless), SHOWN // 2)]
+    tiles = [
+        (_tile(depth, _nose_of(face, depth), face.nose_at), face.shown, NOSE if face.nose_at else UNRECOGNISED)
+        for face, depth in zip(shown, read_spooled(shown), strict=True)
+    ]
     height, width = TILE[0] + 14, TILE[1] + 4
     rows = max(1, -(-len(tiles) // ACROSS))
     page = Image.new("RGB", (ACROSS * width + 4, rows * height + 4), (255, 255, 255))
@@ -55,13 +53,9 @@ def _evenly(count: int, most: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most)).round()})
 
 
-def _first_image(root: Path, shown: str) -> np.ndarray | None:
-    """The values of a file by its place in the table of problems; None if that is not simply its path."""
-    try:
-        image = np.nan_to_num(np.asarray(next(iter(read_images(root / shown.split(", row ")[0]))), np.float32))
-    except (Unfit, StopIteration, ValueError):
-        return None
-    return image if (image > 0).any() else None
+def _nose_of(face: Face, depth: np.ndarray) -> float:
+    """The distance that is drawn as the nose's: without a face somewhat nearer than most of the image."""
+    return face.nose_mm if face.nose_at else float(np.median(depth[depth > 0])) - 60
 
 
 def _tile(depth: np.ndarray, nose: float, at: tuple[float, float] | None) -> np.ndarray:

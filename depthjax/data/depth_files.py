@@ -1,6 +1,7 @@
 """One depth file to its images, and their values to the stored form: whole camera millimetres.
 
-No file is trusted: sizes are read before pixels, nothing is unpickled, stacks are read a row at a time.
+No file is trusted: sizes are read before pixels, nothing is unpickled, stacks are read a row at a time (but
+MAT files whole).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from depthjax import config as configs
 from depthjax.data.depth_files import Unfit, meaning, read_images, to_millimetres
 from depthjax.data.find_face import Nose
-from depthjax.data.frames import WHOLE, Framing, no_face
+from depthjax.data.frames import STORED, WHOLE, Framing
 from depthjax.data.listing import DepthFile, Problem
 from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.plausible import border_hole, check_plausible
@@ -30,7 +30,7 @@ class Face(NamedTuple):
     shape: tuple[int, int]
     stored: str  # the type and meaning of the values in the file
     nose_mm: float  # from the camera
-    nose_at: tuple[float, float]  # column and row
+    nose_at: tuple[float, float] | None  # column and row; None: no face was recognised, and this is the whole image
     hole: int | None  # a level that is likely one
     digest: bytes  # of the millimetres, to find copies
     boxes: np.ndarray | None  # to find near-duplicates, if that was asked for
@@ -73,12 +73,14 @@ def _read_file(
                 problems.append(Problem(f"{file.shown}, row {row}", fault.kind, fault.what, fault.todo))
                 continue
             digest = hashlib.sha256(np.ascontiguousarray(depth).data).digest()[:16]  # in hardware on most machines
-            boxes = relief_boxes(depth[None])[0] if compare else None
+            usable = nose is not None or framing.kind == STORED
+            boxes = relief_boxes(depth[None])[0] if compare and usable else None
             means = meaning(raw.dtype, settings)
             kind = "grey levels" if means.grey else "distances"
             number = "floats" if raw.dtype.kind == "f" else "integers"
             stored = f"{8 * raw.dtype.itemsize}-bit {number}: {kind}, a unit is {means.scale_mm:g} mm"
-            seen = (stored, distance, (nose.x, nose.y), border_hole(raw, settings), digest, boxes)
+            at = None if nose is None else (nose.x, nose.y)
+            seen = (stored, distance, at, border_hole(raw, settings), digest, boxes)
             faces.append(Face(file, row, False, depth.shape, *seen, path, aside.tell()))
             aside.write(depth.tobytes())
     except Unfit as fault:  # of the file: rows before the fault are not trusted either
@@ -96,17 +98,14 @@ def _check_empty(depth: np.ndarray) -> None:
         raise Unfit("constant", "every pixel has the same value", "remove it")
 
 
-def _face_of(raw: np.ndarray, settings: configs.Data, framing: Framing) -> tuple[np.ndarray, Nose, float]:
+def _face_of(raw: np.ndarray, settings: configs.Data, framing: Framing) -> tuple[np.ndarray, Nose | None, float]:
     """Camera millimetres of the face, where its nose is in them, and the nose's distance."""
     image = to_millimetres(raw, settings)
     _check_empty(image)
     depth, nose = framing.cut(image)
     if nose is None and framing.kind == WHOLE:
-        raise no_face(framing)
-    distance = check_plausible(depth, settings, raw.dtype)
-    if nose is None:
-        raise no_face(framing)
-    return depth, nose, distance
+        return depth, None, float(np.median(depth[depth > 0]))
+    return depth, nose, check_plausible(depth, settings, raw.dtype)
 
 
 def read_spooled(faces: Iterable[Face]) -> Iterator[np.ndarray]:

@@ -67,14 +67,15 @@ class Points(NamedTuple):
     pitch: np.ndarray
 
 
-def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0) -> Nose | None:
+def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0, crop: bool = False) -> Nose | None:
     """Return the nose tip of the nearest face in a frame (height, width) of uint16 mm, 0 is invalid; None without one.
 
-    A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says.
+    A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says. Of a
+    `crop`, which was made about a face, a lower score is enough.
     """
-    sure: list[Nose] = []
+    least, sure = MIN_CROP_SCORE if crop or pixel_mm else MIN_SCORE, list[Nose]()
     for level in reversed(levels(frame, focal, pixel_mm)):
-        sure += [nose for nose in _noses(level) if nose.score >= (MIN_CROP_SCORE if pixel_mm else MIN_SCORE)]
+        sure += [nose for nose in _noses(level) if nose.score >= least]
         if any(nose.score >= SURE for nose in sure):
             break
     if not sure:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import CROP_SHAPE, NOSE_COLUMNS, NOSE_ROW, NOSE_ROWS
-from depthjax.data.depth_files import Unfit, read_images, to_millimetres
-from depthjax.data.find_face import Nose, crop_about, find_nose
+from depthjax.data.crop import CROP_SHAPE, CROP_WIDTH_MM, NOSE_COLUMNS, NOSE_ROW, NOSE_ROWS
+from depthjax.data.depth_files import Unfit, meaning, read_images, to_millimetres
+from depthjax.data.find_face import WEIGHTS, Nose, crop_about, find_nose
 from depthjax.data.listing import escape
+from depthjax.data.stacks import SMALLEST_FRAME
 from depthjax.errors import UserError
+from depthjax.files import file_digest
 
 # Width, height and focal length, pixels, of the depth images that each camera makes.
 CAMERAS: dict[str, tuple[tuple[int, int, float], ...]] = {
@@ -26,14 +29,16 @@ CAMERAS: dict[str, tuple[tuple[int, int, float], ...]] = {
     "d435": ((640, 480, 385.0), (1280, 720, 640.0), (848, 480, 424.0)),
     "truedepth": ((640, 480, 590.0), (320, 240, 295.0)),
 }
+FOCAL_PX = (20.0, 20_000.0)  # no depth camera has a shorter or longer focal length
 SAMPLED = 24  # images of a folder that are looked at before all
+ROWS_READ = 64 * SAMPLED  # of stacks, to take those from
 SETTLED = 0.8  # a share of upright faces that makes turning needless
 USUAL = 0.5  # a share of them with a face that settles what the folder holds
 ALIKE = 0.8  # a share of one size: the others are problems
 IN_PLACE = 0.8  # a share of the noses that lie where they are looked for: such crops stay as they are
 STORED, RESAMPLED, WHOLE = "crops as they are", "crops of any size", "whole frames"
 TURNS = {"0": 0, "90": 1, "180": 2, "270": 3}  # clockwise, in quarters
-NO_FACE = "no face"
+NO_FACE = "no face"  # the kind of fault of an image in which none was recognised
 
 
 class Framing(NamedTuple):
@@ -46,14 +51,22 @@ class Framing(NamedTuple):
 
     def cut(self, depth: np.ndarray) -> tuple[np.ndarray, Nose | None]:
         """Return the face of an image (height, width) mm, and where its nose is in it; all of it without a face."""
-        depth = np.ascontiguousarray(np.rot90(depth, -self.turns))
-        focal = focal_length(self.camera, depth.shape) if self.camera else 0.0
-        pixel_mm = 0.0 if focal else self.width_mm / depth.shape[1]
-        nose = find_nose(depth, focal=focal, pixel_mm=pixel_mm)
+        depth, (focal, pixel_mm), nose = self.find(depth)
         if nose is None or self.kind == STORED:
             return depth, nose
-        face = crop_about(depth, nose, focal=focal, pixel_mm=pixel_mm, width_mm=self.width_mm)
+        face = crop_about(depth, nose, focal=focal, pixel_mm=pixel_mm)
         return face, nose._replace(x=(CROP_SHAPE[1] - 1) / 2, y=NOSE_ROW)
+
+    def find(self, depth: np.ndarray) -> tuple[np.ndarray, tuple[float, float], Nose | None]:
+        """Return an image turned upright, its focal length or mm a pixel (the other is 0), and the nose in it."""
+        depth = np.ascontiguousarray(np.rot90(depth, -self.turns))
+        try:
+            focal = focal_length(self.camera, depth.shape, whole=self.kind == WHOLE) if self.camera else 0.0
+        except UserError:  # raised before, were it so of most images
+            what = f"{depth.shape[1]}x{depth.shape[0]} pixels: no size of the frames of {self.camera}"
+            raise Unfit("other size", what, "remove it; or see --config.data.focal_px") from None
+        pixel_mm = 0.0 if focal else self.width_mm / depth.shape[1]
+        return depth, (focal, pixel_mm), find_nose(depth, focal=focal, pixel_mm=pixel_mm, crop=self.kind != WHOLE)
 
     def __str__(self) -> str:
         """What was decided, and the settings that say so."""
@@ -63,25 +76,33 @@ class Framing(NamedTuple):
         return f"{self.kind} (--config.data.framing={'whole' if self.kind == WHOLE else 'crop'}), {turned}, {scale}"
 
 
-def focal_length(camera: str, shape: tuple[int, ...]) -> float:
-    """Return the focal length in pixels of an image (height, width): a number, a camera of `CAMERAS`, or a file's."""
+def focal_length(camera: str, shape: tuple[int, ...], *, whole: bool = False) -> float:
+    """Return the focal length in pixels of an image (height, width): a number, a camera of `CAMERAS`, or a file's.
+
+    Of a `whole` frame whose size is none of the camera's it is unknown. A crop was cut from a frame of usual size.
+    """
     try:
-        return float(camera)
+        return _plausible(camera, float(camera))
     except ValueError:
         pass
-    if camera not in CAMERAS:
-        return _focal_of_file(Path(camera), shape)
-    size, modes = (max(shape), min(shape)), CAMERAS[camera]
-    for *mode, focal in modes:
-        if scale := _scaled(size, (mode[0], mode[1])):
+    modes = CAMERAS.get(camera) or _modes_of_file(Path(camera))
+    for wide, high, focal in modes:
+        if scale := _scaled((max(shape), min(shape)), (wide, high)):
             return focal * scale
-    if len({focal for *_, focal in modes}) > 1:
-        known = ", ".join(f"{focal:g} for {wide}x{high}" for wide, high, focal in modes)
-        raise UserError(
-            f"--config.data.focal_px={camera}: {shape[1]}x{shape[0]} is no size of its frames; give the pixels of the "
-            f"frames that the images were cut from ({known})"
-        )
-    return modes[0][2]
+    if len({focal for *_, focal in modes}) == 1 and not (whole and all(wide for wide, *_ in modes)):
+        return modes[0][2]
+    known = ", ".join(f"{focal:g} for {wide}x{high}" for wide, high, focal in modes)
+    raise UserError(
+        f"--config.data.focal_px={camera}: {shape[1]}x{shape[0]} is no size of its frames ({known}); give in pixels "
+        "the focal length of these, or if they are crops that of the frames they were cut from, with "
+        "--config.data.framing=crop"
+    )
+
+
+def _plausible(camera: str, focal: float) -> float:
+    if not FOCAL_PX[0] <= focal <= FOCAL_PX[1]:
+        raise UserError(f"--config.data.focal_px={camera}: {focal:g} is no focal length in pixels")
+    return focal
 
 
 def _scaled(size: tuple[int, ...], whole: tuple[int, ...]) -> float:
@@ -89,88 +110,149 @@ def _scaled(size: tuple[int, ...], whole: tuple[int, ...]) -> float:
     return next((1.0 / n for n in (1, 2, 4) if all(n * a == b for a, b in zip(size, whole, strict=True))), 0.0)
 
 
-def _focal_of_file(path: Path, shape: tuple[int, ...]) -> float:
-    """The first entry of the camera matrix in a JSON, YAML or text file, for an image (height, width)."""
+def _modes_of_file(path: Path) -> tuple[tuple[int, int, float], ...]:
+    """Width, height (0 if not said) and focal length, as of `CAMERAS`, in a JSON, YAML or text file of intrinsics."""
+    where = f"--config.data.focal_px={path}"
     try:
         text = path.expanduser().read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, RuntimeError):  # the last of a ~ without a home
         known = ", ".join(CAMERAS)
-        raise UserError(
-            f"--config.data.focal_px={path}: neither pixels, nor a camera ({known}), nor a file of intrinsics"
-        ) from None
-    number = r"([0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?)"
+        raise UserError(f"{where}: neither pixels, nor a camera ({known}), nor a file of intrinsics") from None
+    number = r"([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)"
     matrix = rf"\b(?:K|k|camera_matrix|intrinsic_matrix|intrinsics)\b[^\[]*\[\s*\[?\s*{number}"
-    found = re.search(rf"\bfx\b\W*{number}", text) or re.search(matrix, text)
-    if not found or not float(found[1]) > 0:
-        raise UserError(f"--config.data.focal_px={path}: no fx, K, camera_matrix or intrinsic_matrix is in this file")
+    found = re.findall(rf"\bfx\b[\s\"':=>]*{number}", text) or re.findall(matrix, text)
+    if not found:
+        raise UserError(f"{where}: no fx, K, camera_matrix or intrinsic_matrix is in this file")
+    if len(set(map(float, found))) > 1:
+        held = ", ".join(dict.fromkeys(found))
+        raise UserError(f"{where}: several focal lengths are in this file ({held}): give that of the depth, in pixels")
     sides = [re.search(rf"\b(?:\w+_)?{side}\b\W*([0-9]+)", text) for side in ("width", "height")]
-    whole = sorted((int(side[1]) for side in sides if side), reverse=True)
-    scale = _scaled((max(shape), min(shape)), tuple(whole)) if len(whole) == 2 else 0.0
-    return float(found[1]) * (scale or 1.0)
+    wide, high = sorted((int(side[1]) for side in sides if side), reverse=True) if all(sides) else (0, 0)
+    return ((wide, high, _plausible(str(path), float(found[0]))),)
+
+
+def read_by(settings: configs.Data) -> list[str]:
+    """Return digests of what faces are found by beside the settings: the finder's weights, a file of intrinsics."""
+    if settings.source == "depth_heads":
+        return []
+    try:
+        intrinsics = [file_digest(Path(settings.focal_px).expanduser())] if settings.focal_px else []
+    except (OSError, RuntimeError):  # no file
+        intrinsics = []
+    return [file_digest(WEIGHTS), *intrinsics]
 
 
 def decide(settings: configs.Data, paths: Sequence[Path], log: Callable[[str], None]) -> Framing:
     """Look at some of the files; return how all become faces, and log it. One line refuses what cannot be decided."""
-    images = _sample(settings, paths)
+    images, grey = _sample(settings, paths)
     if not images:
         return Framing(STORED, "", TURNS.get(settings.rotate, 0), settings.width_mm)
     tried: list[tuple[Framing, list[tuple[float, float]], float]] = []
-    for framing in _possible(settings, images):
+    for framing in _possible(settings, images, grey):
         if framing.turns and max(len(noses) for _, noses, _ in tried) >= SETTLED * len(images):
             break
         tried.append((framing, *_found(framing, images)))
     framing, noses, _ = max(tried, key=lambda one: round(one[2], 1))  # the first of equals
-    share = len(noses) / len(images)
-    if share < USUAL:
-        framing = tried[0][0]
+    if len(noses) < USUAL * len(images):
+        framing, noses, _ = tried[0]
         if framing.kind == WHOLE or _unequal(images):
-            raise UserError(_refusal(settings, images, framing, share))
-    if framing.kind == RESAMPLED and not framing.camera and not _unequal(images) and (not noses or _in_place(noses)):
+            raise UserError(_refusal(settings, images, framing, len(noses) / len(images)))
+    if framing.kind == RESAMPLED and _are_metric(framing, images) and (not noses or _in_place(noses)):
         framing = framing._replace(kind=STORED)
     log(f"{framing}; a face in {len(noses)} of {len(images)} that were looked at first")
     return framing
 
 
-def _sample(settings: configs.Data, paths: Sequence[Path]) -> list[np.ndarray]:
-    images = []
-    for path in dict.fromkeys(paths[i] for i in np.linspace(0, len(paths) - 1, SAMPLED).round().astype(int)):
+def _sample(settings: configs.Data, paths: Sequence[Path]) -> tuple[list[np.ndarray], bool]:
+    """Some images in millimetres, and whether they are grey levels, which have no distance."""
+    raw: list[np.ndarray] = []
+    chosen = list(dict.fromkeys(paths[i] for i in _evenly(len(paths))))
+    for path in chosen:
         try:
-            images.append(to_millimetres(next(iter(read_images(path))), settings))
-        except (Unfit, StopIteration):  # is in the table of problems, later
+            raw += _some_rows(read_images(path), len(chosen))
+        except Unfit:  # is in the table of problems, later
             continue
-    return images
+    raw, images = [raw[i] for i in _evenly(len(raw))], []
+    for image in raw:
+        try:
+            images.append(to_millimetres(image, settings))
+        except Unfit:
+            continue
+    return images, sum(meaning(image.dtype, settings).grey for image in raw) > len(raw) / 2
 
 
-def _possible(settings: configs.Data, images: list[np.ndarray]) -> list[Framing]:
+def _evenly(count: int) -> list[int]:
+    return sorted({round(i) for i in np.linspace(0, count - 1, min(count, SAMPLED))})
+
+
+def _some_rows(images: Iterator[np.ndarray], files: int) -> list[np.ndarray]:
+    """Images of one of so many files, from its first to its last as far as it is read, evenly; at least two of many."""
+    most, step = max(2, 2 * SAMPLED // files), 1
+    kept: list[np.ndarray] = []
+    for row, image in enumerate(itertools.islice(images, ROWS_READ // files)):
+        kept += [image] if row % step == 0 else []
+        if len(kept) > most:
+            kept, step = kept[::2], 2 * step
+    return kept
+
+
+def _possible(settings: configs.Data, images: list[np.ndarray], grey: bool) -> list[Framing]:
     """Return what the images may be, upright first."""
     shape = Counter(image.shape for image in images).most_common(1)[0][0]
-    size = (max(shape), min(shape))
-    camera = settings.focal_px
-    if not camera:
-        cameras = [name for name, modes in CAMERAS.items() if size in {mode[:2] for mode in modes}]
-        known = {focal_length(name, shape) for name in cameras}
-        camera = cameras[0] if len(known) == 1 else ""
-        ask = settings.framing == "whole" or (settings.framing == "auto" and cameras and not _unequal(images))
-        if ask and not camera:
-            names = ", ".join(cameras or CAMERAS)
-            raise UserError(
-                f"{size[0]}x{size[1]} pixels are whole frames of an unknown camera: name it by --config.data.focal_px "
-                f"({names}), or give its focal length in pixels or its file of intrinsics; or set "
-                "--config.data.framing=crop if these are crops"
-            )
-    kinds = [(WHOLE, camera)] if camera and settings.framing != "crop" else []
-    if settings.framing == "crop" or (settings.framing == "auto" and not settings.focal_px):
-        kinds.append((RESAMPLED, settings.focal_px))
+    if grey and (settings.focal_px or settings.framing == "whole"):
+        raise UserError(
+            f"{escape(settings.path)}: the images are grey levels, which have no distance, so no focal length gives "
+            "their scale: crop them about the face and leave out --config.data.focal_px and framing=whole (the scale "
+            "is --config.data.width_mm), or export distances of 16 bits"
+        )
+    if camera := settings.focal_px:
+        whole = settings.framing == "whole" or (settings.framing == "auto" and _are_frames(camera, images, shape))
+        focal_length(camera, shape, whole=whole)  # refuses for all images
+        kinds = [(WHOLE if whole else RESAMPLED, camera)]
+    else:
+        camera = "" if grey else _usual_camera(settings, images, shape)
+        kinds = [(WHOLE, camera)] if camera and settings.framing != "crop" else []
+        kinds += [] if settings.framing == "whole" else [(RESAMPLED, "")]
     turns = TURNS.values() if settings.rotate == "auto" else [TURNS[settings.rotate]]
     return [Framing(kind, by, turn, settings.width_mm) for turn in turns for kind, by in kinds]
+
+
+def _usual_camera(settings: configs.Data, images: list[np.ndarray], shape: tuple[int, ...]) -> str:
+    """The camera whose frames have this size; "" if there is none. Where there are several it must be named."""
+    size = (max(shape), min(shape))
+    cameras = [name for name, modes in CAMERAS.items() if size in {mode[:2] for mode in modes}]
+    if len({focal_length(name, shape) for name in cameras}) == 1:
+        return cameras[0]
+    if settings.framing == "whole" or (settings.framing == "auto" and cameras and not _unequal(images)):
+        names = ", ".join(cameras or CAMERAS)
+        raise UserError(
+            f"{size[0]}x{size[1]} pixels are whole frames of an unknown camera: name it by --config.data.focal_px "
+            f"({names}), or give its focal length in pixels or its file of intrinsics; or set "
+            "--config.data.framing=crop if these are crops"
+        )
+    return ""
+
+
+def _are_frames(camera: str, images: list[np.ndarray], shape: tuple[int, ...]) -> bool:
+    """Whether images with a focal length are whole frames: all of one size, a camera's own or as large as one."""
+    modes = CAMERAS.get(camera, ())
+    own = any(_scaled((max(shape), min(shape)), mode[:2]) for mode in modes)
+    return not _unequal(images) and (own or shape[0] * shape[1] >= SMALLEST_FRAME)
+
+
+def _are_metric(framing: Framing, images: list[np.ndarray]) -> bool:
+    """Whether crops need no resampling: of one size, said to be as wide as faces are stored."""
+    return not framing.camera and framing.width_mm == CROP_WIDTH_MM and not _unequal(images)
 
 
 def _found(framing: Framing, images: list[np.ndarray]) -> tuple[list[tuple[float, float]], float]:
     """Where noses are found, as shares of the image's height and width, and the mean score of all images."""
     places, score = [], 0.0
     for image in images:
-        depth = np.rot90(image, -framing.turns)
-        _, nose = framing._replace(kind=STORED).cut(image)
+        try:
+            depth, _, nose = framing.find(image)
+        except Unfit:
+            continue
         if nose is not None:
             places.append((nose.y / depth.shape[0], nose.x / depth.shape[1]))
             score += nose.score / len(images)
@@ -195,9 +277,3 @@ def _refusal(settings: configs.Data, images: list[np.ndarray], framing: Framing,
         f"(--config.data.focal_px={framing.camera or 'unknown'}{turned}), and {seen}: are they depth in millimetres, "
         "not infrared? Else mend the focal length or the turn; docs/how-to/own-faces.md shows right framing"
     )
-
-
-def no_face(framing: Framing) -> Unfit:
-    """Return the fault of an image in which no face was recognised."""
-    what = "no face is recognised in this frame" if framing.kind == WHOLE else "no face is recognised in this crop"
-    return Unfit(NO_FACE, what, "see cut_faces.png; remove it, or mend --config.data.focal_px or rotate")

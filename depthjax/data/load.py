@@ -17,6 +17,7 @@ from depthjax import config as configs
 from depthjax.data.cut_page import PAGE
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces, held_out_images, held_out_subjects
+from depthjax.data.frames import read_by
 from depthjax.data.inputs import network_inputs
 from depthjax.data.stored import LABELS_NAME, StoredFaces, read_stored
 from depthjax.errors import UserError
@@ -143,7 +144,7 @@ def _builder(settings: configs.Data, folder: Path, **own: Any) -> Any:
         name += "" if settings.full_sequence else "_expression"
         rendered = builders.RenderedConfig(name=name, description="of a run", **parameters)
         return builders.DepthHeads(config=rendered, **place)
-    name = f"faces_{digest(*(str(getattr(settings, key)) for key in READ_BY))[:12]}"
+    name = f"faces_{digest(*(str(getattr(settings, key)) for key in READ_BY), *read_by(settings))[:12]}"
     config = builders.FolderConfig(name=name, description="of a run", settings=settings, **own)
     kind = builders.Ikfdb if settings.source == "ikfdb" else builders.DepthFolder
     return kind(config=config, **place)

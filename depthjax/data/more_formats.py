@@ -21,7 +21,7 @@ DEPTH_CHANNELS = ("Z", "depth", "Depth", "depth.Z", "Y")
 NUMBERS = {"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4",
            "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4",
            "float32": "f4", "float64": "f8"}  # fmt: skip
-PGM = re.compile(rb"P5(?:\s+|\s*#[^\n]*\n\s*)(\d+)(?:\s+|\s*#[^\n]*\n\s*)(\d+)(?:\s+|\s*#[^\n]*\n\s*)(\d+)\s")
+PGM = re.compile(rb"P5%(\d+)%(\d+)%(\d+)\s".replace(b"%", rb"(?:\s|#[^\n]*\n)+"))
 
 
 def _read_pgm(file: IO[bytes]) -> Iterator[np.ndarray]:

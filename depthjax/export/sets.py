@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import nose_distance
+from depthjax.data.crop import CROP_WIDTH_MM, nose_distance
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.data.stored import StoredFaces
@@ -75,7 +75,7 @@ def prepared_set(settings: configs.Data, stored: StoredFaces, *, fingerprint: st
     """Return the stored faces as they are, in camera millimetres."""
     depth_range = DepthRange.of(settings)
     height, width = stored.shape
-    span = (settings.width_mm * height / width, settings.width_mm)
+    span = (CROP_WIDTH_MM * height / width, CROP_WIDTH_MM)
 
     def read(index: np.ndarray) -> list[Face]:
         depth = stored.depth[index]
@@ -97,7 +97,7 @@ def sample_set(
 ) -> FaceSet:
     """Return a method's samples, made for crops of `crop_shape` (height, width), put `GENERATED_MM` from a camera."""
     height, width = 2 * [min(crop_shape)] if settings.crop == "face" else crop_shape
-    pixel_mm = settings.width_mm / crop_shape[1]
+    pixel_mm = CROP_WIDTH_MM / crop_shape[1]
     shape = (faces.images.shape[1], faces.images.shape[2])
     camera = camera_of(shape, GENERATED_MM, (height * pixel_mm, width * pixel_mm))
 

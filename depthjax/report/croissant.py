@@ -13,6 +13,7 @@ from typing import Any
 
 from depthjax import config as configs
 from depthjax import files
+from depthjax.data.load import READ_BY
 from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_numbers import Numbers, clean
 
@@ -75,7 +76,6 @@ class Source:
 
 _TEXTS = tomllib.loads((resources.files("depthjax.report") / "sources.toml").read_text("utf-8"))
 SOURCES = {name: Source(**fields) for name, fields in _TEXTS.items()}
-READ_BY = ("pattern", "scale_mm", "polarity", "invalid_value")  # settings that say how a user's files were read
 
 
 def source_of(source: str, path: str) -> Source:
@@ -95,8 +95,6 @@ def croissant(
     """
     source = source_of(settings.source, settings.path)
     size = f"{numbers.shape[1]} x {numbers.shape[0]}"
-    kept = ["source", "emotions", "seed", "split", "test_fraction"]
-    kept += ["extra_test_subjects"] if settings.source == "depth_heads" else READ_BY
     described = {
         "Labels: a row a face, in stored order.": [folder / "faces.csv"],
         f"Depth ({size} uint16 mm, compressed) and labels; read by depthjax or tensorflow-datasets.": sorted(
@@ -132,8 +130,9 @@ def croissant(
         "rai:dataCollectionMissingData": f"A pixel of 0 mm is invalid: {100 * numbers.invalid_map.mean():.1f} % "
         "of the pixels measured.",
         "rai:dataPreprocessingProtocol": [
-            "A crop about the nose; whole millimetres from the camera, not filtered.",
-            f"Settings of the run: {json.dumps({name: getattr(settings, name) for name in kept})}",
+            "A crop about the nose, in whole millimetres: from the camera, or for grey levels from an arbitrary start. "
+            "Frames and crops that were resampled to one scale are interpolated on surfaces; nothing else is filtered.",
+            f"Settings of the run: {json.dumps(_recorded(settings))}",
         ],
         "rai:dataAnnotationProtocol": [source.labelling],
         "rai:dataUseCases": list(USES),
@@ -143,6 +142,17 @@ def croissant(
         "rai:dataReleaseMaintenancePlan": source.upkeep,
     }
     return {key: value for key, value in found.items() if value}
+
+
+def _recorded(settings: configs.Data) -> dict[str, Any]:
+    """Settings that say how the faces were made or read, and divided; of files no more than the name."""
+    names = ["source", "emotions", "seed", "split", "test_fraction"]
+    if settings.source == "depth_heads":
+        names.append("extra_test_subjects")
+    else:
+        names += [name for name in READ_BY if name not in (*names, "path")]
+    recorded = {name: getattr(settings, name) for name in names}
+    return recorded | ({"focal_px": Path(settings.focal_px).name} if "focal_px" in names else {})
 
 
 def _file_object(path: Path, folder: Path, text: str) -> dict[str, Any]:

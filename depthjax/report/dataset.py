@@ -125,8 +125,9 @@ def _measured(numbers: Numbers, settings: configs.Data) -> str:
         f"Labels are counted on all {numbers.faces:,} faces. Depth is measured on {numbers.sampled:,} of them "
         f"(at most {SAMPLE:,}, drawn by the run's seed), so the true rates of near-duplicates are higher."
     )
+    levels = "grey levels" if settings.polarity != "auto" else "8-bit grey levels"
     grey = (
-        f" Where the files hold 8-bit grey levels, every millimetre here rests on data.scale_mm = "
+        f" Where the files hold {levels}, every millimetre here rests on data.scale_mm = "
         f"{settings.scale_mm or GREY_MM:g} mm a grey level."
     )
     text = partly if numbers.sampled < numbers.faces else f"Measured on all {numbers.faces:,} faces."

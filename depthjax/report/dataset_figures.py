@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from depthjax import config as configs
-from depthjax.data.crop import nose_distance
+from depthjax.data.crop import CROP_WIDTH_MM, nose_distance
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
 from depthjax.report.dataset_numbers import FACE_MM, Numbers
@@ -70,7 +70,7 @@ def _tile(faces: StoredFaces, number: int, settings: configs.Data, high: int) ->
     depth = np.asarray(faces.depth[np.array([number])])
     nose = nose_distance(depth)
     images = DepthRange(*FACE_MM).from_mm(depth, nose) if nose[0] > 0 else np.ones(depth.shape, np.float32)
-    lit = shade(images, FACE_MM, settings.width_mm / depth.shape[2])[0]
+    lit = shade(images, FACE_MM, CROP_WIDTH_MM / depth.shape[2])[0]
     return np.asarray(Image.fromarray(lit).resize((TILE, high), Image.Resampling.BICUBIC))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from depthjax import config as configs
-from depthjax.data.crop import face_square, nose_distance
+from depthjax.data.crop import CROP_WIDTH_MM, face_square, nose_distance
 from depthjax.data.near_duplicates import relief_boxes
 from depthjax.data.stored import StoredFaces
 
@@ -155,7 +155,7 @@ def _measure_batch(depth: np.ndarray, settings: configs.Data) -> tuple[np.ndarra
     parts = (inside, inside & (mm < settings.near_mm), inside & (mm > settings.far_mm))
     pixels = np.stack([part.sum(axis=(1, 2)) for part in parts], axis=1)
 
-    noise = noise_mm(relief, face, settings.width_mm / depth.shape[2])
+    noise = noise_mm(relief, face, CROP_WIDTH_MM / depth.shape[2])
     return face, nose, constant, noise, np.stack(histogram), pixels, relief_boxes(depth)
 
 

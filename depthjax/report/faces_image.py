@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_fill_holes, gaussian_filter
 
+from depthjax.data.crop import CROP_WIDTH_MM
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.report.stored import Run, method_name
 
@@ -126,10 +127,9 @@ def spaced_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> 
 def pitch_mm(run: Run) -> tuple[float, float]:
     """Return millimetres a pixel on the face, down and across."""
     height, width = face_sets(run)[0].arrays["images"].shape[1:]
-    wide = float(run.config["data"]["width_mm"])
     # A whole crop of 128x200 pixels is squeezed into a square; any other crop is square already.
-    high = wide * 200 / 128 if run.config["data"].get("crop") == "full" else wide
-    return high / height, wide / width
+    high = CROP_WIDTH_MM * (200 / 128 if run.config["data"].get("crop") == "full" else 1)
+    return high / height, CROP_WIDTH_MM / width
 
 
 def gallery(run: Run, *, limit: int = PAYLOAD_BYTES) -> dict[str, Any] | None:

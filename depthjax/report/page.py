@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from depthjax import files
+from depthjax.data.crop import CROP_WIDTH_MM
 from depthjax.report.croissant import USES, source_of
 from depthjax.report.faces_image import gallery
 from depthjax.report.figure_style import Drawn
@@ -152,7 +153,7 @@ def _gallery(run: Run) -> dict[str, Any]:
         "gallery_faces": sum(sheet["count"] for group in sets for sheet in group["sheets"]),
         "set_choices": [(group["id"], group["name"], True) for group in sets],
         "emotion_choices": [(label, emotion, label == 0) for label, emotion in enumerate(run.emotions)],
-        "field_mm": f"{run.config['data']['width_mm']:.0f}",
+        "field_mm": f"{CROP_WIDTH_MM:.0f}",
         "depth_mm": f"{far - near:g}",
     }
 

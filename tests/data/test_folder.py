@@ -274,6 +274,31 @@ def test_too_few_faces_to_test_on_are_told_before_the_training(tmp_path):
     assert run_prepare(root, tmp_path / "run", test_fraction=0.5)
 
 
+def test_the_content_of_a_file_of_intrinsics_and_the_finder_count(root, tmp_path, monkeypatch):
+    camera = tmp_path / "camera.json"
+    config = replace(Config(), data=settings(root, focal_px=str(camera)))
+
+    def state():
+        return pipeline.PREPARE.fingerprint(config), load.stored_folder(config.data, tmp_path)
+
+    camera.write_text('{"fx": 365}')
+    first = state()
+    assert state() == first
+    camera.write_text('{"fx": 366}')
+    second = state()
+    (tmp_path / "other.npz").write_bytes(b"other weights")
+    monkeypatch.setattr("depthjax.data.frames.WEIGHTS", tmp_path / "other.npz")
+    assert all(len(set(each)) == 3 for each in zip(first, second, state(), strict=True))
+
+
+def test_the_picture_of_what_was_cut_may_be_deleted(tmp_path):
+    root, workdir = tree(tmp_path / "own", subjects=PEOPLE), tmp_path / "run"
+    run_prepare(root, workdir)
+    (workdir / "data" / "cut_faces.png").unlink()
+    assert stages.damaged("prepare", workdir) is None
+    assert any(name.startswith("data/") for name in stages.read("prepare", workdir).sha256)
+
+
 def test_stages_notice_files_that_come_and_go_and_change(tmp_path):
     root, workdir = tree(tmp_path / "own", subjects=PEOPLE), tmp_path / "run"
     config, _ = run_prepare(root, workdir)

@@ -1,10 +1,12 @@
 """Whole frames of each camera, unequal crops, turned heads, infrared: right faces, or one clear line."""
 
+import itertools
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
+from trees import face
 
 from depthjax.config import Data
 from depthjax.config_values import override
@@ -220,9 +222,85 @@ def test_focal_lengths_of_names_numbers_and_files(tmp_path):
         frames.focal_length("kinect_v3", (480, 640))
 
 
-@pytest.mark.parametrize("value", ["0", "-3", "0.0"])
+@pytest.mark.parametrize("value", ["0", "-3", "0.0", "1.2.3", ".", "nan", "inf"])
 def test_a_focal_length_is_above_zero(value):
     from depthjax.config import Config
 
     with pytest.raises(ConfigError, match="must be above 0"):
         override(Config(), {"data.focal_px": value})
+    assert override(Config(), {"data.focal_px": "1e3"}).data.focal_px == "1e3"
+
+
+def test_a_focal_length_of_other_frames_is_refused(tmp_path):
+    file = tmp_path / "camera.json"
+    file.write_text('{"width": 1280, "height": 720, "fx": 640.5}')
+    assert frames.focal_length(str(file), (360, 640), whole=True) == 320.25
+    assert frames.focal_length(str(file), (200, 150)) == 640.5  # a crop
+    with pytest.raises(UserError, match=r"640x480 is no size of its frames.*640\.5 for 1280x720"):
+        frames.focal_length(str(file), (480, 640), whole=True)
+    file.write_text('{"depth": {"fx": 386.5}, "color": {"fx": 912.0}}')
+    with pytest.raises(UserError, match=r"several focal lengths.*386\.5, 912\.0"):
+        frames.focal_length(str(file), (480, 640))
+    file.write_text('{"fx": 0.49}')
+    with pytest.raises(UserError, match=r"0\.49 is no focal length in pixels"):
+        frames.focal_length(str(file), (480, 640))
+
+
+def test_grey_levels_have_no_focal_length(folder, tmp_path):
+    root, noses = folder("kinect_v2")
+    for name in noses:
+        frame = np.asarray(Image.open(root / f"{name}.png")).astype(float)
+        save(tmp_path / "grey" / name, np.where(frame > 0, frame / 8, 0).clip(0, 255).astype(np.uint8))
+    with pytest.raises(UserError, match="grey levels, which have no distance"):
+        checked(tmp_path / "grey", tmp_path / "spool", focal_px="365")
+    images = [np.zeros((424, 512), np.uint16)] * 4
+    assert {kind.camera for kind in frames._possible(Data(), images, grey=True)} == {""}
+    assert "kinect_v2" in {kind.camera for kind in frames._possible(Data(), images, grey=False)}
+
+
+def test_an_image_of_another_size_is_a_problem_of_its_own(folder, tmp_path):
+    root, noses = folder("d415")
+    for name in noses:
+        (tmp_path / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "own" / f"{name}.png").symlink_to(root / f"{name}.png")
+    save(tmp_path / "own" / "neutral" / "s0_f1", np.full((300, 300), 700, np.uint16) + np.eye(300, dtype=np.uint16))
+    faces, lines = checked(tmp_path / "own", tmp_path / "spool", focal_px="d415", on_error="skip")
+    assert faces.keys() == noses.keys()
+    assert any("300x300 pixels: no size of the frames of d415" in line for line in lines)
+
+
+def test_one_crop_without_a_recognised_face_is_kept_as_it_is(tmp_path):
+    for subject, (label, emotion), frame in itertools.product(range(PEOPLE), enumerate(EMOTIONS), range(2)):
+        save(tmp_path / "own" / emotion / f"s{subject}_f{frame}", face(subject, label, frame, shape=CROP_SHAPE))
+    y, x = np.mgrid[:200, :128]
+    bowl = (700 + 0.002 * ((y - 114) ** 2 + (x - 64) ** 2)).astype(np.uint16)  # as far as a face, and none
+    save(tmp_path / "own" / "neutral" / "s0_f2", bowl)
+    faces, lines = checked(tmp_path / "own", tmp_path / "spool", tmp_path / "page.png")
+    assert len(faces) == 17 and np.array_equal(faces["neutral/s0_f2"], bowl)
+    assert any("no face is recognised in 1 of 17 images (6%)" in line for line in lines)
+    assert any("kept as it is" in line and "s0_f2" in line for line in lines)
+
+
+def test_crops_of_another_width_become_metric(tmp_path):
+    """A face in a crop that spans 240 mm is cut to 180 about its nose; those of 180 mm stay as they are."""
+    own = [face(subject, shape=CROP_SHAPE) for subject in range(4)]
+    for subject, depth in enumerate(own):
+        save(tmp_path / f"{subject}", np.pad(depth, ((34, 34), (21, 22))))  # 171 pixels across
+    paths = sorted(tmp_path.glob("*.png"))
+    framing = frames.decide(Data(width_mm=180 * 171 / 128), paths, print)
+    assert framing.kind == frames.RESAMPLED
+    for depth, path in zip(own, paths, strict=True):
+        cut, nose = framing.cut(np.asarray(Image.open(path)))
+        assert nose is not None and cut.shape == CROP_SHAPE
+        both = (cut > 0) & (depth > 0)  # but for where the nose is found, some millimetres off
+        assert (cut > 0).sum() == pytest.approx((depth > 0).sum(), rel=0.1)
+        assert both.sum() > 0.9 * (depth > 0).sum() and np.median(np.abs(cut[both] - depth[both].astype(int))) < 8
+        save(tmp_path / path.stem, depth)
+    assert frames.decide(Data(), paths, print).kind == frames.STORED
+
+
+def test_rows_of_a_stack_are_looked_at_too(tmp_path):
+    np.save(tmp_path / "stack.npy", np.arange(1, 101, dtype=np.uint16)[:, None, None] * np.ones((40, 32), np.uint16))
+    images, grey = frames._sample(Data(source="folder"), [tmp_path / "stack.npy"])
+    seen = [int(image[0, 0]) for image in images]
+    assert len(seen) == frames.SAMPLED and seen[0] == 1 and seen[-1] > 90 and not grey

@@ -24,7 +24,7 @@ def refused(path):
     return fault.value
 
 
-@pytest.mark.parametrize("comment", [b"", b"# made by a test\n"])
+@pytest.mark.parametrize("comment", [b"", b"# made by a test\n", b"# made by\n# a 7 test\n"])
 @pytest.mark.parametrize(("most", "dtype"), [(65535, ">u2"), (4095, ">u2"), (255, "u1")])
 def test_pgm_is_big_endian_and_never_scaled(tmp_path, comment, most, dtype):
     values = (TRUTH if most > 255 else TRUTH // 8).astype(dtype)

@@ -109,7 +109,8 @@ def test_arrays_are_in_the_order_of_the_table(stored, exported):
 
 
 @pytest.mark.parametrize("name", ["png16", "npz"])
-def test_reading_an_export_back_gives_the_same_millimetres(stored, exported, tmp_path, name):
+def test_reading_an_export_back_gives_the_same_millimetres(stored, exported, tmp_path, name, monkeypatch):
+    monkeypatch.setattr("depthjax.data.checks.MAX_ODD", 1.0)  # these heads are bowls, and kept as they are
     pattern = "{subject}_{frame}" if name == "png16" else ""
     settings = dataclasses.replace(SETTINGS, path=str(exported / name), pattern=pattern)
     load.prepare(settings, tmp_path, progress=quiet)

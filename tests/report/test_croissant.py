@@ -13,7 +13,7 @@ from stored_fake import EMOTIONS, fake_stored
 from depthjax import files
 from depthjax.config import Data
 from depthjax.data.stored import StoredFaces
-from depthjax.report.croissant import croissant
+from depthjax.report.croissant import _recorded, croissant
 from depthjax.report.dataset import labels_csv
 from depthjax.report.dataset_numbers import measure
 
@@ -129,3 +129,11 @@ def test_mlcroissant_takes_files_too(written: Path) -> None:
     dataset = mlc.Dataset(jsonld=written / "croissant.json")
     assert not dataset.metadata.ctx.issues.errors and not dataset.metadata.ctx.issues.warnings
     assert len(list(dataset.records("faces"))) == 12
+
+
+def test_settings_that_say_how_files_were_read_are_recorded_and_no_path() -> None:
+    own = Data(source="folder", path="/home/anna/faces", focal_px="/home/anna/camera.json", width_mm=200.0)
+    recorded = _recorded(own)
+    assert {"framing", "rotate", "names_differ", "pattern", "scale_mm", "width_mm"} <= recorded.keys()
+    assert recorded["focal_px"] == "camera.json" and "anna" not in str(recorded)
+    assert "focal_px" not in _recorded(Data())
