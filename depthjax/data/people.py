@@ -1,7 +1,7 @@
 """Subjects that do not exist: a shape, a resting face and its expressions over time, drawn from (seed, subject).
 
-A wide population differs more: other features, turned heads, several forms of an emotion, weak ones too. It is for
-what must also hold for people before a sensor, of whom nothing is known.
+A wide population differs more: features, turns of the head, several forms of an emotion, weak ones too. What it teaches
+has to hold for people before a sensor.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a stage needs that speaks of people whom nothing has seen: a split by people, and people with names."""
+"""What an accuracy on unseen people needs: a split by people, and people with names."""
 
 from __future__ import annotations
 

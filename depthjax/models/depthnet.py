@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -39,13 +39,26 @@ class DepthNet(nn.Module):
     def __call__(self, images: jax.Array, crop: jax.Array, train: bool) -> Heads:
         """(n, 64, 64) in [-1, 1] and (n,) int index into CROPS → Heads; subjects = 0: no identity logits, (n, 0)."""
         plane = jnp.broadcast_to((2.0 * crop - 1)[:, None, None], images.shape)
-        x = jnp.stack([images, plane], axis=-1)
-        for i, factor in enumerate((1, 2, 4, 4), start=1):
-            x = DownConv(factor * self.width, name=f"conv_{i}")(x)
-            x = nn.relu(BatchNorm(name=f"norm_{i}")(x, train))
-        features = nn.Dense(self.size, kernel_init=xavier_uniform, name="features")(x.reshape(len(x), -1))
-        features = BatchNorm(name="norm_features")(features, train)
-        emotion = nn.Dense(self.emotions, kernel_init=xavier_uniform, name="emotion")(features)
-        if not self.subjects:
-            return Heads(features, emotion, jnp.zeros((len(x), 0)))
-        return Heads(features, emotion, nn.Dense(self.subjects, kernel_init=xavier_uniform, name="identity")(features))
+        return heads_of(jnp.stack([images, plane], axis=-1), self, train)
+
+
+class Sizes(Protocol):
+    """The sizes of a network that `heads_of` is part of."""
+
+    emotions: int
+    subjects: int
+    width: int
+    size: int
+
+
+def heads_of(x: jax.Array, sizes: Sizes, train: bool) -> Heads:
+    """Apply the layers of DepthNet to (n, side, side, planes), within the network that calls it."""
+    for i, factor in enumerate((1, 2, 4, 4), start=1):
+        x = DownConv(factor * sizes.width, name=f"conv_{i}")(x)
+        x = nn.relu(BatchNorm(name=f"norm_{i}")(x, train))
+    features = nn.Dense(sizes.size, kernel_init=xavier_uniform, name="features")(x.reshape(len(x), -1))
+    features = BatchNorm(name="norm_features")(features, train)
+    emotion = nn.Dense(sizes.emotions, kernel_init=xavier_uniform, name="emotion")(features)
+    if not sizes.subjects:
+        return Heads(features, emotion, jnp.zeros((len(x), 0)))
+    return Heads(features, emotion, nn.Dense(sizes.subjects, kernel_init=xavier_uniform, name="identity")(features))

@@ -9,16 +9,14 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from depthjax.models.conv import DownConv, xavier_uniform
-from depthjax.models.depthnet import Heads
-from depthjax.models.norm import BatchNorm
+from depthjax.models.depthnet import Heads, heads_of
 
 SIDE = 64  # pixels of the image, each way
 STEEP = 0.15  # difference of neighbouring pixels (of 2 between -1 and 1) at which slopes saturate
 
 
 class Recogniser(nn.Module):
-    """Depth and its slopes, four strided convolutions, then d features that two linear heads read."""
+    """Depth and its slopes, then the layers of DepthNet."""
 
     emotions: int
     subjects: int = 0  # of training; 0 leaves the identity head out, as in the shipped weights
@@ -28,16 +26,7 @@ class Recogniser(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, train: bool) -> Heads:
         """(n, 64, 64) in [-1, 1] → Heads; subjects = 0: no identity logits, (n, 0)."""
-        x = jnp.stack([images, *_slopes(images)], axis=-1)
-        for i, factor in enumerate((1, 2, 4, 4), start=1):
-            x = DownConv(factor * self.width, name=f"conv_{i}")(x)
-            x = nn.relu(BatchNorm(name=f"norm_{i}")(x, train))
-        features = nn.Dense(self.size, kernel_init=xavier_uniform, name="features")(x.reshape(len(x), -1))
-        features = BatchNorm(name="norm_features")(features, train)
-        emotion = nn.Dense(self.emotions, kernel_init=xavier_uniform, name="emotion")(features)
-        if not self.subjects:
-            return Heads(features, emotion, jnp.zeros((len(x), 0)))
-        return Heads(features, emotion, nn.Dense(self.subjects, kernel_init=xavier_uniform, name="identity")(features))
+        return heads_of(jnp.stack([images, *_slopes(images)], axis=-1), self, train)
 
 
 def _slopes(images: jax.Array) -> tuple[jax.Array, jax.Array]:
