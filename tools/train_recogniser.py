@@ -23,7 +23,10 @@ import optax
 from flax import traverse_util
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(ROOT))
+
+from train_depthnet import Learner, named, restored  # noqa: E402
 
 from configs import quick  # noqa: E402
 from depthjax.config import EMOTIONS, Data  # noqa: E402
@@ -47,14 +50,6 @@ NOISE_MM, WAVES_MM, BENDS_MM = 4.0, 3.0, 2.5  # the most of each: of a pixel, ov
 EDGE_MM = 4.0  # this near to the far end is background: it has no noise
 WINDOW = Data(resolution=SIDE, crop="face", near_mm=-20.0, far_mm=100.0)  # wider than what is read: views move depth
 NET = Recogniser(len(EMOTIONS), PEOPLE)
-
-
-class Learner(NamedTuple):
-    """What training changes."""
-
-    params: dict[str, Any]
-    batch_stats: dict[str, Any]
-    opt_state: optax.OptState
 
 
 class Faces(NamedTuple):
@@ -164,22 +159,12 @@ def train(faces: Faces, work: Path) -> tuple[Learner, np.ndarray]:
             learner, row = step(learner, key, faces.relief[rows], labels[rows])
             logged.append(row)
         hits = np.mean(logged, 0)
-        leaves = {f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(learner))}
-        write_arrays(path, epoch=np.int64(epoch + 1), hits=hits, **leaves)
+        write_arrays(path, epoch=np.int64(epoch + 1), hits=hits, **named(learner))
         print(
             f"epoch {epoch + 1}: emotion {hits[0]:.3f}, loss {hits[1]:.3f}, {time.monotonic() - start:.0f} s",
             flush=True,
         )
     return learner, hits
-
-
-def restored(path: Path, like: Learner) -> tuple[int, Learner, np.ndarray]:
-    """Epochs done, the learner after them and what it logged; 0 and the given one, if nothing was saved."""
-    if not path.exists():
-        return 0, like, np.zeros(2)
-    arrays = read_arrays(path)
-    leaves = [jnp.asarray(arrays[f"leaf_{i}"]) for i in range(len(jax.tree.leaves(like)))]
-    return int(arrays["epoch"]), jax.tree.unflatten(jax.tree.structure(like), leaves), arrays["hits"]
 
 
 def save(learner: Learner, path: Path) -> None:
