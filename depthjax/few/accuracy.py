@@ -61,6 +61,7 @@ def accuracies(
     """
     inputs = _inputs_of_all(config, sets) | ({RENDERED: rendered} if rendered else {})
     names, tasks = config.evaluate.classifiers, {}
+    tested = {kind: of for kind, of in tested.items() if kind in inputs[ALONE]}
     for row in rows:
         parts = list(dict.fromkeys((ALONE, *row.split("+"))))
         weight = _weights({part: len(next(iter(inputs[part].values()))) for part in parts})

@@ -31,12 +31,22 @@ def row_names(config: Config) -> tuple[str, ...]:
     return (ALONE, AUGMENTED, ON_TOP + AGAIN, "mixtures", *rendered, *methods, *on_top)
 
 
+def needs_generator(row: str) -> bool:
+    """Return whether a row has faces of a generator of the known people."""
+    return not {*row.split("+")}.isdisjoint(OWN_METHODS)
+
+
+def simple_sets(config: Config, known: DepthFaces) -> dict[str, DepthFaces]:
+    """Return the controls that are added, but rendered faces: `sample.count` of each emotion."""
+    return control_sets(config, known, config.sample.count, (AUGMENTED, AGAIN, "mixtures"))
+
+
 def added_sets(config: Config, teachers: Pair, known: DepthFaces) -> dict[str, DepthFaces]:
     """Return the faces that are added, by control and method, but rendered ones: `sample.count` of each emotion.
 
     Nothing is read but the teachers, which were trained on the known faces, and these faces.
     """
-    controls = control_sets(config, known, config.sample.count, (AUGMENTED, AGAIN, "mixtures"))
+    controls = simple_sets(config, known)
     generated = {
         name: replace(controls[AUGMENTED], images=images)
         for name, images in generated_images(config, teachers, known).items()

@@ -25,7 +25,7 @@ def mean_over_people(values: np.ndarray) -> Estimate:
     of freedom. With one draw, trainings take the place of draws, and the interval is for these people.
     """
     value = float(values.mean())
-    by_draw = values.mean(1) if len(values) > 1 else values[0]  # (draws or trainings, subjects)
+    by_draw = _by_run(values)
     runs, subjects = by_draw.shape
     if subjects < 2:
         return Estimate(value, n=subjects, reason="no interval: there is only one test subject")
@@ -37,6 +37,16 @@ def mean_over_people(values: np.ndarray) -> Estimate:
         return Estimate(value, value, value, n=subjects, p=float(value == 0))
     p = 2 * stats.t.sf(abs(value) / np.sqrt(variance), freedom)
     return Estimate(value, value - float(half), value + float(half), n=subjects, p=float(p))
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of the mean of (draws, trainings, subjects) values; of one draw, over trainings."""
+    return float(np.sqrt(max(variance_of_mean(_by_run(values))[0], 0.0)))
+
+
+def _by_run(values: np.ndarray) -> np.ndarray:
+    """Return (draws, subjects) values, or (trainings, subjects) of one draw."""
+    return np.asarray(values.mean(1) if len(values) > 1 else values[0])
 
 
 def variance_of_mean(values: np.ndarray) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from depthjax.keys import fold, host_seed, key_for
 from depthjax.train.loop import check_batch
 
 MIN_TESTED = 2  # people: an interval needs as many
+MAX_DRAWS = 20  # of rows without a generator, which take seconds
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,13 @@ def cells_of(config: Config, subject: np.ndarray) -> dict[int, list[Cell]]:
             for training in range(few.trainings)
         ]
     return found
+
+
+def further_cells(config: Config, subject: np.ndarray, people: int) -> list[Cell]:
+    """Return cells beyond `few.draws`, for rows without a generator: as many as have nobody in common with another."""
+    everyone, few = np.unique(subject), config.few
+    draws = draw_people(everyone, people, min(MAX_DRAWS, len(everyone) // people), seed=few.seed)
+    return [Cell(people, n, 0, tuple(map(int, drawn))) for n, drawn in enumerate(draws) if n >= few.draws]
 
 
 def draw_people(everyone: np.ndarray, people: int, draws: int, *, seed: int) -> list[np.ndarray]:

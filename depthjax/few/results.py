@@ -12,14 +12,19 @@ from depthjax.config import CONTROLS, METHODS, OWN_METHODS
 from depthjax.evaluate.controls import RENDERED_WEIGHT
 from depthjax.evaluate.resampling import Estimate, holm
 from depthjax.few.cell import ALONE, AUGMENTED, ON_TOP
-from depthjax.few.effects import mean_over_people
+from depthjax.few.effects import mean_over_people, standard_error
 from depthjax.few.run import Found
 from depthjax.scores import csv_text
 
 ALPHA = 0.05
 CHOSEN = (
-    "Set and classifier of a sentence are chosen by these numbers, of the people tested. The intervals do not contain "
-    "that choice: on other people, the gain is likely to be somewhat smaller."
+    "A sentence names the simplest set within one standard error of the most accurate, and the classifier that does "
+    "best with it. Both are chosen by these numbers, of the people tested, and the intervals do not contain that "
+    "choice: on other people, the gain is likely to be somewhat smaller."
+)
+MORE_DRAWS = (
+    "Rows of more than {draws} draws need no generator. A difference is over the draws that both rows have, so it is "
+    "not always that of the two accuracies."
 )
 LABELS = CONTROLS | {name: f"{METHODS[name]} faces" for name in OWN_METHODS}
 
@@ -34,6 +39,7 @@ class FewScore:
         against: empty for an accuracy; else the row that the value is the difference to.
         value, low, high: with a 95 % interval over draws of people, trainings and tested people.
         n: tested people.
+        draws: of the known people, that the value is a mean over; of a difference, those that both rows have.
         p: of a difference, two-sided, adjusted by Holm over the rows of one (people, classifier, against).
         reason: why there is no interval.
     """
@@ -46,6 +52,7 @@ class FewScore:
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    draws: int | None = None
     p: float | None = None
     reason: str = ""
 
@@ -73,17 +80,16 @@ class Table:
 def table_of(found: Found) -> Table:
     """Return accuracies, and differences to `real` and to `augmented`, of every number of people and classifier."""
     scores: list[FewScore] = []
-    for people, values in found.accuracy.items():
-        for c, classifier in enumerate(found.classifiers):
-            by_row = {row: values[:, :, r, c].astype(np.float64) for r, row in enumerate(found.rows)}
+    for people in found.accuracy:
+        for classifier in found.classifiers:
             for against in ("", ALONE, AUGMENTED):
                 rows = [row for row in found.rows if row not in (ALONE if against else "", against)]
-                baseline = by_row[against] if against else 0.0
-                estimates = [mean_over_people(by_row[row] - baseline) for row in rows]
+                values = [found.values(people, row, classifier, against) for row in rows]
+                estimates = [mean_over_people(of) for of in values]
                 adjusted = _adjusted(estimates) if against else [None] * len(rows)
                 scores += [
-                    FewScore(people, row, classifier, against, e.value, e.low, e.high, e.n, p, e.reason)
-                    for row, e, p in zip(rows, estimates, adjusted, strict=True)
+                    FewScore(people, row, classifier, against, e.value, e.low, e.high, e.n, len(of), p, e.reason)
+                    for row, of, e, p in zip(rows, values, estimates, adjusted, strict=True)
                 ]
     return Table(scores)
 
@@ -93,17 +99,19 @@ def _adjusted(estimates: Sequence[Estimate]) -> list[float | None]:
     return [*holm([e.p for e in estimates if e.p is not None])] or [None] * len(estimates)
 
 
-def recommended(found: Found, table: Table, people: int, classifier: str) -> str:
-    """Return the row to use: the best whose gain over augmented copies is significant, else copies if their gain is."""
+def recommended(found: Found, people: int, classifier: str) -> str:
+    """Return the row to use: the simplest that is within one standard error of the most accurate.
 
-    def gains(row: str, against: str) -> bool:
-        score = table.at(people, row, classifier, against)
-        return score.p is not None and score.p < ALPHA and (score.value or 0) > 0
-
-    better = [row for row in found.rows if row not in (ALONE, AUGMENTED) and gains(row, AUGMENTED)]
-    if better:
-        return max(better, key=lambda row: table.at(people, row, classifier).value or 0)
-    return AUGMENTED if gains(AUGMENTED, ALONE) else ALONE
+    It is the rule of one standard error (Breiman et al. 1984, Classification and regression trees). Rows are in order
+    from the simplest to those with a generator; the most accurate has the largest gain over augmented copies.
+    """
+    gains = {row: found.values(people, row, classifier, AUGMENTED).mean() for row in found.rows if row != AUGMENTED}
+    best = max(gains | {AUGMENTED: 0.0}, key=lambda row: gains.get(row, 0.0))
+    for row in found.rows[: found.rows.index(best)]:
+        lost = found.values(people, best, classifier, row)
+        if lost.mean() <= standard_error(lost):
+            return row
+    return best
 
 
 def sentences(found: Found, table: Table) -> list[str]:
@@ -116,35 +124,37 @@ def sentence(found: Found, table: Table, people: int) -> str:
     reason = table.at(people, AUGMENTED, found.classifiers[0], ALONE).reason
     if reason:
         return f"From {people} people, nothing can be recommended ({reason})."
-    rows = {classifier: recommended(found, table, people, classifier) for classifier in found.classifiers}
-    classifier = max(rows, key=lambda name: table.at(people, rows[name], name).value or 0)
+    rows = {classifier: recommended(found, people, classifier) for classifier in found.classifiers}
+    classifier = max(rows, key=lambda name: found.on_all_draws(people, rows[name], name))
     row = rows[classifier]
-    share = f"{100 * (table.at(people, row, classifier).value or 0):.1f} % ({classifier.replace('_', ' ')})"
+    share = f"{_percent(table.at(people, row, classifier).value or 0)} % ({classifier.replace('_', ' ')})"
     use = f"From {people} people, use {_named(row)}: {share}"
     if row not in (ALONE, AUGMENTED):
         gain = table.at(people, row, classifier, AUGMENTED)
         beyond = _beyond_best(found, people, row, classifier)
-        return f"{use}, {_more(gain)} than with augmented copies{beyond}."
+        return f"{use}, {_more(gain)} than with augmented copies{_significance(gain)}{beyond}."
     on_top = [ON_TOP + name for name in OWN_METHODS if ON_TOP + name in found.rows]
     best = max((table.at(people, name, classifier, AUGMENTED) for name in on_top), key=lambda score: score.value or 0)
     copies = "generated faces on top of them" if row == AUGMENTED else "augmented copies with generated faces"
     if row == ALONE:
         best = table.at(people, best.row, classifier, ALONE)
-    return f"{use}; {copies} change accuracy by {_points(best)}."
+    return f"{use}; {copies} change accuracy by {_points(best)}{_significance(best)}."
+
+
+def _significance(score: FewScore) -> str:
+    significant = score.p is not None and score.p < ALPHA
+    return "" if significant else " (not significant)"
 
 
 def _beyond_best(found: Found, people: int, row: str, classifier: str) -> str:
     """Return the difference to the classifier that is best with augmented copies; empty if it is the same one."""
-    values, copies = found.accuracy[people].astype(np.float64), found.rows.index(AUGMENTED)
-    best = int(values[:, :, copies].mean((0, 1, 3)).argmax())
-    if found.classifiers[best] == classifier:
+    best = max(found.classifiers, key=lambda name: found.on_all_draws(people, AUGMENTED, name))
+    if best == classifier:
         return ""
-    ours = values[:, :, found.rows.index(row), found.classifiers.index(classifier)]
-    found_gain = mean_over_people(ours - values[:, :, copies, best])
-    score = FewScore(people, row, classifier, AUGMENTED, found_gain.value, found_gain.low, found_gain.high)
-    name = found.classifiers[best].replace("_", " ")
+    gain = mean_over_people(found.values(people, row, classifier, AUGMENTED, best))
+    score = FewScore(people, row, classifier, AUGMENTED, gain.value, gain.low, gain.high)
     joint = "and" if (score.value or 0) >= 0 else "but"
-    return f", {joint} {_more(score)} than the best classifier with augmented copies, {name}"
+    return f", {joint} {_more(score)} than the best other classifier with augmented copies, {best.replace('_', ' ')}"
 
 
 def _more(score: FewScore) -> str:
@@ -182,7 +192,7 @@ def markdown(found: Found, table: Table) -> str:
     """Return `few.md`: a table for each number of people, and the sentences."""
     parts = ["# Few people", *sentences(found, table), CHOSEN]
     for people, values in found.accuracy.items():
-        draws, trainings = values.shape[:2]
+        trainings, draws = values.shape[1], len(found.complete(people))
         parts.append(f"## {people} people known")
         counted = "1 training" if trainings == 1 else f"{trainings} trainings"
         drawn, over = f"{draws} draws of people", "people known, trainings and people tested"
@@ -194,6 +204,8 @@ def markdown(found: Found, table: Table) -> str:
             f"Rendered faces together weigh {RENDERED_WEIGHT:g} of those of the known people, however many there are. "
             "Every other set that is added has the same number of faces."
         )
+        if draws < len(values):
+            parts.append(MORE_DRAWS.format(draws=draws))
         if np.unique(known := found.known[people]).size < known.size:
             parts.append("Some people are in several draws: draws are not independent, and intervals are too narrow.")
         parts.append("\n".join(_lines(found, table, people)))
@@ -202,12 +214,13 @@ def markdown(found: Found, table: Table) -> str:
 
 def _lines(found: Found, table: Table, people: int) -> list[str]:
     lines = [
-        "| classifier | trained on | accuracy | to augmented copies | to their faces alone |",
-        "|---|---|---|---|---|",
+        "| classifier | trained on | draws | accuracy | to augmented copies | to their faces alone |",
+        "|---|---|---|---|---|---|",
     ]
     for classifier in found.classifiers:
         for row in found.rows:
-            value = f"{100 * (table.at(people, row, classifier).value or 0):.1f}"
+            score = table.at(people, row, classifier)
+            value = f"{score.draws} | {_percent(score.value or 0)}"
             cells = [_difference(table, people, row, classifier, against) for against in (AUGMENTED, ALONE)]
             lines.append(" | ".join([f"| {classifier}", row_label(row), value, *cells]) + " |")
     return lines

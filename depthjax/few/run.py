@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -12,16 +12,17 @@ import numpy as np
 
 from depthjax import artifact
 from depthjax._version import __version__
-from depthjax.config import Config, own_fitness, to_dict
+from depthjax.config import INPUTS, Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate import weights
+from depthjax.evaluate.classification import BOXES
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.resampling import thinned
 from depthjax.evaluate.run import MAX_FACES
 from depthjax.few.accuracy import Inputs, accuracies, inputs_of
-from depthjax.few.cell import ALONE, added_sets, row_names
-from depthjax.few.people import Cell, cells_of, check_people
+from depthjax.few.cell import ALONE, added_sets, needs_generator, row_names, simple_sets
+from depthjax.few.people import Cell, cells_of, check_people, further_cells
 from depthjax.files import digest, file_digest, read_arrays, write_arrays
 from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS
@@ -32,13 +33,45 @@ SECTIONS = ("data", "model", "train", "evolve", "sample", "evaluate")  # of the 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found: `accuracy[k]` is (draws, trainings, rows, classifiers, tested subjects), k people being known."""
+    """What was found: `accuracy[k]` is (draws, trainings, rows, classifiers, tested subjects), k people being known.
+
+    It is NaN where a row was not measured: draws beyond `few.draws` have no generator and one seed.
+    """
 
     rows: tuple[str, ...]
     classifiers: tuple[str, ...]
     subjects: np.ndarray  # tested
     known: dict[int, np.ndarray]  # (draws, k) subjects
     accuracy: dict[int, np.ndarray]
+
+    def values(self, people: int, row: str, classifier: str, against: str = "", by: str = "") -> np.ndarray:
+        """Return (draws, trainings, subjects) accuracies of the draws that have them; minus those of a row `against`.
+
+        `by` is the classifier of that other row, if it is another one. Where some draws have one seed, a draw's value
+        is the mean over its trainings.
+        """
+        found = self._at(people, row, classifier)
+        if against:
+            found = found - self._at(people, against, by or classifier)
+        measured = np.isfinite(found).all(2)
+        if measured.all():
+            return found
+        draws = measured.any(1)
+        return np.nanmean(found[draws], axis=1, keepdims=True) if not measured[draws].all() else found[draws]
+
+    def _at(self, people: int, row: str, classifier: str) -> np.ndarray:
+        where = self.rows.index(row), self.classifiers.index(classifier)
+        return self.accuracy[people][:, :, where[0], where[1]].astype(np.float64)
+
+    def complete(self, people: int) -> np.ndarray:
+        """Return the accuracies of the draws in which every row was measured."""
+        values = self.accuracy[people]
+        return values[np.isfinite(values).all((1, 2, 3, 4))]
+
+    def on_all_draws(self, people: int, row: str, classifier: str) -> float:
+        """Return a row's mean accuracy over these draws: classifiers can be compared by it."""
+        where = self.rows.index(row), self.classifiers.index(classifier)
+        return float(self.complete(people)[:, :, where[0], where[1]].mean())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the content of `few.npz`."""
@@ -80,10 +113,13 @@ def run_few(
     known, accuracy = {}, {}
     for people, cells in cells_of(config, train.subject).items():
         log(f"{people} people known: {len(cells)} trainings of {config.few.steps} steps")
-        results = _group(config, cells, faces, workdir / "few" / f"people_{people}", log)
-        trainings = config.few.trainings
-        known[people] = np.array([cell.subjects for cell in cells[::trainings]], np.int32)
-        accuracy[people] = np.stack(results).reshape(-1, trainings, *results[0].shape)
+        folder, trainings = workdir / "few" / f"people_{people}", config.few.trainings
+        results = _group(config, cells, faces, folder, log)
+        measured = np.stack(results).reshape(-1, trainings, *results[0].shape)
+        further = further_cells(config, train.subject, people)
+        alone = _without_generator(config, further, faces, folder, measured, log)
+        known[people] = np.array([cell.subjects for cell in (*cells[::trainings], *further)], np.int32)
+        accuracy[people] = np.concatenate([measured, alone])
     end_processes()
     return Found(row_names(config), config.evaluate.classifiers, faces.tested_subjects, known, accuracy)
 
@@ -132,6 +168,28 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
                 f"{time.monotonic() - made:.0f} s, {_short(config, values)}"
             )
     return [values for values in found.values() if values is not None]
+
+
+def _without_generator(
+    config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, like: np.ndarray, log: Log
+) -> np.ndarray:
+    """Return the accuracies of further draws, shaped as `like` but for the draws: NaN where a network is trained."""
+    values = np.full((len(cells), *like.shape[1:]), np.nan, np.float32)
+    # Nothing of the trees or of logistic regression takes more than seconds.
+    names = tuple(name for name in config.evaluate.classifiers if INPUTS[name] != BOXES)
+    rows = tuple(row for row in row_names(config) if not needs_generator(row))
+    own = replace(config, evaluate=replace(config.evaluate, classifiers=names))
+    where = np.ix_(
+        [row_names(config).index(row) for row in rows], [config.evaluate.classifiers.index(name) for name in names]
+    )
+    for number, cell in enumerate(cells if names else ()):
+        known = faces.train.take(np.flatnonzero(np.isin(faces.train.subject, cell.subjects)))
+        settings = cell.settings(own)
+        sets = {ALONE: known} | simple_sets(settings, known)
+        values[number, 0][where] = accuracies(settings, sets, rows, faces.tested, faces.rendered)
+    if cells:
+        log(f"{len(cells)} more draws without a generator")
+    return values
 
 
 def _short(config: Config, values: np.ndarray) -> str:

@@ -81,6 +81,7 @@ def test_the_result_is_a_table_arrays_a_picture_and_sentences(few):
     assert len(list(csv.DictReader((workdir / "few.csv").open()))) == len(held["scores"])
     page = (workdir / "few.md").read_text()
     assert all(sentence in page for sentence in held["sentences"])
+    assert {score["draws"] for score in held["scores"]} == {2}
     assert (workdir / "figures" / "few.png").stat().st_size > 10_000
 
 

@@ -8,7 +8,7 @@ from depthjax import load_config
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.few.people import cells_of, check_few, check_people, draw_people
+from depthjax.few.people import cells_of, check_few, check_people, draw_people, further_cells
 from tests.conftest import SMOKE
 from tests.data.trees import tree
 
@@ -44,6 +44,14 @@ def test_all_people_are_drawn_once(config):
     assert {cell.subjects for cell in cells[8]} == {tuple(range(8))}
     keys = [jax.random.key_data(cell.key(0)).tobytes() for of in cells.values() for cell in of]
     assert len(set(keys)) == 10
+
+
+def test_further_draws_have_nobody_in_common_with_any(config):
+    people = faces(range(17)).subject
+    cells = [*cells_of(config, people)[3], *further_cells(config, people, 3)]
+    known = [cell.subjects for cell in cells if cell.training == 0]
+    assert len(known) == 17 // 3 and len({of for draw in known for of in draw}) == 15
+    assert further_cells(config, people, 17) == further_cells(config, people, 5) == []
 
 
 def test_a_cell_has_seeds_of_its_own_and_the_same_every_time(config):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from depthjax.few import results
-from depthjax.few.effects import mean_over_people
+from depthjax.few.effects import mean_over_people, standard_error
 from depthjax.few.results import markdown, recommended, sentences, table_of
 from depthjax.few.run import Found
 
@@ -32,7 +32,7 @@ def found(*shares, people=3, noise=0.05):
 def test_the_sentence_follows_from_the_numbers(shares, row, says):
     of = found(*shares)
     table = table_of(of)
-    assert recommended(of, table, 3, "random_forest") == row
+    assert recommended(of, 3, "random_forest") == row
     (text,) = sentences(of, table)
     assert text.startswith("From 3 people, ") and says in text and text.count(".  ") == 0
 
@@ -79,6 +79,32 @@ def test_what_an_interval_is_of_is_said():
     assert "2 trainings of each." in markdown(of, table_of(of)) and "Every other set" in markdown(of, table_of(of))
 
 
+def test_rows_without_a_generator_may_have_more_draws():
+    """A difference is over the draws that both rows have; trainings are averaged where some draws have one."""
+    of = found(0.6, 0.7, 0.6, 0.6, 0.72)
+    more = np.full((3, *of.accuracy[3].shape[1:]), np.nan)
+    more[:, 0, :3] = 0.5
+    wide = replace(of, accuracy={3: np.concatenate([of.accuracy[3], more])}, known={3: np.arange(21).reshape(7, 3)})
+    table, before = table_of(wide), table_of(of)
+    assert [table.at(3, row, "random_forest").draws for row in ROWS] == [7, 7, 7, 4, 4]
+    of_generator = (3, "cdcgan_kd", "random_forest", "augmented")
+    assert replace(table.at(*of_generator), p=None) == replace(before.at(*of_generator), p=None)
+    mixed = table.at(3, "augmented", "random_forest", "real")
+    assert mixed.value == pytest.approx((4 * before.at(3, "augmented", "random_forest", "real").value) / 7)
+    assert wide.on_all_draws(3, "real", "random_forest") == of.on_all_draws(3, "real", "random_forest")
+    page = markdown(wide, table)
+    assert "means of 4 draws" in page and "Rows of more than 4 draws need no generator" in page
+
+
+def test_the_simplest_row_within_one_standard_error_is_used():
+    of = found(0.6, 0.7, 0.701, 0.6, 0.702, noise=0.1)
+    assert recommended(of, 3, "random_forest") == "augmented"
+    values = of.values(3, "augmented+cdcgan_kd", "random_forest", "real")
+    estimate = mean_over_people(values)
+    error = standard_error(values)
+    assert 2 * error < estimate.high - estimate.value < 4 * error  # t quantiles of 3 to some degrees of freedom
+
+
 def test_without_an_interval_nothing_is_recommended():
     of = found(0.6, 0.7, 0.6, 0.6, 0.8)
     alone = replace(of, accuracy={3: of.accuracy[3][:1, :1]})
@@ -113,5 +139,5 @@ def test_a_set_that_stays_behind_the_best_classifier_with_copies_is_said_to():
     low, high, value = (f"{100 * -end:.1f}" for end in (gain.high, gain.low, gain.value))
     assert gain.value < 0
     assert said.startswith(
-        f", but {value} points ({low} to {high}) less than the best classifier with augmented copies"
+        f", but {value} points ({low} to {high}) less than the best other classifier with augmented copies"
     )
