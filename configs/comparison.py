@@ -24,5 +24,5 @@ def get_config() -> Config:
         evolve=replace(base.evolve, population=400),
         # As many as the paper has.
         sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=400, lowpass=1.0),
-        evaluate=replace(base.evaluate, seeds=30),
+        evaluate=replace(base.evaluate, seeds=10),
     )
