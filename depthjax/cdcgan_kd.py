@@ -18,9 +18,9 @@ from depthjax.models.inversion import Decoder
 from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import restore_generator
 from depthjax.train.loop import train
-from depthjax.train.processes import sharing_a_fate
+from depthjax.train.mesh import sharing_a_fate
+from depthjax.train.metrics_log import check_writers
 from depthjax.train.state import networks
-from depthjax.train.writers import check_writers
 
 BETWEEN = 9  # faces from one latent to another
 

@@ -21,11 +21,9 @@ from depthjax.config_file import run_file, said_of
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import ConfigError
 from depthjax.evolve.fitness import FITNESS, Fitness, Measures, Weights, reads_of
-from depthjax.evolve.measure import Networks, all_devices
-from depthjax.evolve.program import Program, make_program
-from depthjax.evolve.run import check_finite, evolve
+from depthjax.evolve.program import Networks, Program, all_devices, make_program
+from depthjax.evolve.run import Outcome, check_finite, evolve, grid, run_together
 from depthjax.evolve.statistics import DESCRIBED, Statistics, statistics_of
-from depthjax.evolve.sweep import Outcome, grid, run_together
 from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.progress import counting, waiting

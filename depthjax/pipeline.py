@@ -29,7 +29,7 @@ from depthjax.progress import Log, no_log, say, with_prefix
 from depthjax.stages import Stage
 
 if TYPE_CHECKING:  # what takes long to import comes with its stage
-    from depthjax.export.sets import FaceSet
+    from depthjax.export.run import FaceSet
 
 MIN_FACES = 2  # of each emotion, to train on and to test on
 
@@ -81,7 +81,7 @@ def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
     """Join the other processes, if the config names any; return whether this is the first, which writes and logs."""
     if not config.distributed.coordinator:
         return True
-    from depthjax.train.processes import is_first, join
+    from depthjax.train.mesh import is_first, join
 
     if list(wanted) != ["train"]:
         raise UserError(
@@ -310,7 +310,7 @@ def export(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
-    from depthjax.export.sets import prepared_set, sample_set
+    from depthjax.export.run import prepared_set, sample_set
     from depthjax.methods import REGISTRY, read_samples
 
     if name == EXPORT_FACES:

@@ -18,8 +18,8 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from depthjax.baselines.densities import check_counts
 from depthjax.baselines.fits import Settings, settings_of
-from depthjax.baselines.pixels import check_counts
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError

@@ -18,7 +18,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.controls import GAUSSIAN_DIMENSIONS
-from depthjax.evaluate.membership import common_frames, estimates, not_separable, subject_scores, wins
+from depthjax.evaluate.memorisation import common_frames, estimates, not_separable, subject_scores, wins
 from depthjax.evaluate.resampling import Estimate
 from depthjax.models.inversion import root_mean_square
 from depthjax.scores import Score

@@ -18,11 +18,9 @@ from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
 from depthjax.evaluate.coordinates import Sides
-from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, neighbours_of_draws
+from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid, kid_of_halves, neighbours_of_draws
 from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
-from depthjax.evaluate.kid import kid, kid_of_halves
-from depthjax.evaluate.likelihood import likelihoods
-from depthjax.evaluate.memorisation import near_share, nearest_similarity, planted, signs
+from depthjax.evaluate.memorisation import likelihoods, near_share, nearest_similarity, planted, signs
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import (
     EqualDraws,

@@ -25,13 +25,20 @@ from depthjax.progress import Progress
 from depthjax.signals import TrainingInterrupted, stop_on_signals
 from depthjax.train import checkpoint
 from depthjax.train.feed import Feed, feed_for
-from depthjax.train.mesh import mesh_for, on_devices, one_copy, replicated, split
-from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
+from depthjax.train.mesh import (
+    check_same_everywhere,
+    is_first,
+    max_over_processes,
+    mesh_for,
+    on_devices,
+    one_copy,
+    replicated,
+    split,
+)
+from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics, writers
 from depthjax.train.not_finite import NotFinite, check_faces_finite, check_finite, lowered, read_rollbacks, roll_back
-from depthjax.train.processes import check_same_everywhere, is_first, max_over_processes
 from depthjax.train.state import TrainState, init_state, networks
 from depthjax.train.step import Batch, Metrics, Update, make_steps, make_update, teacher_variables
-from depthjax.train.writers import writers
 
 GRID_COLUMNS = 8  # faces of each emotion in a sample grid
 GRID_GAP = 4  # pixels between faces

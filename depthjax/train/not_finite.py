@@ -19,7 +19,7 @@ from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import read_json, write_json
-from depthjax.train.processes import is_first
+from depthjax.train.mesh import is_first
 from depthjax.train.state import TrainState
 
 NAME = "rollbacks.json"

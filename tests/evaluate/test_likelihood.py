@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from depthjax.evaluate.coordinates import Coordinates, Sides
-from depthjax.evaluate.likelihood import Mixture, divergence, fit_mixture, likelihoods, subject_weights
+from depthjax.evaluate.memorisation import Mixture, divergence, fit_mixture, likelihoods, subject_weights
 
 
 @pytest.fixture(scope="module")

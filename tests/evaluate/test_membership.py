@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from depthjax.evaluate.coordinates import Coordinates, Sides, nearest
 from depthjax.evaluate.inversion import gaussian_inversion
-from depthjax.evaluate.membership import (
+from depthjax.evaluate.memorisation import (
     FEW,
     area,
     attacks,

@@ -7,10 +7,10 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from depthjax.data.depth_range import quantise
 from depthjax.evaluate.coordinates import Coordinates, Sides
-from depthjax.evaluate.membership import estimates, subject_scores, wins
 from depthjax.evaluate.memorisation import (
     CHUNK,
     authentic,
+    estimates,
     near_share,
     nearest_index,
     nearest_similarity,
@@ -18,6 +18,8 @@ from depthjax.evaluate.memorisation import (
     psnr,
     signs,
     ssim,
+    subject_scores,
+    wins,
 )
 
 OPTIONS = {"draws": 200, "seed": 0}

@@ -14,8 +14,8 @@ from depthjax import pipeline
 from depthjax.config import Config, Distributed
 from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
+from depthjax.train.mesh import check_same_everywhere, max_over_processes
 from depthjax.train.metrics_log import read_metrics
-from depthjax.train.processes import check_same_everywhere, max_over_processes
 
 ROOT = Path(__file__).parents[2]
 
