@@ -62,8 +62,7 @@ def told_apart(faces: Labelled, is_y: np.ndarray, bandwidth: float, rng: np.rand
 def balance(emotion: np.ndarray, is_y: np.ndarray) -> np.ndarray:
     """Return (n,) weights that sum to 1: each emotion of each set weighs the same."""
     _, group, count = np.unique(2 * emotion + is_y, return_inverse=True, return_counts=True)
-    weights: np.ndarray = 1 / (len(count) * count[group])
-    return weights
+    return 1 / (len(count) * count[group])
 
 
 def _joined(x: Labelled, y: Labelled, rng: np.random.Generator) -> tuple[Labelled, np.ndarray]:

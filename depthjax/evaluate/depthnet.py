@@ -98,5 +98,4 @@ def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.n
     if any(name not in EMOTIONS for name in emotions):
         return None
     own = log_probabilities[:, [EMOTIONS.index(name) for name in emotions]]
-    shares: np.ndarray = softmax(own.astype(np.float64), axis=1)
-    return shares
+    return softmax(own.astype(np.float64), axis=1)

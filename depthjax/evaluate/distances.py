@@ -79,15 +79,13 @@ def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws:
 def distances_between(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the (n, m) Euclidean distances, by one matrix product: quick for few points in many dimensions."""
     squared = (x * x).sum(1)[:, None] + (y * y).sum(1)[None] - 2 * x @ y.T
-    apart: np.ndarray = np.sqrt(np.maximum(squared, 0))
-    return apart
+    return np.sqrt(np.maximum(squared, 0))
 
 
 def radii(distances: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
     """Return (n,) distances to the k-th nearest other point, or the last of fewer, from (n, n)."""
     place = min(k, len(distances) - 1)
-    found: np.ndarray = np.partition(distances, place, axis=1)[:, place]
-    return found
+    return np.partition(distances, place, axis=1)[:, place]
 
 
 @dataclass(frozen=True)
@@ -165,8 +163,7 @@ def _expected_coverage(k: int, neighbours: int, m: int) -> np.ndarray:
     """
     few = np.arange(k)[:, None]
     shares = betabinom.pmf(few, np.arange(m + 1)[None], k, neighbours - k + 1)
-    expected: np.ndarray = 1 - ((k - few) / k * shares).sum(axis=0)
-    return expected
+    return 1 - ((k - few) / k * shares).sum(axis=0)
 
 
 # The measures over nearest neighbours: one function and one row each.

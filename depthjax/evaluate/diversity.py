@@ -13,8 +13,7 @@ K1, K2 = 0.01, 0.03
 
 def gaussian_kernel(features: np.ndarray, bandwidth: float) -> np.ndarray:
     """Return the (n, n) matrix exp(-distance² / (2 bandwidth²)) of (n, d) features."""
-    kernel: np.ndarray = np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
-    return kernel
+    return np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
 
 
 def vendi_score(kernel: np.ndarray) -> float:

@@ -45,8 +45,7 @@ ROUNDING = 12**-0.5  # levels: root mean square error of rounding to 8 bits
 def subject_scores(scores: np.ndarray, subject: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
     """Return (subjects,) means of the (n,) scores of `frames` faces of each subject, drawn at random."""
     rows = [rng.permutation(np.flatnonzero(subject == name))[:frames] for name in np.unique(subject)]
-    found: np.ndarray = scores[np.stack(rows)].mean(axis=1)
-    return found
+    return scores[np.stack(rows)].mean(axis=1)
 
 
 def common_frames(*subjects: np.ndarray) -> int:
@@ -56,8 +55,7 @@ def common_frames(*subjects: np.ndarray) -> int:
 
 def wins(members: np.ndarray, non_members: np.ndarray) -> np.ndarray:
     """Return (m, n): 1 where a member's score is above a non-member's, 0.5 where they are equal, else 0."""
-    found: np.ndarray = (np.sign(members[:, None] - non_members) + 1) / 2
-    return found
+    return (np.sign(members[:, None] - non_members) + 1) / 2
 
 
 def area(found: np.ndarray, members: np.ndarray, non_members: np.ndarray) -> np.ndarray:
@@ -133,8 +131,7 @@ def density_ratio_wins(sides: Sides, *, seed: int) -> np.ndarray | None:
 
 
 def _log_distance(asked: Coordinates, known: Coordinates, k: int = 1) -> np.ndarray:
-    found: np.ndarray = np.log(np.maximum(nearest(asked, known, k)[1], TINY))
-    return found
+    return np.log(np.maximum(nearest(asked, known, k)[1], TINY))
 
 
 def attacks(sides: Sides, *, draws: int, seed: int) -> list[tuple[str, Estimate]]:
@@ -162,13 +159,11 @@ class Mixture:
     def log_density(self, features: np.ndarray) -> np.ndarray:
         """Return the (n,) log density, in nats, of (n, d) features."""
         terms = _log_kernels(cdist(features, self.centres, "sqeuclidean"), self.variances, features.shape[1])
-        found: np.ndarray = logsumexp(terms, axis=1) - np.log(len(self.centres))
-        return found
+        return logsumexp(terms, axis=1) - np.log(len(self.centres))
 
 
 def _log_kernels(squares: np.ndarray, variances: np.ndarray, dimensions: int) -> np.ndarray:
-    kernels: np.ndarray = -squares / (2 * variances) - dimensions / 2 * np.log(2 * np.pi * variances)
-    return kernels
+    return -squares / (2 * variances) - dimensions / 2 * np.log(2 * np.pi * variances)
 
 
 def fit_mixture(centres: np.ndarray, features: np.ndarray, weights: np.ndarray) -> Mixture:
@@ -302,8 +297,7 @@ def authentic(sides: Sides) -> np.ndarray:
     apart = cdist(train.features, train.features)
     apart[train.subject[:, None] == train.subject] = np.inf
     between = cdist(sides.generated.features, train.features)
-    found: np.ndarray = between.min(axis=1) > apart.min(axis=1)[between.argmin(axis=1)]
-    return found
+    return between.min(axis=1) > apart.min(axis=1)[between.argmin(axis=1)]
 
 
 def signs(sides: Sides, *, draws: int, seed: int) -> list[tuple[str, Estimate]]:
