@@ -377,10 +377,6 @@ def _sampled(config: Config) -> set[str]:
     return {"prepare"}.union(*(REGISTRY[name].needs for name in config.sample.methods))
 
 
-def _exported(config: Config) -> set[str]:
-    return {"prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets}
-
-
 PREPARE = Stage("prepare", ("data",), (), prepare, reads=lambda config: read_by(config.data))
 TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting("train"))
 FITTED = ("data", "model", "train", "baselines")
@@ -389,7 +385,9 @@ EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting("evolve"))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
 EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate, reads=lambda _: digests())
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)
-EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
+EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=lambda config: {
+    "prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets
+})  # fmt: skip
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
 FEW = Stage(
     "few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few, reads=lambda _: digests()
