@@ -75,10 +75,7 @@ def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
 
 
 def winning_latents(winners: np.ndarray, emotion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return latents (k, d) for those of (n,) emotions that (classes, islands, hall, d) winners suffice for, and which.
-
-    Those of rank one come first, then rank two, over all islands.
-    """
+    """Return latents (k, d) for the (n,) emotions that (classes, islands, hall, d) winners suffice for, and which."""
     by_rank = winners.transpose(0, 2, 1, 3).reshape(len(winners), -1, winners.shape[-1])
     latents, kept = np.zeros((len(emotion), winners.shape[-1]), np.float32), np.zeros(len(emotion), bool)
     for label in np.unique(emotion):

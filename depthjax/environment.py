@@ -120,10 +120,7 @@ def _git_revision() -> str | None:
 
 
 def cache_folder() -> Path | None:
-    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR` or else the user's cache folder.
-
-    None for a user who has no home, such as an unknown one in a container.
-    """
+    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR`, or in the home; None without a home."""
     if os.environ.get(CACHE):
         return Path(os.environ[CACHE])
     # Where there is no home, a tilde stays.

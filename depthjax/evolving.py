@@ -50,10 +50,7 @@ class Inputs(NamedTuple):
 def evolution_inputs(
     config: Config, workdir: Path, faces: DepthFaces, *, classifiers: bool = True, quiet: bool = False
 ) -> Inputs:
-    """Restore the teachers, and return what `measured_inputs` gives.
-
-    No checkpoint, or a damaged one, is a UserError.
-    """
+    """Restore the teachers (a UserError without a good checkpoint), and return what `measured_inputs` gives."""
     teachers = restore_teachers(workdir / "checkpoints", config)
     return measured_inputs(config, teachers, faces, classifiers=classifiers, quiet=quiet)
 

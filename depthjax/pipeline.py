@@ -154,10 +154,7 @@ def _check_replaceable(bad: Path, workdir: Path) -> None:
 
 
 def _check_inputs(stage: Stage, config: Config, workdir: Path) -> None:
-    """Raise a UserError unless the stages before are done with these settings, undamaged.
-
-    The report takes what is there, if anything is; its reader checks it.
-    """
+    """Raise a UserError unless the stages before are done with these settings, undamaged."""
     if stage is REPORT:
         if not any(stages.record_path(needed.name, workdir).exists() for needed in stage.needs):
             raise UserError(f"report: no stage has finished in {workdir}: run the other stages first")

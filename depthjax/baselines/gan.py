@@ -31,10 +31,7 @@ SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 
 def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
-    """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training.
-
-    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does.
-    """
+    """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training."""
     plain = without_teachers(config, seed=host_seed(key))
     log(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
     state = train(plain, faces, folder, quiet=log is no_log)

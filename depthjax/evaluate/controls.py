@@ -143,10 +143,7 @@ def rendered(config: Config, count: int, rng: np.random.Generator) -> np.ndarray
 
 
 def draw_sources(train: DepthFaces, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw rows of training faces, `count` of each emotion, emotion after emotion, evenly over its subjects.
-
-    No face is drawn twice before all of its emotion are drawn once.
-    """
+    """Draw rows, `count` of each emotion, evenly over its subjects, none twice before all are drawn once."""
     drawn = []
     for label in range(len(train.emotions)):
         members = np.flatnonzero(train.emotion == label)

@@ -68,10 +68,7 @@ def frechet_of_features(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def frechet_of_draws(x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray) -> np.ndarray:
-    """Return the (draws,) Fréchet distance between subsets of (n, d) and (m, d) features: rows of (draws, k) indices.
-
-    It is biased upwards by little data: compare it only with a distance of as many faces of as many subjects.
-    """
+    """Return the (draws,) Fréchet distance between subsets of (n, d) and (m, d) features: (draws, k) indices."""
     pairs = zip(x_draws, y_draws, strict=True)
     return np.array([frechet_of_features(x[i], y[j]) for i, j in pairs])
 
@@ -156,12 +153,9 @@ def clipped_coverage(balls: Balls) -> float:
 
 @lru_cache(256)
 def _expected_coverage(k: int, neighbours: int, m: int) -> np.ndarray:
-    """Return the (m + 1,) expected share of k that 0 to m points of the real distribution reach in a ball.
-
-    Whatever the distribution, the mass of a ball to the k-th of n neighbours is Beta(k, n - k + 1), so that the number
-    of points in it is beta-binomial.
-    """
+    """Return the (m + 1,) expected share of k that 0 to m points reach in a ball: their number is beta-binomial."""
     few = np.arange(k)[:, None]
+    # Whatever the distribution, the mass of a ball to the k-th of n neighbours is Beta(k, n - k + 1).
     shares = betabinom.pmf(few, np.arange(m + 1)[None], k, neighbours - k + 1)
     return 1 - ((k - few) / k * shares).sum(axis=0)
 
@@ -174,10 +168,7 @@ NEIGHBOUR_MEASURES: dict[str, Callable[[Balls], float]] = {measure.__name__: mea
 def neighbours_of_draws(
     x: np.ndarray, y: np.ndarray, x_draws: np.ndarray, y_draws: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return each of NEIGHBOUR_MEASURES between subsets of two sets, (draws,); arguments as for `frechet_of_draws`.
-
-    Frames of one subject are nearly alike: in a subset, no two faces may be of one subject, or balls are too small.
-    """
+    """Return each of NEIGHBOUR_MEASURES between subsets of two sets, (draws,); arguments as for `frechet_of_draws`."""
 
     def measured(a: np.ndarray, b: np.ndarray) -> list[float]:
         balls = balls_of(distances_between(a, b), distances_between(a, a), distances_between(b, b))
@@ -208,10 +199,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class KernelSums:
-    """A kernel between two sets, summed over the pairs of faces of two cells.
-
-    A weighted mean over pairs is then a quadratic form of the weights: no resample computes a kernel again.
-    """
+    """A kernel between two sets, summed over the pairs of faces of two cells."""
 
     sums: np.ndarray  # (a, b); 0 for two cells of one subject
     alike: Any  # (a, b) sparse, 1 for two cells of one subject

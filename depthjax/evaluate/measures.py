@@ -89,10 +89,7 @@ class Task:
         return self._groups_of(self.name)
 
     def labelled(self, name: str) -> Labelled:
-        """Return the features of a set in this space; a generated face is a subject of its own, below zero.
-
-        Of more than LABELLED_FACES, these are drawn at random.
-        """
+        """Return at most LABELLED_FACES in this space, drawn at random; a generated face is its own subject."""
         faces = Labelled(self.bank.spaces[self.space][name], self.bank.sets[name].emotion, self._groups_of(name))
         if len(faces) <= LABELLED_FACES:
             return faces

@@ -93,10 +93,7 @@ def estimates(
 
 
 def distance_wins(sides: Sides, *, seed: int) -> np.ndarray:
-    """Return `wins` by minus the log distance to the nearest generated face of the same emotion.
-
-    In the logarithm, the few frames of a subject that were copied outweigh the others.
-    """
+    """Return `wins` by minus the log distance to the nearest generated face of the same emotion."""
     frames, rng = common_frames(sides.train.subject, sides.held_out.subject), np.random.default_rng(seed)
     people = (sides.train, sides.held_out)
     return wins(*(subject_scores(-_log_distance(of, sides.generated), of.subject, frames, rng) for of in people))
@@ -167,10 +164,7 @@ def _log_kernels(squares: np.ndarray, variances: np.ndarray, dimensions: int) ->
 
 
 def fit_mixture(centres: np.ndarray, features: np.ndarray, weights: np.ndarray) -> Mixture:
-    """Return the mixture on (k, d) centres whose variances fit (n, d) features, counted `weights` (n,) times, best.
-
-    Expectation maximisation, from the distance of each centre to its nearest feature; the authors use Adam.
-    """
+    """Return the mixture on (k, d) centres whose variances fit (n, d) features, counted `weights` (n,) times, best."""
     squares, dimensions = cdist(features, centres, "sqeuclidean"), features.shape[1]
     variances = np.maximum(squares.min(axis=0) / dimensions, MIN_VARIANCE)
     for _ in range(STEPS):

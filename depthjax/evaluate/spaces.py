@@ -22,11 +22,7 @@ CLIP = 4.0  # standard deviations: a bin that training faces hardly fill must no
 
 @dataclass(frozen=True)
 class PrincipalSpace:
-    """The leading principal components of the training faces, in one unit for all of them.
-
-    After division by the unit the training faces have a variance of 1 an axis on average. So distances do not depend on
-    the depth range, and the kernel's x·y/k is about 1 for a training face with itself.
-    """
+    """The leading principal components of the training faces, in one unit: their variance is 1 an axis on average."""
 
     mean: np.ndarray  # (d,) of the training values
     components: np.ndarray  # (k, d) orthonormal rows
@@ -55,10 +51,7 @@ def fit_principal_space(values: np.ndarray, dimensions: int) -> PrincipalSpace:
 
 @dataclass(frozen=True)
 class FusedSpace:
-    """Fused features, standardised on the training faces, clipped at ±4, then their principal components.
-
-    Noise and upsampling decide it before shape does: never rank methods by it alone.
-    """
+    """Fused features, standardised on the training faces, clipped at ±4, then their principal components."""
 
     scaler: StandardScaler
     principal: PrincipalSpace
@@ -79,10 +72,7 @@ def _clipped(scaler: StandardScaler, features: np.ndarray) -> np.ndarray:
 
 
 def box_means(images: np.ndarray) -> np.ndarray:
-    """Return (n, 1024) float64 means of (n, height, width) in [-1, 1] over a 32x32 grid of equal boxes, after 8 bits.
-
-    Boxes that cut a pixel take their share of its area, so any size will do.
-    """
+    """Return (n, 1024) float64 means of (n, height, width) in [-1, 1] over 32x32 equal boxes, after 8 bits."""
     n, height, width = images.shape
     levels = quantise(images) / 127.5 - 1
     return (_box_weights(height) @ levels @ _box_weights(width).T).reshape(n, SIDE * SIDE)

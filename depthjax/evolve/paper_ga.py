@@ -128,10 +128,7 @@ class Hall(NamedTuple):
 
 
 def known_cost(latents: jax.Array, parents: jax.Array, cost: jax.Array) -> jax.Array:
-    """Return the cost of each of (n, d) latents that equals, gene for gene, one of (m, d) parents; else NaN.
-
-    An offspring that was neither crossed nor mutated is a copy: DEAP does not evaluate it again either.
-    """
+    """Return the cost of each of (n, d) latents that equals, gene for gene, one of (m, d) parents; else NaN."""
     same = (latents[:, None, :] == parents[None, :, :]).all(-1)
     return jnp.where(same.any(-1), cost[same.argmax(-1)], jnp.nan)
 

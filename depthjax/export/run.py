@@ -58,10 +58,7 @@ To read it back: data.source=folder, data.path=.../export/{name}/png16, data.pat
 
 
 class Camera(NamedTuple):
-    """A pinhole: focal lengths and principal point in pixels, and the distance of the nose tip in mm.
-
-    Pixel (column u, row v) at depth z mm is the point ((u - centre_x) z / focal_x, (v - centre_y) z / focal_y, z).
-    """
+    """A pinhole: focal lengths and principal point in pixels, and the distance of the nose tip in mm."""
 
     focal_x: float
     focal_y: float
@@ -100,10 +97,7 @@ class FaceSet:
 
 
 def camera_of(shape: tuple[int, int], nose_mm: float, span_mm: tuple[float, float]) -> Camera:
-    """Return the pinhole whose image of this height and width spans (height, width) `span_mm` at the nose.
-
-    The axis goes through the image's middle: what a crop does not tell is where it was cut from.
-    """
+    """Return the pinhole whose image of this height and width spans (height, width) `span_mm` at the nose."""
     height, width = shape
     focal_y, focal_x = height * nose_mm / span_mm[0], width * nose_mm / span_mm[1]
     return Camera(focal_x, focal_y, (width - 1) / 2, (height - 1) / 2, nose_mm)

@@ -168,10 +168,7 @@ def make_many_steps(
 
 
 def own_batch(faces: Batch, own: Own, step: jax.Array, *, size: int) -> Batch:
-    """Return a training's batch of a step: each epoch is a new permutation of its own faces, cut into full batches.
-
-    The permutation does not depend on how many other rows make up the number.
-    """
+    """Return a training's batch of a step: each epoch is a new permutation of its own faces, cut into full batches."""
     per_epoch, places = own.held // size, jnp.arange(len(own.rows))
     drawn = jax.random.uniform(fold(own.key, "shuffle", step // per_epoch), places.shape, jnp.float32)
     order = jnp.argsort(jnp.where(places < own.held, drawn, 2))  # others come last

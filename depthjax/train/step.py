@@ -213,10 +213,7 @@ def make_steps(
 
 
 def batch_of(config: Config, faces: Batch, step: jax.Array, i: jax.Array, *, streamed: bool) -> Batch:
-    """Return the batch of a step, the i-th of its dispatch, from what a feed gives (see `depthjax.train.feed`).
-
-    Each epoch is a new permutation of all faces, cut into full batches; the remainder is left out of that epoch.
-    """
+    """Return the batch of a step, the i-th of its dispatch, from what a feed gives (see `depthjax.train.feed`)."""
     if streamed:
         return jax.tree.map(lambda array: array[i], faces)
     size = config.train.batch_size
