@@ -116,7 +116,7 @@ def finished(config: Config, workdir: Path, name: str, drawn: Drawn) -> Drawn:
 
 
 def inversions(config: Config, workdir: Path) -> dict[str, Callable[[DepthFaces], np.ndarray]]:
-    """Return, by method that has a decoder, the function (n faces) → the (n,) errors of `invert`, kept in `features`."""
+    """Return, by method that has a decoder, the function (n faces) → the (n,) errors of `invert`; kept in files."""
     decoders = {name: REGISTRY[name].decoder for name in config.sample.methods}
     return {name: partial(_errors, decoder, config, workdir) for name, decoder in decoders.items() if decoder}
 

@@ -26,7 +26,7 @@ from depthjax.train.loop import train
 from depthjax.train.state import networks
 
 LONGER = "train.epochs"
-STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
+STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "mirror")
 SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 

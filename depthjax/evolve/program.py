@@ -30,6 +30,7 @@ EVOSAX: dict[str, type[EvolutionaryAlgorithm]] = {
 # Faces decoded at once: small batches stay in the cache of a CPU.
 MAX_AT_ONCE = {"cpu": 10}
 MAX_AT_ONCE_ELSEWHERE = 1024
+MEGABYTES = 2000  # that the faces decoded at once may take
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def make_program(
     images_at_once: int | None = None,
     mesh: Mesh | None = None,
 ) -> Program:
-    """Return the program that evolves latents (d,) with a config's algorithm, sizes, dtype and memory budget.
+    """Return the program that evolves latents (d,) with a config's algorithm, sizes and dtype.
 
-    By default the fitness is the one that the settings name, and `images_at_once` what `device_budget` allows, at most
-    10 on a CPU, 1024 elsewhere.
+    By default the fitness is the one that the settings name, and `images_at_once` what MEGABYTES allow, at most 10 on a
+    CPU, 1024 elsewhere.
     """
     if settings.dtype == "bfloat16":
         generator = generator.clone(dtype=jnp.bfloat16)
@@ -78,7 +79,7 @@ def make_program(
         islands=settings.islands,
         generations=settings.generations,
         hall_of_fame=settings.hall_of_fame,
-        images_at_once=images_at_once or images_within(settings.device_budget, generator),
+        images_at_once=images_at_once or images_within(MEGABYTES, generator),
         mesh=mesh,
     )
 
