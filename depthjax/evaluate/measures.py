@@ -17,7 +17,6 @@ from depthjax.evaluate.as_published import published_frechet, published_pairs, p
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.coordinates import Sides
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid, kid_of_halves, neighbours_of_draws
 from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.memorisation import likelihoods, near_share, nearest_similarity, planted, signs
@@ -33,7 +32,7 @@ from depthjax.evaluate.resampling import (
     weighted_means,
     with_interval,
 )
-from depthjax.evaluate.spaces import residual_ratio
+from depthjax.evaluate.spaces import Sides, residual_ratio
 from depthjax.scores import Score
 
 LABELLED_FACES = 4000  # of a set, for KID: its kernel between faces grows with their square

@@ -26,8 +26,8 @@ from skimage.metrics import structural_similarity
 
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.evaluate.coordinates import Coordinates, Sides, nearest
 from depthjax.evaluate.resampling import Estimate, bootstrap_counts, bootstrap_mean, percentile_interval, weighted_means
+from depthjax.evaluate.spaces import Coordinates, Sides, nearest
 
 FALSE_POSITIVES = 0.01
 REFERENCE_NEIGHBOURS = 5  # of the density of the reference
