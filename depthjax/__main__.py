@@ -1,7 +1,5 @@
 """The command line: flags only, then `depthjax.pipeline.run`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

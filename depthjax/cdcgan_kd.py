@@ -1,7 +1,5 @@
 """Our methods: the conditional DCGAN with teachers, sampled from random latents or from evolved ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

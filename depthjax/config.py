@@ -3,8 +3,6 @@
 This file imports nothing heavy, so that a wrong flag is refused in a fraction of a second.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Latent evolution of a trained run: what it reads from the work folder, and what it writes there."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -3,8 +3,6 @@
 Draws depend on settings of jax too, which a shell can change: `SETTINGS` are those of every run.
 """
 
-from __future__ import annotations
-
 import zlib
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Every method that makes faces, ours too, behind one contract; their faces, written as labelled images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

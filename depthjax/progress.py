@@ -1,7 +1,5 @@
 """Progress on standard error: a bar with the time left on a terminal, a line every tenth otherwise."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

@@ -1,7 +1,5 @@
 """Safetensors files: named arrays and text metadata, nothing that could be executed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

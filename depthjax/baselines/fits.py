@@ -1,7 +1,5 @@
 """A fit of a baseline: done once for its settings, key and faces, and sampled only if it is finished and undamaged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Protocol
 

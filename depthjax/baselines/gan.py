@@ -5,8 +5,6 @@ by default as many operations. An averaging decay of zero makes the teacher equa
 sampled and drawn in the progress grids.
 """
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any

@@ -7,8 +7,6 @@ epsilon of a training face (Vashist, Peng and Li, ECCV 2024, arXiv 2409.17439). 
 the distance is between pixels and their means over boxes, and no network that saw other people takes part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

@@ -5,8 +5,6 @@ to deformed faces. So after training one Gaussian an emotion is fitted to the ag
 instead (ex-post density estimation: Ghosh et al. 2020, arXiv 1903.12436, section 4).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The released scripts' formulas with their flaws, for comparison with the paper's tables only."""
 
-from __future__ import annotations
-
 import numpy as np
 from skimage.metrics import structural_similarity
 

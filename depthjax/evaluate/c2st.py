@@ -4,8 +4,6 @@ Lopez-Paz and Oquab 2017, arXiv 1610.06545. An accuracy of 0.5 is guessing. A lo
 classifier, so it stands beside the same classifier's accuracy on sets that are known to differ.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 

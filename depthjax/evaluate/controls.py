@@ -4,8 +4,6 @@ For utility: augmented copies, mixtures, and rendered faces beside a user's own.
 memorisation: a copy machine, and a Gaussian of each emotion, which knows the statistics and nobody.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Collection
 

@@ -4,8 +4,6 @@ It was trained on rendered subjects that no other part of depthjax draws (`tools
 `assets/depthnet.md`), never on the faces of a run: it measures every run and every method alike.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from pathlib import Path

@@ -5,8 +5,6 @@ one subject are alike. Their pairs make a set look more similar within than it i
 in `relief` between two halves of one distribution (16 subjects, 10 frames each), where there is none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """How different the faces of one set are: the Vendi score, RKE, MS-SSIM and the formula of the Inception Score."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import correlate1d
 from scipy.spatial.distance import cdist

@@ -1,7 +1,5 @@
 """Faces as points and groups of features as numbers, for the paper's figures 9, 10 and 11; none of them is a score."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

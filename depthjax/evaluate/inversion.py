@@ -4,8 +4,6 @@ The idea is that of GAN-Leaks (Chen et al. 2020, arXiv 1909.03935): faces that a
 what it can make. The control is a Gaussian of each emotion, inverted in closed form.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 

@@ -3,8 +3,6 @@
 To add a measure, write a function of a `Task` that returns `(name, Estimate)` pairs, and add its row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 

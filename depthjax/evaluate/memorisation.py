@@ -15,8 +15,6 @@ Generated and training faces have no pixel correspondence, so SSIM and PSNR do n
 of held-out faces point to copies, lower ones to faces unlike any training face.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

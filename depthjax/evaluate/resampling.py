@@ -3,8 +3,6 @@
 Frames of one subject are much alike. So intervals resample subjects, not frames, and no subject is in two halves.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

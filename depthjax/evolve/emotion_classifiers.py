@@ -6,8 +6,6 @@ little more accurate. Training takes less than a minute on two CPU cores. The ne
 subjects nor weights with the shipped network that evaluates the run.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, NamedTuple
 

@@ -5,8 +5,6 @@ can be vmapped. The weights of `natural` that no config changes are constants he
 one's own, `--config.evolve.fitness=FILE.py:FUNCTION`, which may use the terms below.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

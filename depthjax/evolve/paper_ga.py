@@ -5,8 +5,6 @@ In each generation every slot is filled by a tournament. Consecutive winners are
 exactly `eaSimple`. The operators draw from the same distributions as DEAP's. Costs are minimised, as in evosax.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """What one compiled evolution is fixed by (networks, algorithm, fitness, sizes); its latents, decoded and measured."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial

@@ -4,8 +4,6 @@ Experiments, emotions and islands are flattened into one leading axis b. A gener
 latents as one batch, and tells under vmap. So a grid of rates, weights and seeds is one program; sizes take one each.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Sets of faces, prepared or generated, written to a folder each, whole or not at all, in memory that does not grow."""
 
-from __future__ import annotations
-
 import csv
 import os
 import unicodedata

@@ -1,7 +1,5 @@
 """`compare.html`: several runs side by side, from their work folders only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

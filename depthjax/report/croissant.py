@@ -1,7 +1,5 @@
 """What each source of faces is, and a prepared set as Croissant metadata (MLCommons, version 1.1)."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

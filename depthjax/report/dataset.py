@@ -1,7 +1,5 @@
 """`dataset_card.md`, `dataset.html`, `croissant.json` and `faces.csv`: what a run was given, written by prepare."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

@@ -1,7 +1,5 @@
 """Count the labels of a stored set and measure its depth, in one pass over a bounded, seeded sample of its faces."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`report.html` and `model_card.md`: made from the stored files of a run only, and the templates of all pages."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Collection

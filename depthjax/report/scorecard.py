@@ -4,8 +4,6 @@ A paired difference answers if its interval excludes zero and its p, adjusted af
 number answers if its interval and that of the set it is compared with do not overlap. Everything else is not shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """The tables of a run, each a specification of lines and columns over its scores, and the paper's Tables 1 and 2."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

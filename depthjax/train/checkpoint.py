@@ -8,8 +8,6 @@ One step is one folder of 15 files, `checkpoints/STEP/`:
                    because orbax keeps no checksum and would restore a flipped bit
 """
 
-from __future__ import annotations
-
 import errno
 import gc
 import logging

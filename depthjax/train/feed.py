@@ -1,7 +1,5 @@
 """Training faces on the device: all at once if they fit, else streamed from disk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Protocol
 

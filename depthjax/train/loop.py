@@ -1,7 +1,5 @@
 """Training from the first step, or the last checkpoint, to the last epoch."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO

@@ -5,8 +5,6 @@ is added. On a GPU the trainings run side by side, under vmap. On a CPU their co
 which are slow: there they run one after the other, in a loop of the same program (`benchmarks/few.py`).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path

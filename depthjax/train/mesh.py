@@ -5,8 +5,6 @@ batch statistics and losses are those of the whole batch, and the compiler puts 
 processes, on one or several machines, all compute and read, and only the first one writes and logs.
 """
 
-from __future__ import annotations
-
 import sys
 import zlib
 from collections.abc import Iterator, Sequence

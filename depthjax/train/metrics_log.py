@@ -3,8 +3,6 @@
 After a restart the file has neither gaps nor doubles.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence

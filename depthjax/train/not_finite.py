@@ -4,8 +4,6 @@ Either way nothing of that dispatch is saved. Rollbacks are recorded in `checkpo
 is stopped and resumed keeps its lower rates.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path

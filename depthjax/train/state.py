@@ -1,7 +1,5 @@
 """What training carries from step to step: both networks, both teachers, both optimisers."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax

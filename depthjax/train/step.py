@@ -1,7 +1,5 @@
 """The learning rule as one pure function, its losses, and many steps of it in one program."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, NamedTuple
