@@ -14,7 +14,6 @@ from depthjax.baselines import gan, rs_imle, vae
 from depthjax.baselines.densities import GMM, KDE
 from depthjax.baselines.fits import Baseline, fit_once, sample_fit
 from depthjax.cdcgan_kd import Drawn
-from depthjax.config import METHODS as LABELS
 from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces, made_faces
@@ -50,11 +49,6 @@ class Method:
     lowpass_inside: bool = False
     seed: Callable[[Config], int] = lambda config: config.sample.seed
     decoder: Decoding | None = None
-
-    @property
-    def label(self) -> str:
-        """Its name in the report."""
-        return LABELS[self.name]
 
 
 def _baseline(name: str, module: Baseline, decoder: Decoding | None = None, *, lowpass_inside: bool = False) -> Method:

@@ -20,17 +20,10 @@ LIBRARIES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
 Writer = Callable[[Row], None]
 
 
-def read_metrics(path: Path) -> list[Row]:
-    """Return every row, oldest first (none without a file); a UserError names file and line of a damaged one."""
-    if not path.exists():
-        return []
-    return _parse(path, path.read_text("utf-8", errors="replace"))
-
-
 def truncate_metrics(path: Path, step: int) -> list[Row]:
     """Drop the rows after `step`, whose steps will be repeated, and return the rest.
 
-    A last line cut short by a crash is dropped too; any other unreadable line is a UserError.
+    A last line cut short by a crash is dropped too; any other unreadable line is a UserError that names it.
     """
     if not path.exists():
         return []
