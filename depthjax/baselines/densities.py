@@ -79,20 +79,14 @@ class Space(NamedTuple):
         return ((rows - self.mean) @ self.components.T).astype(np.float64) / self.scale
 
     def images(self, coordinates: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Map (n, k) coordinates to (n, *shape) float32 in [-1, 1]: the mean face of each, without residual noise.
-
-        The residual of the model is noise of its own in every pixel, background included. No face has such noise, so a
-        fair sample leaves it out, as samples of an autoencoder do.
-        """
+        """Map (n, k) coordinates to (n, *shape) float32 in [-1, 1]: the mean face of each, without residual noise."""
+        # The residual is noise in every pixel, background included: no face has it, so a fair sample leaves it out.
         rows = self.mean + (coordinates * self.scale).astype(np.float32) @ self.components
         return np.clip(rows, -1, 1).reshape(-1, *shape).astype(np.float32)
 
     def outside(self, rows: np.ndarray) -> np.ndarray:
-        """Return (n,): what turns a log density over whitened coordinates into one over pixels, in nats.
-
-        The residual is Gaussian with one variance for all pixels and directions, and the change of unit counts; so
-        spaces of different size measure the same thing.
-        """
+        """Return (n,): what turns a log density over whitened coordinates into one over pixels, in nats."""
+        # The residual is Gaussian with one variance for all, so spaces of different size measure the same thing.
         pixels, size = rows.shape[1], len(self.components)
         centred = rows - self.mean
         inside = centred @ self.components.T

@@ -26,10 +26,7 @@ def vendi_score(kernel: np.ndarray) -> float:
 
 
 def rke_score(kernel: np.ndarray) -> float:
-    """Return exp of the Rényi entropy of order 2 of the same eigenvalues: 1 / |K / n|² (Jalali et al., NeurIPS 2023).
-
-    RKE counts modes; it gives rare ones less weight than Vendi does, so that it is smaller, and depends less on n.
-    """
+    """Return exp of their Rényi entropy of order 2: 1 / |K / n|² (Jalali et al., NeurIPS 2023)."""
     return float(len(kernel) ** 2 / (kernel**2).sum())
 
 

@@ -170,16 +170,11 @@ def neighbours(task: Task) -> Estimates:
 
 
 def _within_emotions(task: Task, function: Callable[..., Mapping[str, np.ndarray]], names: Sequence[str]) -> Estimates:
-    """Return measures of equal draws from both sets: means over emotions and draws, then some by emotion.
-
-    Each emotion is measured by itself, where every face is of another subject in every set. Over all emotions together
-    it would not be: a subject of a real set shows several, so that its faces are fewer subjects than as many generated
-    ones, and real sets look farther from each other than generated faces of the same distribution are from them.
-    """
+    """Return measures of equal draws from both sets: means over emotions and draws, then some by emotion."""
     draws, classes = task.draws[task.against], task.bank.classes
     if draws.n < 2 * classes:
         return [(name, Estimate(reason=TOO_FEW)) for name in names]
-    # Draws hold emotion after emotion.
+    # Draws hold emotion after emotion. Over all together, subjects of a real set would be fewer than generated ones.
     of_emotions = (np.split(rows, classes, axis=1) for rows in (draws.reference, draws.rows[task.name]))
     reference, each = task.bank.spaces[task.space][task.against], draws.n // classes
     found = [function(reference, task.features, *rows) for rows in zip(*of_emotions, strict=True)]

@@ -195,11 +195,7 @@ def divergence(sides: Sides) -> tuple[np.ndarray, np.ndarray]:
 
 
 def likelihoods(sides: Sides, *, draws: int, seed: int) -> dict[str, Estimate]:
-    """Return `fld`, the mean of held-out faces, and `fld_gap`, the mean of training faces minus it.
-
-    The authors take a constant off `fld`; here held-out faces in place of generated ones show what is good. It is a
-    distance: alone, it does not see near-copies.
-    """
+    """Return `fld`, the mean of held-out faces, and `fld_gap`, the mean of training faces minus it."""
     rng = np.random.default_rng(seed)
     means, drawn = [], []
     for values, of in zip(divergence(sides), (sides.train, sides.held_out), strict=True):

@@ -92,11 +92,7 @@ def emotion_term(face: Measures, weights: Weights) -> jax.Array:
 
 
 def ball_term(face: Measures) -> jax.Array:
-    """Return how far the face lies beyond 0.75 of the nearest training face's radius, in radii; at most 0.
-
-    The whole radius would let in more odd faces than there are near any training face, since most of a
-    ball lies at its rim; half of it would let in nothing but neighbours of training faces.
-    """
+    """Return how far the face lies beyond 0.75 of the nearest training face's radius, in radii; at most 0."""
     return jnp.minimum(0, BALL - face.outside)
 
 

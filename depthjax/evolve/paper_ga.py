@@ -86,10 +86,7 @@ def _mutate(decide: jax.Array, draw: jax.Array, individual: jax.Array, params: P
 
 
 def tournament(key: jax.Array, cost: jax.Array, *, size: int) -> jax.Array:
-    """Return the index of the least cost (n,) among `size` individuals drawn with replacement.
-
-    With n distinct costs, the individual with r better ones wins with probability ((n-r)/n)^size - ((n-r-1)/n)^size.
-    """
+    """Return the index of the least cost (n,) among `size` individuals drawn with replacement."""
     # Plain bits compile three times faster than randint; the bias of the remainder is below n / 2^32.
     drawn = (jax.random.bits(key, (size,), jnp.uint32) % cost.shape[0]).astype(jnp.int32)
     return drawn[jnp.argmin(cost[drawn])]

@@ -63,10 +63,7 @@ def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -
 
 
 def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: NotFinite) -> list[str]:
-    """Record and print why a training goes back to its last checkpoint; return all reasons so far, with this one.
-
-    With `train.on_not_finite` = abort, or after MAX_ROLLBACKS, it is a UserError.
-    """
+    """Record and print why a training goes back; return all reasons. A UserError if that is not allowed (any more)."""
     train = config.train
     if train.on_not_finite == "abort" or len(reasons) >= MAX_ROLLBACKS:
         after = f", after {len(reasons)} rollbacks" if reasons else ""

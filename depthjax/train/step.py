@@ -251,11 +251,8 @@ def descend(optimizer: Pair, gradients: Pair, state: TrainState) -> TrainState:
 
 
 def advance_teachers(state: TrainState, decay: float, *, frozen: bool) -> TrainState:
-    """Move both teachers by `1 - decay` towards their students (paper: equation 4).
-
-    Batch statistics are averaged as the parameters are; `frozen` repeats the released scripts, whose teachers keep
-    mean 0 and variance 1.
-    """
+    """Move both teachers by `1 - decay` to their students (paper: equation 4), their statistics unless `frozen`."""
+    # Frozen ones stay at mean 0 and variance 1, as in the released scripts.
     params = optax.incremental_update(state.params, state.teacher_params, 1 - decay)
     stats = optax.incremental_update(state.batch_stats, state.teacher_batch_stats, 1 - decay)
     return state._replace(teacher_params=params, teacher_batch_stats=state.teacher_batch_stats if frozen else stats)
