@@ -103,7 +103,7 @@ def decoder(config: Config, workdir: Path) -> Decoder:
 
 
 def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """Return (steps, d) float32 latents from a to b (d,), evenly in angle and norm: it stays where the generator trained."""
+    """Return (steps, d) float32 latents from a to b (d,), evenly in angle and norm: where the generator trained."""
     t, norms = np.linspace(0, 1, steps)[:, None], (np.linalg.norm(a), np.linalg.norm(b))
     one, other = a / norms[0], b / norms[1]
     angle = np.arccos(np.clip(one @ other, -1, 1))

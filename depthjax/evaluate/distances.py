@@ -2,7 +2,8 @@
 
 KID is an unbiased U-statistic over whole sets without pairs of one subject, with a bootstrap over subjects. Frames of
 one subject are alike. Their pairs make a set look more similar within than it is, and so the distance too large: 0.36
-in `relief` between two halves of one distribution (16 subjects, 10 frames each), where there is none.
+in `relief` between two halves of one distribution (16 subjects, 10 frames each), where there is none. The released
+scripts' formulas, with their flaws, are for comparison with the paper's tables only.
 """
 
 from collections.abc import Callable
@@ -13,12 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.stats import betabinom
+from skimage.metrics import structural_similarity
 
+from depthjax.data.depth_range import quantise
+from depthjax.data.faces import DepthFaces
 from depthjax.evaluate.classification import Labelled
+from depthjax.evaluate.diversity import score
 from depthjax.evaluate.resampling import Estimate, bootstrap_counts, with_interval
 
 NEIGHBOURS = 5
 NO_PAIRS = "some emotion has faces of one subject only: use more subjects"
+SCORE_OFFSET, SCORE_SPLITS = 0.7, 2
 
 
 class Gaussian(NamedTuple):
@@ -252,10 +258,12 @@ def kid(x: Labelled, y: Labelled, *, draws: int, seed: int) -> list[Estimate]:
     """
     rng, classes = np.random.default_rng(seed), 1 + int(max(x.emotion.max(), y.emotion.max()))
     within_x, within_y, between = kernel_sums(x, x), kernel_sums(y, y), kernel_sums(x, y)
-    left, right = (_with_all(bootstrap_counts(of.subject, draws, rng)) for of in (between.left, between.right))
+    drawn = [bootstrap_counts(of.subject, draws, rng) for of in (between.left, between.right)]
+    # First each subject once.
+    left, right = (np.concatenate([np.ones((1, counts.shape[1])), counts]) for counts in drawn)
     values = within_x.means(left, left, classes) + within_y.means(right, right, classes)
     values -= 2 * between.means(left, right, classes)
-    return [_estimate(drawn[0], drawn[1:], len(x)) for drawn in _by_emotion(values)]
+    return [_estimate(column[0], column[1:], len(x)) for column in _by_emotion(values)]
 
 
 def kid_of_halves(x: Labelled, *, draws: int, seed: int) -> list[Estimate]:
@@ -275,11 +283,6 @@ def kid_of_halves(x: Labelled, *, draws: int, seed: int) -> list[Estimate]:
     return [_estimate(drawn.mean() if len(drawn) else np.nan, drawn, len(x)) for drawn in known]
 
 
-def _with_all(counts: np.ndarray) -> np.ndarray:
-    """Return (1 + draws, n) weights: first each subject once."""
-    return np.concatenate([np.ones((1, counts.shape[1])), counts])
-
-
 def _by_emotion(blocks: np.ndarray) -> list[np.ndarray]:
     """Return the (draws,) mean over all blocks, then each block of one emotion."""
     return [blocks.mean(axis=(1, 2)), *blocks.diagonal(axis1=1, axis2=2).T]
@@ -288,3 +291,37 @@ def _by_emotion(blocks: np.ndarray) -> list[np.ndarray]:
 def _estimate(value: float, drawn: np.ndarray, n: int) -> Estimate:
     """Return the value with the middle 95 % of the draws; draws without a pair of different subjects do not count."""
     return with_interval(float(value), drawn, n) if np.isfinite(value) else Estimate(reason=NO_PAIRS)
+
+
+def published_frechet(real: np.ndarray, other: np.ndarray) -> float:
+    """Return |m1 - m2|² + tr(S1 + S2 - 4 (S1 S2)^½) of (n, d) features: a 4 where a 2 should stand. May be negative."""
+    a, b = gaussian_of(real), gaussian_of(other)
+    gap = a.mean - b.mean
+    return float(gap @ gap + np.trace(a.covariance) + np.trace(b.covariance) - 4 * trace_of_root(real, other))
+
+
+def published_score(probabilities: np.ndarray) -> float:
+    """Return the mean of the score over two halves, in the order given, plus 0.7 as released."""
+    return float(np.mean([score(part) for part in np.array_split(probabilities, SCORE_SPLITS)])) + SCORE_OFFSET
+
+
+def published_psnr(a: np.ndarray, b: np.ndarray) -> float:
+    """Return 30 log10(255 / rmse) of two 8-bit images, as released; identical ones count as one level apart."""
+    error = np.sqrt(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
+    return float(30 * np.log10(255 / max(error, 1.0)))
+
+
+def published_pairs(real: DepthFaces, other: DepthFaces) -> dict[str, float]:
+    """Return mean `ssim` (scikit-image's defaults) and `psnr` (30 log10) of n-th real and n-th generated faces.
+
+    Both sets are taken in the order in which they are stored, emotion by emotion; the longer one's rest is left out.
+    No generated face matches the real one that it is paired with.
+    """
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    for label in range(len(real.emotions)):
+        ours, theirs = (quantise(faces.images[faces.emotion == label]) for faces in (real, other))
+        pairs += zip(ours, theirs, strict=False)
+    return {
+        "ssim": float(np.mean([structural_similarity(a, b, data_range=255) for a, b in pairs])),
+        "psnr": float(np.mean([published_psnr(a, b) for a, b in pairs])),
+    }

@@ -11,11 +11,19 @@ import numpy as np
 from depthjax.config import Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces, joined
-from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, kid, kid_of_halves, neighbours_of_draws
+from depthjax.evaluate.distances import (
+    NEIGHBOUR_MEASURES,
+    frechet_of_draws,
+    kid,
+    kid_of_halves,
+    neighbours_of_draws,
+    published_frechet,
+    published_pairs,
+    published_score,
+)
 from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.memorisation import likelihoods, near_share, nearest_similarity, planted, signs
 from depthjax.evaluate.parallel import in_threads
