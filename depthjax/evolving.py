@@ -1,7 +1,5 @@
 """Latent evolution of a trained run: what it reads from the work folder, and what it writes there."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -25,6 +23,7 @@ from depthjax.evolve.statistics import DESCRIBED, Statistics, statistics_of
 from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.progress import counting, waiting
+from depthjax.scores import csv_text
 from depthjax.train.checkpoint import restore_teachers
 from depthjax.train.state import Pair, networks
 
@@ -228,13 +227,11 @@ def sweep_settings(
         for name, values in outcome._asdict().items():
             found[name][numbers] = np.asarray(values)
     write_arrays(folder / "sweep.npz", **columns, **found)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, "emotion", *found])
+    rows: list[dict[str, Any]] = []
     for i, j in np.ndindex(len(experiments), len(emotions)):
-        outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
-        writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
-    write_text(folder / "sweep.csv", text.getvalue())
+        varied = {name: values[i].item() for name, values in columns.items()}
+        rows.append(varied | {"emotion": emotions[j]} | {name: f"{of[i, j]:.6g}" for name, of in found.items()})
+    write_text(folder / "sweep.csv", csv_text(list(rows[0]), rows))
     settings = {name: columns[name] for name in config.sweep.grid or ("seed",)}
     means = {name: values.mean(1) for name, values in found.items()}
     return [folder / "sweep.npz", folder / "sweep.csv"], settings, means

@@ -1,7 +1,5 @@
 """`dataset_card.md`, `dataset.html`, `croissant.json` and `faces.csv`: what a run was given, written by prepare."""
 
-import csv
-import io
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +20,7 @@ from depthjax.report.dataset_numbers import DUPLICATE_MM, FACE_MM, SAMPLE, Numbe
 from depthjax.report.faces_image import shade
 from depthjax.report.figure_style import BLUE, GREY, Drawn, drawing, emotion_look, render, save, wrapped
 from depthjax.report.page import own_file, templates
+from depthjax.scores import csv_text
 
 COLUMNS = ("face", "label", "emotion", "subject", "subject_name", "frame", "source", "side")
 MAX_IMBALANCE = 1.5  # largest class to smallest
@@ -83,13 +82,12 @@ def markdown(text: object) -> str:
 
 def labels_csv(faces: StoredFaces, numbers: Numbers) -> str:
     """Return a row a face in stored order, under COLUMNS; names as text, labels as numbers."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows = []
     for i, (emotion, subject, frame) in enumerate(zip(faces.emotion, faces.subject, faces.frame, strict=True)):
         name, side = subject_name(faces, int(subject)), "test" if numbers.test[i] else "train"
-        writer.writerow((i, emotion, numbers.emotions[emotion], subject, name, frame, clean(faces.sources[i]), side))
-    return text.getvalue()
+        row = (i, emotion, numbers.emotions[emotion], subject, name, frame, clean(faces.sources[i]), side)
+        rows.append(dict(zip(COLUMNS, row, strict=True)))
+    return csv_text(COLUMNS, rows)
 
 
 def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -> dict[str, Any]:
