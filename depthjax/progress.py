@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -55,10 +55,6 @@ class Progress:
         if not self.quiet:
             tqdm.write(line, file=sys.stderr)
             sys.stderr.flush()
-
-    def waiting(self, what: str) -> AbstractContextManager[None]:
-        """Show what the block waits for, as `waiting` does."""
-        return waiting(what, quiet=self.quiet)
 
     def close(self) -> None:
         """Restore the terminal."""

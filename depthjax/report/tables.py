@@ -173,10 +173,10 @@ def added_sets(evaluation: StoredEvaluation) -> dict[tuple[str, str], str]:
 
 def _table(
     evaluation: StoredEvaluation, name: str, caption: str, text: tuple[str, ...], lines: Iterable[Line],
-    columns: Sequence[Column], *notes: tuple[str, str], text_columns: int = 0,
+    columns: Sequence[Column], *notes: tuple[str, str],
 ) -> Table:  # fmt: skip
     rows = pivot(evaluation.scores, lines, columns)
-    return Table(name, caption, heads(text, columns), text_columns or len(text), rows, (*notes, *reasons(rows)))
+    return Table(name, caption, heads(text, columns), len(text), rows, (*notes, *reasons(rows)))
 
 
 def _compared(against: str) -> tuple[Column, Column]:

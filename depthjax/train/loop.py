@@ -19,7 +19,7 @@ from depthjax.files import digest, replacing
 from depthjax.fonts import legible, pillow_font
 from depthjax.keys import key_for
 from depthjax.models.dcgan import decode
-from depthjax.progress import Progress
+from depthjax.progress import Progress, waiting
 from depthjax.signals import TrainingInterrupted, stop_on_signals
 from depthjax.train import checkpoint
 from depthjax.train.feed import Feed, feed_for
@@ -175,7 +175,7 @@ def compiled_steps(
     across = None if mesh is None else split(mesh)
     max_steps = config.train.steps_per_dispatch
     steps = make_steps(config, max_steps, streamed=streamed, across=across, make_update=make_update)
-    with shown.waiting("compiling the training program"):
+    with waiting("compiling the training program", quiet=shown.quiet):
         program = jitted(steps, feed).lower(state, feed.shapes, np.int32(1)).compile()
     if streamed:
         shown.log("the training set is larger than data.device_budget: it streams from disk")

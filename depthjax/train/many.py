@@ -19,7 +19,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.keys import fold
-from depthjax.progress import Progress
+from depthjax.progress import Progress, waiting
 from depthjax.signals import TrainingInterrupted, stop_on_signals
 from depthjax.train import checkpoint
 from depthjax.train.loop import check_batch
@@ -73,7 +73,7 @@ def train_many(
     if int(state.step) == steps:
         return state
     shown = Progress(steps, int(state.step), quiet=quiet)
-    with shown.waiting("compiling the training program"):
+    with waiting("compiling the training program", quiet=shown.quiet):
         many_steps = make_many_steps(config, vmapped=default_vmapped() if vmapped is None else vmapped)
         program = jax.jit(many_steps, donate_argnums=0).lower(state, own, batch, np.int32(1)).compile()
 
