@@ -312,11 +312,7 @@ def published_psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def published_pairs(real: DepthFaces, other: DepthFaces) -> dict[str, float]:
-    """Return mean `ssim` (scikit-image's defaults) and `psnr` (30 log10) of n-th real and n-th generated faces.
-
-    Both sets are taken in the order in which they are stored, emotion by emotion; the longer one's rest is left out.
-    No generated face matches the real one that it is paired with.
-    """
+    """Return mean `ssim` (scikit-image's defaults) and `psnr` (30 log10) of n-th real and n-th generated faces."""
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     for label in range(len(real.emotions)):
         ours, theirs = (quantise(faces.images[faces.emotion == label]) for faces in (real, other))

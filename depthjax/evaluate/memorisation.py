@@ -277,9 +277,8 @@ def near_share(sides: Sides, *, draws: int, seed: int) -> Estimate:
 def authentic(sides: Sides) -> np.ndarray:
     """Return (n,) bool: whether each generated face is authentic beside the training faces; the mean is AuthPct.
 
-    Alaa et al. 2022, arXiv 2102.08921: a face is called a copy when its nearest training face lies nearer to it than
-    to any other training face. Here the others are of other subjects: a subject's own next frame is so near that not
-    even copies are nearer.
+    Alaa et al. 2022, arXiv 2102.08921: a copy's nearest training face lies nearer to it than to any other training
+    face; here, to any of another subject, since a subject's own next frame is nearer than even copies are.
     """
     train = sides.train
     apart = cdist(train.features, train.features)

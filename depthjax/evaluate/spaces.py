@@ -145,10 +145,9 @@ def residual_ratio(
 ) -> Estimate:
     """Return how much of the generated faces lies outside the relief space, relative to held-out faces.
 
-    The residual of a face is the root mean square, over its 1,024 box means, (n, 1024) or (m, 1024), of what the 32
-    components cannot express; a set's residual is the root mean square over its faces; the ratio is generated /
-    held-out. Near 1: as much fine detail as held-out faces; well above 1: noise; well below 1: too smooth. The interval
-    resamples the generated faces and the held-out `subjects`, (m,). No value but a reason where theirs are 0.
+    A set's residual is the root mean square of what the 32 components cannot express of its box means, (n, 1024) or
+    (m, 1024). Well above 1: noise; well below 1: too smooth. The interval resamples the generated faces and the
+    held-out `subjects`, (m,). No value but a reason where theirs are 0.
     """
     ours, reference = space.residual(generated) ** 2, space.residual(held_out) ** 2
     zero = "the held-out faces lie wholly inside the relief space"
