@@ -198,11 +198,8 @@ def _within_emotions(task: Task, function: Callable[..., Mapping[str, np.ndarray
 
 def told_from(task: Task) -> Estimates:
     """How well a classifier tells the faces of two sets apart; of a set against itself, halves of its subjects."""
-    ours, bandwidth, options = (
-        task.labelled(task.name),
-        task.bank.bandwidths[task.space],
-        task.options(f"c2st {task.space}"),
-    )
+    ours, bandwidth = task.labelled(task.name), task.bank.bandwidths[task.space]
+    options = task.options(f"c2st {task.space}")
     if task.name == task.against:
         return [("accuracy", c2st_of_halves(ours, bandwidth=bandwidth, **options))]
     return [("accuracy", c2st(task.labelled(task.against), ours, bandwidth=bandwidth, **options))]
