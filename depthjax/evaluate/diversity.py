@@ -26,7 +26,7 @@ def vendi_score(kernel: np.ndarray) -> float:
 
 
 def rke_score(kernel: np.ndarray) -> float:
-    """Return exp of their Rényi entropy of order 2: 1 / |K / n|² (Jalali et al., NeurIPS 2023)."""
+    """Return exp of the Rényi entropy of order 2 of these eigenvalues: 1 / |K / n|² (Jalali et al., NeurIPS 2023)."""
     return float(len(kernel) ** 2 / (kernel**2).sum())
 
 
