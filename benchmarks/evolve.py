@@ -27,8 +27,7 @@ import jax.numpy as jnp
 
 from benchmarks.table import Row, report
 from depthjax.config import Evolve
-from depthjax.evolve.measure import Networks
-from depthjax.evolve.program import make_program
+from depthjax.evolve.program import Networks, make_program
 from depthjax.evolve.run import evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator

@@ -29,9 +29,8 @@ from depthjax import pipeline
 from depthjax.config import Config, Evolve
 from depthjax.config_file import load_config
 from depthjax.evolve.fitness import of_emotion, weights_of
-from depthjax.evolve.measure import measure_faces
-from depthjax.evolve.run import evolve
-from depthjax.evolve.sweep import run_together
+from depthjax.evolve.program import measure_faces
+from depthjax.evolve.run import evolve, run_together
 from depthjax.evolving import Inputs, evolution_inputs, program_of
 from depthjax.keys import key_for
 

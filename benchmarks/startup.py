@@ -127,8 +127,7 @@ def evolution(config: Any, nets: Any, teachers: Any, run: Any) -> Any:
     """What lowers the evolution of the config; its training faces are noise: values change no program."""
     import numpy as np
 
-    from depthjax.evolve.measure import Networks
-    from depthjax.evolve.program import make_program
+    from depthjax.evolve.program import Networks, make_program
     from depthjax.evolve.statistics import statistics_of
     from depthjax.keys import key_for
 

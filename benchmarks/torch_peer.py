@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from depthjax.config import Config
+from depthjax.train.state import BETAS
 
 # Of the peers: that of jax, if PyTorch can.
 DEVICE = "cuda" if jax.default_backend() == "gpu" and torch.cuda.is_available() else "cpu"
@@ -73,9 +74,8 @@ class Training:
         """Teachers as copies of the students as they now are, and fresh optimisers."""
         self.generator_teacher = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.discriminator_teacher = copy.deepcopy(self.discriminator).eval().requires_grad_(False)
-        betas = (self.train.beta1, self.train.beta2)
-        self.g_adam = torch.optim.Adam(self.generator.parameters(), self.train.generator_lr, betas)
-        self.d_adam = torch.optim.Adam(self.discriminator.parameters(), self.train.discriminator_lr, betas)
+        self.g_adam = torch.optim.Adam(self.generator.parameters(), self.train.generator_lr, BETAS)
+        self.d_adam = torch.optim.Adam(self.discriminator.parameters(), self.train.discriminator_lr, BETAS)
 
     def compile(self, mode: str) -> None:
         """Compile the four networks; the mode `reduce-overhead` runs them as CUDA graphs, and needs CUDA."""

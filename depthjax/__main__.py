@@ -1,7 +1,5 @@
 """The command line: flags only, then `depthjax.pipeline.run`."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
@@ -86,12 +84,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Train on labelled depth faces, evolve and sample new ones, and evaluate them.",
         epilog="Any setting of the config: --config.SECTION.FIELD=VALUE, for instance --config.train.epochs=3",
     )
-    parser.add_argument(
-        "--config",
-        type=user_path,
-        metavar="FILE",
-        help="such as configs/quick.py, or quick; compare and doctor need none",
-    )
+    config_help = "such as configs/quick.py, or quick; compare and doctor need none"
+    parser.add_argument("--config", type=user_path, metavar="FILE", help=config_help)
     parser.add_argument("--workdir", type=user_path, metavar="DIR", help="the run's folder (default: runs/NAME)")
     workdirs_help = f"the runs that --stages={COMPARE} sets side by side; may be given once for each"
     parser.add_argument("--workdirs", action="append", metavar="DIR,DIR", help=workdirs_help)

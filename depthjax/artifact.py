@@ -4,8 +4,6 @@ The record is written last, so its presence says that the work is finished. It h
 on and the sha256 of every file; a seal, the sha256 of the record itself, shows any change of the record.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Our methods: the conditional DCGAN with teachers, sampled from random latents or from evolved ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +16,9 @@ from depthjax.models.inversion import Decoder
 from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import restore_generator
 from depthjax.train.loop import train
-from depthjax.train.processes import sharing_a_fate
+from depthjax.train.mesh import sharing_a_fate
+from depthjax.train.metrics_log import check_writers
 from depthjax.train.state import networks
-from depthjax.train.writers import check_writers
 
 BETWEEN = 9  # faces from one latent to another
 
@@ -75,10 +73,7 @@ def sample_evolved(config: Config, workdir: Path, emotion: np.ndarray) -> Drawn:
 
 
 def winning_latents(winners: np.ndarray, emotion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return latents (k, d) for those of (n,) emotions that (classes, islands, hall, d) winners suffice for, and which.
-
-    Those of rank one come first, then rank two, over all islands.
-    """
+    """Return latents (k, d) for the (n,) emotions that (classes, islands, hall, d) winners suffice for, and which."""
     by_rank = winners.transpose(0, 2, 1, 3).reshape(len(winners), -1, winners.shape[-1])
     latents, kept = np.zeros((len(emotion), winners.shape[-1]), np.float32), np.zeros(len(emotion), bool)
     for label in np.unique(emotion):
@@ -108,11 +103,8 @@ def decoder(config: Config, workdir: Path) -> Decoder:
 
 
 def great_circle(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """Return (steps, d) float32 latents from a to b (d,), evenly in angle and in norm.
-
-    A standard normal latent has a norm of about sqrt(d): on the straight line between two of them it would fall to
-    0.7 of that, where the generator never trained.
-    """
+    """Return (steps, d) float32 latents from a to b (d,), evenly in angle and in norm."""
+    # On a straight line the norm would fall to 0.7 of that of a latent in training.
     t, norms = np.linspace(0, 1, steps)[:, None], (np.linalg.norm(a), np.linalg.norm(b))
     one, other = a / norms[0], b / norms[1]
     angle = np.arccos(np.clip(one @ other, -1, 1))

@@ -3,8 +3,6 @@
 This file imports nothing heavy, so that a wrong flag is refused in a fraction of a second.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -130,8 +128,6 @@ class Train:
     batch_size: Annotated[int, at_least(2)] = 32
     generator_lr: float = 8e-5
     discriminator_lr: float = 1.5e-5
-    beta1: float = 0.5
-    beta2: float = 0.999
     ema_decay: Annotated[float, from_to_below(0, 1)] = 0.994
     generator_kd_weight: float = 1.0
     discriminator_kd_weight: float = 0.5
@@ -168,8 +164,6 @@ class Evolve:
     seed: int = 0
     algorithm: Literal["paper", "novelty", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
     fitness: str = "realism"  # or paper, released, natural, or FILE.py:FUNCTION of one's own
-    mean_weight: float = 1.0  # alpha of equation 2, for fitness = paper
-    std_weight: float = 1.0  # beta of equation 2, for fitness = paper
     population: Annotated[int, multiple_of(2)] = 20
     generations: Annotated[int, at_least(1)] = 100
     # Independent populations of each emotion; their halls of fame together are the winners.
@@ -196,8 +190,6 @@ class Evolve:
     angle: float = 0.5  # radians by which a latent is turned into noise
     mix_probability: Annotated[float, between(0, 1)] = 0.5  # of being mixed with another latent before
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
-    # Megabytes that the faces decoded at once may take.
-    device_budget: Annotated[int, at_least(1)] = 2000
 
 
 # Fields of Evolve that `sweep` may vary besides its real numbers; each value is compiled anew.

@@ -1,7 +1,5 @@
 """Bounds of settings. Each is a function of a setting's entries (a single value is one) to what is wrong, or None."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence

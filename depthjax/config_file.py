@@ -1,7 +1,5 @@
 """Python files of the user: a config, whose `get_config()` returns the settings of a run, or a fitness."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Settings from text, and their checks: the bounds beside each field, then the rules that tie fields together."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import itertools

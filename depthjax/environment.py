@@ -120,10 +120,7 @@ def _git_revision() -> str | None:
 
 
 def cache_folder() -> Path | None:
-    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR` or else the user's cache folder.
-
-    None for a user who has no home, such as an unknown one in a container.
-    """
+    """Return where compiled programs are kept: `JAX_COMPILATION_CACHE_DIR`, or in the home; None without a home."""
     if os.environ.get(CACHE):
         return Path(os.environ[CACHE])
     # Where there is no home, a tilde stays.
@@ -182,17 +179,14 @@ def doctor(workdir: Path) -> list[str]:
 
 
 def _advice(disk: float, memory: float, found: list[jax.Device]) -> list[str]:
+    no_gpu, no_xgboost = all(d.platform == "cpu" for d in found), importlib.util.find_spec("xgboost") is None
     rules = {
-        "no GPU: configs/quick.py takes 10 to 20 minutes on two cores; configs/paper.py is for a GPU": all(
-            device.platform == "cpu" for device in found
-        ),
+        "no GPU: configs/quick.py takes 10 to 20 minutes on two cores; configs/paper.py is for a GPU": no_gpu,
         "one core: features and classifiers take twice as long as on two cores": _cores() < 2,
         f"less than {NEEDED_MEMORY_GB:g} GB of free memory: configs/quick.py may not fit": memory < NEEDED_MEMORY_GB,
         f"no home folder: programs are compiled anew in every run; set {CACHE}": cache_folder() is None,
         f"less than {NEEDED_DISK_GB:g} GB of free disk: name another --workdir": disk < NEEDED_DISK_GB,
-        "xgboost is missing: pip install 'depthjax[cpu]', or leave it out of evaluate.classifiers": (
-            importlib.util.find_spec("xgboost") is None
-        ),
+        "xgboost is missing: pip install 'depthjax[cpu]', or leave it out of evaluate.classifiers": no_xgboost,
     }
     advice = [f"! {line}" for line, applies in rules.items() if applies]
     return advice or ["nothing that would make a run slow was found"]

@@ -1,7 +1,5 @@
 """The one error that users are meant to read."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

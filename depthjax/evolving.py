@@ -1,9 +1,5 @@
 """Latent evolution of a trained run: what it reads from the work folder, and what it writes there."""
 
-from __future__ import annotations
-
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -21,14 +17,13 @@ from depthjax.config_file import run_file, said_of
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import ConfigError
 from depthjax.evolve.fitness import FITNESS, Fitness, Measures, Weights, reads_of
-from depthjax.evolve.measure import Networks, all_devices
-from depthjax.evolve.program import Program, make_program
-from depthjax.evolve.run import check_finite, evolve
+from depthjax.evolve.program import Networks, Program, all_devices, make_program
+from depthjax.evolve.run import Outcome, check_finite, evolve, grid, run_together
 from depthjax.evolve.statistics import DESCRIBED, Statistics, statistics_of
-from depthjax.evolve.sweep import Outcome, grid, run_together
 from depthjax.files import file_digest, write_arrays, write_text
 from depthjax.keys import key_for
 from depthjax.progress import counting, waiting
+from depthjax.scores import csv_text
 from depthjax.train.checkpoint import restore_teachers
 from depthjax.train.state import Pair, networks
 
@@ -52,10 +47,7 @@ class Inputs(NamedTuple):
 def evolution_inputs(
     config: Config, workdir: Path, faces: DepthFaces, *, classifiers: bool = True, quiet: bool = False
 ) -> Inputs:
-    """Restore the teachers, and return what `measured_inputs` gives.
-
-    No checkpoint, or a damaged one, is a UserError.
-    """
+    """Restore the teachers (a UserError without a good checkpoint), and return what `measured_inputs` gives."""
     teachers = restore_teachers(workdir / "checkpoints", config)
     return measured_inputs(config, teachers, faces, classifiers=classifiers, quiet=quiet)
 
@@ -235,13 +227,11 @@ def sweep_settings(
         for name, values in outcome._asdict().items():
             found[name][numbers] = np.asarray(values)
     write_arrays(folder / "sweep.npz", **columns, **found)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*columns, "emotion", *found])
+    rows: list[dict[str, Any]] = []
     for i, j in np.ndindex(len(experiments), len(emotions)):
-        outcomes = [f"{values[i, j]:.6g}" for values in found.values()]
-        writer.writerow([*(values[i].item() for values in columns.values()), emotions[j], *outcomes])
-    write_text(folder / "sweep.csv", text.getvalue())
+        varied = {name: values[i].item() for name, values in columns.items()}
+        rows.append(varied | {"emotion": emotions[j]} | {name: f"{of[i, j]:.6g}" for name, of in found.items()})
+    write_text(folder / "sweep.csv", csv_text(list(rows[0]), rows))
     settings = {name: columns[name] for name in config.sweep.grid or ("seed",)}
     means = {name: values.mean(1) for name, values in found.items()}
     return [folder / "sweep.npz", folder / "sweep.csv"], settings, means

@@ -150,10 +150,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def check_archive(archive: zipfile.ZipFile) -> None:
-    """Raise a ValueError for a member that leads out of the archive, is a link, or would grow beyond measure.
-
-    Nothing is unpacked to a file here; such an archive is refused all the same.
-    """
+    """Raise a ValueError for a member that leads out of the archive, is a link, or would grow beyond measure."""
     for member in archive.infolist():
         parts = member.filename.replace("\\", "/").split("/")
         if ".." in parts or not parts[0] or ":" in parts[0]:

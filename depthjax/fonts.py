@@ -3,8 +3,6 @@
 matplotlib brings DejaVu Sans, which has Latin, Greek, Cyrillic, Arabic and Persian letters, and no Chinese.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path

@@ -3,8 +3,6 @@
 Draws depend on settings of jax too, which a shell can change: `SETTINGS` are those of every run.
 """
 
-from __future__ import annotations
-
 import zlib
 from typing import Any
 
@@ -42,11 +40,7 @@ def check_settings() -> None:
 
 
 def key_for(seed: int, purpose: str, step: int | jax.Array = 0) -> jax.Array:
-    """Return a key that depends on its arguments alone; of the word `purpose`, the CRC-32 is folded in.
-
-    Raises:
-        UserError: jax is set so that its draws would be others.
-    """
+    """Return a key of its arguments alone; a UserError where jax is set so that its draws would be others."""
     check_settings()
     return fold(jax.random.key(seed, impl=IMPLEMENTATION), purpose, step)
 

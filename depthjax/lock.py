@@ -1,7 +1,5 @@
 """A lock on a work folder: a second process would write over the first one's files."""
 
-from __future__ import annotations
-
 import datetime
 import errno
 import fcntl

@@ -1,7 +1,5 @@
 """Every method that makes faces, ours too, behind one contract; their faces, written as labelled images."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +14,6 @@ from depthjax.baselines import gan, rs_imle, vae
 from depthjax.baselines.densities import GMM, KDE
 from depthjax.baselines.fits import Baseline, fit_once, sample_fit
 from depthjax.cdcgan_kd import Drawn
-from depthjax.config import METHODS as LABELS
 from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces, made_faces
@@ -53,11 +50,6 @@ class Method:
     seed: Callable[[Config], int] = lambda config: config.sample.seed
     decoder: Decoding | None = None
 
-    @property
-    def label(self) -> str:
-        """Its name in the report."""
-        return LABELS[self.name]
-
 
 def _baseline(name: str, module: Baseline, decoder: Decoding | None = None, *, lowpass_inside: bool = False) -> Method:
     def fit(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path]:
@@ -70,12 +62,8 @@ def _baseline(name: str, module: Baseline, decoder: Decoding | None = None, *, l
         images = sample_fit(module, key, config, workdir / "baselines" / name, emotion)
         return Drawn(images, emotion, np.zeros((len(images), 0), np.float32))
 
-    found = decoder and partial(_of_fit, decoder, name)
+    found = decoder and (lambda config, workdir: decoder(config, workdir / "baselines" / name))
     return Method(name, ("baselines",), fit, sample, lowpass_inside, decoder=found)
-
-
-def _of_fit(decoder: Decoding, name: str, config: Config, workdir: Path) -> Decoder:
-    return decoder(config, workdir / "baselines" / name)
 
 
 REGISTRY = {
@@ -86,14 +74,7 @@ REGISTRY = {
         _baseline("gmm", GMM),
         _baseline("kde", KDE),
         _baseline("rs_imle", rs_imle, lowpass_inside=True),
-        Method(
-            "cdcgan_kd",
-            ("train",),
-            cdcgan_kd.fit,
-            cdcgan_kd.sample,
-            lowpass_inside=True,
-            decoder=cdcgan_kd.decoder,
-        ),
+        Method("cdcgan_kd", ("train",), cdcgan_kd.fit, cdcgan_kd.sample, True, decoder=cdcgan_kd.decoder),
         Method(
             "cdcgan_kd_ga",
             ("train", "evolve"),
@@ -115,11 +96,9 @@ def draw(config: Config, workdir: Path) -> Iterator[tuple[str, Drawn]]:
 
 
 def finished(config: Config, workdir: Path, name: str, drawn: Drawn) -> Drawn:
-    """Apply `sample.lowpass` and `sample.noise` to the faces of any method.
-
-    Faces of a generator that has a low-pass (`model.output_lowpass`) get no second one.
-    """
+    """Apply `sample.lowpass` and `sample.noise` to the faces of any method."""
     images, settings = drawn.images, config.sample
+    # Faces of a generator that has a low-pass get no second one.
     filtered = REGISTRY[name].lowpass_inside and config.model.output_lowpass > 0
     if settings.lowpass and not filtered:
         images = lowpass_face(images, settings.lowpass)
@@ -129,10 +108,7 @@ def finished(config: Config, workdir: Path, name: str, drawn: Drawn) -> Drawn:
 
 
 def inversions(config: Config, workdir: Path) -> dict[str, Callable[[DepthFaces], np.ndarray]]:
-    """Return, by method of `sample.methods` that has a decoder, the function (n faces) → the (n,) errors of `invert`.
-
-    They are kept in `features`, named by all that they depend on.
-    """
+    """Return, by method that has a decoder, the function (n faces) → the (n,) errors of `invert`; kept in files."""
     decoders = {name: REGISTRY[name].decoder for name in config.sample.methods}
     return {name: partial(_errors, decoder, config, workdir) for name, decoder in decoders.items() if decoder}
 
@@ -153,10 +129,7 @@ def asked_emotions(config: Config) -> np.ndarray:
 
 
 def write_samples(folder: Path, drawn: Drawn, emotions: tuple[str, ...]) -> None:
-    """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all.
-
-    Faces between two others go to `folder/interpolation.npz`.
-    """
+    """Write `folder/EMOTION/NNNNN.png` (8 bits, darker is closer) and `folder/samples.npz`, whole or not at all."""
     if not np.isfinite(drawn.images).all():
         raise UserError(
             f"{folder.name}: faces that are not finite were drawn: its networks are damaged, train them again"

@@ -29,7 +29,7 @@ from depthjax.progress import Log, no_log, say, with_prefix
 from depthjax.stages import Stage
 
 if TYPE_CHECKING:  # what takes long to import comes with its stage
-    from depthjax.export.sets import FaceSet
+    from depthjax.export.run import FaceSet
 
 MIN_FACES = 2  # of each emotion, to train on and to test on
 
@@ -81,7 +81,7 @@ def _join_processes(config: Config, wanted: Sequence[str]) -> bool:
     """Join the other processes, if the config names any; return whether this is the first, which writes and logs."""
     if not config.distributed.coordinator:
         return True
-    from depthjax.train.processes import is_first, join
+    from depthjax.train.mesh import is_first, join
 
     if list(wanted) != ["train"]:
         raise UserError(
@@ -154,10 +154,7 @@ def _check_replaceable(bad: Path, workdir: Path) -> None:
 
 
 def _check_inputs(stage: Stage, config: Config, workdir: Path) -> None:
-    """Raise a UserError unless the stages before are done with these settings, undamaged.
-
-    The report takes what is there, if anything is; its reader checks it.
-    """
+    """Raise a UserError unless the stages before are done with these settings, undamaged."""
     if stage is REPORT:
         if not any(stages.record_path(needed.name, workdir).exists() for needed in stage.needs):
             raise UserError(f"report: no stage has finished in {workdir}: run the other stages first")
@@ -310,7 +307,7 @@ def export(config: Config, workdir: Path, log: Log) -> list[Path]:
 
 
 def _export_set(name: str, config: Config, workdir: Path) -> FaceSet:
-    from depthjax.export.sets import prepared_set, sample_set
+    from depthjax.export.run import prepared_set, sample_set
     from depthjax.methods import REGISTRY, read_samples
 
     if name == EXPORT_FACES:
@@ -377,10 +374,6 @@ def _sampled(config: Config) -> set[str]:
     return {"prepare"}.union(*(REGISTRY[name].needs for name in config.sample.methods))
 
 
-def _exported(config: Config) -> set[str]:
-    return {"prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets}
-
-
 PREPARE = Stage("prepare", ("data",), (), prepare, reads=lambda config: read_by(config.data))
 TRAIN = Stage("train", ("data", "model", "train"), (PREPARE,), _fitting("train"))
 FITTED = ("data", "model", "train", "baselines")
@@ -389,7 +382,9 @@ EVOLVE = Stage("evolve", ("evolve",), (TRAIN,), _fitting("evolve"))
 SAMPLE = Stage("sample", ("sample",), (TRAIN, BASELINES, EVOLVE, PREPARE), sample, uses=_sampled)
 EVALUATE = Stage("evaluate", ("evaluate",), (PREPARE, SAMPLE), evaluate, reads=lambda _: digests())
 REPORT = Stage("report", (), (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE), report)
-EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=_exported)
+EXPORT = Stage("export", ("export",), (PREPARE, SAMPLE), export, uses=lambda config: {
+    "prepare" if name == EXPORT_FACES else "sample" for name in config.export.sets
+})  # fmt: skip
 SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
 FEW = Stage(
     "few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few, reads=lambda _: digests()

@@ -5,8 +5,6 @@ and a number that is compared between machines, must not depend on the device: 1
 quarter of a pixel.
 """
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 
 import jax

@@ -1,12 +1,10 @@
 """Progress on standard error: a bar with the time left on a terminal, a line every tenth otherwise."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tqdm import tqdm
@@ -57,10 +55,6 @@ class Progress:
         if not self.quiet:
             tqdm.write(line, file=sys.stderr)
             sys.stderr.flush()
-
-    def waiting(self, what: str) -> AbstractContextManager[None]:
-        """Show what the block waits for, as `waiting` does."""
-        return waiting(what, quiet=self.quiet)
 
     def close(self) -> None:
         """Restore the terminal."""

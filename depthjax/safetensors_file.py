@@ -1,7 +1,5 @@
 """Safetensors files: named arrays and text metadata, nothing that could be executed."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,10 +23,7 @@ class Safetensors(NamedTuple):
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays and metadata, whole or not at all: the same content gives the same bytes.
-
-    What the format cannot hold is a UserError.
-    """
+    """Write arrays and metadata, the same bytes for the same content; what the format cannot hold is a UserError."""
     try:
         if METADATA in tensors:
             raise ValueError(f"no tensor may be named {METADATA}")

@@ -18,12 +18,7 @@ class Score:
 
     Attributes:
         method: the source of the faces: the key of a method or control, or `real` for training and held-out faces.
-            Beside distances, diversity and memorisation, `real` are training faces, `held_out` held-out faces, and
-            `copies` and `gaussian` the controls that know the training faces, or their statistics alone.
-        protocol: `trtr`, `tstr`, `trts`, `published_real`, `published_synthetic`,
-            `published_synthetic_real`, `added` (training faces and those of `method`), `added_augmented` (augmented
-            copies too), `paired_tstr`, `paired_added`, `paired_added_augmented`, `distance`, `c2st` (a classifier
-            told one set from another), `nearest`, `diversity`, `memorisation`, `emotion` or `as_published`.
+        protocol: what was done, such as `tstr` or `distance`; all are in the reference of the evaluation table.
         classifier: of the protocols that train one.
         measure: such as `accuracy`, `kid` or `vendi`.
         space: the feature space, such as `relief`.
@@ -33,9 +28,8 @@ class Score:
         p: of a paired test, two-sided, adjusted by Holm's procedure over the methods of one classifier and `against`;
             of two methods' faces alone, over all pairs of methods.
         reason: why there is no value, or no interval.
-        against: the other set of a comparison, of a paired test `real` (training faces alone), `augmented` (with
-            augmented copies) or a method; the value is the difference to it. Of `distance` and `c2st`, the set that
-            the faces are compared with: `train` or `test`.
+        against: the other set of a comparison, whose value the difference is to; of `distance` and `c2st`, `train` or
+            `test`.
         emotion: of a score of one emotion; empty: of all emotions.
     """
 

@@ -5,8 +5,6 @@ can't, for minutes: then a thread that the kernel wakes ends the process once it
 that, since every file is written under another name first.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import select

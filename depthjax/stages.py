@@ -54,10 +54,7 @@ class Stage:
         return digest(__version__, LAYOUT, self.name, given, before, *code)
 
     def is_done(self, config: Config, workdir: Path, faces: str | None = None) -> bool:
-        """Return whether the stage finished with these settings and faces, and its outputs are still there.
-
-        `faces` is its `faces_state`, where it is known: that looks at every file of a user's folder.
-        """
+        """Return whether the stage finished with these settings and `faces_state`, and its outputs are there."""
         record = read(self.name, workdir)
         if record is None or record.settings.get("fingerprint") != self.fingerprint(config):
             return False

@@ -41,7 +41,6 @@ from depthjax.data.noise import read_noise, with_training_noise
 from depthjax.errors import without_traceback
 from depthjax.evaluate.bank import FeatureBank, build_bank, classifier_seeds
 from depthjax.evaluate.classification import FitTask, fit_predict, seeds_for, unseen_subjects_split
-from depthjax.evaluate.coordinates import Sides
 from depthjax.evaluate.measures import (
     ANCHORS,
     BOTH,
@@ -55,6 +54,7 @@ from depthjax.evaluate.measures import (
     neighbours,
 )
 from depthjax.evaluate.memorisation import near_share
+from depthjax.evaluate.spaces import Sides
 from depthjax.evolve.run import evolve
 from depthjax.evolving import Inputs, evolution_inputs, program_of
 from depthjax.files import digest, read_arrays, replacing, write_arrays, write_json, write_text

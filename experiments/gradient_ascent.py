@@ -17,8 +17,7 @@ import numpy as np
 
 from depthjax import config
 from depthjax.evolve.fitness import Weights, of_emotion, weights_of, worst_if_not_finite
-from depthjax.evolve.measure import Networks, measure_batch
-from depthjax.evolve.program import Program, compiled
+from depthjax.evolve.program import Networks, Program, compiled, measure_batch
 from depthjax.evolve.statistics import Statistics
 from experiments.references import random_latents
 

@@ -21,8 +21,7 @@ from depthjax import config
 from depthjax.evaluate.diversity import median_distance
 from depthjax.evolve import novelty
 from depthjax.evolve.fitness import EVERYTHING, Measures, Weights, of_emotion, weights_of, worst_if_not_finite
-from depthjax.evolve.measure import Networks, measure_faces
-from depthjax.evolve.program import Program, compiled, with_settings
+from depthjax.evolve.program import Networks, Program, compiled, measure_faces, with_settings
 from depthjax.evolve.statistics import AT_ONCE, Statistics, compare_faces
 from experiments import selections
 

@@ -23,8 +23,7 @@ from depthjax.config_values import override
 from depthjax.errors import without_traceback
 from depthjax.stages import STAGES
 from depthjax.train.loop import train
-from depthjax.train.losses import GanObjective
-from depthjax.train.step import make_update
+from depthjax.train.step import GanObjective, make_update
 
 
 def generator(fake_logits: jax.Array, real_logits: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ from depthjax.config import Config, Sweep, to_dict
 from depthjax.config_file import load_config
 from depthjax.config_values import override, sweepable, validate
 from depthjax.errors import ConfigError
+from depthjax.train.state import BETAS
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -127,7 +128,7 @@ def test_the_paper_config_has_the_papers_values():
     assert (train.epochs, train.batch_size, train.generator_lr, train.discriminator_lr) == (500, 32, 8e-5, 1.5e-5)
     assert (train.ema_decay, train.generator_kd_weight, train.discriminator_kd_weight) == (0.994, 1.0, 0.5)
     assert train.teacher_batch_stats == "frozen" and evolve.fitness == "released"
-    assert (train.beta1, train.beta2, paper.model.latent_size, paper.data.resolution) == (0.5, 0.999, 256, 256)
+    assert (*BETAS, paper.model.latent_size, paper.data.resolution) == (0.5, 0.999, 256, 256)
     assert (evolve.population, evolve.generations, evolve.tournament, evolve.crossover_probability) == (20, 100, 3, 0.8)
     assert (evolve.blend_alpha, evolve.mutation_probability, evolve.gene_probability, evolve.mutation_sigma) == (
         0.5, 0.2, 0.3, 0.1)  # fmt: skip

@@ -36,7 +36,6 @@ PURE = (
     "models",
     "evolve",
     "train/step.py",
-    "train/losses.py",
     "train/state.py",
 )
 

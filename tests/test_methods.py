@@ -46,7 +46,7 @@ def faces(config):
 
 
 def test_the_registry_holds_every_method_and_names_the_stages_that_fit_it():
-    assert {name: method.label for name, method in REGISTRY.items()} == METHODS
+    assert set(REGISTRY) == set(METHODS)
     assert all(name == method.name and set(method.needs) <= set(stages.STAGES) for name, method in REGISTRY.items())
     assert tuple(pipeline.ALL) == stages.KNOWN
 

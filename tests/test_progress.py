@@ -90,7 +90,7 @@ def test_on_a_terminal_a_count_follows_the_wait_from_any_thread_and_ends_with_th
 def test_quiet_is_quiet(where, on_terminal, capsys):
     screen = on_terminal() if where == "terminal" else None
     shown = Progress(100, 0, quiet=True)
-    with shown.waiting("compiling"):
+    with waiting("compiling", quiet=shown.quiet):
         shown(ROW)
         shown.log("a line")
     shown.close()

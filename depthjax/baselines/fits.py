@@ -1,7 +1,5 @@
 """A fit of a baseline: done once for its settings, key and faces, and sampled only if it is finished and undamaged."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,10 +48,7 @@ def settings_of(config: Config, *names: str) -> Settings:
 
 
 def fit_once(module: Baseline, key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> None:
-    """Fit, unless the folder holds the finished fit of the same settings, key and faces.
-
-    Another fit there is a UserError that names the first difference, and so are faces that don't suit.
-    """
+    """Fit, unless the folder holds the finished fit of the same settings, key and faces; another one is a UserError."""
     settings = module.settings(config) | {
         "the seed (baselines.seed)": digest(np.asarray(jax.random.key_data(key)))[:16],
         "the faces (their fingerprint)": digest(faces.images, faces.emotion, faces.subject, list(faces.emotions))[:16],
@@ -81,10 +76,7 @@ def _is_finished(folder: Path, record: artifact.Record, settings: Settings, long
 
 
 def sample_fit(module: Baseline, key: jax.Array, config: Config, folder: Path, emotion: np.ndarray) -> np.ndarray:
-    """Return faces of a finished fit of these settings; raise a UserError without one, or for a damaged file.
-
-    Checkpoints are left to their reader, which checks the part that it reads.
-    """
+    """Return faces of a finished fit of these settings; raise a UserError without one, or for a damaged file."""
     record = artifact.read_record(folder / RECORD)
     if record is None:
         raise UserError(f"{folder} holds no finished fit: run the baselines stage first")

@@ -5,8 +5,6 @@ by default as many operations. An averaging decay of zero makes the teacher equa
 sampled and drawn in the progress grids.
 """
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,15 +24,12 @@ from depthjax.train.loop import train
 from depthjax.train.state import networks
 
 LONGER = "train.epochs"
-STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "beta1", "beta2", "mirror")
+STUDENT_FIELDS = ("epochs", "batch_size", "accumulate", "generator_lr", "discriminator_lr", "mirror")
 SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 
 
 def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
-    """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training.
-
-    Writes `checkpoints/`, `metrics.jsonl` and `figures/progress/` as the train stage does.
-    """
+    """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training."""
     plain = without_teachers(config, seed=host_seed(key))
     log(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
     state = train(plain, faces, folder, quiet=log is no_log)

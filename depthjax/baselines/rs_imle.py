@@ -7,8 +7,6 @@ epsilon of a training face (Vashist, Peng and Li, ECCV 2024, arXiv 2409.17439). 
 the distance is between pixels and their means over boxes, and no network that saw other people takes part.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,8 +18,8 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from depthjax.baselines.densities import check_counts
 from depthjax.baselines.fits import Settings, settings_of
-from depthjax.baselines.pixels import check_counts
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
@@ -85,7 +83,7 @@ def train(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, lo
     """Train all rounds, saving the state every `train.save_every_epochs`; return it, and the METRICS of the last."""
     total, every = rounds(config), max(1, config.train.save_every_epochs // PASSES)
     key_init, key_train = jax.random.split(key)
-    steps = steps_of(config, len(faces))
+    steps = PASSES * (len(faces) // config.train.batch_size)  # of a round
     optimizer = optax.adam(optax.cosine_decay_schedule(config.baselines.rs_imle_lr, total * steps))
     identity = digest(settings(config), np.asarray(jax.random.key_data(key)), faces.images, faces.emotion)
     state = jax.jit(partial(init_state, config=config, optimizer=optimizer))(key_init)
@@ -113,11 +111,6 @@ def rounds(config: Config) -> int:
     return max(1, (config.baselines.rs_imle_epochs or config.train.epochs) // PASSES)
 
 
-def steps_of(config: Config, faces: int) -> int:
-    """Return the number of steps of a round."""
-    return PASSES * (faces // config.train.batch_size)
-
-
 def init_state(key: jax.Array, *, config: Config, optimizer: optax.GradientTransformation) -> State:
     """Return a fresh state."""
     latents, emotion = jnp.zeros((2, config.model.latent_size)), jnp.zeros(2, jnp.int32)
@@ -138,10 +131,7 @@ def restored(path: Path, identity: str, state: State) -> State:
 
 
 def make_round(config: Config, optimizer: optax.GradientTransformation, key: jax.Array) -> Round:
-    """Return the rule of a round: (state, training faces, `members_of` them) → the next state, and METRICS, (2,).
-
-    Keys depend on the round alone, so a resumed training replays.
-    """
+    """Return the rule of a round: (state, training faces, `members_of` them) → the next state, and METRICS, (2,)."""
     update, size = make_update(config, optimizer), config.train.batch_size
 
     def one_round(state: State, known: Batch, members: jax.Array) -> tuple[State, jax.Array]:
@@ -213,11 +203,8 @@ def chosen_latents(
 def nearest_kept(distance: jax.Array, filled: jax.Array, epsilon: float) -> tuple[jax.Array, jax.Array]:
     """Return for each training face the nearest candidate that is not rejected, (n,), and which are, (m,) bool.
 
-    Rejected is who is nearer than epsilon to any face; if that is all of them, none is.
-
-    Args:
-        distance: (n, m).
-        filled: (n,) bool, whether a row is a face and no empty place.
+    Of distances (n, m), rows that are not `filled`, (n,) bool, are empty places. Rejected is who is nearer than epsilon
+    to any face; if that is all of them, none is.
     """
     nearest = jnp.where(filled[:, None], distance, jnp.inf).min(axis=0)
     rejected = nearest < epsilon
@@ -226,10 +213,7 @@ def nearest_kept(distance: jax.Array, filled: jax.Array, epsilon: float) -> tupl
 
 
 def scales(images: jax.Array) -> jax.Array:
-    """(n, h, w) → (n, f): means over boxes of BOXES, weighted so that a squared distance is a mean square.
-
-    It is the mean, over the sizes of box, of the mean squared difference.
-    """
+    """(n, h, w) → (n, f): means over boxes of BOXES, weighted so that a squared distance is a mean square."""
     n, side, _ = images.shape
     rows = []
     for box in (box for box in BOXES if box <= side):

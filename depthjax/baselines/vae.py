@@ -5,8 +5,6 @@ to deformed faces. So after training one Gaussian an emotion is fitted to the ag
 instead (ex-post density estimation: Ghosh et al. 2020, arXiv 1903.12436, section 4).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +16,8 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from depthjax.baselines.densities import check_counts
 from depthjax.baselines.fits import Settings, settings_of
-from depthjax.baselines.pixels import check_counts
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
@@ -178,11 +176,7 @@ def make_steps(
 
 
 def aggregate_posterior(config: Config, state: State, faces: DepthFaces) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean (classes, d) and Cholesky factor (classes, d, d) of the latents of each emotion's faces.
-
-    The covariance of a mixture of all posteriors is that of their means plus the mean of their variances, which also
-    keeps it from being singular where faces are few. Mirrored faces count too if `train.mirror`.
-    """
+    """Return mean (classes, d) and Cholesky factor (classes, d, d) of the latents of each emotion's faces."""
     encoder = networks(config).encoder
     variables = {"params": state.params.encoder, "batch_stats": state.batch_stats.encoder}
     encode = jax.jit(lambda images, emotion: encoder.apply(variables, images, emotion, False))
@@ -194,6 +188,7 @@ def aggregate_posterior(config: Config, state: State, faces: DepthFaces) -> tupl
         parts = [encode(cut, np.full(len(cut), label, np.int32)) for cut in cuts]
         centre = np.concatenate([np.asarray(part.mean, np.float64) for part in parts])
         spread = np.exp(np.concatenate([np.asarray(part.log_variance, np.float64) for part in parts]))
+        # The covariance of a mixture of posteriors is that of their means plus the mean of their variances.
         means.append(centre.mean(0))
         roots.append(np.linalg.cholesky(np.cov(centre, rowvar=False) + np.diag(spread.mean(0))))
     return np.stack(means), np.stack(roots)

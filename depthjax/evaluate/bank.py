@@ -19,18 +19,19 @@ from depthjax.errors import UserError
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, RECOGNISER, Labelled
 from depthjax.evaluate.controls import control_sets
-from depthjax.evaluate.coordinates import Coordinates, nearest
 from depthjax.evaluate.diversity import median_distance
 from depthjax.evaluate.handcrafted import cached_features
 from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.spaces import (
     RELIEF_DIMENSIONS,
+    Coordinates,
     FusedSpace,
     PrincipalSpace,
     box_means,
     fit_fused_space,
     fit_principal_space,
+    nearest,
 )
 from depthjax.files import cached_arrays, digest
 

@@ -4,8 +4,6 @@ Lopez-Paz and Oquab 2017, arXiv 1610.06545. An accuracy of 0.5 is guessing. A lo
 classifier, so it stands beside the same classifier's accuracy on sets that are known to differ.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 
@@ -19,14 +17,12 @@ RIDGE = 1.0
 
 
 def c2st(x: Labelled, y: Labelled, *, bandwidth: float, draws: int, seed: int) -> Estimate:
-    """Return the accuracy at which faces of y are told from faces of x; the interval resamples subjects of both.
-
-    Both sets count the same, and so does each emotion in each set. No subject is in two folds.
-    """
+    """Return the accuracy at which faces of y are told from faces of x; the interval resamples subjects of both."""
     if min(len(np.unique(x.subject)), len(np.unique(y.subject))) < FOLDS:
         return Estimate(reason=f"fewer than {FOLDS} subjects in one of the sets")
     rng = np.random.default_rng(seed)
-    faces, is_y = _joined(x, y, rng)
+    x, y = (of.take(thinned(len(of), MAX_FACES, rng)) for of in (x, y))
+    faces, is_y = union(x, y), np.arange(len(x) + len(y)) >= len(x)
     right = told_apart(faces, is_y, bandwidth, rng)
     return _accuracy(right, faces, is_y, draws, rng)
 
@@ -62,13 +58,7 @@ def told_apart(faces: Labelled, is_y: np.ndarray, bandwidth: float, rng: np.rand
 def balance(emotion: np.ndarray, is_y: np.ndarray) -> np.ndarray:
     """Return (n,) weights that sum to 1: each emotion of each set weighs the same."""
     _, group, count = np.unique(2 * emotion + is_y, return_inverse=True, return_counts=True)
-    weights: np.ndarray = 1 / (len(count) * count[group])
-    return weights
-
-
-def _joined(x: Labelled, y: Labelled, rng: np.random.Generator) -> tuple[Labelled, np.ndarray]:
-    x, y = (of.take(thinned(len(of), MAX_FACES, rng)) for of in (x, y))
-    return union(x, y), np.arange(len(x) + len(y)) >= len(x)
+    return 1 / (len(count) * count[group])
 
 
 def _folds(subject: np.ndarray, is_y: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,8 +4,6 @@ For utility: augmented copies, mixtures, and rendered faces beside a user's own.
 memorisation: a copy machine, and a Gaussian of each emotion, which knows the statistics and nobody.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Collection
 
@@ -143,10 +141,7 @@ def rendered(config: Config, count: int, rng: np.random.Generator) -> np.ndarray
 
 
 def draw_sources(train: DepthFaces, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw rows of training faces, `count` of each emotion, emotion after emotion, evenly over its subjects.
-
-    No face is drawn twice before all of its emotion are drawn once.
-    """
+    """Draw rows, `count` of each emotion, evenly over its subjects, none twice before all are drawn once."""
     drawn = []
     for label in range(len(train.emotions)):
         members = np.flatnonzero(train.emotion == label)

@@ -4,8 +4,6 @@ It was trained on rendered subjects that no other part of depthjax draws (`tools
 `assets/depthnet.md`), never on the faces of a run: it measures every run and every method alike.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 from pathlib import Path
@@ -57,10 +55,9 @@ def load_depthnet(path: Path = WEIGHTS) -> Depthnet:
 def depthnet_features(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> DepthnetOutput:
     """Return the features and emotions that the network reads in (n, height, width) depth faces in [-1, 1].
 
-    Every image first passes through the same resolution (64x64, by area: antialiased where it shrinks), the same
-    depth range (-20 to 130 mm about the nose tip; what a narrower one clipped stays clipped) and the same 8 bits. So
-    two sets may be compared if their own depth ranges and crops ("face" or "full") are the same. Another crop, or
-    values that are not finite, are a UserError.
+    Every image first passes through the same resolution (64x64, by area), depth range (-20 to 130 mm about the nose
+    tip) and 8 bits, so two sets may be compared if their own depth ranges and crops ("face" or "full") are the same.
+    Another crop, or values that are not finite, are a UserError.
     """
     if crop not in CROPS:
         raise UserError(f"depthnet: the crop '{crop}' is not one of {', '.join(CROPS)}: use one of the two")
@@ -98,5 +95,4 @@ def restricted(log_probabilities: np.ndarray, emotions: tuple[str, ...]) -> np.n
     if any(name not in EMOTIONS for name in emotions):
         return None
     own = log_probabilities[:, [EMOTIONS.index(name) for name in emotions]]
-    shares: np.ndarray = softmax(own.astype(np.float64), axis=1)
-    return shares
+    return softmax(own.astype(np.float64), axis=1)

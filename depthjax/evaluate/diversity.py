@@ -1,7 +1,5 @@
 """How different the faces of one set are: the Vendi score, RKE, MS-SSIM and the formula of the Inception Score."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import correlate1d
 from scipy.spatial.distance import cdist
@@ -13,8 +11,7 @@ K1, K2 = 0.01, 0.03
 
 def gaussian_kernel(features: np.ndarray, bandwidth: float) -> np.ndarray:
     """Return the (n, n) matrix exp(-distance² / (2 bandwidth²)) of (n, d) features."""
-    kernel: np.ndarray = np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
-    return kernel
+    return np.exp(-(cdist(features, features) ** 2) / (2 * bandwidth**2))
 
 
 def vendi_score(kernel: np.ndarray) -> float:
@@ -29,10 +26,7 @@ def vendi_score(kernel: np.ndarray) -> float:
 
 
 def rke_score(kernel: np.ndarray) -> float:
-    """Return exp of the Rényi entropy of order 2 of the same eigenvalues: 1 / |K / n|² (Jalali et al., NeurIPS 2023).
-
-    RKE counts modes; it gives rare ones less weight than Vendi does, so that it is smaller, and depends less on n.
-    """
+    """Return exp of the Rényi entropy of order 2 of these eigenvalues: 1 / |K / n|² (Jalali et al., NeurIPS 2023)."""
     return float(len(kernel) ** 2 / (kernel**2).sum())
 
 

@@ -1,7 +1,5 @@
 """Faces as points and groups of features as numbers, for the paper's figures 9, 10 and 11; none of them is a score."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -70,11 +68,7 @@ def discriminant_axis(features: np.ndarray, emotion: np.ndarray) -> Callable[[np
 
 
 def tsne(features: Mapping[str, np.ndarray], *, seed: int) -> dict[str, np.ndarray]:
-    """Return all sets in one t-SNE (van der Maaten and Hinton 2008), (m, 2) float32 each.
-
-    Features are standardised on `train`, clipped at ±4 and reduced to 50 principal components of all sets together.
-    Distances between far points carry no meaning in it, nor does the density of a cluster.
-    """
+    """Return all sets in one t-SNE (van der Maaten and Hinton 2008), (m, 2) float32 each."""
     values = np.concatenate(list(_standardised(features).values()))
     count = min(TSNE_DIMENSIONS, len(values) - 1, values.shape[1])
     reduced = PCA(count, svd_solver="randomized", random_state=seed).fit_transform(values)

@@ -3,8 +3,6 @@
 Written anew for 8-bit images, whose gradients are integers: 5 to 10 times as fast (`python -m benchmarks.features`).
 """
 
-from __future__ import annotations
-
 from functools import lru_cache, partial
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The weights are the public PyTorch port of the 2015-12-05 graph, converted to sa
 `tools/convert_inception_weights.py`. No other file is accepted: a number from other weights would not be a FID.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from functools import cache

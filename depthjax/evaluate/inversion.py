@@ -4,9 +4,7 @@ The idea is that of GAN-Leaks (Chen et al. 2020, arXiv 1909.03935): faces that a
 what it can make. The control is a Gaussian of each emotion, inverted in closed form.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 import numpy as np
@@ -18,7 +16,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.controls import GAUSSIAN_DIMENSIONS
-from depthjax.evaluate.membership import common_frames, estimates, not_separable, subject_scores, wins
+from depthjax.evaluate.memorisation import common_frames, estimates, not_separable, subject_scores, wins
 from depthjax.evaluate.resampling import Estimate
 from depthjax.models.inversion import root_mean_square
 from depthjax.scores import Score
@@ -44,18 +42,17 @@ def inversion_scores(config: Config, bank: FeatureBank, inversions: Mapping[str,
 def _attack(config: Config, bank: FeatureBank, errors: Inversion) -> list[tuple[str, Estimate]]:
     seed = seed_of(config, "inversion")
     people = [_drawn(of, seed) for of in (bank.train, bank.test)]
-    reason = not_separable(*(faces.subject for faces in people))
+    subjects = [faces.subject for faces in people]
+    frames, reason = common_frames(*subjects), not_separable(*subjects)
+
+    def scores(of: DepthFaces) -> np.ndarray:
+        return subject_scores(-errors(of), of.subject, frames, np.random.default_rng(seed))
+
     try:
-        found = None if reason else wins(*_scores(errors, people, seed))
+        found = None if reason else wins(*map(scores, people))
     except UserError as error:  # its faces are there, but its generator is gone or damaged
         found, reason = None, str(error)
     return estimates("inversion", found, reason, draws=config.evaluate.bootstrap, seed=seed)
-
-
-def _scores(errors: Inversion, people: Sequence[DepthFaces], seed: int) -> list[np.ndarray]:
-    """Return the (subjects,) scores of each side: minus the mean error of as many faces of every subject."""
-    frames = common_frames(*(faces.subject for faces in people))
-    return [subject_scores(-errors(of), of.subject, frames, np.random.default_rng(seed)) for of in people]
 
 
 def _drawn(faces: DepthFaces, seed: int) -> DepthFaces:

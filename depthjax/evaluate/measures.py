@@ -3,8 +3,6 @@
 To add a measure, write a function of a `Task` that returns `(name, Estimate)` pairs, and add its row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -13,16 +11,21 @@ import numpy as np
 from depthjax.config import Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces, joined
-from depthjax.evaluate.as_published import published_frechet, published_pairs, published_score
 from depthjax.evaluate.bank import FeatureBank, seed_of
 from depthjax.evaluate.c2st import c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.coordinates import Sides
-from depthjax.evaluate.distances import NEIGHBOUR_MEASURES, frechet_of_draws, neighbours_of_draws
+from depthjax.evaluate.distances import (
+    NEIGHBOUR_MEASURES,
+    frechet_of_draws,
+    kid,
+    kid_of_halves,
+    neighbours_of_draws,
+    published_frechet,
+    published_pairs,
+    published_score,
+)
 from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
-from depthjax.evaluate.kid import kid, kid_of_halves
-from depthjax.evaluate.likelihood import likelihoods
-from depthjax.evaluate.memorisation import near_share, nearest_similarity, planted, signs
+from depthjax.evaluate.memorisation import likelihoods, near_share, nearest_similarity, planted, signs
 from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import (
     EqualDraws,
@@ -35,7 +38,7 @@ from depthjax.evaluate.resampling import (
     weighted_means,
     with_interval,
 )
-from depthjax.evaluate.spaces import residual_ratio
+from depthjax.evaluate.spaces import Sides, residual_ratio
 from depthjax.scores import Score
 
 LABELLED_FACES = 4000  # of a set, for KID: its kernel between faces grows with their square
@@ -91,10 +94,7 @@ class Task:
         return self._groups_of(self.name)
 
     def labelled(self, name: str) -> Labelled:
-        """Return the features of a set in this space; a generated face is a subject of its own, below zero.
-
-        Of more than LABELLED_FACES, these are drawn at random.
-        """
+        """Return at most LABELLED_FACES in this space, drawn at random; a generated face is its own subject."""
         faces = Labelled(self.bank.spaces[self.space][name], self.bank.sets[name].emotion, self._groups_of(name))
         if len(faces) <= LABELLED_FACES:
             return faces
@@ -178,16 +178,11 @@ def neighbours(task: Task) -> Estimates:
 
 
 def _within_emotions(task: Task, function: Callable[..., Mapping[str, np.ndarray]], names: Sequence[str]) -> Estimates:
-    """Return measures of equal draws from both sets: means over emotions and draws, then some by emotion.
-
-    Each emotion is measured by itself, where every face is of another subject in every set. Over all emotions together
-    it would not be: a subject of a real set shows several, so that its faces are fewer subjects than as many generated
-    ones, and real sets look farther from each other than generated faces of the same distribution are from them.
-    """
+    """Return measures of equal draws from both sets: means over emotions and draws, then some by emotion."""
     draws, classes = task.draws[task.against], task.bank.classes
     if draws.n < 2 * classes:
         return [(name, Estimate(reason=TOO_FEW)) for name in names]
-    # Draws hold emotion after emotion.
+    # Draws hold emotion after emotion. Over all together, subjects of a real set would be fewer than generated ones.
     of_emotions = (np.split(rows, classes, axis=1) for rows in (draws.reference, draws.rows[task.name]))
     reference, each = task.bank.spaces[task.space][task.against], draws.n // classes
     found = [function(reference, task.features, *rows) for rows in zip(*of_emotions, strict=True)]
@@ -203,11 +198,8 @@ def _within_emotions(task: Task, function: Callable[..., Mapping[str, np.ndarray
 
 def told_from(task: Task) -> Estimates:
     """How well a classifier tells the faces of two sets apart; of a set against itself, halves of its subjects."""
-    ours, bandwidth, options = (
-        task.labelled(task.name),
-        task.bank.bandwidths[task.space],
-        task.options(f"c2st {task.space}"),
-    )
+    ours, bandwidth = task.labelled(task.name), task.bank.bandwidths[task.space]
+    options = task.options(f"c2st {task.space}")
     if task.name == task.against:
         return [("accuracy", c2st_of_halves(ours, bandwidth=bandwidth, **options))]
     return [("accuracy", c2st(task.labelled(task.against), ours, bandwidth=bandwidth, **options))]

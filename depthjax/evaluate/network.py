@@ -45,10 +45,7 @@ class _Network(nn.Module):
 
 
 class SmallNetwork:
-    """A classifier in the manner of scikit-learn, of 32x32 box means (n, 1024) and labels 0 to classes - 1 (n,).
-
-    Batches are drawn at random; emotions differ by one face of a batch at most. One program serves sets of any size.
-    """
+    """A classifier in the manner of scikit-learn, of 32x32 box means (n, 1024) and labels 0 to classes - 1 (n,)."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -1,7 +1,5 @@
 """What the shipped weights of the recogniser's network read in depth faces of any config."""
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 Frames of one subject are much alike. So intervals resample subjects, not frames, and no subject is in two halves.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -164,7 +162,8 @@ def equal_draws(sets: Mapping[str, DepthFaces], *, draws: int, seed: int, refere
     own rows. n is 0 if some half or set lacks an emotion.
     """
     rng, classes = np.random.default_rng(seed), len(next(iter(sets.values())).emotions)
-    orders = {name: _orders(faces, draws, rng) for name, faces in sets.items()}
+    subjects = {name: np.unique(faces.subject) for name, faces in sets.items()}
+    orders = {name: np.stack([rng.permutation(of) for _ in range(draws)]) for name, of in subjects.items()}
     faces_of = dict(sets)
     if reference:
         whole = orders[reference]
@@ -179,12 +178,6 @@ def equal_draws(sets: Mapping[str, DepthFaces], *, draws: int, seed: int, refere
 
     rows = {name: drawn(name) for name in orders}
     return EqualDraws(rows, rows.pop("", np.zeros((draws, 0), np.int64)))
-
-
-def _orders(faces: DepthFaces, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (draws, subjects) subjects in random order."""
-    names = np.unique(faces.subject)
-    return np.stack([rng.permutation(names) for _ in range(draws)])
 
 
 def _subjects_of_every_emotion(faces: DepthFaces, orders: np.ndarray, classes: int) -> int:

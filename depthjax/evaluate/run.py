@@ -1,7 +1,5 @@
 """From faces to one table of scores, with the sizes and settings that it rests on and the arrays of the figures."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass

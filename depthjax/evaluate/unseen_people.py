@@ -1,7 +1,5 @@
 """What an accuracy on unseen people needs: a split by people, and people with names."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

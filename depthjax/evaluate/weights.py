@@ -1,7 +1,5 @@
 """The files of the fixed networks that depthjax ships; what these networks read is part of what results depend on."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from depthjax.files import file_digest

@@ -6,8 +6,6 @@ little more accurate. Training takes less than a minute on two CPU cores. The ne
 subjects nor weights with the shipped network that evaluates the run.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -174,10 +172,7 @@ def _step(
 
 
 def augmented(key: jax.Array, shapes: jax.Array) -> jax.Array:
-    """Return (n, side, side) faces mirrored or not, shifted by at most a pixel, scaled in depth, and noisier.
-
-    Background and invalid depth stay as they are; where a side comes in, its edge is repeated.
-    """
+    """Return (n, side, side) faces mirrored or not, shifted by at most a pixel, scaled in depth, and noisier."""
     flip, where, gain, noise = jax.random.split(key, 4)
     n, ones = len(shapes), (len(shapes), 1, 1)
     mirrored = jnp.where(jax.random.bernoulli(flip, 0.5, ones), shapes[:, :, ::-1], shapes)

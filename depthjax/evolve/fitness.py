@@ -5,8 +5,6 @@ can be vmapped. The weights of `natural` that no config changes are constants he
 one's own, `--config.evolve.fitness=FILE.py:FUNCTION`, which may use the terms below.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,8 +42,6 @@ class Measures(NamedTuple):
 class Weights(NamedTuple):
     """The numbers of a fitness: those of the config, then those of the training faces of one emotion."""
 
-    mean_weight: float | jax.Array  # alpha of equation 2
-    std_weight: float | jax.Array  # beta of equation 2
     emotion_weight: float | jax.Array
     real_logit_median: jax.Array  # ()
     real_log_probability_median: Any = None  # ()
@@ -58,8 +54,8 @@ Fitness = Callable[[Measures, jax.Array, Weights], jax.Array]
 
 
 def paper(face: Measures, latent: jax.Array, weights: Weights) -> jax.Array:
-    """Return equation 2 of the paper: alpha mean + beta std of the image; it has no upper bound of use."""
-    return weights.mean_weight * face.mean + weights.std_weight * face.std
+    """Return equation 2 of the paper, mean + std of the image (alpha = beta = 1); it has no upper bound of use."""
+    return face.mean + face.std
 
 
 def released(face: Measures, latent: jax.Array, weights: Weights) -> jax.Array:
@@ -96,11 +92,7 @@ def emotion_term(face: Measures, weights: Weights) -> jax.Array:
 
 
 def ball_term(face: Measures) -> jax.Array:
-    """Return how far the face lies beyond 0.75 of the nearest training face's radius, in radii; at most 0.
-
-    The whole radius would let in more odd faces than there are near any training face, since most of a
-    ball lies at its rim; half of it would let in nothing but neighbours of training faces.
-    """
+    """Return how far the face lies beyond 0.75 of the nearest training face's radius, in radii; at most 0."""
     return jnp.minimum(0, BALL - face.outside)
 
 
@@ -141,11 +133,11 @@ def reads_of(fitness: Fitness) -> tuple[str, ...]:
 
 def weights_of(settings: config.Evolve, real: Statistics) -> Weights:
     """Return the weights of a config, with the numbers of all emotions: leading axis (classes,)."""
-    of_faces = (getattr(real, name.removeprefix("real_")) for name in Weights._fields[3:])
-    return Weights(settings.mean_weight, settings.std_weight, settings.emotion_weight, *of_faces)
+    of_faces = (getattr(real, name.removeprefix("real_")) for name in Weights._fields[1:])
+    return Weights(settings.emotion_weight, *of_faces)
 
 
 def of_emotion(weights: Weights, emotion: jax.Array) -> Weights:
     """Return the weights with the numbers of training faces narrowed to one emotion."""
-    own: Any = (None if value is None else value[emotion] for value in weights[3:])
-    return Weights(*weights[:3], *own)
+    own: Any = (None if value is None else value[emotion] for value in weights[1:])
+    return Weights(weights.emotion_weight, *own)

@@ -12,8 +12,6 @@ many dimensions. Here, where the fitness saturates and the latents are a generat
 - offspring are standard normal as their parents are: a generator was trained on no other latents.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax

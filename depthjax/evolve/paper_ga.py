@@ -5,8 +5,6 @@ In each generation every slot is filled by a tournament. Consecutive winners are
 exactly `eaSimple`. The operators draw from the same distributions as DEAP's. Costs are minimised, as in evosax.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -88,10 +86,7 @@ def _mutate(decide: jax.Array, draw: jax.Array, individual: jax.Array, params: P
 
 
 def tournament(key: jax.Array, cost: jax.Array, *, size: int) -> jax.Array:
-    """Return the index of the least cost (n,) among `size` individuals drawn with replacement.
-
-    With n distinct costs, the individual with r better ones wins with probability ((n-r)/n)^size - ((n-r-1)/n)^size.
-    """
+    """Return the index of the least cost (n,) among `size` individuals drawn with replacement."""
     # Plain bits compile three times faster than randint; the bias of the remainder is below n / 2^32.
     drawn = (jax.random.bits(key, (size,), jnp.uint32) % cost.shape[0]).astype(jnp.int32)
     return drawn[jnp.argmin(cost[drawn])]
@@ -128,10 +123,7 @@ class Hall(NamedTuple):
 
 
 def known_cost(latents: jax.Array, parents: jax.Array, cost: jax.Array) -> jax.Array:
-    """Return the cost of each of (n, d) latents that equals, gene for gene, one of (m, d) parents; else NaN.
-
-    An offspring that was neither crossed nor mutated is a copy: DEAP does not evaluate it again either.
-    """
+    """Return the cost of each of (n, d) latents that equals, gene for gene, one of (m, d) parents; else NaN."""
     same = (latents[:, None, :] == parents[None, :, :]).all(-1)
     return jnp.where(same.any(-1), cost[same.argmax(-1)], jnp.nan)
 

@@ -6,8 +6,6 @@ the training faces that the evaluation reports (coverage, density, KID in relief
 what evolution optimises, too.
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax

@@ -1,7 +1,5 @@
 """`compare.html`: several runs side by side, from their work folders only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,11 +35,7 @@ Values = tuple[str, ...]  # a heading, then a value for each run
 
 
 def write_comparison(workdirs: Sequence[Path], path: Path) -> Path:
-    """Write the page that sets at least two runs side by side; each needs its config.json.
-
-    Raises:
-        UserError: fewer than two folders, one of them twice, or a stored file is missing or damaged.
-    """
+    """Write the page that sets at least two runs side by side; folders that cannot be compared are a UserError."""
     runs = _read(workdirs)
     overviews = {name: _overview(folder) for name, folder in zip(runs, workdirs, strict=True)}
     files.write_text(path, render_comparison(runs, overviews))

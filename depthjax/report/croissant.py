@@ -1,7 +1,5 @@
 """What each source of faces is, and a prepared set as Croissant metadata (MLCommons, version 1.1)."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib
@@ -89,10 +87,7 @@ def source_of(source: str, path: str) -> Source:
 def croissant(
     numbers: Numbers, faces: StoredFaces, settings: configs.Data, folder: Path, *, stored: Path
 ) -> dict[str, Any]:
-    """Return what croissant.json holds, from files and settings only.
-
-    `folder` is the work folder with faces.csv, `stored` the folder inside it that holds the set's array_record files.
-    """
+    """Return what croissant.json holds; `stored` in the work folder holds the set's array_record files."""
     source = source_of(settings.source, settings.path)
     size = f"{numbers.shape[1]} x {numbers.shape[0]}"
     described = {

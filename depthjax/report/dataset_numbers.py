@@ -1,7 +1,5 @@
 """Count the labels of a stored set and measure its depth, in one pass over a bounded, seeded sample of its faces."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,14 +181,9 @@ def _nearest_faces(boxes: np.ndarray, index: np.ndarray, *, subject: np.ndarray,
 
 
 def noise_mm(relief: np.ndarray, face: np.ndarray, pitch_mm: float) -> np.ndarray:
-    """Estimate the noise on each surface (Immerkaer 1996, "Fast noise variance estimation").
+    """Return the noise (n,) on each surface in mm (Immerkaer 1996, "Fast noise variance estimation").
 
-    Args:
-        relief: (n, height, width) mm.
-        face: same shape, which pixels are face.
-        pitch_mm: the side of a pixel.
-    Returns:
-        (n,) standard deviation in mm; NaN where fewer than 100 pixels have all nine.
+    Of relief (n, height, width) mm and which pixels are face; NaN where fewer than 100 pixels have all nine.
     """
     # The mask [1 -2 1; -2 4 -2; 1 -2 1] ignores a surface that bends evenly. It is spread to NOISE_LAG_MM, for
     # neighbouring pixels of a resampled crop share their noise.

@@ -1,7 +1,5 @@
 """How the numbers of each measure are written: name, decimals, unit, and which direction is better."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

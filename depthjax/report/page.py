@@ -1,7 +1,5 @@
 """`report.html` and `model_card.md`: made from the stored files of a run only, and the templates of all pages."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Collection
@@ -85,7 +83,9 @@ def write_report(workdir: Path) -> Path:
     """Draw the figures, write the tables, the card and the page of a work folder, and return the page's path."""
     run = read_run(workdir)
     drawn = draw_figures(run, workdir / "figures")
-    written = {path.stem for path in write_tables(_card(run) | _tables(run), workdir / "tables")}
+    rows = scorecard_of(run)
+    card = {"scorecard": as_table(run.evaluation, rows)} if run.evaluation and rows else {}
+    written = {path.stem for path in write_tables(card | _tables(run), workdir / "tables")}
     path = workdir / "report.html"
     files.write_text(path, render_page(run, drawn, table_files=written))
     files.write_text(workdir / "model_card.md", card_text(run, workdir.name))
@@ -94,11 +94,6 @@ def write_report(workdir: Path) -> Path:
 
 def _tables(run: Run) -> dict[str, Table]:
     return {} if run.evaluation is None else all_tables(run.evaluation)
-
-
-def _card(run: Run) -> dict[str, Table]:
-    rows = scorecard_of(run)
-    return {"scorecard": as_table(run.evaluation, rows)} if run.evaluation and rows else {}
 
 
 def scorecard_of(run: Run) -> list[Row]:

@@ -1,7 +1,5 @@
 """What the paper prints: its Tables 1 and 2, by the names that the scores have here."""
 
-from __future__ import annotations
-
 import itertools
 
 from depthjax.config import OWN_METHODS

@@ -4,8 +4,6 @@ A paired difference answers if its interval excludes zero and its p, adjusted af
 number answers if its interval and that of the set it is compared with do not overlap. Everything else is not shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -124,13 +122,12 @@ def scorecard(evaluation: StoredEvaluation) -> list[Row]:
 
 def best_classifier(evaluation: StoredEvaluation) -> str:
     """Return the classifier with the best accuracy without generated faces; no method has a say in it."""
-    found = [row for row in (_without_methods(evaluation, c) for c in evaluation.classifiers) if row]
+    scores, found = evaluation.scores, []
+    for classifier in evaluation.classifiers:
+        augmented = Score("augmented", "added", classifier, "accuracy")
+        row = scores.at(augmented) or scores.at(replace(augmented, method="real", protocol="trtr"))
+        found += [row] if row else []
     return max(found, key=lambda row: row.value or 0.0).classifier if found else "xgboost"
-
-
-def _without_methods(evaluation: StoredEvaluation, classifier: str) -> Score | None:
-    augmented = Score("augmented", "added", classifier, "accuracy")
-    return evaluation.scores.at(augmented) or evaluation.scores.at(replace(augmented, method="real", protocol="trtr"))
 
 
 def extent(evaluation: StoredEvaluation) -> str:
@@ -295,9 +292,7 @@ def as_lines(evaluation: StoredEvaluation) -> list[str]:
     lines = [f"scorecard: {extent(evaluation)}"]
     for row in rows:
         lines += [f"{row.question} By {row.measure}; compared with {as_text(row.beside)}"]
-        lines += [f"    {method_name(m):{width}}  {_with_note(row.answers[m])}" for m in evaluation.methods]
+        for method, answer in row.answers.items():
+            note = f"; {answer.note}" if answer.note else ""
+            lines += [f"    {method_name(method):{width}}  {answer_text(answer)}{note}"]
     return lines
-
-
-def _with_note(answer: Answer) -> str:
-    return answer_text(answer) + (f"; {answer.note}" if answer.note else "")

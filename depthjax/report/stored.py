@@ -1,7 +1,5 @@
 """Everything the report reads: the stored files of one run, each of them optional but its config."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """Tables of scores: the pivot that fills lines and columns, and the tables as CSV, LaTeX and Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

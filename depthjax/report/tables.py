@@ -1,10 +1,9 @@
 """The tables of a run, each a specification of lines and columns over its scores, and the paper's Tables 1 and 2."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from depthjax.config import INPUTS
 from depthjax.report import formats
@@ -28,17 +27,12 @@ SPACES_EXPLAINED = {
 PAIRED = ("paired difference of accuracies on the same faces; p by flipping signs of whole subjects, adjusted for the "
           "number of sets compared (Holm).")  # fmt: skip
 CLASSIFIERS_EXPLAINED = (
-    (
-        "depthnet + logistic regression",
-        "features of a network that was trained beforehand on other, rendered subjects.",
-    ),
+    ("depthnet + logistic regression", "features of a network that was trained beforehand on other, rendered "
+     "subjects."),
     ("Small network", "convolutional, trained from the given faces alone; no augmentation of its own."),
-    (
-        "recogniser + logistic regression",
-        "features of the network of the stage recognise, which was trained beforehand on rendered subjects of a wider "
-        "population, none of them in a default run.",
-    ),
-)
+    ("recogniser + logistic regression", "features of the network of the stage recognise, which was trained "
+     "beforehand on rendered subjects of a wider population, none of them in a default run."),
+)  # fmt: skip
 RANGE = ("Interval", "95\u202f%, bootstrap over subjects and generated faces, or the middle of draws of n faces.")
 
 
@@ -131,32 +125,24 @@ def all_tables(evaluation: StoredEvaluation) -> dict[str, Table]:
              Score("", "trts", c, "accuracy"), formats.AGREEMENT, "trtr")
         for c in evaluation.classifiers
     ]  # fmt: skip
+    by_emotion = [
+        replace(line, words=(*line.words, name), key=replace(line.key, emotion=name))
+        for line in DISTANCES
+        if line.key.measure in ("kid", "frechet", "coverage")
+        for name in evaluation.emotions
+    ]
     quality = [replace(line, words=(*line.words, NONE)) for line in (*EMOTIONS, *emotion, *SIMILARITY)]
+    beside = partial(_beside_anchors, evaluation)
     made = (
         table_1(evaluation),
         table_1_published(evaluation),
-        _beside_anchors(
-            evaluation,
-            "table_2",
-            "Table 2. Distances to training and held-out faces, and quality",
-            [*DISTANCES, *quality],
-            ("To",),
-            *ANCHORS_EXPLAINED,
-        ),
-        _beside_anchors(
-            evaluation,
-            "table_2_emotions",
-            "Table 2 by emotion",
-            list(_of_emotions(evaluation)),
-            ("To", "Emotion"),
-            *ANCHORS_EXPLAINED,
-        ),
+        beside("table_2", "Table 2. Distances to training and held-out faces, and quality",
+               [*DISTANCES, *quality], ("To",), *ANCHORS_EXPLAINED),
+        beside("table_2_emotions", "Table 2 by emotion", by_emotion, ("To", "Emotion"), *ANCHORS_EXPLAINED),
         table_2_published(evaluation),
-        _beside_anchors(
-            evaluation, "table_3", "Table 3. Memorisation and diversity", COPIES, (), *ANCHORS_EXPLAINED[2:]
-        ),
+        beside("table_3", "Table 3. Memorisation and diversity", COPIES, (), *ANCHORS_EXPLAINED[2:]),
         table_4(evaluation),
-    )
+    )  # fmt: skip
     return {table.name: table for table in made if table.rows}
 
 
@@ -187,10 +173,10 @@ def added_sets(evaluation: StoredEvaluation) -> dict[tuple[str, str], str]:
 
 def _table(
     evaluation: StoredEvaluation, name: str, caption: str, text: tuple[str, ...], lines: Iterable[Line],
-    columns: Sequence[Column], *notes: tuple[str, str], text_columns: int = 0,
+    columns: Sequence[Column], *notes: tuple[str, str],
 ) -> Table:  # fmt: skip
     rows = pivot(evaluation.scores, lines, columns)
-    return Table(name, caption, heads(text, columns), text_columns or len(text), rows, (*notes, *reasons(rows)))
+    return Table(name, caption, heads(text, columns), len(text), rows, (*notes, *reasons(rows)))
 
 
 def _compared(against: str) -> tuple[Column, Column]:
@@ -233,12 +219,6 @@ def table_1(evaluation: StoredEvaluation) -> Table:
         ("Sizes", set_sizes(evaluation) + "."),
         RANGE,
     )  # fmt: skip
-
-
-def _of_emotions(evaluation: StoredEvaluation) -> Iterator[Line]:
-    for line in DISTANCES:
-        for emotion in evaluation.emotions if line.key.measure in ("kid", "frechet", "coverage") else ():
-            yield replace(line, words=(*line.words, emotion), key=replace(line.key, emotion=emotion))
 
 
 def _anchor(method: str, head: str) -> Column:

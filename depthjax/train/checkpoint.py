@@ -8,8 +8,6 @@ One step is one folder of 15 files, `checkpoints/STEP/`:
                    because orbax keeps no checksum and would restore a flipped bit
 """
 
-from __future__ import annotations
-
 import errno
 import gc
 import logging
@@ -141,10 +139,7 @@ def restore_latest(
 
 
 def restore_generator(checkpoints: Path, config: Config) -> dict[str, Any]:
-    """Return the linen variables of the newest teacher generator: no other array is read, or even checked.
-
-    No checkpoint, a damaged one, or other networks than those of the config are a UserError.
-    """
+    """Return the variables of the newest teacher generator; a UserError if it is damaged, or of other networks."""
     folder, record = _latest_good(checkpoints, "generator/", no_log, strict=True)
     _check_settings(folder, record, config, _network_fields(config))
     tree = jax.tree.map(jnp.array, _read(folder / "generator"))

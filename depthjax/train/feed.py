@@ -1,14 +1,12 @@
 """Training faces on the device: all at once if they fit, else streamed from disk."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
@@ -18,31 +16,12 @@ from depthjax.train.step import Batch
 MEGABYTE = 2**20
 
 
-class Feed(Protocol):
-    """Where the loop takes its faces from."""
-
-    streamed: bool  # whether `take` gives the batches of a dispatch, or the whole training set
-    shapes: Batch  # what `take` gives, as arrays or their shapes
-    mesh: Mesh | None  # the devices that share a batch; None for a single one
-    sharding: NamedSharding | None  # of what `take` gives: a resident set is whole on each, for any may need any face
-
-    def take(self, count: int) -> Batch:
-        """Return the faces of the next `count` steps, on the device."""
-        ...
-
-
-def feed_for(config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> Feed:
-    """Return the feed of a training at `step`: resident up to `data.device_budget` megabytes, else streamed."""
-    fits = faces.images.size * np.float32().itemsize <= config.data.device_budget * MEGABYTE
-    return ResidentFeed(faces, mesh) if fits else StreamedFeed(config, faces, step, mesh)
-
-
 class ResidentFeed:
-    """The whole training set on the device, once."""
+    """The whole training set on the device, once; on a mesh whole on each device, for any may need any face."""
 
-    streamed = False
+    streamed = False  # whether `take` gives the batches of a dispatch, or the whole training set
 
-    def __init__(self, faces: DepthFaces, mesh: Mesh | None = None) -> None:
+    def __init__(self, faces: DepthFaces, mesh: Mesh | None) -> None:
         self.mesh, self.sharding = mesh, None if mesh is None else replicated(mesh)
         arrays = (np.asarray(faces.images, np.float32), np.asarray(faces.emotion, np.int32))
         self.shapes = Batch(*on_devices(arrays, self.sharding))
@@ -62,7 +41,7 @@ class StreamedFeed:
 
     streamed = True
 
-    def __init__(self, config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> None:
+    def __init__(self, config: Config, faces: DepthFaces, step: int, mesh: Mesh | None) -> None:
         self.mesh, self.sharding = mesh, None if mesh is None else split(mesh, axis=1)
         self._max_steps, size = config.train.steps_per_dispatch, config.train.batch_size
         self._batches = streamed_batches(faces, batch_size=size, seed=config.train.seed, first=step)
@@ -79,6 +58,15 @@ class StreamedFeed:
         for i, row in enumerate(rows):
             images[i], emotion[i] = row["images"], row["emotion"]
         return Batch(*on_devices((images, emotion), self.sharding))
+
+
+Feed = ResidentFeed | StreamedFeed  # where the loop takes its faces from
+
+
+def feed_for(config: Config, faces: DepthFaces, step: int, mesh: Mesh | None = None) -> Feed:
+    """Return the feed of a training at `step`: resident up to `data.device_budget` megabytes, else streamed."""
+    fits = faces.images.size * np.float32().itemsize <= config.data.device_budget * MEGABYTE
+    return ResidentFeed(faces, mesh) if fits else StreamedFeed(config, faces, step, mesh)
 
 
 def streamed_batches(faces: DepthFaces, *, batch_size: int, seed: int, first: int) -> Iterator[dict[str, np.ndarray]]:

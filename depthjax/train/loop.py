@@ -1,7 +1,5 @@
 """Training from the first step, or the last checkpoint, to the last epoch."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
@@ -21,17 +19,24 @@ from depthjax.files import digest, replacing
 from depthjax.fonts import legible, pillow_font
 from depthjax.keys import key_for
 from depthjax.models.dcgan import decode
-from depthjax.progress import Progress
+from depthjax.progress import Progress, waiting
 from depthjax.signals import TrainingInterrupted, stop_on_signals
 from depthjax.train import checkpoint
 from depthjax.train.feed import Feed, feed_for
-from depthjax.train.mesh import mesh_for, on_devices, one_copy, replicated, split
-from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics
+from depthjax.train.mesh import (
+    check_same_everywhere,
+    is_first,
+    max_over_processes,
+    mesh_for,
+    on_devices,
+    one_copy,
+    replicated,
+    split,
+)
+from depthjax.train.metrics_log import Row, append_metrics, truncate_metrics, writers
 from depthjax.train.not_finite import NotFinite, check_faces_finite, check_finite, lowered, read_rollbacks, roll_back
-from depthjax.train.processes import check_same_everywhere, is_first, max_over_processes
 from depthjax.train.state import TrainState, init_state, networks
 from depthjax.train.step import Batch, Metrics, Update, make_steps, make_update, teacher_variables
-from depthjax.train.writers import writers
 
 GRID_COLUMNS = 8  # faces of each emotion in a sample grid
 GRID_GAP = 4  # pixels between faces
@@ -170,7 +175,7 @@ def compiled_steps(
     across = None if mesh is None else split(mesh)
     max_steps = config.train.steps_per_dispatch
     steps = make_steps(config, max_steps, streamed=streamed, across=across, make_update=make_update)
-    with shown.waiting("compiling the training program"):
+    with waiting("compiling the training program", quiet=shown.quiet):
         program = jitted(steps, feed).lower(state, feed.shapes, np.int32(1)).compile()
     if streamed:
         shown.log("the training set is larger than data.device_budget: it streams from disk")

@@ -5,8 +5,6 @@ is added. On a GPU the trainings run side by side, under vmap. On a CPU their co
 which are slow: there they run one after the other, in a loop of the same program (`benchmarks/few.py`).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +19,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.keys import fold
-from depthjax.progress import Progress
+from depthjax.progress import Progress, waiting
 from depthjax.signals import TrainingInterrupted, stop_on_signals
 from depthjax.train import checkpoint
 from depthjax.train.loop import check_batch
@@ -75,7 +73,7 @@ def train_many(
     if int(state.step) == steps:
         return state
     shown = Progress(steps, int(state.step), quiet=quiet)
-    with shown.waiting("compiling the training program"):
+    with waiting("compiling the training program", quiet=shown.quiet):
         many_steps = make_many_steps(config, vmapped=default_vmapped() if vmapped is None else vmapped)
         program = jax.jit(many_steps, donate_argnums=0).lower(state, own, batch, np.int32(1)).compile()
 
@@ -168,10 +166,7 @@ def make_many_steps(
 
 
 def own_batch(faces: Batch, own: Own, step: jax.Array, *, size: int) -> Batch:
-    """Return a training's batch of a step: each epoch is a new permutation of its own faces, cut into full batches.
-
-    The permutation does not depend on how many other rows make up the number.
-    """
+    """Return a training's batch of a step: each epoch is a new permutation of its own faces, cut into full batches."""
     per_epoch, places = own.held // size, jnp.arange(len(own.rows))
     drawn = jax.random.uniform(fold(own.key, "shuffle", step // per_epoch), places.shape, jnp.float32)
     order = jnp.argsort(jnp.where(places < own.held, drawn, 2))  # others come last

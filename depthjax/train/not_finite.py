@@ -4,8 +4,6 @@ Either way nothing of that dispatch is saved. Rollbacks are recorded in `checkpo
 is stopped and resumed keeps its lower rates.
 """
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import read_json, write_json
-from depthjax.train.processes import is_first
+from depthjax.train.mesh import is_first
 from depthjax.train.state import TrainState
 
 NAME = "rollbacks.json"
@@ -65,10 +63,7 @@ def check_finite(values: dict[str, np.ndarray], state: TrainState, first: int) -
 
 
 def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: NotFinite) -> list[str]:
-    """Record and print why a training goes back to its last checkpoint; return all reasons so far, with this one.
-
-    With `train.on_not_finite` = abort, or after MAX_ROLLBACKS, it is a UserError.
-    """
+    """Record and print why a training goes back; return all reasons. A UserError if that is not allowed (any more)."""
     train = config.train
     if train.on_not_finite == "abort" or len(reasons) >= MAX_ROLLBACKS:
         after = f", after {len(reasons)} rollbacks" if reasons else ""

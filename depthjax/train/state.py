@@ -1,7 +1,5 @@
 """What training carries from step to step: both networks, both teachers, both optimisers."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +8,8 @@ import optax
 
 from depthjax.config import Config
 from depthjax.models.dcgan import Discriminator, Generator
+
+BETAS = (0.5, 0.999)  # of Adam, as released
 
 
 class Pair(NamedTuple):
@@ -40,9 +40,8 @@ def networks(config: Config) -> Pair:
 
 def optimizers(config: Config) -> Pair:
     """Return Adam for each network, with its own rate."""
-    train = config.train
-    rates = (train.generator_lr, train.discriminator_lr)
-    return Pair(*(optax.adam(rate, b1=train.beta1, b2=train.beta2) for rate in rates))
+    rates = (config.train.generator_lr, config.train.discriminator_lr)
+    return Pair(*(optax.adam(rate, *BETAS) for rate in rates))
 
 
 def init_state(key: jax.Array, config: Config) -> TrainState:

@@ -1,10 +1,8 @@
-"""The learning rule as one pure function, and many steps of it in one program."""
-
-from __future__ import annotations
+"""The learning rule as one pure function, its losses, and many steps of it in one program."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +10,48 @@ import optax
 
 from depthjax.config import Config
 from depthjax.keys import key_for
-from depthjax.train.losses import CROSS_ENTROPY, GanObjective, discriminator_distillation, generator_distillation
 from depthjax.train.state import Pair, TrainState, networks, optimizers
 
 Metrics = dict[str, jax.Array]
+
+
+class GanObjective(NamedTuple):
+    """The adversarial losses of both networks, from logits; each returns one value per sample.
+
+    Generated and training faces of one index claim the same emotion. The discriminator descends the mean of its two
+    losses, (n,) each: of logits of training faces, and of generated faces.
+    """
+
+    generator: Callable[[jax.Array, jax.Array], jax.Array]  # (logits (n,) of generated faces, of training faces) → (n,)
+    discriminator: Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def generator_cross_entropy(fake_logits: jax.Array, real_logits: jax.Array) -> jax.Array:
+    """Return -log D(G(z)), the non-saturating loss, (n,) (paper: equation 1, as released)."""
+    del real_logits
+    return jax.nn.softplus(-fake_logits)
+
+
+def discriminator_cross_entropy(real_logits: jax.Array, fake_logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return -log D(x) and -log(1 - D(G(z))), (n,) each (paper: equation 1)."""
+    return jax.nn.softplus(-real_logits), jax.nn.softplus(fake_logits)
+
+
+CROSS_ENTROPY = GanObjective(generator_cross_entropy, discriminator_cross_entropy)
+
+
+def generator_distillation(images: jax.Array, teacher_images: jax.Array, norm: Literal["l1", "l2"]) -> jax.Array:
+    """Return the distance (n,) of the student's images (n, h, w) from the teacher's for the same latents and emotions.
+
+    A mean over pixels: `l1`, of absolute differences (released), or `l2`, of squared ones (paper: equation 5).
+    """
+    difference = images - teacher_images
+    return (jnp.abs(difference) if norm == "l1" else jnp.square(difference)).mean((1, 2))
+
+
+def discriminator_distillation(logits: jax.Array, teacher_logits: jax.Array) -> jax.Array:
+    """Return the squared difference of the student's and the teacher's probabilities, (n,) (as released)."""
+    return jnp.square(jax.nn.sigmoid(logits) - jax.nn.sigmoid(teacher_logits))
 
 
 class Batch(NamedTuple):
@@ -175,10 +211,7 @@ def make_steps(
 
 
 def batch_of(config: Config, faces: Batch, step: jax.Array, i: jax.Array, *, streamed: bool) -> Batch:
-    """Return the batch of a step, the i-th of its dispatch, from what a feed gives (see `depthjax.train.feed`).
-
-    Each epoch is a new permutation of all faces, cut into full batches; the remainder is left out of that epoch.
-    """
+    """Return the batch of a step, the i-th of its dispatch, from what a feed gives (see `depthjax.train.feed`)."""
     if streamed:
         return jax.tree.map(lambda array: array[i], faces)
     size = config.train.batch_size
@@ -218,11 +251,8 @@ def descend(optimizer: Pair, gradients: Pair, state: TrainState) -> TrainState:
 
 
 def advance_teachers(state: TrainState, decay: float, *, frozen: bool) -> TrainState:
-    """Move both teachers by `1 - decay` towards their students (paper: equation 4).
-
-    Batch statistics are averaged as the parameters are; `frozen` repeats the released scripts, whose teachers keep
-    mean 0 and variance 1.
-    """
+    """Move both teachers by `1 - decay` to their students (paper: equation 4), their statistics unless `frozen`."""
+    # Frozen ones stay at mean 0 and variance 1, as in the released scripts.
     params = optax.incremental_update(state.params, state.teacher_params, 1 - decay)
     stats = optax.incremental_update(state.batch_stats, state.teacher_batch_stats, 1 - decay)
     return state._replace(teacher_params=params, teacher_batch_stats=state.teacher_batch_stats if frozen else stats)

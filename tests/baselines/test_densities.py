@@ -5,8 +5,17 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from depthjax.baselines.densities import GMM, kernel_density, mixture
-from depthjax.baselines.pixels import Pixels, Space, choose, fit_space, pixels_of, subject_folds
+from depthjax.baselines.densities import (
+    GMM,
+    Pixels,
+    Space,
+    choose,
+    fit_space,
+    kernel_density,
+    mixture,
+    pixels_of,
+    subject_folds,
+)
 from depthjax.errors import UserError
 from depthjax.files import read_arrays
 

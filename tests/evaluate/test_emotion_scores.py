@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 
 from depthjax.config import EMOTIONS
-from depthjax.evaluate.as_published import published_frechet, published_pairs, published_psnr, published_score
 from depthjax.evaluate.depthnet import restricted
-from depthjax.evaluate.distances import frechet_distance, frechet_of_features, gaussian_of, trace_of_root
+from depthjax.evaluate.distances import (
+    frechet_distance,
+    frechet_of_features,
+    gaussian_of,
+    published_frechet,
+    published_pairs,
+    published_psnr,
+    published_score,
+    trace_of_root,
+)
 from depthjax.evaluate.diversity import score
 
 

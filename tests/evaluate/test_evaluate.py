@@ -16,7 +16,7 @@ from depthjax.evaluate.bank import build_bank
 from depthjax.evaluate.distances import NEIGHBOUR_MEASURES
 from depthjax.evaluate.inversion import inversion_scores
 from depthjax.evaluate.measures import MEASURES, measure_faces
-from depthjax.evaluate.membership import wins
+from depthjax.evaluate.memorisation import wins
 from depthjax.evaluate.run import evaluate
 from depthjax.files import write_json
 from depthjax.scores import Score, read_scores

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics.pairwise import polynomial_kernel as sklearn_kernel
 
 from depthjax.evaluate.classification import Labelled
-from depthjax.evaluate.kid import kernel_sums, kid, kid_of_halves, polynomial_kernel
+from depthjax.evaluate.distances import kernel_sums, kid, kid_of_halves, polynomial_kernel
 
 OPTIONS = {"draws": 200, "seed": 0}
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from depthjax.evaluate.coordinates import Coordinates, Sides
-from depthjax.evaluate.likelihood import Mixture, divergence, fit_mixture, likelihoods, subject_weights
+from depthjax.evaluate.memorisation import Mixture, divergence, fit_mixture, likelihoods, subject_weights
+from depthjax.evaluate.spaces import Coordinates, Sides
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from depthjax.config import Config
 from depthjax.data.depth_range import DepthRange, quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.evaluate import measures
-from depthjax.evaluate.coordinates import Coordinates
 from depthjax.evaluate.measures import Task, frechet, kernel_distance, memorisation, neighbours, similarity_within
 from depthjax.evaluate.resampling import equal_draws
+from depthjax.evaluate.spaces import Coordinates
 
 EMOTIONS, DIMENSIONS = ("neutral", "happiness", "fear"), 6
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from depthjax.evaluate.coordinates import Coordinates, Sides, nearest
 from depthjax.evaluate.inversion import gaussian_inversion
-from depthjax.evaluate.membership import (
+from depthjax.evaluate.memorisation import (
     FEW,
     area,
     attacks,
@@ -20,6 +19,7 @@ from depthjax.evaluate.membership import (
     true_positives,
     wins,
 )
+from depthjax.evaluate.spaces import Coordinates, Sides, nearest
 from depthjax.models.dcgan import Generator, decode
 from depthjax.models.inversion import Decoder, invert, root_mean_square
 

@@ -6,11 +6,10 @@ from scipy.spatial.distance import cdist
 from skimage.metrics import peak_signal_noise_ratio
 
 from depthjax.data.depth_range import quantise
-from depthjax.evaluate.coordinates import Coordinates, Sides
-from depthjax.evaluate.membership import estimates, subject_scores, wins
 from depthjax.evaluate.memorisation import (
     CHUNK,
     authentic,
+    estimates,
     near_share,
     nearest_index,
     nearest_similarity,
@@ -18,7 +17,10 @@ from depthjax.evaluate.memorisation import (
     psnr,
     signs,
     ssim,
+    subject_scores,
+    wins,
 )
+from depthjax.evaluate.spaces import Coordinates, Sides
 
 OPTIONS = {"draws": 200, "seed": 0}
 SIGNS = ("near_share", "auth_pct", "auc_distance", "tpr_distance", "auc_density_ratio", "tpr_density_ratio",

@@ -11,8 +11,7 @@ from flax import linen as nn
 
 from depthjax.config import Evolve
 from depthjax.evolve import statistics
-from depthjax.evolve.measure import Networks
-from depthjax.evolve.program import Program, make_program
+from depthjax.evolve.program import Networks, Program, make_program
 from depthjax.evolve.run import Evolution, evolve
 from depthjax.evolve.statistics import Statistics, statistics_of
 

@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from depthjax.evolve import run
-from depthjax.evolve.sweep import run_together
+from depthjax.evolve.run import run_together
 from tests.evolve.conftest import NOVELTY, PAPER, make_world
 from tests.train.on_devices import collectives
 

@@ -49,8 +49,8 @@ def latent_of_norm(norm: float) -> jax.Array:
 
 
 def test_published_fitnesses_are_their_formulas() -> None:
-    paper, weights = make_fitness(Evolve(fitness="paper", mean_weight=2.0, std_weight=3.0))
-    assert np.isclose(paper(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), 2 * -0.25 + 3 * 0.5)
+    paper, weights = make_fitness(Evolve(fitness="paper"))
+    assert np.isclose(paper(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), -0.25 + 0.5)
     released, weights = make_fitness(Evolve(fitness="released"))
     assert np.isclose(released(face(mean=-0.25, std=0.5), latent_of_norm(16), weights), 10 * 0.5 - 5 * 0.25)
 
@@ -63,7 +63,7 @@ def test_released_fitness_is_bounded_by_a_two_tone_image() -> None:
 
 def realism_of(logit: float, norm: float) -> float:
     realism, _ = make_fitness(Evolve(fitness="realism"))
-    return float(realism(face(logit=logit), latent_of_norm(norm), Weights(1.0, 1.0, 1.0, jnp.float32(0.5))))
+    return float(realism(face(logit=logit), latent_of_norm(norm), Weights(1.0, jnp.float32(0.5))))
 
 
 def test_realism_gives_no_credit_above_the_median_of_training_faces() -> None:

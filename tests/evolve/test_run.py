@@ -13,8 +13,7 @@ from depthjax.config import Evolve
 from depthjax.errors import UserError
 from depthjax.evolve import run
 from depthjax.evolve.fitness import EVERYTHING
-from depthjax.evolve.measure import Networks, measure_faces
-from depthjax.evolve.program import EVOSAX, images_within, make_program
+from depthjax.evolve.program import EVOSAX, Networks, images_within, make_program, measure_faces
 from depthjax.evolve.run import Evolution, check_finite, evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Generator

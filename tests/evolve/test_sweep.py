@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from depthjax.config import Evolve, Sweep
-from depthjax.evolve.sweep import grid, run_together
+from depthjax.evolve.run import grid, run_together
 from depthjax.keys import key_for
 from tests.evolve.conftest import CLASSES, NOVELTY, RELEASED, World
 

@@ -15,8 +15,7 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.export import run
-from depthjax.export.run import safe_names, stems
-from depthjax.export.sets import FaceSet, prepared_set, sample_set
+from depthjax.export.run import FaceSet, prepared_set, safe_names, sample_set, stems
 
 SHAPE, EMOTIONS, PEOPLE = (50, 32), ("fear", "joy"), ("anna", "b_2", "7", "Zoë")
 SETTINGS = Data(emotions=EMOTIONS, near_mm=-20, far_mm=130, source="folder", path="faces")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from depthjax.export.run import back_project, triangles, write_mesh, write_points
-from depthjax.export.sets import Face, camera_of
+from depthjax.export.run import Face, back_project, camera_of, triangles, write_mesh, write_points
 
 SHAPE, SPAN = (200, 128), (281.25, 180.0)
 

@@ -21,8 +21,7 @@ from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
 from depthjax.files import digest
 from depthjax.train import loop
-from depthjax.train.mesh import one_copy
-from depthjax.train.processes import join, sharing_a_fate
+from depthjax.train.mesh import join, one_copy, sharing_a_fate
 
 
 def faces(config):

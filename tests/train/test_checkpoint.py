@@ -171,8 +171,8 @@ def test_a_checkpoint_is_a_few_files_that_all_stand_in_the_manifest(saved):
 def test_other_settings_are_refused_before_anything_is_overwritten(saved, config, trained, tmp_path):
     checkpoint.check_same_settings(tmp_path / "absent", config)
     checkpoint.check_same_settings(saved, trained(epochs=900))
-    with pytest.raises(UserError, match=r"train\.beta1 is 0\.5 there and 0\.9 here"):
-        checkpoint.check_same_settings(saved, trained(beta1=0.9))
+    with pytest.raises(UserError, match=r"train\.ema_decay is 0\.994 there and 0\.9 here"):
+        checkpoint.check_same_settings(saved, trained(ema_decay=0.9))
 
 
 def test_a_disk_without_room_is_one_line_and_leaves_nothing(copy, state, config, monkeypatch):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthjax.train import losses
+from depthjax.train import step as losses
 
 LOGITS = np.array([-3.0, -0.2, 0.0, 1.5, 6.0])
 P = 1 / (1 + np.exp(-LOGITS))

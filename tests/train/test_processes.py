@@ -14,8 +14,8 @@ from depthjax import pipeline
 from depthjax.config import Config, Distributed
 from depthjax.config_values import override
 from depthjax.errors import ConfigError, UserError
-from depthjax.train.metrics_log import read_metrics
-from depthjax.train.processes import check_same_everywhere, max_over_processes
+from depthjax.train.mesh import check_same_everywhere, max_over_processes
+from depthjax.train.metrics_log import truncate_metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def test_two_processes_agree_bit_for_bit_and_go_on_after_one_is_killed(tmp_path)
     assert first == second
     assert "4 of 4 devices share" in ended[0][2] and "share" not in ended[1][2]
     assert sorted(f.name for f in (tmp_path / "whole" / "checkpoints").iterdir()) == ["12", "6"]
-    rows = read_metrics(tmp_path / "whole" / "metrics.jsonl")
+    rows = truncate_metrics(tmp_path / "whole" / "metrics.jsonl", 12)
     assert [row["step"] for row in rows] == [3, 6, 9, 12]
 
     (code, _, said), (killed, *_) = _two(tmp_path / "parts", "4")  # after the checkpoint of step 6
@@ -60,7 +60,7 @@ def test_two_processes_agree_bit_for_bit_and_go_on_after_one_is_killed(tmp_path)
     assert (code, killed) == (1, -9) and len(lines) == 1 and "another process is gone" in lines[0]
     assert [f.name for f in (tmp_path / "parts" / "checkpoints").iterdir()] == ["6"]
     assert _digests(_two(tmp_path / "parts")) == [first, first]
-    assert [row["step"] for row in read_metrics(tmp_path / "parts" / "metrics.jsonl")] == [3, 6, 9, 12]
+    assert [row["step"] for row in truncate_metrics(tmp_path / "parts" / "metrics.jsonl", 12)] == [3, 6, 9, 12]
 
 
 @pytest.mark.nightly

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from depthjax.train.losses import GanObjective
 from depthjax.train.state import Pair, init_state, optimizers
-from depthjax.train.step import Batch, make_steps, make_update, mirrored, teacher_variables
+from depthjax.train.step import Batch, GanObjective, make_steps, make_update, mirrored, teacher_variables
 
 KEY = jax.random.key(3)
 METRICS = ("g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")

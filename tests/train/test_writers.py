@@ -10,7 +10,7 @@ import pytest
 
 from depthjax.config_values import validate
 from depthjax.errors import ConfigError, UserError
-from depthjax.train.writers import check_writers, writers
+from depthjax.train.metrics_log import check_writers, writers
 
 ROWS = [{"step": step, "g_loss": 0.5 * step, "epoch": 1} for step in (5, 10)]
 
