@@ -275,7 +275,10 @@ def _distance(frame: np.ndarray, nose: Nose, pixel_mm: float) -> float:
 
 def crop_about(frame: np.ndarray, nose: Nose, *, focal: float = 0.0, pixel_mm: float = 0.0,
                width_mm: float = CROP_WIDTH_MM) -> np.ndarray:  # fmt: skip
-    """Return `depthjax.data.crop.crop_face` of a frame (height, width) about a nose, `width_mm` wide."""
-    centre, pixel = np.array([nose.x, nose.y], np.float32), pixel_mm or nose.distance / focal
-    cut: np.ndarray = crop_face(frame, centre, pixel_mm=np.float32(pixel * CROP_WIDTH_MM / width_mm))
+    """Return `depthjax.data.crop.crop_face` of a frame (height, width) about a nose, `width_mm` wide.
+
+    What lies outside of the frame is invalid.
+    """
+    centre, pixel = np.array([nose.x + 1, nose.y + 1], np.float32), pixel_mm or nose.distance / focal
+    cut: np.ndarray = crop_face(np.pad(frame, 1), centre, pixel_mm=np.float32(pixel * CROP_WIDTH_MM / width_mm))
     return cut

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from depthjax.data import find_face
-from depthjax.data.crop import CROP_SHAPE, crop_face, nose_distance
+from depthjax.data.crop import CROP_SHAPE, NOSE_ROW, crop_face, nose_distance
 
 SEED = 6  # people that the finder was not fitted to
 KINECT = 365.0
@@ -113,6 +113,16 @@ def test_the_crop_is_that_of_crop_face(frontal):
         theirs = np.asarray(cropped(shot.frame, np.float32(nose[:2]), pixel_mm=pixel_mm), int)
         differ = np.abs(mine - theirs) > 1  # float32 positions fall on the other side of a pixel now and then
         assert differ.mean() < 2e-3
+
+
+def test_a_crop_beyond_the_frame_is_invalid_there():
+    frame = np.full((120, 160), 700, np.uint16)
+    cut = find_face.crop_about(frame, find_face.Nose(20.0, 30.0, 700.0), pixel_mm=2.0)
+    step = 180 / 128 / 2
+    rows, columns = np.arange(200) - NOSE_ROW, np.arange(128) - 63.5
+    inside = (rows * step > -30)[:, None] & (rows * step < 89)[:, None] & (columns * step > -20)
+    beyond = (rows * step < -31.1)[:, None] | (rows * step > 90.1)[:, None] | (columns * step < -21.1)
+    assert (cut[inside] == 700).all() and not cut[beyond].any() and beyond.sum() > 3000
 
 
 def torso():
