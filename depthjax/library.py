@@ -131,16 +131,16 @@ def write_report(config: Config, workdir: Folder, *, log: Log | None = say) -> P
     return pipeline.run(config, user_path(workdir), wanted, log=log)
 
 
-def recognise(depth: np.ndarray, classifier: Folder) -> np.ndarray:
+def recognise(depth: np.ndarray | Sequence[np.ndarray], classifier: Folder) -> np.ndarray:
     """Return the probability of each emotion in depth faces, (n, emotions), in the order of the classifier's card.
 
     Args:
-        depth: (n, height, width) crops in millimetres from the camera, of the size and framing of those that it was
-            fitted to (`data` of the run; 200x128 if prepare cut them); 0 is invalid.
+        depth: (n, height, width), or a list of images, in millimetres from the camera; 0 is invalid. Crops as prepare
+            stored those of the run (200x128 if it cut them); images of another size are cut as prepare cut the run's.
         classifier: `recogniser.safetensors`, or the work folder of a run whose stage `recognise` is done.
     Raises:
-        UserError: no such classifier, one of another version's network, crops of another shape, or values that are
-            no face in millimetres.
+        UserError: no such classifier, one of another version's network, images of another shape where prepare cut none,
+            no face in one, or values that are no face in millimetres.
     """
     from depthjax.recogniser.classifier import load_classifier
 

@@ -364,7 +364,7 @@ def recognise(config: Config, workdir: Path, log: Log) -> list[Path]:
     stored = load.stored(config.data, workdir / "data")
     check_names(config, stored.subjects, "recognise")
     train_faces, test_faces = prepared_faces(config, workdir, "train"), prepared_faces(config, workdir, "test")
-    return run_recognise(config, train_faces, test_faces, workdir, log, shape=stored.shape)
+    return run_recognise(config, train_faces, test_faces, workdir, log, shape=stored.shape, framing=stored.framing)
 
 
 def _sampled(config: Config) -> set[str]:

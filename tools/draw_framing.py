@@ -30,10 +30,10 @@ def main(path: Path) -> None:
     ear = nose._replace(x=nose.x + 30, y=nose.y + 15)
     pictures = {
         "right: 180 mm wide,\nnose at the cross": right,
-        "whole frame: set focal_px,\nit is cut for you": shot.frame,
-        "sideways: set rotate,\nor leave it at auto": np.rot90(right),
-        "too wide: set focal_px\nor width_mm": crop_about(shot.frame, nose, focal=shot.focal, width_mm=330.0),
-        "nose not in the middle:\nset focal_px or width_mm": crop_about(shot.frame, ear, focal=shot.focal),
+        "right: a whole frame,\nof which this is cut": shot.frame,
+        "right: sideways or upside down,\nturned upright": np.rot90(right),
+        "wrong: too wide; set focal_px\nor width_mm": crop_about(shot.frame, nose, focal=shot.focal, width_mm=330.0),
+        "wrong: no nose in the middle;\nset focal_px or width_mm": crop_about(shot.frame, ear, focal=shot.focal),
     }
     figure, axes = plt.subplots(1, len(pictures), figsize=(11, 3.3), layout="constrained")
     for axis, (title, depth) in zip(axes, pictures.items(), strict=True):

@@ -1,12 +1,10 @@
 """Fit the network of `depthjax.data.find_face` to rendered people, whose noses are known.
 
     python tools/train_nose_finder.py [--scenes 4400] [--out depthjax/data/assets/nose_finder.npz]
-    python tools/train_nose_finder.py --measure 900
 
 Whole frames of six cameras and crops of them, heads turned to 60 degrees, hands, hair, walls, things; about 30 minutes
-on one core. A second round adds the points that the first network takes for noses and that are none. `--measure`
-prints the errors of the shipped network by pose, on other people, as nose_finder.md
-beside the weights has them.
+on one core. A second round adds the points that the first network takes for noses and that are none.
+`tools/measure_nose_finder.py` measures the errors by pose.
 """
 
 from __future__ import annotations
@@ -27,42 +25,21 @@ import scenes
 
 from depthjax.data import find_face as finder
 
-SEED, UNSEEN, HIDDEN = 300, 6, (96, 48)
+SEED, HIDDEN = 300, (96, 48)
 TIP_MM, NEAR_MM = 10.0, 45.0  # a point this near is the tip; one this near knows where it is
 STEPS, BATCH = 25_000, 512
 
 
 def main() -> None:
-    """Render, fit, write, twice; or measure."""
+    """Render, fit, write, twice."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--scenes", type=int, default=4400)
     parser.add_argument("--out", type=Path, default=finder.WEIGHTS)
-    parser.add_argument("--measure", type=int, default=0, metavar="SCENES")
     options = parser.parse_args()
-    if options.measure:
-        measure(options.measure)
-        return
     finder.WEIGHTS = options.out
     for mistakes in (False, True):  # of the first network, which the second learns from
         write(fit(*collect(range(options.scenes), mistakes=mistakes)), options.out)
         finder._weights.cache_clear()
-
-
-def measure(count: int) -> None:
-    """Print the errors by how far heads are turned, of people that the network was not fitted to, 0.4 to 1.3 m away."""
-    rows = []
-    for number in range(count):
-        shot = scenes.random_shot(np.random.default_rng([UNSEEN, number]), seed=UNSEEN, subject=number, yaw=45.0,
-                                  pitch=20.0, roll=20.0, distance=(400.0, 1300.0))  # fmt: skip
-        if shot.nose is not None:
-            found = finder.find_nose(shot.frame, focal=shot.focal)
-            pixel = shot.nose[2] / shot.focal
-            rows.append((abs(shot.yaw), np.nan if found is None else np.hypot(*(found[:2] - shot.nose[:2])) * pixel))
-    yaw, missed = np.array(rows).T
-    for low, high in ((0, 15), (15, 30), (30, 45)):
-        own = missed[(yaw >= low) & (yaw < high)]
-        print(f"{low} to {high} degrees: {len(own)} frames, median {np.nanmedian(own):.1f} mm, over 20 mm "
-              f"{(own > 20).mean():.1%}, not found {np.isnan(own).mean():.1%}", flush=True)  # fmt: skip
 
 
 def collect(numbers: range, *, mistakes: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +138,7 @@ def fit(seen: np.ndarray, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndar
         change, state = optimiser.update(gradient, state, network)
         return optax.apply_updates(network, change), state
 
-    mirror = mirrored_order()
+    mirror = finder.mirrored_order()
     for _ in range(STEPS):
         rows = rng.integers(0, len(seen), BATCH)
         x, y = seen[rows].astype(np.float32), targets[rows].copy()
@@ -181,15 +158,6 @@ def loss(network: list[tuple[jax.Array, jax.Array]], x: jax.Array, y: jax.Array)
     crossed = optax.sigmoid_binary_cross_entropy(out[:, 0], tip)
     wrong = optax.huber_loss(out[:, 1:], y[:, :2] / finder.OFFSET_MM, delta=0.3).sum(1)
     return crossed.mean() + 2 * (wrong * (y[:, 2] < NEAR_MM)).mean()
-
-
-def mirrored_order() -> np.ndarray:
-    """Where each feature is found after the frame was mirrored."""
-    result = []
-    for grid in (finder.PLACES["fine"], finder.PLACES["coarse"]):
-        index = {tuple(place): len(result) + i for i, place in enumerate(grid)}
-        result += [index[row, -column] for row, column in grid]
-    return np.array(result)
 
 
 def write(network: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:

@@ -133,6 +133,7 @@ class DepthFolder(_Builder):
                 f"the images are {checked.shape}, the builder's config says {config.shape}: change its shape"
             )
         self.info.metadata["subjects"] = list(checked.subjects)
+        self.info.metadata["framing"] = checked.framing
         return self._parts(checked.rows(), len(checked.faces), checked.shape)
 
 

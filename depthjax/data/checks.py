@@ -6,7 +6,7 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ class Checked:
     subject: np.ndarray
     frame: np.ndarray
     subjects: tuple[str, ...]  # names, or groups that stand for them
+    framing: frames.Framing | None = None  # how all were cut
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of the stored set, in order, from where the check put them aside."""
@@ -109,7 +110,7 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log, page: Pa
         log(line)
     checked = _grouped(faces, log) if grouped else _labelled(faces, log)
     _check_subjects(checked, settings, grouped)
-    return checked
+    return replace(checked, framing=framing)
 
 
 def _read_all_files(

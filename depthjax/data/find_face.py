@@ -2,7 +2,8 @@
 
 Around each point that stands out, the relief is sampled in millimetres, so that size and distance do not matter; a
 small network (`tools/train_nose_finder.py`, fitted to rendered people only) says whether it is near a nose, and where
-the tip is. The places that most points name are looked at once more. NumPy only: it runs in worker processes.
+the tip is. The places that most points name are looked at once more. The mirror image of all that is seen must lead to
+the same tip, else no face is found. NumPy only: it runs in worker processes.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ KEPT = 48  # points that take part in the vote
 VOTE_MM, LOOKS = 12.0, 3  # width of the vote, and places that are looked at once more
 MIN_SCORE, MIN_CROP_SCORE = 0.55, 0.4  # of a face in a whole frame, and in a crop, which was made about one
 SURE = 0.8  # ends the search, from near to far
+MIN_MIRROR_SCORE, AGREE_MM = 0.2, 15.0  # of the tip by the mirror image, and how far apart the two may be
 
 
 class Nose(NamedTuple):
@@ -73,16 +75,29 @@ def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0, c
     A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says. Of a
     `crop`, which was made about a face, a lower score is enough.
     """
-    least, sure = MIN_CROP_SCORE if crop or pixel_mm else MIN_SCORE, list[Nose]()
+    found, mirrored = list[Nose](), list[Nose]()
     for level in reversed(levels(frame, focal, pixel_mm)):
-        sure += [nose for nose in _noses(level) if nose.score >= least]
-        if any(nose.score >= SURE for nose in sure):
+        points = candidates(level)
+        seen = features(level, points)
+        found += _noses(level, points, seen)
+        mirrored += _noses(level, points, seen, mirror=True)
+        if any(nose.score >= SURE for nose in found):
             break
-    if not sure:
+    nose = _nearest(found, MIN_CROP_SCORE if crop or pixel_mm else MIN_SCORE)
+    other = _nearest(mirrored, MIN_MIRROR_SCORE)
+    if nose is None or other is None:
         return None
-    best = max(nose.score for nose in sure)
-    nose = min((n for n in sure if n.score >= best - 0.3), key=lambda n: n.distance)
-    return nose._replace(distance=_distance(frame, nose, pixel_mm or nose.distance / focal))
+    pixel = pixel_mm or nose.distance / focal
+    if np.hypot(nose.x - other.x, nose.y - other.y) * pixel > AGREE_MM:
+        return None
+    return nose._replace(distance=_distance(frame, nose, pixel))
+
+
+def _nearest(noses: list[Nose], least: float) -> Nose | None:
+    """The nearest nose of those that score about as high as the best; None below `least`."""
+    best = max((nose.score for nose in noses), default=0.0)
+    good = [nose for nose in noses if nose.score >= max(least, best - 0.3)]
+    return min(good, key=lambda nose: nose.distance, default=None)
 
 
 def levels(frame: np.ndarray, focal: float, pixel_mm: float) -> list[Level]:
@@ -171,26 +186,40 @@ def places(level: Level, points: Points) -> np.ndarray:
 
 
 @functools.cache
+def mirrored_order() -> np.ndarray:
+    """Return where each feature is found in the mirror image, (272,)."""
+    result: list[int] = []
+    for name in ("fine", "coarse"):
+        index = {tuple(place): len(result) + i for i, place in enumerate(PLACES[name])}
+        result += [index[row, -column] for row, column in PLACES[name]]
+    return np.array(result)
+
+
+@functools.cache
 def _weights() -> list[tuple[np.ndarray, np.ndarray]]:
     arrays = read_arrays(WEIGHTS)
     return [(arrays[f"w{i}"].astype(np.float32), arrays[f"b{i}"].astype(np.float32)) for i in range(len(arrays) // 2)]
 
 
-def judge(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the probability (n,) that the tip of a nose is near, and where it is, (n, 2) mm below and right."""
+def judge(seen: np.ndarray, *, mirror: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Return the probability (n,) that the tip of a nose is near, and where it is, (n, 2) mm below and right.
+
+    With `mirror`, the mirror image is judged, and the answer turned back.
+    """
     *hidden, last = _weights()
+    seen = seen[:, mirrored_order()] if mirror else seen
     for weight, bias in hidden:
         seen = np.maximum(seen @ weight + bias, 0)
     out = seen @ last[0] + last[1]
-    return 1 / (1 + np.exp(-out[:, 0].clip(-30, 30))), out[:, 1:] * OFFSET_MM
+    offset = out[:, 1:] * np.array([OFFSET_MM, -OFFSET_MM if mirror else OFFSET_MM], np.float32)
+    return 1 / (1 + np.exp(-out[:, 0].clip(-30, 30))), offset
 
 
-def _noses(level: Level) -> list[Nose]:
+def _noses(level: Level, points: Points, seen: np.ndarray, *, mirror: bool = False) -> list[Nose]:
     """The best places of a level, each looked at once more about where the points' votes meet."""
-    points = candidates(level)
     if not len(points.z):
         return []
-    likely, offset = judge(features(level, points))
+    likely, offset = judge(seen, mirror=mirror)
     chosen = np.argsort(-likely)[:KEPT]
     likely, offset, points = likely[chosen], offset[chosen], Points(*(column[chosen] for column in points))
     votes = places(level, points) * points.pitch[:, None] + offset
@@ -203,19 +232,18 @@ def _noses(level: Level) -> list[Nose]:
         if support[best] < 0.2:
             break
         weight = near[best] * likely
-        found.append(
-            _again(level, float(points.z[best]), (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best])
-        )
+        place = (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best]
+        found.append(_again(level, float(points.z[best]), place, mirror))
         free &= near[best] < 0.01
     return [nose for nose in found if nose is not None]
 
 
-def _again(level: Level, z: float, at: np.ndarray) -> Nose | None:
+def _again(level: Level, z: float, at: np.ndarray, mirror: bool) -> Nose | None:
     """The tip about a place (row, column) of a level: the mean of what the points about it say."""
     points = points_about(level, z, at)
     if len(points.z) < 3:
         return None
-    likely, offset = judge(features(level, points))
+    likely, offset = judge(features(level, points), mirror=mirror)
     found = places(level, points) + offset / points.pitch[:, None]
     row, column = (found * likely[:, None]).sum(0) / likely.sum() * level.factor + (level.factor - 1) / 2
     score = float(np.sort(likely)[-len(likely) // 2 :].mean())
@@ -247,7 +275,10 @@ def _distance(frame: np.ndarray, nose: Nose, pixel_mm: float) -> float:
 
 def crop_about(frame: np.ndarray, nose: Nose, *, focal: float = 0.0, pixel_mm: float = 0.0,
                width_mm: float = CROP_WIDTH_MM) -> np.ndarray:  # fmt: skip
-    """Return `depthjax.data.crop.crop_face` of a frame (height, width) about a nose, `width_mm` wide."""
-    centre, pixel = np.array([nose.x, nose.y], np.float32), pixel_mm or nose.distance / focal
-    cut: np.ndarray = crop_face(frame, centre, pixel_mm=np.float32(pixel * CROP_WIDTH_MM / width_mm))
+    """Return `depthjax.data.crop.crop_face` of a frame (height, width) about a nose, `width_mm` wide.
+
+    What lies outside of the frame is invalid.
+    """
+    centre, pixel = np.array([nose.x + 1, nose.y + 1], np.float32), pixel_mm or nose.distance / focal
+    cut: np.ndarray = crop_face(np.pad(frame, 1), centre, pixel_mm=np.float32(pixel * CROP_WIDTH_MM / width_mm))
     return cut

@@ -208,6 +208,8 @@ def _possible(settings: configs.Data, images: list[np.ndarray], grey: bool) -> l
     if camera := settings.focal_px:
         whole = settings.framing == "whole" or (settings.framing == "auto" and _are_frames(camera, images, shape))
         focal_length(camera, shape, whole=whole)  # refuses for all images
+        if Path(camera).is_file():
+            camera = str(Path(camera).resolve())  # what was decided is stored, and read elsewhere
         kinds = [(WHOLE if whole else RESAMPLED, camera)]
     else:
         camera = "" if grey else _usual_camera(settings, images, shape)

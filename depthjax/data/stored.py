@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from depthjax.data.frames import Framing
 from depthjax.errors import UserError
 from depthjax.files import cached_arrays
 
@@ -55,6 +56,7 @@ class StoredFaces:
     emotions: tuple[str, ...]
     subjects: tuple[str, ...]  # or groups that stand for them
     shape: tuple[int, int]  # height and width
+    framing: Framing | None = None  # how images of the user's became faces
 
     def __len__(self) -> int:
         return len(self.emotion)
@@ -79,8 +81,11 @@ def read_stored(folder: Path) -> StoredFaces:
     except Exception as error:  # the library and its file readers each raise their own on damaged files
         raise _damaged(folder, error) from None
     shape, emotions = tuple(features["depth"].shape), tuple(features["emotion"].names)
-    subjects = tuple(builder.info.metadata["subjects"])
-    return StoredFaces(DepthRows(source, shape, folder), **labels, emotions=emotions, subjects=subjects, shape=shape)
+    subjects, framing = tuple(builder.info.metadata["subjects"]), builder.info.metadata.get("framing")
+    return StoredFaces(
+        DepthRows(source, shape, folder), **labels, emotions=emotions, subjects=subjects, shape=shape,
+        framing=Framing(*framing) if framing else None,
+    )  # fmt: skip
 
 
 def _labels(builder: Any) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
+from depthjax.data.frames import Framing
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.resampling import Estimate, bootstrap_mean
@@ -31,7 +32,7 @@ What it says, by what is shown, in % of a row:
 ```python
 import depthjax
 
-probabilities = depthjax.recognise(depth, "{file}")  # depth: (n, height, width) crops, millimetres, 0 is invalid
+probabilities = depthjax.recognise(depth, "{file}")  # depth: (n, height, width) millimetres, 0 is invalid
 ```
 
 It holds for the sensor, the framing and the emotions of these faces. Posed emotions are not felt ones: do not use it
@@ -40,9 +41,10 @@ to judge people.
 
 
 def run_recognise(
-    config: Config, train: DepthFaces, test: DepthFaces, workdir: Path, log: Log, *, shape: tuple[int, int]
-) -> list[Path]:
-    """Fit, test, and write the classifier, its card and its numbers into `recognise/`; crops are of this shape."""
+    config: Config, train: DepthFaces, test: DepthFaces, workdir: Path, log: Log, *, shape: tuple[int, int],
+    framing: Framing | None = None,
+) -> list[Path]:  # fmt: skip
+    """Fit, test, and write the classifier, its card and its numbers into `recognise/`; `framing` made the crops."""
     rendered = None
     if unknown := unknown_to_renderer(train.emotions):
         log(f"without rendered faces: the renderer does not know {', '.join(unknown)}")
@@ -50,7 +52,7 @@ def run_recognise(
         count = RENDERED_TIMES * config.sample.count
         log(f"rendering {count} faces of each emotion")
         rendered = rendered_set(config, train, count)
-    classifier = fit_classifier(train, rendered, config.data, shape)
+    classifier = fit_classifier(train, rendered, config.data, shape, framing)
     found = tested_on(classifier, test, draws=config.evaluate.bootstrap, seed=config.evaluate.seed)
     folder = workdir / "recognise"
     save_classifier(folder / FILE, classifier)

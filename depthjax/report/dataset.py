@@ -103,6 +103,8 @@ def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -
         ("Network inputs", f"{settings.resolution} × {settings.resolution}, {_range(settings)} about the nose tip"),
         ("Seed", str(settings.seed)),
     ]
+    if cut := faces.framing:
+        facts.append(("Framing", str(cut._replace(camera=Path(cut.camera).name))))  # of a file no more than the name
     alike = ("compared with", f"nearer than {DUPLICATE_MM:g} mm", "mm: median (minimum)")
     return {
         "source": source,

@@ -16,6 +16,7 @@ from trees import EMOTIONS, SHAPE, face, tree
 from depthjax import pipeline, stages
 from depthjax.config import Config, Data
 from depthjax.data import checks, inputs, load, stored
+from depthjax.data.frames import STORED, Framing
 from depthjax.errors import UserError
 
 SILENT = {"progress": lambda line: None}
@@ -49,6 +50,7 @@ def faces(root, tmp_path_factory):
 
 def test_what_is_stored_is_what_was_in_the_files(faces):
     assert len(faces) == 30 and faces.shape == SHAPE and faces.subjects == tuple("12345")
+    assert faces.framing == Framing(STORED, "", 0, 180.0)
     assert labels(faces) == expected()
     assert faces.sources[0] == "neutral/s1_f0.png" and faces.sources[-1] == "fear/s5_f1.png"
     truth = np.stack([face(int(s), EMOTIONS.index(e), f) for e, s, f in expected()])

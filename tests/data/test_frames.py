@@ -8,11 +8,14 @@ import pytest
 from PIL import Image
 from trees import face
 
+from depthjax.__main__ import main
 from depthjax.config import Data
 from depthjax.config_values import override
 from depthjax.data import checks, frames
 from depthjax.data.crop import CROP_SHAPE, NOSE_ROW
+from depthjax.data.stored import read_stored
 from depthjax.errors import ConfigError, UserError
+from tests.conftest import CHEAP, SMOKE
 
 EMOTIONS = ("neutral", "happiness")
 PEOPLE = 4
@@ -32,8 +35,19 @@ def scenes(load_tool):
     return load_tool("scenes")
 
 
-def shots(scenes, camera, **changes):
-    """One frame of each person in each emotion, easy enough for everyone: people in a room, turned a little."""
+# How far from each people sit, mm.
+REACH = {
+    "kinect_v1": (800.0, 1100.0),
+    "kinect_v2": (600.0, 1000.0),
+    "azure": (600.0, 1000.0),
+    "d435": (350.0, 600.0),
+    "d415": (450.0, 800.0),
+    "truedepth": (280.0, 420.0),
+}
+
+
+def shots(scenes, camera, count=1, **changes):
+    """Frames of each person in each emotion, easy enough for everyone: people in a room, turned a little."""
     where = {
         "distance": (450.0, 650.0),
         "yaw": 20.0,
@@ -43,14 +57,10 @@ def shots(scenes, camera, **changes):
         "things": 2,
         "wall": 700.0,
     }
-    for subject in range(PEOPLE):
-        for number, emotion in enumerate(EMOTIONS):
-            rng = np.random.default_rng([7, subject, number])
-            yield (
-                emotion,
-                subject,
-                scenes.random_shot(rng, seed=40, subject=subject, camera=scenes.CAMERAS[camera], **where | changes),
-            )
+    for subject, (number, emotion), frame in itertools.product(range(PEOPLE), enumerate(EMOTIONS), range(count)):
+        rng = np.random.default_rng([7, subject, number, frame] if frame else [7, subject, number])
+        shot = scenes.random_shot(rng, seed=40, subject=subject, camera=scenes.CAMERAS[camera], **where | changes)
+        yield f"{emotion}/s{subject}_f{frame}", shot
 
 
 def save(path, frame, camera="kinect_v2"):
@@ -69,9 +79,9 @@ def folder(scenes, tmp_path_factory):
     def make(camera):
         if camera not in made:
             root, noses = tmp_path_factory.mktemp(camera), {}
-            for emotion, subject, shot in shots(scenes, camera):
-                save(root / emotion / f"s{subject}_f0", shot.frame, camera)
-                noses[f"{emotion}/s{subject}_f0"] = shot.nose
+            for name, shot in shots(scenes, camera):
+                save(root / name, shot.frame, camera)
+                noses[name] = shot.nose
             made[camera] = root, noses
         return made[camera]
 
@@ -107,6 +117,15 @@ def test_whole_frames_of_each_camera_by_flags_only(camera, folder, tmp_path):
     assert any("whole frames" in line and "--config.data.framing=whole" in line for line in lines)
 
 
+def test_frames_of_half_the_size_of_a_cameras_are_its_own(folder, tmp_path):
+    root, noses = folder("d435")
+    for name in noses:
+        save(tmp_path / "half" / name, np.ascontiguousarray(np.asarray(Image.open(root / f"{name}.png"))[::2, ::2]))
+    faces, lines = checked(tmp_path / "half", tmp_path / "spool", focal_px="d435")
+    assert_right(faces, noses)
+    assert any("whole frames" in line for line in lines)
+
+
 def test_the_scale_is_metric_at_any_distance(scenes):
     """The same head at two distances and focal lengths gives the same crop, but for what stands behind it."""
     crops = []
@@ -131,14 +150,20 @@ def test_the_scale_is_metric_at_any_distance(scenes):
     assert np.nanmedian(np.abs(crops[0] - crops[1])) < 4
 
 
-def test_unequal_crops_become_one_size(folder, tmp_path):
-    root, noses = folder("kinect_v2")
-    rng, crops = np.random.default_rng(0), tmp_path / "crops"
+def cut_unequally(root, noses, crops):
+    """Write crops of a Kinect v2's frames, each of a size of its own, the nose anywhere near the middle."""
+    rng = np.random.default_rng(0)
     for name, (column, row, z) in noses.items():
         frame = np.asarray(Image.open(root / f"{name}.png"))
         left, right, up, down = (rng.uniform((85, 85, 120, 90), (120, 120, 160, 150)) * 365 / z).astype(int)
         top, first = max(0, round(row) - up), max(0, round(column) - left)
         save(crops / name, np.ascontiguousarray(frame[top : round(row) + down, first : round(column) + right]))
+    return crops
+
+
+def test_unequal_crops_become_one_size(folder, tmp_path):
+    root, noses = folder("kinect_v2")
+    crops = cut_unequally(root, noses, tmp_path / "crops")
     faces, lines = checked(crops, tmp_path / "spool", focal_px="365")
     assert_right(faces, noses)
     # Without a focal length each is taken to span the same width: another scale, but the same nose.
@@ -304,3 +329,27 @@ def test_rows_of_a_stack_are_looked_at_too(tmp_path):
     images, grey = frames._sample(Data(source="folder"), [tmp_path / "stack.npy"])
     seen = [int(image[0, 0]) for image in images]
     assert len(seen) == frames.SAMPLED and seen[0] == 1 and seen[-1] > 90 and not grey
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("camera", [*FLAGS, "crops"])
+def test_a_folder_of_each_camera_becomes_a_report_by_flags_only(camera, scenes, tmp_path):
+    """People as far from the camera as they sit before it; every face that is stored has its nose in its place."""
+    taken, root, noses = "kinect_v2" if camera == "crops" else camera, tmp_path / "own", {}
+    for name, shot in shots(scenes, taken, count=2, distance=REACH[taken]):
+        save(root / name, shot.frame, taken)
+        noses[name] = shot.nose
+    flags = FLAGS.get(camera, {"focal_px": "365"})
+    if camera == "crops":
+        root = cut_unequally(root, noses, tmp_path / "crops")
+    data = {"source": "folder", "path": root, "emotions": ",".join(EMOTIONS), "pattern": "s{subject}_f{frame}", **flags}
+    workdir = tmp_path / "run"
+    own = [f"--config.data.{name}={value}" for name, value in data.items()]
+    assert main(["--config", SMOKE, "--workdir", str(workdir), *CHEAP, *own]) == 0
+    assert "<img" in (workdir / "report.html").read_text("utf-8")
+    assert Image.open(workdir / "data" / "cut_faces.png").size[0] > 1000
+    kind = "crops of any size" if camera == "crops" else "whole frames"
+    assert kind in (workdir / "dataset_card.md").read_text("utf-8")
+    faces = read_stored(next(workdir.glob("data/**/dataset_info.json")).parent)
+    assert faces.framing.kind == kind and faces.framing.camera == flags.get("focal_px", camera)
+    assert_right({source.rsplit(".", 1)[0]: faces.depth[i] for i, source in enumerate(faces.sources)}, noses)

@@ -19,6 +19,7 @@ from tests.faults.runs import ROOT, TINY, Checks, Row, contents
 REFUSED: dict[str, tuple[dict[str, str | None], str]] = {
     "a device that is not here": ({"JAX_PLATFORMS": "tpu"}, "JAX_PLATFORMS=tpu"),
     "a device without its plugin": ({"JAX_PLATFORMS": "cuda"}, "JAX_PLATFORMS=cuda"),
+    "any GPU that is not here": ({"JAX_PLATFORMS": "gpu"}, "JAX_PLATFORMS=gpu"),
     "a device by another name": ({"JAX_PLATFORMS": "CPU"}, "JAX_PLATFORMS=CPU"),
     "no docstrings": ({"PYTHONOPTIMIZE": "2"}, "PYTHONOPTIMIZE=2"),
     "a truth value that is none": ({"JAX_ENABLE_X64": "perhaps"}, "JAX_ENABLE_X64"),

@@ -16,6 +16,7 @@ from depthjax.data import load
 from depthjax.data.crop import to_square
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import made_faces
+from depthjax.data.frames import WHOLE, Framing
 from depthjax.errors import UserError
 from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions, recogniser_inputs
 from depthjax.evaluate.resampling import Estimate
@@ -134,12 +135,34 @@ def test_a_saved_classifier_is_the_same_and_another_file_is_refused(tmp_path, cr
     for wrong, says in (
         (np.zeros((1, *SHAPE), np.uint16), "image 0: no depth around the nose"),
         (depth / 1000, "image 0: its nose is 1 mm from the camera"),  # metres
-        (depth[0], r"an array \(200, 128\), not \(n, 200, 128\)"),
-        (depth[:, :100], "an array"),
+        (depth[0], r"image 0 is \(128,\), not \(200, 128\): give crops in millimetres"),
+        (depth[:, :100], r"image 0 is \(100, 128\), not \(200, 128\)"),
         (np.where(depth == depth.min(), np.nan, depth), "not finite"),
     ):
         with pytest.raises(UserError, match=says):
             depthjax.recognise(wrong, tmp_path / "a.safetensors")
+
+
+def test_whole_frames_are_cut_as_those_of_the_run(tmp_path, load_tool):
+    """A frame and the crop that prepare makes of it are recognised alike; a frame without a face is refused."""
+    scenes, kinect = load_tool("scenes"), Framing(WHOLE, "kinect_v2", 1, 180.0)
+    near = {"camera": scenes.CAMERAS["kinect_v2"], "yaw": 9, "pitch": 5, "distance": (600.0, 650.0), "hand": 0}
+    shots = [scenes.random_shot(np.random.default_rng(i), seed=40, subject=i, **near) for i in (1, 2)]
+    frames = np.array([np.rot90(shot.frame) for shot in shots])  # as prepare found them: to be turned by 90 degrees
+    weights = np.random.default_rng(3).normal(size=(64, 3)).astype(np.float32)
+    fitted = CalibratedClassifier(weights, np.zeros(3, np.float32), 1.0, EMOTIONS, FACE, SHAPE, kinect)
+    save_classifier(tmp_path / "a.safetensors", fitted)
+    crops = np.array([kinect.cut(frame)[0] for frame in frames])
+    assert crops.shape == (2, *SHAPE)
+    read = load_classifier(tmp_path / "a.safetensors")
+    assert read.framing == kinect
+    assert np.allclose(read.recognise(frames), read.recognise(crops))
+    assert np.allclose(read.recognise([frames[0].astype(float), crops[1]]), read.recognise(crops), atol=1e-6)
+    for wrong, says in ((frames / 1000, "image 0: no face is found in it, read in millimetres as whole frames"),
+                        (frames[:, :300, :300], "300x300 pixels: no size of the frames of kinect_v2")):  # fmt: skip
+        with pytest.raises(UserError, match=says) as error:
+            depthjax.recognise(wrong, tmp_path / "a.safetensors")
+        assert "\n" not in str(error.value)
 
 
 def test_a_classifier_of_another_network_or_another_size_is_refused(tmp_path, monkeypatch):
