@@ -49,6 +49,12 @@ SEEDED = ("train", "baselines", "evolve", "sample")  # sections of the config
 PREPARED = "prepared"
 NORMAL = 1.96  # half of a 95 % interval in standard deviations
 PAIRED = "paired_"
+INTERVALS = ("Interval", "Intervals")
+TEST = (
+    "paired difference of accuracies on the same faces; p of crossed random effects over trainings and subjects, "
+    "adjusted for the number of sets compared (Holm)"
+)
+OWN_NOTES = {name: (name, TEST) for name in ("Against", "Against training faces")}
 
 
 def main(arguments: list[str]) -> None:
@@ -158,8 +164,11 @@ def _mean_of(key: Score, rows: Sequence[Score]) -> Score:
     # Satterthwaite: the variance within counts as known.
     freedom = (len(values) - 1) * (variance / between) ** 2 if between > 0 else np.inf
     half = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
-    mean = float(values.mean())
-    return replace(key, value=mean, low=mean - float(half), high=mean + float(half), p=None, reason="")
+    low, high = float(values.mean() - half), float(values.mean() + half)
+    # What lies in [0, 1] in every training, with its intervals, is a share.
+    if all(0 <= end <= 1 for pair in ends for end in pair):
+        low, high = max(low, 0.0), min(high, 1.0)
+    return replace(key, value=float(values.mean()), low=low, high=high, p=None, reason="")
 
 
 def write_results(evaluation: StoredEvaluation, found: Sequence[StoredEvaluation], workdir: Path) -> None:
@@ -189,7 +198,7 @@ def report_text(evaluation: StoredEvaluation) -> str:
     interval = ("Interval", extent(evaluation))
     texts = []
     for table in tables:
-        notes = (interval, *(note for note in table.notes if note[0] not in ("Interval", "Intervals")))
+        notes = (interval, *(OWN_NOTES.get(note[0], note) for note in table.notes if note[0] not in INTERVALS))
         if table.rows and "published" not in table.name:
             texts.append(markdown_text(replace(table, notes=notes)))
     return "\n".join(texts)

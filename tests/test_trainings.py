@@ -101,6 +101,11 @@ def test_other_numbers_add_both_variances() -> None:
     assert same.low == pytest.approx(0.2 - spread, abs=1e-5)
 
 
+def test_the_interval_of_a_share_stays_within_its_range() -> None:
+    row = trainings.together(evaluations([-0.018, 0.0, 0.018], kid=0.03, spread=0.01)).scores.at(ROWS[6])
+    assert row is not None and row.low == 0.0 and row.high is not None and row.high > 0.06
+
+
 def test_p_values_are_adjusted_over_the_methods() -> None:
     found = trainings.together(evaluations([-0.001, 0.0, 0.001]))
     alone = found.scores.at(ROWS[2])
