@@ -111,10 +111,10 @@ def build_bank(
     log(f"controls: {count} faces of every emotion, made of training faces")
     controls = control_sets(config, train, count)
     sets, size = {"train": train, "test": test, **methods, **controls}, config.evaluate.feature_size
-    fused = {}
+    fused, among = {}, sum(len(faces) for faces in sets.values())
     for name, faces in sets.items():
         log(f"features of {name} ({len(faces)} faces at {size} pixels)")
-        fused[name] = cached_features(faces.images, size=size, cache=cache)
+        fused[name] = cached_features(faces.images, size=size, cache=cache, among=among)
     end_processes()
     means = {name: box_means(faces.images) for name, faces in sets.items()}
     relief = fit_principal_space(means["train"], RELIEF_DIMENSIONS)

@@ -6,7 +6,7 @@ neither classifier nor generator has seen. Published: the released scripts' prot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -190,14 +190,17 @@ class FitTask:
         return np.asarray(model.predict(faces.features[test])).astype(np.int64)
 
 
-def fit_predict(tasks: Mapping[Key, FitTask]) -> dict[Key, np.ndarray]:
-    """Return the predictions of every task, on all cores; those that take longest begin first."""
+def fit_predict(tasks: Mapping[Key, FitTask] | Iterable[tuple[Key, FitTask]]) -> dict[Key, np.ndarray]:
+    """Return the predictions of every task, on all cores.
 
-    def cost(key: Key) -> tuple[bool, int]:
-        return tasks[key].classifier == "xgboost", len(tasks[key].split.train)
+    Of a mapping, those that take longest begin first. Pairs are drawn as they come, each when a core is free for it.
+    """
 
-    order = sorted(tasks, key=cost, reverse=True)
-    return dict(zip(order, in_threads(lambda key: tasks[key].predict(), order), strict=True))
+    def cost(pair: tuple[Key, FitTask]) -> tuple[bool, int]:
+        return pair[1].classifier == "xgboost", len(pair[1].split.train)
+
+    pairs = sorted(tasks.items(), key=cost, reverse=True) if isinstance(tasks, Mapping) else tasks
+    return dict(in_threads(lambda pair: (pair[0], pair[1].predict()), pairs))
 
 
 def macro_scores(actual: np.ndarray, predicted: np.ndarray, counts: np.ndarray, classes: int) -> np.ndarray:
@@ -244,11 +247,14 @@ def scores_over_subjects(
     return _by_measure([Estimate(mean, *percentile_interval(column), n=n) for mean, column in pairs], table)
 
 
-def scores_over_splits(splits: Sequence[Split], predicted: Sequence[np.ndarray], classes: int) -> ClassifierScores:
-    """Return mean scores over random splits, one a seed; intervals show how these scatter, not other subjects."""
-    pairs = zip(splits, predicted, strict=True)
-    table = np.concatenate([macro_scores(s.actual, p, np.ones((1, len(p))), classes) for s, p in pairs])
-    return _by_measure([_over_seeds(column, len(splits[0].test)) for column in table.T], table)
+def scores_over_splits(actual: Sequence[np.ndarray], predicted: Sequence[np.ndarray], classes: int) -> ClassifierScores:
+    """Return mean scores over random splits, one a seed; intervals show how these scatter, not other subjects.
+
+    `actual` and `predicted` hold (n_test,) emotions, one array a seed.
+    """
+    pairs = zip(actual, predicted, strict=True)
+    table = np.concatenate([macro_scores(a, p, np.ones((1, len(p))), classes) for a, p in pairs])
+    return _by_measure([_over_seeds(column, len(actual[0])) for column in table.T], table)
 
 
 def _over_seeds(values: np.ndarray, n: int) -> Estimate:

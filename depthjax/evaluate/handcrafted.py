@@ -27,25 +27,26 @@ TIED = BINS + 1  # code of Sobel magnitudes on the border of two bins; those abo
 WORTH_PROCESSES = 1000 * 128**2  # pixels: below it, starting processes takes longer than the work
 
 
-def fused_features(images: np.ndarray, *, size: int) -> np.ndarray:
+def fused_features(images: np.ndarray, *, size: int, among: int = 0) -> np.ndarray:
     """Return HOG, LBP, Sobel and intensity of each image, (n, d) float32 (paper, "feature extraction"; as released).
 
     Images in [-1, 1] become 8-bit, are resized to `size`, at least 32 (bilinear, antialiased when they shrink), and
     rounded to 8 bits again. Then: HOG with 9 orientations, 16x16 cells and 2x2 blocks, L2-Hys; uniform LBP with P = 24,
     R = 3 in 26 bins; Sobel magnitude in 32 bins on (0, 1); intensity in 32 bins. Histograms are shares of all pixels;
-    d is 8,190 at size 256 and 1,854 at 128.
+    d is 8,190 at size 256 and 1,854 at 128. Processes share the work where these images, or `among` so many, are worth
+    starting them.
     """
     levels, compute = quantise(images), partial(_features_of_all, size=size)
-    if len(images) * size**2 < WORTH_PROCESSES:
+    if max(len(images), among) * size**2 < WORTH_PROCESSES:
         return compute(levels)
     return in_processes(compute, levels)
 
 
-def cached_features(images: np.ndarray, *, size: int, cache: Path) -> np.ndarray:
+def cached_features(images: np.ndarray, *, size: int, cache: Path, among: int = 0) -> np.ndarray:
     """Return `fused_features`, stored in `cache` under a name made of the images, the size and the definition."""
     name = digest(quantise(images), {"features": "fused", "version": VERSION, "size": size})
     path = cache / f"fused-{size}-{name[:32]}.npz"
-    return cached_arrays(path, lambda: {"features": fused_features(images, size=size)})["features"]
+    return cached_arrays(path, lambda: {"features": fused_features(images, size=size, among=among)})["features"]
 
 
 def feature_groups(size: int) -> dict[str, slice]:

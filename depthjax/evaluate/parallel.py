@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -27,17 +28,35 @@ Result = TypeVar("Result")
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Return `[function(item) for item in items]`, on as many threads as this process may use cores.
 
-    Meanwhile BLAS keeps to one thread a call: threads that wait for each other cost more than they save.
+    An item is drawn when a thread is free for it: those of a generator need not all fit in memory. Meanwhile BLAS keeps
+    to one thread a call: threads that wait for each other cost more than they save.
     """
+    waiting, lock, results, left = enumerate(items), threading.Lock(), {}, True
+
+    def work() -> None:
+        nonlocal left
+        try:
+            while left:
+                with lock:
+                    place, item = next(waiting, (-1, None))
+                if place < 0:
+                    return
+                results[place] = function(item)  # type: ignore[arg-type]
+        except BaseException:
+            left = False  # the other threads end with what they have begun
+            raise
+
     pool = ThreadPoolExecutor(joblib.cpu_count())
     try:
         with threadpool_limits(1, "blas"):
-            results = list(pool.map(function, items))
+            for done in [pool.submit(work) for _ in range(joblib.cpu_count())]:
+                done.result()
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)  # what is under way may take longer than a user waits
+        left = False
+        pool.shutdown(wait=False)  # what is under way may take longer than a user waits
         raise
     pool.shutdown()
-    return results
+    return [results[place] for place in range(len(results))]
 
 
 def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -28,7 +28,6 @@ from depthjax.evaluate.classification import (
     unseen_subjects_split,
 )
 from depthjax.evaluate.controls import AGAIN, UTILITY, unknown_to_renderer
-from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import holm, sign_flip_test
 from depthjax.scores import Score
 
@@ -89,16 +88,25 @@ class Recognition:
             self.add_paired(row, on_test[before], on_test[after])
         self.rows[start:] = adjusted(self.rows[start:])
 
-    def add_published(self, sets: dict[Score, Labelled]) -> None:
-        """Add the scores of every set of faces; the sets together keep all cores busy."""
+    def add_published(self, sets: Mapping[Score, Labelled], log: Log) -> None:
+        """Add the scores of every set of faces, on all cores; in memory are the sets under way."""
         seeds, bins = classifier_seeds(self.config), self.config.evaluate.bins
-        runs = {c: seeds_for(c, range(len(seeds))) for c in self.config.evaluate.classifiers if c in TREES}
-        splits = {row: published_splits(faces, seeds, bins=bins) for row, faces in sets.items()}
-        cells = [(row, c, run) for row in sets for c in runs for run in runs[c]]
-        predicted = fit_predict({(row, c, run): FitTask(splits[row][run], c, seeds[run]) for row, c, run in cells})
-        for row, c in itertools.product(sets, runs):
+        runs = {c: seeds_for(c, range(len(seeds))) for c in _longest_first(self.config) if c in TREES}
+        actual: dict[Score, list[np.ndarray]] = {}
+
+        def tasks() -> Iterator[tuple[tuple[Score, str, int], FitTask]]:
+            for row in sorted(sets, key=lambda row: -len(sets[row])):
+                log(f"classifiers: {row.protocol} {row.method}")
+                splits = published_splits(sets[row], seeds, bins=bins)
+                actual[row] = [split.actual for split in splits]
+                for c, numbers in runs.items():
+                    for run in numbers:
+                        yield (row, c, run), FitTask(splits[run], c, seeds[run])
+
+        predicted = fit_predict(tasks())
+        for row, c in itertools.product(sets, (c for c in self.config.evaluate.classifiers if c in runs)):
             given = [predicted[row, c, run] for run in runs[c]]
-            scores = scores_over_splits([splits[row][run] for run in runs[c]], given, self.bank.classes)
+            scores = scores_over_splits([actual[row][run] for run in runs[c]], given, self.bank.classes)
             self._add(replace(row, classifier=c), scores)
 
 
@@ -164,11 +172,7 @@ def unseen_subjects(config: Config, bank: FeatureBank, log: Log) -> Recognition:
         return found
     # Classifiers that were fitted on training faces alone predict the faces of every method too.
     tested = dict.fromkeys(fitted, ("test",)) | {alone: ("test", *bank.methods)}
-    whole: dict[Score, Predictions] = {}
-    for group in (("real", *UTILITY, AGAIN), *((name,) for name in bank.methods)):
-        rows = [row for row in fitted if row.method in group]
-        log(f"classifiers: {', '.join(dict.fromkeys(row.method for row in rows))}")
-        whole |= _predictions(config, bank, {row: (fitted[row], tested[row]) for row in rows})
+    whole = _predictions(config, bank, {row: (fitted[row], tested[row]) for row in fitted}, log)
     ends = np.cumsum([len(bank.sets[name]) for name in tested[alone]])
     on_test = {row: {c: given[:, : ends[0]] for c, given in of.items()} for row, of in whole.items()}
     for row, predictions in on_test.items():
@@ -184,17 +188,32 @@ def unseen_subjects(config: Config, bank: FeatureBank, log: Log) -> Recognition:
 
 
 def _predictions(
-    config: Config, bank: FeatureBank, rows: Mapping[Score, tuple[Names, Names]]
+    config: Config, bank: FeatureBank, rows: Mapping[Score, tuple[Names, Names]], log: Log
 ) -> dict[Score, Predictions]:
-    """Fit every classifier, once a seed, on the first sets of each row; return what it predicts for the second."""
+    """Fit every classifier, once a seed, on the first sets of each row; return what it predicts for the second.
+
+    Rows of many faces come first. In memory are the splits under way.
+    """
     classifiers, seeds = config.evaluate.classifiers, classifier_seeds(config)
-    kinds = list(itertools.product(rows, {INPUTS[c] for c in classifiers}))
-    made = in_threads(lambda kind: _split(bank, *rows[kind[0]], kind[1], config.evaluate.bins), kinds)
-    splits = dict(zip(kinds, made, strict=True))
-    runs = {(row, c): seeds_for(c, seeds) for row in rows for c in classifiers}
-    tasks = {(*of, seed): FitTask(splits[of[0], INPUTS[of[1]]], of[1], seed) for of in runs for seed in runs[of]}
-    found = fit_predict(tasks)
-    return {row: {c: np.stack([found[row, c, seed] for seed in runs[row, c]]) for c in classifiers} for row in rows}
+    runs = {c: seeds_for(c, seeds) for c in _longest_first(config)}
+
+    def tasks() -> Iterator[tuple[tuple[Score, str, int], FitTask]]:
+        for row in sorted(rows, key=lambda row: -sum(len(bank.sets[name]) for name in rows[row][0])):
+            log(f"classifiers: {row.protocol} {row.method}")
+            splits: dict[str, Split] = {}
+            for c, drawn in runs.items():
+                if INPUTS[c] not in splits:
+                    splits[INPUTS[c]] = _split(bank, *rows[row], INPUTS[c], config.evaluate.bins)
+                for seed in drawn:
+                    yield (row, c, seed), FitTask(splits[INPUTS[c]], c, seed)
+
+    found = fit_predict(tasks())
+    return {row: {c: np.stack([found[row, c, seed] for seed in runs[c]]) for c in classifiers} for row in rows}
+
+
+def _longest_first(config: Config) -> list[str]:
+    """Return the classifiers, the one whose fit takes longest first: no core is left to wait for it in the end."""
+    return sorted(config.evaluate.classifiers, key=lambda name: name != "xgboost")
 
 
 def _split(bank: FeatureBank, fitted: Names, tested: Names, inputs: str, bins: int | None) -> Split:
@@ -209,11 +228,9 @@ def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:
     Prepared faces (`real`) are those of train and test together.
     """
     real = union(bank.labelled("train"), bank.labelled("test").take(bank.own_test(config)))
-    found = Recognition(config, bank)
-    found.add_published({Score("real", "published_real"): real})
+    found, sets = Recognition(config, bank), {Score("real", "published_real"): real}
     for name in bank.methods:
-        log(f"classifiers: the published protocol on {name}")
-        synthetic = bank.labelled(name)
-        both = Score(name, "published_synthetic_real")
-        found.add_published({Score(name, "published_synthetic"): synthetic, both: union(synthetic, real)})
+        sets[Score(name, "published_synthetic")] = bank.labelled(name)
+        sets[Score(name, "published_synthetic_real")] = union(bank.labelled(name), real)
+    found.add_published(sets, log)
     return found

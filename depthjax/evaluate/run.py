@@ -77,7 +77,6 @@ def evaluate(
     log("latent inversion" if inversions else "no generator to invert")
     measured += inversion_scores(config, bank, inversions or {})
     parts = [unseen_subjects(config, bank, log)]
-    log("classifiers: the published protocol on training and held-out faces")
     parts.append(published(config, bank, log))
     log("embeddings for the figures")
     found = Evaluation(

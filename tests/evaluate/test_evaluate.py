@@ -281,7 +281,8 @@ def test_classifiers_with_copies_are_fitted_on_exactly_those_beside_the_training
     train, test, methods = sets
     bank, fitted = build_bank(CONFIG, train, test, methods, cache, quiet), {}
 
-    def kept(tasks):
+    def kept(pairs):
+        tasks = dict(pairs)
         fitted.update({(row, c): task.split for (row, c, _), task in tasks.items()})
         return {key: task.split.actual for key, task in tasks.items()}
 
