@@ -1,7 +1,10 @@
 """How long one waits before anything happens: help, a config error, and what a first and a second start compile.
 
-Command: python -m benchmarks.startup [--rounds N] [--config configs/quick.py]
+Command: python -m benchmarks.startup [--rounds N] [--config configs/quick.py] [--stages]
 Needs:   nothing. Programs are compiled and never run, but for the smallest.
+
+With --stages, whole stages of the config run instead, with its shapes and little work (one epoch, two generations),
+and what each compiles stands beside, cold and warm, with names of programs that it compiled more than once.
 
 Help and the config error are whole commands in fresh processes, the median counts. Compilation is what a run of the
 config compiles of its own: the state, a dispatch of training steps, the teacher's decoding, the discriminator on
@@ -13,18 +16,31 @@ processor time, which others on the machine hardly change.
 from __future__ import annotations
 
 import argparse
+import json
+import logging
 import os
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SECONDS = "compiled in "
+LITTLE = {  # work of a run whose programs are those of the config but for lengths of loops
+    "train.epochs": "1",
+    "train.save_every_epochs": "1",
+    "evolve.generations": "2",
+    "evaluate.classifiers": "depthnet,network",
+    "evaluate.bootstrap": "10",
+    "evaluate.equal_draws": "2",
+    "evaluate.inversion_steps": "2",
+}
 
 
 def main() -> None:
@@ -32,10 +48,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="of the commands; compilation is done once")
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quick.py")
+    parser.add_argument("--stages", action="store_true", help="what each stage compiles")
     parser.add_argument("--compile", action="store_true", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.compile:
-        compile_all(flags.config)
+        run_stages(flags.config) if flags.stages else compile_all(flags.config)
+        return
+    if flags.stages:
+        print_stages(flags.config)
         return
     launch = [sys.executable, "launch.py"]
     wrong = [*launch, "--config", str(flags.config), "--config.train.epoch=3"]
@@ -86,6 +106,59 @@ def compile_all(path: Path) -> None:
         lowered().compile()
         print(f"{name}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
     print(f"{SECONDS}{time.perf_counter() - start:.2f} {time.process_time() - processor:.2f}")
+
+
+def print_stages(config: Path) -> None:
+    """Print a row for each stage: seconds that it compiles in a first run and in a second one."""
+    command = [sys.executable, "-m", "benchmarks.startup", "--compile", "--stages", "--config", str(config.resolve())]
+    found: list[dict[str, list[list[Any]]]] = []
+    with tempfile.TemporaryDirectory() as cache:
+        for _ in range(2):
+            environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": cache}
+            done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+            found.append(json.loads(done.stdout.splitlines()[-1]))
+    print(f"| stage | programs | cold | warm | longest, cold | more than once |\n{'|---' * 6}|")
+    for name, cold in found[0].items():
+        times, again = [seconds for _, seconds in cold], sum(seconds for _, seconds in found[1][name])
+        longest = ", ".join(f"{of} {s:.1f} s" for of, s in sorted(cold, key=lambda row: -row[1])[:4] if s >= 0.5)
+        several = ", ".join(f"{n}x {of}" for of, n in Counter(of for of, s in cold if s >= 0.1).items() if n > 1)
+        print(f"| {name} | {len(cold)} | {sum(times):.1f} s | {again:.1f} s | {longest} | {several} |")
+
+
+def run_stages(path: Path) -> None:
+    """Run the stages of the config with little work, and print what each compiled as JSON: names and seconds."""
+    from depthjax.config_file import load_config
+    from depthjax.config_values import override
+    from depthjax.environment import start_jax
+
+    start_jax()
+    from depthjax.pipeline import run
+    from depthjax.stages import STAGES
+
+    config, compiled = override(load_config(path), LITTLE), Compiled()
+    logger = logging.getLogger("jax._src.dispatch")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(compiled)
+    logger.propagate = False
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for stage in STAGES:
+            compiled.found = found[stage] = []
+            run(config, Path(folder), [stage], log=None)
+            print(stage, *compiled.found, file=sys.stderr, flush=True)
+    print(json.dumps(found))
+
+
+class Compiled(logging.Handler):
+    """Gathers the names of the programs that jax logs as compiled, or read from its cache, and the seconds."""
+
+    found: list[list[Any]]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the program of a line."""
+        line = re.search(r"XLA compilation of (.*) in ([\d.]+) sec", record.getMessage())
+        if line:
+            self.found.append([line[1].removeprefix("jit(").removesuffix(")"), float(line[2])])
 
 
 def programs(config: Any) -> list[tuple[str, Any]]:
