@@ -1,9 +1,10 @@
 """Frames a second, and peak memory, of the whole prepare stage on a folder of depth PNG.
 
-    python -m benchmarks.prepare [--json FILE] [--frames N] [--resolution R] [--bits 8|16] [--grouped]
+    python -m benchmarks.prepare [--json FILE] [--frames N] [--resolution R] [--bits 8|16] [--grouped] [--small]
 
 The tree is made first, and not timed: 128x200 crops of rendered subjects with fresh noise, so that no two are alike and
-compression has its usual work. What is timed: finding, checking, storing as array_record, and the network inputs.
+compression has its usual work; --small makes them 32x50. What is timed: finding, checking, storing as array_record, and
+the network inputs.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ EMOTIONS = ("neutral", "happiness", "fear")
 SEEDS = 30  # rendered frames of each emotion that the others derive from
 
 
-def make_tree(root: Path, frames: int, bits: int) -> None:
-    """`root/EMOTION/sSSS_fFFFFF.png`, 50 frames a subject and emotion."""
+def make_tree(root: Path, frames: int, bits: int, step: int) -> None:
+    """`root/EMOTION/sSSS_fFFFFF.png`, 50 frames a subject and emotion, of every `step`-th pixel."""
     from depthjax.data.generate import generate
 
     made = generate(subjects=range(SEEDS), emotions=EMOTIONS, frames=1, seed=0, full_sequence=False)
     faces: dict[str, list[np.ndarray]] = {emotion: [] for emotion in EMOTIONS}
     for shots in made:
-        faces[shots.emotion].append(shots.crops[0])
+        faces[shots.emotion].append(shots.crops[0][::step, ::step])
     for emotion in EMOTIONS:
         (root / emotion).mkdir(parents=True)
 
@@ -91,12 +92,14 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=64)
     parser.add_argument("--bits", type=int, choices=(8, 16), default=16)
     parser.add_argument("--grouped", action="store_true", help="no subjects: near-duplicates are grouped")
+    parser.add_argument("--small", action="store_true", help="frames of 32x50 pixels instead of 128x200")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_tree(root / "faces", flags.frames, flags.bits)
+        make_tree(root / "faces", flags.frames, flags.bits, 4 if flags.small else 1)
         seconds, cpu, peak = measure(root, flags)
-    name = f"prepare {flags.frames} PNG of 128x200, {flags.bits}-bit, inputs of {flags.resolution}, a frame"
+    pixels = "32x50" if flags.small else "128x200"
+    name = f"prepare {flags.frames} PNG of {pixels}, {flags.bits}-bit, inputs of {flags.resolution}, a frame"
     note = f"{flags.frames / seconds:.0f} frames/s, {1e3 * cpu / flags.frames:.2f} ms of CPU a frame, "
     note += f"{peak / 2**20:.0f} MB at most"
     report([Row(name, "none", seconds / flags.frames, None, note)], flags.json)
@@ -113,7 +116,9 @@ def measure(root: Path, flags: argparse.Namespace) -> tuple[float, float, int]:
 
     pattern = "**" if flags.grouped else "s{subject}_f{frame}"
     grey = {"scale_mm": 6.0, "invalid_value": 255.0} if flags.bits == 8 else {}
-    data = Data(source="folder", path=str(root / "faces"), pattern=pattern, resolution=flags.resolution, **grey)
+    data = Data(
+        source="folder", path=str(root / "faces"), pattern=pattern, resolution=flags.resolution, framing="crop", **grey
+    )
     memory = PeakMemory()
     memory.start()
     start, cpu = time.perf_counter(), cpu_seconds()

@@ -33,10 +33,13 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 SECONDS = "compiled in "
 LITTLE = {  # work of a run whose programs are those of the config but for lengths of loops
+    "data.extra_test_subjects": "0",
     "train.epochs": "1",
     "train.save_every_epochs": "1",
     "evolve.generations": "2",
+    "evolve.classifier_steps": "2",
     "evaluate.classifiers": "depthnet,network",
+    "evaluate.feature_size": "64",
     "evaluate.bootstrap": "10",
     "evaluate.equal_draws": "2",
     "evaluate.inversion_steps": "2",

@@ -6,6 +6,7 @@ To add a measure, write a function of a `Task` that returns `(name, Estimate)` p
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import joblib
 import numpy as np
 
 from depthjax.config import Config
@@ -26,7 +27,7 @@ from depthjax.evaluate.distances import (
 )
 from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.memorisation import likelihoods, near_share, nearest_similarity, planted, signs
-from depthjax.evaluate.parallel import in_threads
+from depthjax.evaluate.parallel import each_in_process, in_threads
 from depthjax.evaluate.resampling import (
     EqualDraws,
     Estimate,
@@ -47,6 +48,7 @@ CHUNK = 25  # pairs at once: bounds the memory
 PLANTED = (0.1, 0.3)  # shares of near-copies
 MIN_PIXELS = 11  # the window of MS-SSIM
 INCEPTION_SPLITS = 10
+WORTH_PROCESSES = 3000  # faces of all sets: below it, starting processes takes longer than the work
 ALL, LARGEST = "all spaces", "largest network"
 ANCHORS = ("held_out", "copies", "gaussian")  # sets whose distances and variety methods are compared with
 BOTH = ("train", "test")
@@ -136,12 +138,19 @@ def measure_faces(config: Config, bank: FeatureBank, measures: Sequence[Measure]
         for against in measure.against
         for method in (("real",) if measure.reference else ()) + measure.anchors + tuple(bank.methods)
     ]
-    found = in_threads(lambda job: job[0].function(job[2]), jobs)
+    # Much of this is small steps, which threads would take in turns.
+    large = sum(len(faces) for faces in bank.sets.values()) >= WORTH_PROCESSES and joblib.cpu_count() > 1
+    found = (each_in_process if large else in_threads)(_estimates, jobs)
     return [
         Score(method, measure.protocol, measure=name, space=task.space, against=task.against, **asdict(estimate))
         for (measure, method, task), estimates in zip(jobs, found, strict=True)
         for name, estimate in estimates
     ]
+
+
+def _estimates(job: tuple[Measure, str, Task]) -> Estimates:
+    measure, _, task = job
+    return measure.function(task)
 
 
 def _set_of(measure: Measure, method: str) -> str:

@@ -19,6 +19,7 @@ from joblib.externals.loky import get_reusable_executor
 from threadpoolctl import threadpool_limits
 
 WAIT = 60  # seconds for which a process waits for more
+SHARED = 10_000  # bytes from which on an array is shared between processes, not copied
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 Item = TypeVar("Item")
@@ -66,6 +67,17 @@ def in_processes(function: Callable[[np.ndarray], np.ndarray], array: np.ndarray
     """
     chunks = np.array_split(array, min(len(array), 4 * joblib.cpu_count()))
     return np.concatenate(list(_executor().map(function, chunks)))
+
+
+def each_in_process(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return `[function(item) for item in items]` by processes, which import the function's module: seconds each.
+
+    Large arrays of the items are read from shared memory, once written however many items hold them, and read-only.
+    """
+    with joblib.parallel_config("loky", n_jobs=joblib.cpu_count(), inner_max_num_threads=1):
+        results = joblib.Parallel(max_nbytes=SHARED)(joblib.delayed(function)(item) for item in items)
+    end_processes()
+    return list(results)
 
 
 def end_processes() -> None:

@@ -22,6 +22,7 @@ from depthjax.models.conv import DownConv
 FOLDS = 4  # of subjects, each left out by one network
 STEEP = 0.1  # difference of neighbouring pixels (of 2 between -1 and 1) at which slopes saturate
 BATCH = 32
+AT_ONCE = 256  # faces that are classified at once
 RATE, DECAY = 2e-3, 1e-3  # of AdamW, with a cosine schedule to zero
 SMOOTHING = 0.05  # of the labels: weak expressions are not certain
 DROPOUT = 0.3
@@ -37,6 +38,7 @@ class Fitted(NamedTuple):
     variables: Variables  # with a leading axis (networks,)
     log_probability: np.ndarray  # (n,) of each face's own emotion
     accuracy: float  # on subjects left out; NaN where there were too few to leave any out
+    hidden: np.ndarray  # (n, networks * size) the hidden layers of all networks, as those of `Classified`
 
 
 class Classified(NamedTuple):
@@ -80,16 +82,23 @@ class EmotionClassifier(nn.Module):
 @jax.jit
 def classify(variables: Variables, shapes: jax.Array) -> Classified:
     """Classify (n, side, side) shapes in [-1, 1], of the side in training, by all networks together."""
-    count, classes = variables["params"]["emotion"]["bias"].shape
+    log_probability, hidden = _outputs(variables, shapes)
+    mean = jax.nn.logsumexp(log_probability, axis=0) - jnp.log(len(log_probability))
+    return Classified(mean, jnp.moveaxis(hidden, 0, 1).reshape(len(shapes), -1))
+
+
+@jax.jit
+def _outputs(variables: Variables, shapes: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return log-probabilities (networks, n, classes) and hidden layers (networks, n, size) of n shapes."""
+    classes = variables["params"]["emotion"]["bias"].shape[-1]
 
     def one(own: Variables) -> tuple[jax.Array, jax.Array]:
         logits, kept = EmotionClassifier(classes).apply(own, shapes, False, mutable=["intermediates"])
         return jax.nn.log_softmax(logits), kept["intermediates"]["features"][0]
 
     # A loop compiles one network; vmapped, its convolutions become grouped ones, at half the speed on a CPU.
-    log_probability, hidden = jax.lax.map(one, variables)
-    mean = jax.nn.logsumexp(log_probability, axis=0) - jnp.log(count)
-    return Classified(mean, jnp.moveaxis(hidden, 0, 1).reshape(len(shapes), -1))
+    found: tuple[jax.Array, jax.Array] = jax.lax.map(one, variables)
+    return found
 
 
 def fit_classifiers(
@@ -107,15 +116,15 @@ def fit_classifiers(
     seen[~complete] = True
     variables = _trained(shapes, emotion, seen, classes=classes, steps=steps, seed=seed)
 
-    log_probability, correct = np.zeros(len(emotion)), np.zeros(len(emotion))
-    for i, number in enumerate(numbers):
-        rows = np.flatnonzero(fold == number)
-        own = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], variables)
-        found = np.asarray(classify(own, shapes[rows]).log_probability)
-        log_probability[rows] = found[np.arange(len(rows)), emotion[rows]]
-        correct[rows] = found.argmax(1) == emotion[rows]
-    accuracy = float(correct.mean()) if complete.all() else float("nan")
-    return Fitted(variables, log_probability, accuracy)
+    # Padded, so that one program serves any number of faces.
+    padded = np.pad(shapes, ((0, -len(shapes) % AT_ONCE), (0, 0), (0, 0)))
+    parts = [_outputs(variables, padded[i : i + AT_ONCE]) for i in range(0, len(padded), AT_ONCE)]
+    found, hidden = (np.concatenate(column, axis=1)[:, : len(shapes)] for column in zip(*parts, strict=True))
+    rows = np.arange(len(shapes))
+    own = found[np.searchsorted(numbers, fold), rows]  # (n, classes)
+    accuracy = float((own.argmax(1) == emotion).mean()) if complete.all() else float("nan")
+    by_face = hidden.swapaxes(0, 1).reshape(len(shapes), -1)
+    return Fitted(variables, own[rows, emotion].astype(np.float64), accuracy, by_face)
 
 
 def _trained(

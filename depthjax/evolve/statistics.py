@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.spatial.distance import cdist
 
-from depthjax.evolve.emotion_classifiers import Variables, classify, fit_classifiers
+from depthjax.evolve.emotion_classifiers import AT_ONCE, Variables, classify, fit_classifiers
 from depthjax.precision import EXACT
 
 SIDE = 32  # pixels of the relief
@@ -23,7 +23,6 @@ NEIGHBOURS = 5
 BAND = (5.0, 95.0)  # percentiles of training faces
 COPY = 5.0  # percentile of the distances from each training face to the nearest one of another subject
 EMPTY = 0.98  # from here to 1 a pixel is background or invalid
-AT_ONCE = 256
 
 
 class EmotionFeatures(NamedTuple):
@@ -130,8 +129,7 @@ def statistics_of(
     if not classifier_steps:
         return found
     fitted = fit_classifiers(small, emotion, subject, classes=classes, steps=classifier_steps, seed=seed)
-    hidden = [classify(fitted.variables, small[i : i + AT_ONCE]).hidden for i in range(0, len(small), AT_ONCE)]
-    where, offset, projection = _projected(np.concatenate(hidden))
+    where, offset, projection = _projected(fitted.hidden)
     features = EmotionFeatures(offset, projection, _single([where[rows].mean(0) for rows in members]))
     return found._replace(
         log_probability_median=_single([np.median(fitted.log_probability[rows]) for rows in members]),

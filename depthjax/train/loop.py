@@ -223,7 +223,7 @@ def draw_grid(config: Config, state: TrainState, workdir: Path, epoch: int) -> N
     latents = jax.random.normal(key_for(config.train.seed, "grid"), shape, np.float32)
     labels = np.arange(len(emotions), dtype=np.int32).repeat(GRID_COLUMNS)
     teacher, tiled = teacher_variables(state).generator, np.tile(latents, (len(emotions), 1))
-    images = decode(generator, teacher, tiled, labels, batch_size=len(labels))
+    images = decode(generator, teacher, tiled, labels)
     rows = images.reshape(len(emotions), GRID_COLUMNS, *images.shape[1:])
     write_grid(workdir / "figures" / "progress" / f"epoch_{epoch:05}.png", rows, emotions, f"epoch {epoch}")
 
