@@ -22,7 +22,6 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,10 +57,8 @@ ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
     (300, {"accumulate": 10, "remat": True}),
     (300, {"accumulate": 10, "dtype": "bfloat16"}),
 )
-NETWORK_RATE = 50e9  # the same between machines: one 400 Gbit/s adapter for each GPU
-MACHINE = 8  # GPUs
-COLLECTIVES = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
-COUNTS = (1, 2, 4, 6, 8, 16)  # of devices; the batch must divide
+NETWORK_RATE = 50e9  # the same between machines of 8: one adapter of 400 Gbit/s for each GPU
+COUNTS = (1, 2, 4, 6, 8, 16, 64)  # of devices; the batch must divide
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def main() -> None:
     print("\n| batch | GPUs | operations | bytes | all-reduce | a step | images/s | efficiency |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
     cost = measured_cost()
-    for batch_size in (32,) if flags.quick else (32, 300):
+    for batch_size in (32,) if flags.quick else (32, 64, 300):
         print("\n".join(scaling(cost, batch_size)), flush=True)
 
 
@@ -151,7 +148,8 @@ def estimate(cost: Cost, batch_size: int, count: float) -> tuple[float, float, f
     """Seconds of a step on `count` GPUs: its operations, its bytes, the longer of the two, and the all-reduce."""
     operations, moved = cost.of(batch_size / count)
     of_operations, of_bytes = operations / PEAK, moved / MEMORY_RATE
-    reduced = 2 * (1 - 1 / count) * 4 * parameters() / LINK_RATE
+    rate = NETWORK_RATE if 8 < count < math.inf else LINK_RATE  # ever more: as if all were one machine
+    reduced = 2 * (1 - 1 / count) * 4 * parameters() / rate
     return of_operations, of_bytes, max(of_operations, of_bytes), reduced
 
 
@@ -183,53 +181,24 @@ def print_counts(devices: int) -> None:
         operations, moved = step_cost(config)
         times = [operations / peak for peak in PEAKS.values()] + [moved / MEMORY_RATE]
         cells = [f"{side}x{side}", f"{operations / 1e12:.3f} T", f"{moved / 1e9:.1f} GB"]
-        cells += [f"{1e3 * seconds:.2f} ms" for seconds in times]
-        cells.append(collectives(partitioned(config, devices).as_text()))
+        cells += [f"{1e3 * seconds:.2f} ms" for seconds in times] + [collectives(config, devices)]
         print(f"| {' | '.join(cells)} |", flush=True)
     peaks = ", ".join(f"{peak / 1e12:.0f}e12 ({name})" for name, peak in PEAKS.items())
     print(f"\nPeaks of an H100 SXM, dense: {peaks} operations and {MEMORY_RATE / 1e12:.2f}e12 bytes a second.")
     print("Counted in the program for a CPU, in float32: a GPU's is fused otherwise, and bfloat16 moves fewer bytes.")
-    print_scaling()
 
 
-def print_scaling(batch_size: int = 64, counts: Sequence[int] = (1, 8, 64)) -> None:
-    """Print what a step of the paper's networks is on each of so many devices, and where adding more stops to help."""
-    titles = ["devices", "faces on each", "operations", "bytes", "sent", "work", "all-reduce", "efficiency"]
-    print(f"\nA step of {batch_size} faces at 256x256:\n\n| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
-    config, alone = sized(batch_size, {}), 0.0
-    for count in counts:
-        program = partitioned(config, count)
-        found, text = program.cost_analysis(), program.as_text()
-        work = max(found["flops"] / PEAK, found["bytes accessed"] / MEMORY_RATE)
-        rate = LINK_RATE if count <= MACHINE else NETWORK_RATE
-        sending = 2 * (1 - 1 / count) * sent_bytes(text) / rate
-        alone = alone or work
-        cells = [str(count), str(batch_size // count), f"{found['flops'] / 1e12:.3f} T"]
-        cells += [f"{found['bytes accessed'] / 1e9:.1f} GB", f"{collectives(text)}; {sent_bytes(text) / 1e6:.0f} MB"]
-        cells += [f"{1e3 * s:.1f} ms" for s in (work, sending)] + [f"{100 * alone / count / (work + sending):.0f} %"]
-        print(f"| {' | '.join(cells)} |", flush=True)
-
-
-def partitioned(config: Config, devices: int) -> Any:
-    """Return the compiled step on so many devices that share its batch."""
+def collectives(config: Config, devices: int) -> str:
+    """Kinds and numbers of what a compiled step sends between devices that share its batch."""
     mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), (AXIS,))
     whole = replicated(mesh)
     state, key = jax.eval_shape(lambda: (init_state(jax.random.key(0), config), jax.random.key(0)))
     update = jax.jit(make_update(config), in_shardings=(whole, split(mesh), whole), out_shardings=whole)
-    return compiled(update.lower(state, shapes(config, config.train.batch_size), key))
-
-
-def collectives(text: str) -> str:
-    """Kinds and numbers of what a compiled program sends between devices."""
-    found = Counter(re.findall(rf" ({COLLECTIVES})(?:-start)?\(", text))
-    return ", ".join(f"{count} {kind}" for kind, count in found.items()) or "nothing"
-
-
-def sent_bytes(text: str) -> int:
-    """Bytes that the collectives of a compiled program give, in float32."""
-    results = re.findall(rf"= (.*?) (?:{COLLECTIVES})(?:-start)?\(", text)
-    sizes = (axes.split(",") for result in results for axes in re.findall(r"f32\[([\d,]*)\]", result))
-    return sum(4 * math.prod(int(axis) for axis in axes if axis) for axes in sizes)
+    text = compiled(update.lower(state, shapes(config, config.train.batch_size), key)).as_text()
+    kinds = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+    found = Counter(re.findall(rf" ({kinds})(?:-start)?\(", text))
+    gradients = 4e-6 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
+    return ", ".join(f"{count} {kind}" for kind, count in found.items()) + f"; gradients {gradients:.0f} MB"
 
 
 def compiled(lowered: Any) -> Any:

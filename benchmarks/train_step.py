@@ -3,13 +3,15 @@
 Command: python -m benchmarks.train_step [--quick | --size NAME] [--peer NAME] [--rounds N] [--json FILE]
 Needs:   the bench extra (PyTorch). Ours and the peers take turns, so that a busy machine slows all alike; the median
          counts. Compilation is left out, on both sides. Each turn is a dispatch of steps, as training runs them: one
-         program for ours, a Python loop for PyTorch. PyTorch runs on a GPU where jax does, and both compute their
+         program for ours, a Python loop for PyTorch. On a single core (taskset -c 0) processor time counts, which
+         others on the machine hardly change. PyTorch runs on a GPU where jax does, and both compute their
          convolutions there as they come, in TensorFloat-32.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -135,14 +137,20 @@ def theirs(config: Config, batch_size: int, *, mode: str | None) -> Run:
     return run
 
 
+def clock() -> float:
+    """Seconds: of the processor where this process has one core and computes there, else by the wall clock."""
+    alone = jax.default_backend() == "cpu" and len(os.sched_getaffinity(0)) == 1
+    return time.process_time() if alone else time.perf_counter()
+
+
 def interleaved(runs: dict[str, Run], rounds: int) -> dict[str, float]:
     """The median seconds a step of each, taking turns."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append((time.perf_counter() - start) / STEPS)
+            seconds[name].append((clock() - start) / STEPS)
     return {name: median(values) for name, values in seconds.items()}
 
 
