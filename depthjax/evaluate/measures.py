@@ -140,7 +140,7 @@ def measure_faces(config: Config, bank: FeatureBank, measures: Sequence[Measure]
     ]
     # Much of this is small steps, which threads would take in turns.
     large = sum(len(faces) for faces in bank.sets.values()) >= WORTH_PROCESSES and joblib.cpu_count() > 1
-    found = (each_in_process if large else in_threads)(_estimates, jobs)
+    found = each_in_process(_estimates, jobs) if large else in_threads(_estimates, jobs)
     return [
         Score(method, measure.protocol, measure=name, space=task.space, against=task.against, **asdict(estimate))
         for (measure, method, task), estimates in zip(jobs, found, strict=True)

@@ -32,17 +32,18 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     An item is drawn when a thread is free for it: those of a generator need not all fit in memory. Meanwhile BLAS keeps
     to one thread a call: threads that wait for each other cost more than they save.
     """
-    waiting, lock, results, left = enumerate(items), threading.Lock(), {}, True
+    waiting, lock, left = enumerate(items), threading.Lock(), True
+    results: dict[int, Result] = {}
 
     def work() -> None:
         nonlocal left
         try:
             while left:
                 with lock:
-                    place, item = next(waiting, (-1, None))
-                if place < 0:
+                    drawn = next(waiting, None)
+                if drawn is None:
                     return
-                results[place] = function(item)  # type: ignore[arg-type]
+                results[drawn[0]] = function(drawn[1])
         except BaseException:
             left = False  # the other threads end with what they have begun
             raise
