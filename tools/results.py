@@ -9,8 +9,8 @@
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
 evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
 experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py;
-the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, `few levers` and
-`few draws` from that of experiments/few_levers.py.
+the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, and `few levers` from that of
+experiments/few_levers.py.
 Each replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that does not
 exist is made. With --print the tables are only printed.
 """
@@ -271,7 +271,6 @@ def main() -> None:
     parser.add_argument("--trainings", type=Path, help="a work folder of experiments/trainings.py")
     parser.add_argument("--few", action="append", default=[], help="DOMAIN=WORKDIR of the stage few; several times")
     parser.add_argument("--levers", type=Path, help="a folder of experiments/few_levers.py: how choices were made")
-    parser.add_argument("--draws", type=Path, help="a folder of experiments/few_levers.py: of the people of a result")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     # Name of the marks: page and text.
@@ -292,8 +291,6 @@ def main() -> None:
             blocks[f"few {domain}"] = ("few-people", few_text(Path(workdir)))
         if options.levers:
             blocks["few levers"] = ("few-people", experiment_text(options.levers, "few_levers"))
-        if options.draws:
-            blocks["few draws"] = ("few-people", experiment_text(options.draws, "few_levers"))
         if not blocks:
             raise UserError("nothing to do: give --workdir, --evolution, --ablation, --trainings, --few or --levers")
         for mark, (page, text) in blocks.items():
