@@ -284,7 +284,7 @@ def main() -> None:
         if options.ablation:
             blocks["recipes"] = ("recipes", experiment_text(options.ablation, "ablation"))
         if options.trainings:
-            text = experiment_text(options.trainings, "trainings")
+            text = experiment_text(options.trainings, "trainings").replace("## ", "### ")
             name = read_json(options.trainings / "prepared" / "config.json")["name"]
             blocks[f"{name} trainings"] = (name, text)
         for domain, _, workdir in (given.partition("=") for given in options.few):
