@@ -90,7 +90,7 @@ def test_the_settings_page_has_every_field(load_tool):
         part = page[page.index(f"## {section.name}\n") :]
         for field in fields(section.default_factory):
             assert f"| `{field.name}` |" in part, f"{section.name}.{field.name}"
-    assert "| `generations` | `int` | `100` |" in page and "alpha of equation 2" in page
+    assert "| `generations` | `int` | `100` |" in page and "on each draw, with other seeds" in page
     assert make_parser().format_help() in page
 
 

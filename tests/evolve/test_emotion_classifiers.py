@@ -62,7 +62,7 @@ def test_the_result_is_the_mean_probability_of_all_networks(fitted) -> None:
 def test_each_subject_is_classified_by_a_network_that_has_not_seen_it() -> None:
     shapes, emotion, subject = training_faces()
     options = {"classes": CLASSES, "steps": 5, "seed": 0}
-    before, read, right = fit_classifiers(shapes, emotion, subject, **options)
+    before, read, right, hidden = fit_classifiers(shapes, emotion, subject, **options)
     unknown = subject % FOLDS == 1
     other = np.where(unknown[:, None, None], shapes[::-1], shapes)
     after = fit_classifiers(other, emotion, subject, **options).variables
@@ -73,6 +73,7 @@ def test_each_subject_is_classified_by_a_network_that_has_not_seen_it() -> None:
     own = log_softmax(logits, axis=1)[np.arange(unknown.sum()), emotion[unknown]]
     np.testing.assert_allclose(read[unknown], own, atol=1e-5)
     assert 0 <= right <= 1
+    np.testing.assert_allclose(hidden, classify(before, jnp.asarray(shapes)).hidden, atol=1e-5)
 
 
 def test_same_seed_same_networks_and_another_seed_others() -> None:
