@@ -18,9 +18,10 @@ from depthjax.scores import csv_text
 
 ALPHA = 0.05
 CHOSEN = (
-    "A sentence names the simplest set within one standard error of the most accurate, and the classifier that does "
-    "best with it. Both are chosen by these numbers, of the people tested, and the intervals do not contain that "
-    "choice: on other people, the gain is likely to be somewhat smaller."
+    "A sentence names the simplest set within one standard error of the most accurate (of those with a significant "
+    "gain over augmented copies, if there are any), and the classifier that does best with it. Both are chosen by "
+    "these numbers, of the people tested, and the intervals do not contain that choice: on other people, the gain is "
+    "likely to be somewhat smaller."
 )
 MORE_DRAWS = (
     "Rows of more than {draws} draws need no generator. A difference is over the draws that both rows have, so it is "
@@ -99,19 +100,20 @@ def _adjusted(estimates: Sequence[Estimate]) -> list[float | None]:
     return [*holm([e.p for e in estimates if e.p is not None])] or [None] * len(estimates)
 
 
-def recommended(found: Found, people: int, classifier: str) -> str:
-    """Return the row to use: the simplest that is within one standard error of the most accurate.
+def recommended(found: Found, table: Table, people: int, classifier: str) -> str:
+    """Return the row to use: the simplest of those within one standard error of the most accurate.
 
     It is the rule of one standard error (Breiman et al. 1984, Classification and regression trees). Rows are in order
-    from the simplest to those with a generator; the most accurate has the largest gain over augmented copies.
+    from the simplest to those with a generator; the most accurate has the largest gain over augmented copies. Where
+    some of those within have a significant gain over augmented copies, it is the simplest of these.
     """
     gains = {row: found.values(people, row, classifier, AUGMENTED).mean() for row in found.rows if row != AUGMENTED}
     best = max(gains | {AUGMENTED: 0.0}, key=lambda row: gains.get(row, 0.0))
-    for row in found.rows[: found.rows.index(best)]:
-        lost = found.values(people, best, classifier, row)
-        if lost.mean() <= standard_error(lost):
-            return row
-    return best
+    lost = {row: found.values(people, best, classifier, row) for row in found.rows if row != best}
+    within = [row for row in found.rows if row == best or lost[row].mean() <= standard_error(lost[row])]
+    better = [row for row in within if row not in (ALONE, AUGMENTED) and gains[row] > 0]
+    shown = [row for row in better if not _significance(table.at(people, row, classifier, AUGMENTED))]
+    return (shown or within)[0]
 
 
 def sentences(found: Found, table: Table) -> list[str]:
@@ -124,7 +126,7 @@ def sentence(found: Found, table: Table, people: int) -> str:
     reason = table.at(people, AUGMENTED, found.classifiers[0], ALONE).reason
     if reason:
         return f"From {people} people, nothing can be recommended ({reason})."
-    rows = {classifier: recommended(found, people, classifier) for classifier in found.classifiers}
+    rows = {classifier: recommended(found, table, people, classifier) for classifier in found.classifiers}
     classifier = max(rows, key=lambda name: found.on_all_draws(people, rows[name], name))
     row = rows[classifier]
     share = f"{_percent(table.at(people, row, classifier).value or 0)} % ({classifier.replace('_', ' ')})"

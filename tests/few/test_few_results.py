@@ -32,7 +32,7 @@ def found(*shares, people=3, noise=0.05):
 def test_the_sentence_follows_from_the_numbers(shares, row, says):
     of = found(*shares)
     table = table_of(of)
-    assert recommended(of, 3, "random_forest") == row
+    assert recommended(of, table, 3, "random_forest") == row
     (text,) = sentences(of, table)
     assert text.startswith("From 3 people, ") and says in text and text.count(".  ") == 0
 
@@ -98,7 +98,12 @@ def test_rows_without_a_generator_may_have_more_draws():
 
 def test_the_simplest_row_within_one_standard_error_is_used():
     of = found(0.6, 0.7, 0.701, 0.6, 0.702, noise=0.1)
-    assert recommended(of, 3, "random_forest") == "augmented"
+    assert recommended(of, table_of(of), 3, "random_forest") == "augmented"
+    # Of two that are as good, the one whose gain is significant.
+    steady = found(0.6, 0.7, 0.7, 0.6, 0.7, noise=0.01)
+    steady.accuracy[3][:, :, 2] += np.array([0.12, -0.04, 0.1, -0.02])[:, None, None, None]
+    steady.accuracy[3][:, :, 4] += 0.04
+    assert recommended(steady, table_of(steady), 3, "random_forest") == "augmented+cdcgan_kd"
     values = of.values(3, "augmented+cdcgan_kd", "random_forest", "real")
     estimate = mean_over_people(values)
     error = standard_error(values)
