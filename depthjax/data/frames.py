@@ -71,7 +71,8 @@ class Framing(NamedTuple):
     def __str__(self) -> str:
         """What was decided, and the settings that say so."""
         span = f"each spans {self.width_mm:g} mm (--config.data.width_mm)"
-        scale = f"focal length by --config.data.focal_px={self.camera}" if self.camera else span
+        # Of a file the name alone: cards show it.
+        scale = f"focal length by --config.data.focal_px={Path(self.camera).name}" if self.camera else span
         turned = f"turned by --config.data.rotate={90 * self.turns}"
         return f"{self.kind} (--config.data.framing={'whole' if self.kind == WHOLE else 'crop'}), {turned}, {scale}"
 
