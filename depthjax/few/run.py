@@ -117,7 +117,7 @@ def run_few(
         results = _group(config, cells, faces, folder, log)
         measured = np.stack(results).reshape(-1, trainings, *results[0].shape)
         further = further_cells(config, train.subject, people)
-        alone = _without_generator(config, further, faces, folder, measured, log)
+        alone = _without_generator(config, further, faces, measured, log)
         known[people] = np.array([cell.subjects for cell in (*cells[::trainings], *further)], np.int32)
         accuracy[people] = np.concatenate([measured, alone])
     end_processes()
@@ -170,9 +170,7 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
     return [values for values in found.values() if values is not None]
 
 
-def _without_generator(
-    config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, like: np.ndarray, log: Log
-) -> np.ndarray:
+def _without_generator(config: Config, cells: Sequence[Cell], faces: Faces, like: np.ndarray, log: Log) -> np.ndarray:
     """Return the accuracies of further draws, shaped as `like` but for the draws: NaN where a network is trained."""
     values = np.full((len(cells), *like.shape[1:]), np.nan, np.float32)
     # Nothing of the trees or of logistic regression takes more than seconds.

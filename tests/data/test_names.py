@@ -53,7 +53,8 @@ def test_a_subject_spelled_in_two_ways_is_a_problem(tmp_path, usual, other):
     for path in sorted(root.glob(f"fear/{usual}_*")):
         path.rename(path.with_name(path.name.replace(usual, other)))
     lines, error = told(root, pattern="{subject}_{frame}")
-    assert isinstance(error, UserError) and any("2 subject spelled twice" in line for line in lines)
+    assert isinstance(error, UserError) and any("problems: 2 subject spelled twice" in line for line in lines)
+    assert str(error).startswith("2 problems in ")
     row = next(line for line in lines if f"fear/{other}_0.png" in line)
     assert f"'{other}' and '{usual}'" in row and "--config.data.names_differ=true" in row
     assert len(told(root, pattern="{subject}_{frame}", on_error="skip")[1].subjects) == 5
@@ -66,7 +67,8 @@ def test_an_emotion_spelled_in_two_ways_is_a_problem(tmp_path):
     for path in sorted((root / "fear").glob("s[56]_*")):
         path.rename(root / "Fear" / path.name)
     lines, error = told(root)
-    assert isinstance(error, UserError) and any("4 emotion spelled twice" in line for line in lines)
+    assert isinstance(error, UserError) and any("problems: 4 emotion spelled twice" in line for line in lines)
+    assert str(error).startswith("4 problems in ")
     assert any("Fear/s5_f0.png" in line and "merge the folders" in line for line in lines)
     assert len(told(root, on_error="skip")[1].faces) == 32
     lines, checked = told(root, names_differ=True, emotions=("fear", "Fear", "happiness"))
@@ -114,7 +116,8 @@ def test_the_emotion_may_stand_anywhere(tmp_path, form, pattern):
     lines, checked = told(root, pattern=pattern, emotions=("fear", "happiness"))
     assert len(checked.faces) == 16 and "left out, not in --config.data.emotions: neutral" in lines
     Image.fromarray(face(50)).save(root / "stray.png")
-    assert any("1 no match" in line for line in told(root, pattern=pattern)[0])
+    lines, error = told(root, pattern=pattern)
+    assert any("problems: 1 no match" in line for line in lines) and str(error).startswith("1 problems in ")
     assert "no folder for neutral" in str(told(root, pattern="x" + pattern)[1])
 
 
@@ -126,7 +129,8 @@ def test_infrared_beside_depth_is_no_depth(tmp_path, pattern):
         noise = np.random.default_rng(seed).integers(2500, 3900, (40, 32)).astype(np.uint16)
         Image.fromarray(noise).save(path.with_name(path.name.replace("depth", "ir")))
     lines, error = told(root, pattern=pattern)
-    assert isinstance(error, UserError) and any("24 no depth" in line for line in lines)
+    assert isinstance(error, UserError) and any("problems: 24 no depth" in line for line in lines)
+    assert str(error).startswith("24 problems in ")
     assert len(told(root, pattern=pattern, on_error="skip")[1].faces) == 24
 
 
