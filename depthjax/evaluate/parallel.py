@@ -75,6 +75,7 @@ def each_in_process(function: Callable[[Item], Result], items: Iterable[Item]) -
 
     Large arrays of the items are read from shared memory, once written however many items hold them, and read-only.
     """
+    _executor().shutdown(wait=True)  # joblib would take this pool for one of its own, and fail
     with joblib.parallel_config("loky", n_jobs=joblib.cpu_count(), inner_max_num_threads=1):
         results = joblib.Parallel(max_nbytes=SHARED)(joblib.delayed(function)(item) for item in items)
     end_processes()

@@ -4,7 +4,7 @@ import joblib
 import numpy as np
 import pytest
 
-from depthjax.evaluate.parallel import each_in_process, in_threads
+from depthjax.evaluate.parallel import each_in_process, in_processes, in_threads
 
 
 def test_items_of_a_generator_are_drawn_when_a_thread_is_free():
@@ -45,4 +45,6 @@ def test_a_part_that_fails_ends_the_rest():
 
 def test_processes_give_what_a_loop_gives_in_order():
     arrays = [np.random.default_rng(i).normal(size=(50, 50)) for i in range(5)]
+    np.testing.assert_array_equal(in_processes(np.square, arrays[0]), arrays[0] ** 2)
     assert each_in_process(np.linalg.norm, arrays) == [np.linalg.norm(array) for array in arrays]
+    np.testing.assert_array_equal(in_processes(np.square, arrays[1]), arrays[1] ** 2)
