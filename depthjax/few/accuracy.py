@@ -30,6 +30,7 @@ from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.spaces import box_means
 from depthjax.few.cell import ALONE, RENDERED
 
+SHARES = {RENDERED: RENDERED_WEIGHT}  # there are any number of rendered faces
 Inputs = dict[str, Labelled]  # what classifiers read of a set of faces, by kind
 
 
@@ -51,20 +52,25 @@ def inputs_of(config: Config, faces: DepthFaces, cache: Path | None = None) -> I
 
 
 def accuracies(
-    config: Config, sets: Mapping[str, DepthFaces], rows: tuple[str, ...], tested: Inputs, rendered: Inputs | None
+    config: Config,
+    sets: Mapping[str, DepthFaces],
+    rows: tuple[str, ...],
+    tested: Inputs,
+    rendered: Inputs | None,
+    shares: Mapping[str, float] = SHARES,
 ) -> np.ndarray:
     """Return the share of each tested subject's faces that is recognised, (rows, classifiers, subjects) float32.
 
-    A row is trained on the known faces, `sets["real"]`, and on those of each set in its name (`a+b`). Rendered faces
-    together weigh RENDERED_WEIGHT of the known ones: there are any number of them. An accuracy is the mean over the
-    seeds of a classifier.
+    A row is trained on the known faces, `sets["real"]`, and on those of each set in its name (`a+b`). All faces of a
+    set in `shares` together weigh so much of the known ones; every other face weighs as much as a known one. An
+    accuracy is the mean over the seeds of a classifier.
     """
     inputs = _inputs_of_all(config, sets) | ({RENDERED: rendered} if rendered else {})
     names, tasks = config.evaluate.classifiers, {}
     tested = {kind: of for kind, of in tested.items() if kind in inputs[ALONE]}
     for row in rows:
         parts = list(dict.fromkeys((ALONE, *row.split("+"))))
-        weight = _weights({part: len(next(iter(inputs[part].values()))) for part in parts})
+        weight = _weights({part: len(next(iter(inputs[part].values()))) for part in parts}, shares)
         splits = {
             kind: replace(_split(config, [inputs[part][kind] for part in parts], of, kind), weight=weight)
             for kind, of in tested.items()
@@ -82,12 +88,12 @@ def accuracies(
     return (found / runs).astype(np.float32)
 
 
-def _weights(sizes: Mapping[str, int]) -> np.ndarray | None:
+def _weights(sizes: Mapping[str, int], shares: Mapping[str, float]) -> np.ndarray | None:
     """Return the weight of each face of the sets, in their order; None if all have the same."""
-    if RENDERED not in sizes:
+    if not sizes.keys() & shares.keys():
         return None
-    rendered = RENDERED_WEIGHT * sizes[ALONE] / sizes[RENDERED]
-    return np.concatenate([np.full(size, rendered if part == RENDERED else 1.0) for part, size in sizes.items()])
+    each = {part: shares[part] * sizes[ALONE] / size if part in shares else 1.0 for part, size in sizes.items()}
+    return np.concatenate([np.full(size, each[part]) for part, size in sizes.items()])
 
 
 def _split(config: Config, train: Iterable[Labelled], test: Labelled, kind: str) -> Split:

@@ -7,14 +7,14 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import made_faces
 from depthjax.evaluate import weights
 from depthjax.few import run
-from depthjax.few.accuracy import _weights
+from depthjax.few.accuracy import SHARES, _weights
 from depthjax.few.people import Cell
 from tests.conftest import SMOKE
 
 
 def test_rendered_faces_together_weigh_a_fixed_share_of_the_known_ones():
-    assert _weights({"real": 6, "augmented": 20}) is None
-    weight = _weights({"real": 6, "augmented": 20, "rendered": 24})
+    assert _weights({"real": 6, "augmented": 20}, SHARES) is None
+    weight = _weights({"real": 6, "augmented": 20, "rendered": 24}, SHARES)
     assert weight.shape == (50,) and np.all(weight[:26] == 1) and np.isclose(weight[26:].sum(), 0.3 * 6)
 
 

@@ -1,0 +1,273 @@
+"""What other generators add where few people are known: a prior, augmentation in the discriminator, identities, ...
+
+Command: python -m experiments.few_generators --workdir runs/few_ict [--people 3,8] [--draws 4]
+Device:  one CPU core, about nine minutes a draw, and five for the prior. WORKDIR has prepared faces of `few`.
+
+Each way gives `sample.count` faces of each emotion, added to the known people's faces and their augmented copies:
+with the weight of a known face each, and so that together they weigh RENDERED_WEIGHT of the known ones. Known and
+tested people are those of `few`. Nothing here was chosen by the tested people: settings are the cited papers', or were
+set once on others (`tools/render_ict.py --seed 1`). Writes few_generators.md, few_generators.npz and
+few_generators.png into WORKDIR.
+
+    scratch     the paper's training on the known people alone, as in `few`
+    ada         the same, faces before the discriminator augmented with a steered probability (Karras et al. 2020)
+    identities  the same, half of a latent a person's, shared by faces that a critic sees in pairs (SD-GAN: Donahue
+                et al. 2018)
+    chosen      of many faces of `scratch`, those that a classifier of shapes gets wrong, and two others right
+    prior       a generator of a wide population of rendered people, as it is
+    adapted     the same, trained on by the known people, the discriminator's lower layers frozen (FreezeD: Mo et al.
+                2020)
+    statistics  the same, only scales, shifts and emotions' weights (Noguchi and Harada 2019)
+    rendered    rendered people, as in `few`
+    refined     the same, made to look like the known people's frames (SimGAN: Shrivastava et al. 2017)
+    transfer    neutral faces of the known people, plus what an expression changes on a rendered person, in millimetres
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from depthjax.cdcgan_kd import random_latents
+from depthjax.config import Config
+from depthjax.data.augment import BACKGROUND
+from depthjax.data.faces import DepthFaces, made_faces
+from depthjax.data.generate import generate
+from depthjax.data.inputs import network_inputs
+from depthjax.data.noise import noise_spectrum, with_training_noise
+from depthjax.errors import without_traceback
+from depthjax.evaluate.classification import DEPTHNET, RECOGNISER
+from depthjax.evaluate.controls import RENDERED_WEIGHT, rendered_set
+from depthjax.evaluate.spaces import box_means
+from depthjax.few.accuracy import SHARES, accuracies, inputs_of
+from depthjax.few.cell import ALONE, AUGMENTED, RENDERED, simple_sets
+from depthjax.few.effects import mean_over_people
+from depthjax.few.people import Cell, draw_people
+from depthjax.files import read_json, write_arrays, write_text
+from depthjax.library import load_config
+from depthjax.models.dcgan import decode
+from depthjax.pipeline import prepared_faces
+from depthjax.train.state import Pair, networks
+from depthjax.train.step import Batch, teacher_variables
+from experiments.few_levers import fitted, points
+from experiments.few_rules import FROZEN, Carry, Few, Rule, make_loop, start
+from experiments.refiner import refined
+
+CLASSIFIERS = ("depthnet", "recogniser")
+PRIOR_FACES, PRIOR_STEPS = 1000, 6000  # faces of each emotion, two of a person
+ADAPTED_STEPS = 400
+POOL = 6  # times as many faces as are chosen
+SHAPES = 24  # principal components of a face's shape
+RULES = {
+    "scratch": Rule(),
+    "ada": Rule(augment=True),
+    "identities": Rule(identities=True),
+    "adapted": Rule(frozen=FROZEN),
+    "statistics": Rule(frozen=FROZEN, statistics_only=True),
+}
+WAYS = (*list(RULES)[:3], "chosen", "prior", *list(RULES)[3:], RENDERED, "refined", "transfer")
+LIGHT = " light"  # after a way: its faces together weigh RENDERED_WEIGHT of the known ones
+
+
+class Given(NamedTuple):
+    """What every draw has in common."""
+
+    config: Config
+    train: DepthFaces
+    test: DepthFaces
+    rendered: DepthFaces
+    prior: Pair  # the variables of both teachers
+    changes: dict[int, np.ndarray]  # by emotion: (n, h, w) differences from the neutral face, NaN where there is none
+
+
+def main() -> None:
+    """Measure every way on every draw; write the table after each number of people."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workdir", type=Path, required=True)
+    parser.add_argument("--people", default="3,8")
+    parser.add_argument("--draws", type=int, default=4)
+    parser.add_argument("--ways", default=",".join(WAYS))
+    flags = parser.parse_args()
+    given, lines, found = common(flags.workdir), [], {}
+    ways = [way for way in WAYS if way in flags.ways.split(",")]
+    for count in map(int, flags.people.split(",")):
+        found[str(count)] = measured(given, count, flags.draws, ways, flags.workdir)
+        lines += table(count, found[str(count)], ways)
+        write_text(flags.workdir / "few_generators.md", "\n".join(lines) + "\n")
+        write_arrays(flags.workdir / "few_generators.npz", **found)
+    print("\n".join(lines))
+
+
+def common(workdir: Path) -> Given:
+    """Read the prepared faces, render people, and train the prior on others."""
+    stored = read_json(workdir / "config.json")["data"]
+    config = load_config("few", {f"data.{name}": of for name, of in stored.items() if of not in (None, "")})
+    config = replace(config, evaluate=replace(config.evaluate, classifiers=CLASSIFIERS))
+    train, test = (prepared_faces(config, workdir, part) for part in ("train", "test"))
+    start_time = time.monotonic()
+    wide = rendered_set(replace(config, evaluate=replace(config.evaluate, seed=10**6)), train, PRIOR_FACES)
+    carry = trained(config, Rule(), wide, jax.random.key(1), PRIOR_STEPS)
+    print(f"prior: {time.monotonic() - start_time:.0f} s", flush=True)
+    rendered = rendered_set(config, train, 3 * config.sample.count)
+    return Given(config, train, test, rendered, teacher_variables(carry.state), expression_changes(config))
+
+
+def trained(
+    config: Config, rule: Rule, faces: DepthFaces, key: jax.Array, steps: int, prior: Pair | None = None
+) -> Carry:
+    """Train by a rule from fresh networks, or from those of the prior."""
+    others = [
+        np.flatnonzero((faces.subject == subject) & (np.arange(len(faces)) != row))
+        for row, subject in enumerate(faces.subject if rule.identities else ())
+    ]
+    longest = max(map(len, others), default=0)
+    same = jnp.asarray([np.resize(of, longest) for of in others] or np.zeros((1, 1)), jnp.int32)
+    few = Few(Batch(jnp.asarray(faces.images, jnp.float32), jnp.asarray(faces.emotion)), same)
+    first, rest = jax.random.split(key)
+    return _loop(config, rule)(start(config, first, prior), few, rest, np.int32(steps))
+
+
+_loop = lru_cache(make_loop)
+
+
+def measured(given: Given, count: int, draws: int, ways: list[str], workdir: Path) -> np.ndarray:
+    """Return accuracies (draws, rows, classifiers, tested subjects); the rows are those of `row_names`."""
+    tested, found = inputs_of(given.config, given.test, workdir / "features"), []
+    people = draw_people(np.unique(given.train.subject), count, draws, seed=given.config.few.seed)
+    for number, subjects in enumerate(people):
+        cell, began = Cell(count, number, 0, tuple(map(int, subjects))), time.monotonic()
+        config = cell.settings(given.config)
+        known = given.train.take(np.flatnonzero(np.isin(given.train.subject, subjects)))
+        sets = {ALONE: known, AUGMENTED: simple_sets(config, known)[AUGMENTED]}
+        sets |= dict(faces_of(given, config, cell, sets, ways))
+        made = time.monotonic()
+        shares = dict.fromkeys((way + LIGHT for way in ways), RENDERED_WEIGHT)
+        both = sets | {way + LIGHT: sets[way] for way in ways}
+        found.append(accuracies(config, both, row_names(ways), tested, None, SHARES | shares))
+        write_arrays(workdir / f"few_generators_{count}_{number}.npz", **{way: sets[way].images[::25] for way in sets})
+        print(f"{count} people, draw {number}: {made - began:.0f} s, then {time.monotonic() - made:.0f} s", flush=True)
+    return np.stack(found)
+
+
+def row_names(ways: list[str]) -> tuple[str, ...]:
+    """Return the rows of the table, without and with each way's faces."""
+    return (ALONE, AUGMENTED, *(f"{AUGMENTED}+{way}{weight}" for way in ways for weight in ("", LIGHT)))
+
+
+def faces_of(
+    given: Given, config: Config, cell: Cell, sets: dict[str, DepthFaces], ways: list[str]
+) -> Iterator[tuple[str, DepthFaces]]:
+    """Yield the faces of each way."""
+    known, key = sets[ALONE], cell.key(config.few.seed)
+    teachers = {"prior": given.prior}
+    for number, (way, rule) in enumerate(RULES.items()):
+        if way in ways or (way == "scratch" and "chosen" in ways):
+            prior = given.prior if rule.frozen else None
+            steps = ADAPTED_STEPS if rule.frozen else config.few.steps
+            carry = trained(config, rule, known, jax.random.fold_in(key, number), steps, prior)
+            teachers[way] = teacher_variables(carry.state)
+            if rule.augment:
+                print(f"  ada: probability {float(carry.probability):.2f} at the end", flush=True)
+    for way, variables in teachers.items():
+        if way in ways:
+            yield way, sampled(config, variables, known, config.sample.count, way)
+    if "chosen" in ways:
+        pool = sampled(config, teachers["scratch"], known, POOL * config.sample.count, "chosen")
+        yield "chosen", chosen(config, sets, pool)
+    rng = np.random.default_rng(config.sample.seed)
+    if RENDERED in ways:
+        yield RENDERED, given.rendered
+    if "refined" in ways:
+        images = refined(given.rendered.images, known.images, seed=int(rng.integers(2**31)))
+        yield "refined", replace(given.rendered, images=images)
+    if "transfer" in ways:
+        yield "transfer", transferred(known, given.changes, config.sample.count, rng)
+
+
+def sampled(config: Config, teachers: Pair, known: DepthFaces, count: int, name: str) -> DepthFaces:
+    """Return `count` faces of each emotion from random latents, with new noise like the known people's."""
+    emotion = np.repeat(np.arange(len(known.emotions), dtype=np.int32), count)
+    latents = random_latents(config, emotion)
+    images = decode(networks(config).generator, teachers.generator, latents, emotion)
+    spectrum = noise_spectrum(known.images)
+    images = with_training_noise(images, emotion, spectrum, seed=config.sample.seed, name=name)
+    return made_faces(images, emotion, known.emotions, known.depth_range)
+
+
+def chosen(config: Config, sets: dict[str, DepthFaces], pool: DepthFaces) -> DepthFaces:
+    """Return the faces of each emotion that shapes show worst, among those that two other classifiers confirm."""
+    both = _with_copies(sets)
+    shapes = make_pipeline(PCA(SHAPES), LogisticRegression(max_iter=1000)).fit(box_means(both.images), both.emotion)
+    own = shapes.predict_proba(box_means(pool.images))[np.arange(len(pool)), pool.emotion]
+    known, of_pool = (inputs_of(config, faces) for faces in (both, pool))
+    for kind in (DEPTHNET, RECOGNISER):
+        answer = fitted([(known[kind].features, both.emotion)], [1.0], of_pool[kind].features)
+        own = own + (answer != pool.emotion)  # those that are not confirmed come last
+    order = np.argsort(own, kind="stable")
+    rows = [order[pool.emotion[order] == label][: config.sample.count] for label in range(len(pool.emotions))]
+    return pool.take(np.concatenate(rows))
+
+
+def _with_copies(sets: dict[str, DepthFaces]) -> DepthFaces:
+    known, copies = sets[ALONE], sets[AUGMENTED]
+    images, emotion = (np.concatenate([getattr(of, name) for of in (known, copies)]) for name in ("images", "emotion"))
+    return made_faces(images, emotion, known.emotions, known.depth_range)
+
+
+def expression_changes(config: Config, people: int = 150) -> dict[int, np.ndarray]:
+    """Return what each emotion changes on rendered people, (n, h, w) in [-1, 1] units, NaN where depth is invalid."""
+    emotions = config.data.emotions
+    neutral = emotions.index("neutral")
+    films = generate(subjects=range(people), emotions=emotions, frames=1, seed=1, full_sequence=False, wide=True)
+    images = network_inputs(np.concatenate([film.crops for film in films]), config.data)
+    images = np.where(images < BACKGROUND, images, np.nan).reshape(people, len(emotions), *images.shape[1:])
+    return {label: images[:, label] - images[:, neutral] for label in range(len(emotions)) if label != neutral}
+
+
+def transferred(known: DepthFaces, changes: dict[int, np.ndarray], count: int, rng: np.random.Generator) -> DepthFaces:
+    """Return neutral faces of the known people with the changes of each other emotion; neutral ones as they are."""
+    rows = np.flatnonzero(known.emotion == known.emotions.index("neutral"))
+    images = []
+    for label in range(len(known.emotions)):
+        base = known.images[rng.choice(rows, count)]
+        if label in changes:
+            change = np.nan_to_num(changes[label][rng.integers(len(changes[label]), size=count)])
+            base = np.where(base < BACKGROUND, np.clip(base + change, -1, 1), base)
+        images.append(base.astype(np.float32))
+    emotion = np.repeat(np.arange(len(known.emotions), dtype=np.int32), count)
+    return made_faces(np.concatenate(images), emotion, known.emotions, known.depth_range)
+
+
+def table(count: int, found: np.ndarray, ways: list[str]) -> Iterator[str]:
+    """Yield the lines of a Markdown table of one number of people."""
+    rows, draws, tested = row_names(ways), len(found), found.shape[-1]
+    copies = found[:, rows.index(AUGMENTED)]
+    yield f"{count} people known, {draws} draws, {tested} people tested: accuracy in %; points beyond augmented copies."
+    yield ""
+    yield "| trained on | " + " | ".join(CLASSIFIERS) + " |"
+    yield "|---|" + "---|" * len(CLASSIFIERS)
+    for place, row in enumerate(rows):
+        cells = []
+        for number in range(len(CLASSIFIERS)):
+            values = found[:, place, number]
+            gain = mean_over_people((values - copies[:, number])[:, None])
+            cells.append(f"{100 * values.mean():.1f}" + (f"; {points(gain)}" if place > 1 else ""))
+        yield "| " + " | ".join([row, *cells]) + " |"
+    yield ""
+
+
+if __name__ == "__main__":
+    with without_traceback():
+        main()
