@@ -50,6 +50,11 @@ NOISE_MM, WAVES_MM, BENDS_MM = 4.0, 3.0, 2.5  # the most of each: of a pixel, ov
 EDGE_MM = 4.0  # this near to the far end is background: it has no noise
 WINDOW = Data(resolution=SIDE, crop="face", near_mm=-20.0, far_mm=100.0)  # wider than what is read: views move depth
 NET = Recogniser(len(EMOTIONS), PEOPLE)
+# No other training goes on from a checkpoint.
+SETTINGS = (
+    VERSION, SEED, PEOPLE, FRAMES, EPOCHS, BATCH, PEAK_RATE, WEIGHT_DECAY, SMOOTHING, IDENTITY_WEIGHT, SCALE, SHIFT,
+    TURN, RELIEF, OFFSET_MM, NOISE_MM, WAVES_MM, BENDS_MM, EDGE_MM,
+)  # fmt: skip
 
 
 class Faces(NamedTuple):
@@ -150,7 +155,8 @@ def train(faces: Faces, work: Path) -> tuple[Learner, np.ndarray]:
         update, state = solver.update(gradient, learner.opt_state, learner.params)
         return Learner(optax.apply_updates(learner.params, update), stats, state), hits
 
-    path, labels = work / "checkpoint.npz", np.stack([faces.emotion, faces.subject], 1)
+    path = work / f"checkpoint-{digest(SETTINGS, faces.relief)[:16]}.npz"
+    labels = np.stack([faces.emotion, faces.subject], 1)
     done, learner, hits = restored(path, learner)
     for epoch in range(done, EPOCHS):
         start, order, logged = time.monotonic(), np.random.default_rng([SEED, epoch]).permutation(len(labels)), []
