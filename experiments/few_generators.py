@@ -55,7 +55,7 @@ from depthjax.few.accuracy import SHARES, accuracies, inputs_of
 from depthjax.few.cell import ALONE, AUGMENTED, RENDERED, simple_sets
 from depthjax.few.effects import mean_over_people
 from depthjax.few.people import Cell, draw_people
-from depthjax.files import read_json, write_arrays, write_text
+from depthjax.files import read_arrays, read_json, write_arrays, write_text
 from depthjax.library import load_config
 from depthjax.models.dcgan import decode
 from depthjax.pipeline import prepared_faces
@@ -66,7 +66,7 @@ from experiments.few_rules import FROZEN, Carry, Few, Rule, make_loop, start
 from experiments.refiner import refined
 
 CLASSIFIERS = ("depthnet", "recogniser")
-PRIOR_FACES, PRIOR_STEPS = 1000, 6000  # faces of each emotion, two of a person
+PRIOR_FACES, PRIOR_STEPS = 1000, 4000  # faces of each emotion, two of a person
 ADAPTED_STEPS = 400
 POOL = 6  # times as many faces as are chosen
 SHAPES = 24  # principal components of a face's shape
@@ -116,12 +116,23 @@ def common(workdir: Path) -> Given:
     config = load_config("few", {f"data.{name}": of for name, of in stored.items() if of not in (None, "")})
     config = replace(config, evaluate=replace(config.evaluate, classifiers=CLASSIFIERS))
     train, test = (prepared_faces(config, workdir, part) for part in ("train", "test"))
-    start_time = time.monotonic()
-    wide = rendered_set(replace(config, evaluate=replace(config.evaluate, seed=10**6)), train, PRIOR_FACES)
-    carry = trained(config, Rule(), wide, jax.random.key(1), PRIOR_STEPS)
-    print(f"prior: {time.monotonic() - start_time:.0f} s", flush=True)
-    rendered = rendered_set(config, train, 3 * config.sample.count)
-    return Given(config, train, test, rendered, teacher_variables(carry.state), expression_changes(config))
+    rendered, prior = rendered_set(config, train, 3 * config.sample.count), prior_of(config, train, workdir)
+    return Given(config, train, test, rendered, prior, expression_changes(config))
+
+
+def prior_of(config: Config, train: DepthFaces, workdir: Path) -> Pair:
+    """Return the variables of both teachers after a training on other rendered people, kept in the work folder."""
+    wide, path = replace(config, evaluate=replace(config.evaluate, seed=10**6)), workdir / "few_generators_prior.npz"
+    shapes = teacher_variables(start(config, jax.random.key(1)).state)
+    if not path.exists():
+        began = time.monotonic()
+        carry = trained(config, Rule(), rendered_set(wide, train, PRIOR_FACES), jax.random.key(1), PRIOR_STEPS)
+        leaves = jax.tree.leaves(teacher_variables(carry.state))
+        write_arrays(path, **{f"leaf_{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)})
+        print(f"prior: {time.monotonic() - began:.0f} s", flush=True)
+    stored, structure = read_arrays(path), jax.tree.structure(shapes)
+    prior: Pair = jax.tree.unflatten(structure, [jnp.asarray(stored[f"leaf_{i}"]) for i in range(len(stored))])
+    return prior
 
 
 def trained(

@@ -17,8 +17,8 @@ from flax import linen as nn
 
 from depthjax.data.augment import BACKGROUND
 
-STEPS, BATCH, RATE, FIRST = 800, 16, 3e-4, 100  # FIRST: steps of the refiner alone, as it were the identity
-CHANNELS, BLOCKS, KEEP = 16, 3, 3.0  # KEEP: weight of the distance from the rendered face
+STEPS, BATCH, RATE, FIRST = 250, 8, 5e-4, 25  # FIRST: steps of the refiner alone, as it were the identity
+CHANNELS, BLOCKS, KEEP = 8, 2, 3.0  # KEEP: weight of the distance from the rendered face
 PIECE = 100  # faces refined at once
 
 
@@ -42,7 +42,7 @@ class PatchCritic(nn.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         """(n, h, w) → (n, h / 4, w / 4)."""
         x = images[..., None]
-        for width, stride in ((16, 1), (32, 2), (32, 2)):
+        for width, stride in ((16, 2), (32, 2), (32, 1)):
             x = nn.leaky_relu(nn.Conv(width, (3, 3), (stride, stride))(x), 0.2)
         return nn.Conv(1, (1, 1))(x)[..., 0]
 
