@@ -8,6 +8,7 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
+from depthjax.errors import counted
 from depthjax.evolving import evolution_inputs, evolve_latents, reads_emotions
 from depthjax.files import read_arrays
 from depthjax.keys import key_for
@@ -40,7 +41,7 @@ def fit(config: Config, workdir: Path, faces: DepthFaces, log: Log) -> list[Path
     check_writers(config)
     with sharing_a_fate():
         state = train(config, faces, workdir, quiet=log is no_log)
-    log(f"{int(state.step)} steps of {config.train.batch_size} faces")
+    log(f"{counted(int(state.step), 'step')} of {config.train.batch_size} faces")
     curves = workdir / "metrics.jsonl"
     if not curves.exists():
         log(f"{curves} is gone: this training has no curves")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from depthjax._version import __version__
 from depthjax.config import Config, to_dict
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 
 if TYPE_CHECKING:
     import jax
@@ -170,7 +170,7 @@ def doctor(workdir: Path) -> list[str]:
         "processor": f"{processor()}, {_cores()} cores for this process",
         "memory": f"{free:.1f} of {total:.1f} GB free",
         "disk": f"{disk:.1f} GB free for {workdir}",
-        "compiled": f"programs are kept in {cache} ({len(cached)} files, {sum(cached) / 1e6:.0f} MB)"
+        "compiled": f"programs are kept in {cache} ({counted(len(cached), 'file')}, {sum(cached) / 1e6:.0f} MB)"
         if cache
         else "programs are not kept",
         "packages": ", ".join(f"{name} {version}" for name, version in _versions().items()),

@@ -24,6 +24,11 @@ class ConfigError(UserError):
         super().__init__(message, exit_code=2)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 face", "2 faces"; `plural` where it has no plain s."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
 def printable(text: str) -> str:
     """The text in one line, with whatever does not print escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

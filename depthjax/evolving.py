@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict
 from depthjax.config import Config, Evolve, own_fitness
 from depthjax.config_file import run_file, said_of
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import ConfigError
+from depthjax.errors import ConfigError, counted
 from depthjax.evolve.fitness import FITNESS, Fitness, Measures, Weights, reads_of
 from depthjax.evolve.program import Networks, Program, all_devices, make_program
 from depthjax.evolve.run import Outcome, check_finite, evolve, grid, run_together
@@ -108,8 +108,8 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, log: Log, *, qu
     write_arrays(statistics, **_flat(inputs.real))
     if reads_emotions(config):
         log(classifier_report(inputs.real, len(emotions)))
-    size = f"{len(emotions)} emotions x {settings.islands} x {settings.population}"
-    log(f"{settings.algorithm}: {settings.generations} generations x {size}")
+    size = f"{counted(len(emotions), 'emotion')} x {settings.islands} x {settings.population}"
+    log(f"{settings.algorithm}: {counted(settings.generations, 'generation')} x {size}")
     with _shown_progress(config, inputs, [settings], quiet=quiet) as progress:
         found = evolve(program, key_for(settings.seed, "evolve"), *inputs, settings, progress=progress)
         arrays = jax.tree.map(np.asarray, found)
@@ -221,7 +221,7 @@ def sweep_settings(
     for program in dict.fromkeys(programs):
         numbers = [i for i, of_this in enumerate(programs) if of_this == program]
         together = [experiments[i] for i in numbers]
-        log(f"{len(numbers)} experiments in one program")
+        log(f"{counted(len(numbers), 'experiment')} in one program")
         with _shown_progress(config, inputs, together, quiet=quiet) as progress:
             outcome = run_together(program, together, *inputs, progress=progress)
         for name, values in outcome._asdict().items():

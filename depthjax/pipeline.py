@@ -21,7 +21,7 @@ from depthjax.data.frames import read_by
 from depthjax.data.inputs import read_inputs, write_inputs
 from depthjax.data.noise import NOISE, noise_spectrum
 from depthjax.environment import cache_programs, check_python, describe, devices
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.evaluate.weights import digests
 from depthjax.files import remove_half_written, write_arrays, write_json, write_text
 from depthjax.lock import only_one
@@ -193,7 +193,7 @@ def prepare(config: Config, workdir: Path, log: Log) -> list[Path]:
         index = np.flatnonzero(members)
         _check_emotions(part, faces.emotion[index], config)
         outputs += write_inputs(workdir / "faces" / part, faces, index, config.data)
-        log(f"{part}: {len(index)} faces of {len(np.unique(faces.subject[index]))} subjects")
+        log(f"{part}: {counted(len(index), 'face')} of {counted(len(np.unique(faces.subject[index])), 'subject')}")
     outputs.append(workdir / NOISE)
     write_arrays(outputs[-1], spectrum=noise_spectrum(prepared_faces(config, workdir, "train").images))
     outputs += write_dataset_card(faces, config.data, test=test, folder=workdir, stored=stored)

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from depthjax.baselines.fits import Settings, settings_of
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import host_seed
 from depthjax.progress import Log
@@ -58,7 +58,7 @@ def check_counts(faces: DepthFaces) -> None:
     counts = np.bincount(faces.emotion, minlength=len(faces.emotions))
     for name, count in zip(faces.emotions, counts, strict=True):
         if count < 2:
-            raise UserError(f"{count} faces of '{name}' to fit a density to: at least 2 are needed")
+            raise UserError(f"{counted(count, 'face')} of '{name}' to fit a density to: at least 2 are needed")
 
 
 class Space(NamedTuple):

@@ -15,6 +15,7 @@ import numpy as np
 from depthjax.baselines.fits import Settings, settings_of
 from depthjax.config import Config, Model, Train
 from depthjax.data.faces import DepthFaces
+from depthjax.errors import counted
 from depthjax.keys import host_seed
 from depthjax.models.dcgan import decode
 from depthjax.models.inversion import Decoder
@@ -31,7 +32,7 @@ SIZES = ("latent_size", "generator_width", "discriminator_width", "dtype")
 def fit(key: jax.Array, config: Config, faces: DepthFaces, folder: Path, *, log: Log) -> dict[str, Any]:
     """Train, resuming from the last checkpoint in `folder`; more epochs go on from a finished training."""
     plain = without_teachers(config, seed=host_seed(key))
-    log(f"{plain.train.epochs} epochs of {len(faces) // plain.train.batch_size} steps")
+    log(f"{counted(plain.train.epochs, 'epoch')} of {counted(len(faces) // plain.train.batch_size, 'step')}")
     state = train(plain, faces, folder, quiet=log is no_log)
     return {"steps": int(state.step)}
 

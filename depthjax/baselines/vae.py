@@ -20,7 +20,7 @@ from depthjax.baselines.densities import check_counts
 from depthjax.baselines.fits import Settings, settings_of
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.files import read_arrays, write_arrays
 from depthjax.keys import host_seed
 from depthjax.models.dcgan import DECODE_BATCH, Generator, decode
@@ -107,7 +107,7 @@ def train(key: jax.Array, config: Config, faces: DepthFaces, *, log: Log) -> tup
     feed = feed_for(config, faces, 0)
     state = jax.jit(lambda k: init_state(k, config, optimizer))(key_init)
     steps = jax.jit(make_steps(config, optimizer, key_train, streamed=feed.streamed), donate_argnums=0)
-    log(f"{epochs} epochs of {per_epoch} steps")
+    log(f"{counted(epochs, 'epoch')} of {counted(per_epoch, 'step')}")
     for first in range(0, total, most):
         last = min(first + most, total)
         state, found = steps(state, feed.take(last - first), np.int32(last - first))

@@ -33,7 +33,7 @@ from depthjax.data.near_duplicates import group_alike
 from depthjax.data.pattern import propose, spelling
 from depthjax.data.plausible import KINDS
 from depthjax.data.workers import in_order
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 
 FILES_A_TASK = 32
 MIN_SUBJECTS_EACH, MIN_SUBJECTS = 2, 4
@@ -93,7 +93,7 @@ def check(settings: configs.Data, root: Path, spool: Path, *, log: Log, page: Pa
     grouped = "{subject}" not in listing.pattern
     files, unnamed = (_unnamed(files, settings, log), []) if grouped else _named(files, listing.pattern, settings)
     unnamed = [*others, *unnamed]
-    log(f"checking {len(files)} files")
+    log(f"checking {counted(len(files), 'file')}")
     framing = frames.decide(settings, [file.path for file in files], log)
     faces, problems = _read_all_files(files, settings, framing, spool, compare=grouped)
     if page:
@@ -243,14 +243,14 @@ def _report(problems: Sequence[Problem], faces: Sequence[Face], settings: config
     dropped = sum(problem.kind == frames.NO_FACE for problem in problems)
     without, images = dropped + len(kept), dropped + len(faces)
     if without:
-        log(f"no face is recognised in {without} of {images} images ({without / images:.0%})")
+        log(f"no face is recognised in {without} of {counted(images, 'image')} ({without / images:.0%})")
     for line in table([*problems, *kept]):
         log(line)
     _check_faces(without, images)
     if problems and settings.on_error == "fail":
         raise UserError(
-            f"{len(problems)} problems in {escape(str(root))}, in the table above; nothing was written: mend them, or "
-            "go on without these files by --config.data.on_error=skip"
+            f"{counted(len(problems), 'problem')} in {escape(str(root))}, in the table above; nothing was written: "
+            "mend them, or go on without these files by --config.data.on_error=skip"
         )
     if problems:
         log(f"going on without these {len(problems)} (--config.data.on_error=skip)")
@@ -263,15 +263,15 @@ def _check_meaning(problems: Sequence[Problem], good: int) -> None:
     odd = sum(problem.kind in KINDS for problem in problems)
     if odd > MAX_ODD * (odd + good):
         raise UserError(
-            f"{odd} of {odd + good} images are no faces at these distances, so the others are not to be trusted: "
-            f"set {SCALE}; or leave out what is no depth (see the table above)"
+            f"no face has these distances: {odd} of {counted(odd + good, 'image')}; so the others are not to be "
+            f"trusted: set {SCALE}; or leave out what is no depth (see the table above)"
         )
 
 
 def _check_faces(without: int, images: int) -> None:
     """Raise a UserError if in many images no face is recognised: then the framing is wrong, not they."""
     if without > MAX_ODD * images:
-        share = f"{without} of {images} images ({without / images:.0%})"
+        share = f"{without} of {counted(images, 'image')} ({without / images:.0%})"
         raise UserError(
             f"no face is recognised in {share}, more than {MAX_ODD:.0%}: look at cut_faces.png, and mend "
             "--config.data.framing, focal_px, width_mm or rotate, or remove these images"
@@ -293,8 +293,8 @@ def _units(faces: Sequence[Face], settings: configs.Data) -> Iterator[str]:
         f"noses are {min(noses):.0f} to {max(noses):.0f} mm from the camera")  # fmt: skip
     for level, count in Counter(face.hole for face in faces if face.hole is not None).items():
         yield (
-            f"WARNING: level {level} fills most of the border of {count} of {len(faces)} images: it is a hole or "
-            f"background; set --config.data.invalid_value={level}"
+            f"WARNING: level {level} fills most of the border of {count} of {counted(len(faces), 'image')}: it is a "
+            f"hole or background; set --config.data.invalid_value={level}"
         )
 
 
@@ -332,7 +332,7 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
     group, thresholds = group_alike(boxes, follows)
     sizes = np.bincount(group)
     log(
-        f"{len(sizes)} GROUPS OF NEAR-DUPLICATES ARE TAKEN FOR SUBJECTS (closer than {thresholds.tight:.2f} mm, or "
+        f"GROUPS OF NEAR-DUPLICATES ARE TAKEN FOR SUBJECTS: {len(sizes)} (closer than {thresholds.tight:.2f} mm, or "
         f"than {thresholds.wide:.2f} mm one after the other); the largest holds {sizes.max()} of {len(faces)} frames. "
         "They keep a burst of one clip on one side of a split, but are no subjects: faces of one subject may be on "
         "both sides, and scores are then too high"
@@ -344,16 +344,18 @@ def _grouped(faces: list[Face], log: Log) -> Checked:
 
 def _check_subjects(checked: Checked, settings: configs.Data, grouped: bool) -> None:
     labels = checked.emotion
-    who, hint = ("groups of frames", "; a pattern that names subjects may help") if grouped else ("subjects", "")
+    who, hint = ("subject", "subjects"), ""
+    if grouped:
+        who, hint = ("group of frames", "groups of frames"), "; a pattern that names subjects may help"
     for label, emotion in enumerate(settings.emotions):
         count = len(np.unique(checked.subject[labels == label]))
         if count < MIN_SUBJECTS_EACH:
             raise UserError(
-                f"'{escape(emotion)}' has usable faces of {count} {who}, and at least {MIN_SUBJECTS_EACH} are needed "
-                f"to test on unseen ones: add faces, or leave it out of --config.data.emotions{hint}"
+                f"'{escape(emotion)}' has usable faces of {counted(count, *who)}, and at least {MIN_SUBJECTS_EACH} are "
+                f"needed to test on unseen ones: add faces, or leave it out of --config.data.emotions{hint}"
             )
     if len(checked.subjects) < MIN_SUBJECTS:
         raise UserError(
-            f"there are faces of {len(checked.subjects)} {who}, and at least {MIN_SUBJECTS} are needed for a "
+            f"there are faces of {counted(len(checked.subjects), *who)}, and at least {MIN_SUBJECTS} are needed for a "
             f"split by subject: add faces{hint}"
         )

@@ -19,6 +19,7 @@ import numpy as np
 
 from depthjax import config as configs
 from depthjax.data import stacks
+from depthjax.errors import counted
 from depthjax.files import check_archive
 
 MORE = (".pgm", ".exr", ".mat", ".ply", ".pcd")  # read by more_formats.py
@@ -210,7 +211,7 @@ def _read_npy(file: IO[bytes]) -> Iterator[np.ndarray]:
 
 def _turned(shape: tuple[int, ...]) -> Unfit:
     count, height, width = shape
-    what = f"shape {shape} is {count} images of {width}x{height} pixels, which are no faces"
+    what = f"shape {shape} is {counted(count, 'image')} of {width}x{height} pixels, which are no faces"
     return Unfit("shape", what, stacks.todo(shape))
 
 
@@ -256,7 +257,7 @@ def to_millimetres(raw: np.ndarray, settings: configs.Data) -> np.ndarray:
     if raw.dtype.kind == "f" and not np.isfinite(values).all():
         count = int((~np.isfinite(values)).sum())
         todo = "--config.data.invalid_value=nan, if that marks invalid depth"
-        raise Unfit("not finite", f"NaN or infinity in {count} pixels", todo)
+        raise Unfit("not finite", f"NaN or infinity in {counted(count, 'pixel')}", todo)
     result = np.zeros(raw.shape, np.uint16)
     result[~invalid] = _scaled(values.astype(np.float64), raw.dtype, means, settings.polarity)
     return result

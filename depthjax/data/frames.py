@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from depthjax.data.depth_files import Unfit, meaning, read_images, to_millimetre
 from depthjax.data.find_face import WEIGHTS, Nose, crop_about, find_nose
 from depthjax.data.listing import escape
 from depthjax.data.stacks import SMALLEST_FRAME
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.files import file_digest
 
 # Width, height and focal length, pixels, of the depth images that each camera makes.
@@ -41,13 +41,35 @@ TURNS = {"0": 0, "90": 1, "180": 2, "270": 3}  # clockwise, in quarters
 NO_FACE = "no face"  # the kind of fault of an image in which none was recognised
 
 
+class Mode(NamedTuple):
+    """The size of a camera's frames, pixels (0 if not known), and their focal length."""
+
+    wide: int
+    high: int
+    focal: float
+
+
 class Framing(NamedTuple):
-    """How images become faces: what they are, their camera ("" if unknown), quarter turns, mm that a crop spans."""
+    """How images become faces: what they are, their camera ("" if unknown), quarter turns, mm that a crop spans.
+
+    Of a file of intrinsics `camera` is the name alone, and `mode` what it held: the file may be gone later.
+    """
 
     kind: str
     camera: str
     turns: int
     width_mm: float
+    mode: Mode | None = None
+
+    @classmethod
+    def of(cls, stored: Sequence[Any]) -> Framing:
+        """Return the framing that was stored as a list; raise a TypeError or a ValueError if it is none."""
+        kind, camera, turns, width_mm, *mode = stored
+        held = None
+        if mode and mode[0]:
+            wide, high, focal = mode[0]
+            held = Mode(int(wide), int(high), float(focal))
+        return cls(str(kind), str(camera), int(turns), float(width_mm), held)
 
     def cut(self, depth: np.ndarray) -> tuple[np.ndarray, Nose | None]:
         """Return the face of an image (height, width) mm, and where its nose is in it; all of it without a face."""
@@ -61,7 +83,8 @@ class Framing(NamedTuple):
         """Return an image turned upright, its focal length or mm a pixel (the other is 0), and the nose in it."""
         depth = np.ascontiguousarray(np.rot90(depth, -self.turns))
         try:
-            focal = focal_length(self.camera, depth.shape, whole=self.kind == WHOLE) if self.camera else 0.0
+            whole = self.kind == WHOLE
+            focal = focal_length(self.camera, depth.shape, whole=whole, mode=self.mode) if self.camera else 0.0
         except UserError:  # raised before, were it so of most images
             what = f"{depth.shape[1]}x{depth.shape[0]} pixels: no size of the frames of {self.camera}"
             raise Unfit("other size", what, "remove it; or see --config.data.focal_px") from None
@@ -71,22 +94,20 @@ class Framing(NamedTuple):
     def __str__(self) -> str:
         """What was decided, and the settings that say so."""
         span = f"each spans {self.width_mm:g} mm (--config.data.width_mm)"
-        # Of a file the name alone: cards show it.
-        scale = f"focal length by --config.data.focal_px={Path(self.camera).name}" if self.camera else span
+        scale = f"focal length by --config.data.focal_px={self.camera}" if self.camera else span
         turned = f"turned by --config.data.rotate={90 * self.turns}"
         return f"{self.kind} (--config.data.framing={'whole' if self.kind == WHOLE else 'crop'}), {turned}, {scale}"
 
 
-def focal_length(camera: str, shape: tuple[int, ...], *, whole: bool = False) -> float:
+def focal_length(camera: str, shape: tuple[int, ...], *, whole: bool = False, mode: Mode | None = None) -> float:
     """Return the focal length in pixels of an image (height, width): a number, a camera of `CAMERAS`, or a file's.
 
     Of a `whole` frame whose size is none of the camera's it is unknown. A crop was cut from a frame of usual size.
+    `mode` is what the file held, if it was read before.
     """
-    try:
-        return _plausible(camera, float(camera))
-    except ValueError:
-        pass
-    modes = CAMERAS.get(camera) or _modes_of_file(Path(camera))
+    if (number := _number(camera)) is not None and mode is None:
+        return _plausible(camera, number)
+    modes: Sequence[tuple[int, int, float]] = [mode] if mode else CAMERAS.get(camera) or [_mode_of_file(Path(camera))]
     for wide, high, focal in modes:
         if scale := _scaled((max(shape), min(shape)), (wide, high)):
             return focal * scale
@@ -100,6 +121,13 @@ def focal_length(camera: str, shape: tuple[int, ...], *, whole: bool = False) ->
     )
 
 
+def _number(camera: str) -> float | None:
+    try:
+        return float(camera)
+    except ValueError:
+        return None
+
+
 def _plausible(camera: str, focal: float) -> float:
     if not FOCAL_PX[0] <= focal <= FOCAL_PX[1]:
         raise UserError(f"--config.data.focal_px={camera}: {focal:g} is no focal length in pixels")
@@ -111,8 +139,8 @@ def _scaled(size: tuple[int, ...], whole: tuple[int, ...]) -> float:
     return next((1.0 / n for n in (1, 2, 4) if all(n * a == b for a, b in zip(size, whole, strict=True))), 0.0)
 
 
-def _modes_of_file(path: Path) -> tuple[tuple[int, int, float], ...]:
-    """Width, height (0 if not said) and focal length, as of `CAMERAS`, in a JSON, YAML or text file of intrinsics."""
+def _mode_of_file(path: Path) -> Mode:
+    """What a JSON, YAML or text file of intrinsics holds."""
     where = f"--config.data.focal_px={path}"
     try:
         text = path.expanduser().read_text("utf-8")
@@ -129,7 +157,7 @@ def _modes_of_file(path: Path) -> tuple[tuple[int, int, float], ...]:
         raise UserError(f"{where}: several focal lengths are in this file ({held}): give that of the depth, in pixels")
     sides = [re.search(rf"\b(?:\w+_)?{side}\b\W*([0-9]+)", text) for side in ("width", "height")]
     wide, high = sorted((int(side[1]) for side in sides if side), reverse=True) if all(sides) else (0, 0)
-    return ((wide, high, _plausible(str(path), float(found[0]))),)
+    return Mode(wide, high, _plausible(str(path), float(found[0])))
 
 
 def read_by(settings: configs.Data) -> list[str]:
@@ -206,18 +234,19 @@ def _possible(settings: configs.Data, images: list[np.ndarray], grey: bool) -> l
             "their scale: crop them about the face and leave out --config.data.focal_px and framing=whole (the scale "
             "is --config.data.width_mm), or export distances of 16 bits"
         )
+    mode = None
     if camera := settings.focal_px:
         whole = settings.framing == "whole" or (settings.framing == "auto" and _are_frames(camera, images, shape))
         focal_length(camera, shape, whole=whole)  # refuses for all images
-        if Path(camera).is_file():
-            camera = str(Path(camera).resolve())  # what was decided is stored, and read elsewhere
+        if _number(camera) is None and camera not in CAMERAS:
+            camera, mode = Path(camera).name, _mode_of_file(Path(camera))
         kinds = [(WHOLE if whole else RESAMPLED, camera)]
     else:
         camera = "" if grey else _usual_camera(settings, images, shape)
         kinds = [(WHOLE, camera)] if camera and settings.framing != "crop" else []
         kinds += [] if settings.framing == "whole" else [(RESAMPLED, "")]
     turns = TURNS.values() if settings.rotate == "auto" else [TURNS[settings.rotate]]
-    return [Framing(kind, by, turn, settings.width_mm) for turn in turns for kind, by in kinds]
+    return [Framing(kind, by, turn, settings.width_mm, mode) for turn in turns for kind, by in kinds]
 
 
 def _usual_camera(settings: configs.Data, images: list[np.ndarray], shape: tuple[int, ...]) -> str:
@@ -276,7 +305,7 @@ def _refusal(settings: configs.Data, images: list[np.ndarray], framing: Framing,
     seen = f"their values are about {min(middle):.0f} to {max(middle):.0f} mm" if middle else "they hold no depth"
     turned = "" if settings.rotate == "auto" else f", --config.data.rotate={settings.rotate}"
     return (
-        f"{escape(settings.path)}: a face is found in {share:.0%} of {len(images)} images, read as {framing.kind} "
-        f"(--config.data.focal_px={framing.camera or 'unknown'}{turned}), and {seen}: are they depth in millimetres, "
-        "not infrared? Else mend the focal length or the turn; docs/how-to/own-faces.md shows right framing"
+        f"{escape(settings.path)}: a face is found in {share:.0%} of {counted(len(images), 'image')}, read as "
+        f"{framing.kind} (--config.data.focal_px={framing.camera or 'unknown'}{turned}), and {seen}: are they depth in "
+        "millimetres, not infrared? Else mend the focal length or the turn; docs/how-to/own-faces.md shows right framing"
     )

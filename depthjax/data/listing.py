@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from depthjax.data.depth_files import SUFFIXES
 from depthjax.data.pattern import Name, compile_template, composed, read_name, spelling
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 
 # Of the original IKFDB: `person/fear/x.png`. The authors' release has `Fear/x.png`, as any folder of a user's.
 ORIGINAL_PATTERNS = ("{subject}/{emotion}/**{frame}", "{subject}/{emotion}/**{frame}*", "{subject}/{emotion}/**")
@@ -218,7 +218,7 @@ def _notes(loose: int, named: Sequence[str], folders: Counter[str], labels: dict
     if len({spelling(name) for name in labels}) < len(labels):
         notes.append(f"emotions under several spellings: {_shown_names(labels)}")
     if loose:
-        notes.append(f"left out: {loose} files beside the folders of the emotions")
+        notes.append(f"left out: {counted(loose, 'file')} beside the folders of the emotions")
     if kinds := Counter(suffix for suffix in map(_suffix, named) if suffix not in SUFFIXES):
         counts = [f"{n} {escape(kind) or 'without a suffix'}" for kind, n in kinds.most_common(NAMES_SHOWN)]
         notes.append(f"left out: {', '.join(counts)}; depth is read from {', '.join(SUFFIXES)}")
@@ -254,7 +254,7 @@ def table(problems: Sequence[Problem]) -> list[str]:
     widths = [max(len(row[i]) for row in rows if row[1]) for i in range(2)]
     lines = [f"  {file:<{widths[0]}}  {what:<{widths[1]}}  {todo}".rstrip() for file, what, todo in rows]
     counts = ", ".join(f"{len(kind)} {name}" for name, kind in kinds.items())
-    return [*lines, f"{len(problems)} problems: {counts}"]
+    return [*lines, f"{counted(len(problems), 'problem')}: {counts}"]
 
 
 def shorten(path: str) -> str:

@@ -84,7 +84,7 @@ def read_stored(folder: Path) -> StoredFaces:
     subjects, framing = tuple(builder.info.metadata["subjects"]), builder.info.metadata.get("framing")
     return StoredFaces(
         DepthRows(source, shape, folder), **labels, emotions=emotions, subjects=subjects, shape=shape,
-        framing=Framing(*framing) if framing else None,
+        framing=Framing.of(framing) if framing else None,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from depthjax.config import CONTROLS, Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
 from depthjax.data.load import added
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.evaluate import depthnet
 from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, RECOGNISER, Labelled
 from depthjax.evaluate.controls import control_sets
@@ -189,7 +189,9 @@ def check_sets(train: DepthFaces, test: DepthFaces, methods: Mapping[str, DepthF
         for label, emotion in enumerate(train.emotions):
             count = int((faces.emotion == label).sum())
             if count < 2:
-                raise UserError(f"evaluate: {name}: {count} faces of '{emotion}', at least 2 are needed: make more")
+                raise UserError(
+                    f"evaluate: {name}: {counted(count, 'face')} of '{emotion}', at least 2 are needed: make more"
+                )
 
 
 def seed_of(config: Config, purpose: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from depthjax.config import CONTROLS, METHODS, OWN_METHODS
+from depthjax.errors import counted
 from depthjax.evaluate.controls import RENDERED_WEIGHT
 from depthjax.evaluate.resampling import Estimate, holm
 from depthjax.few.cell import ALONE, AUGMENTED, ON_TOP
@@ -195,13 +196,13 @@ def markdown(found: Found, table: Table) -> str:
     parts = ["# Few people", *sentences(found, table), CHOSEN]
     for people, values in found.accuracy.items():
         trainings, draws = values.shape[1], len(found.complete(people))
-        parts.append(f"## {people} people known")
-        counted = "1 training" if trainings == 1 else f"{trainings} trainings"
+        parts.append(f"## {counted(people, 'person', 'people')} known")
         drawn, over = f"{draws} draws of people", "people known, trainings and people tested"
         if draws == 1:
             drawn, over = "one draw of people", "trainings and people tested, for these known people"
         parts.append(
-            f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and {counted} of each. "
+            f"Accuracy on {len(found.subjects)} other people, in %: means of {drawn}, and "
+            f"{counted(trainings, 'training')} of each. "
             f"Differences in points, with 95 % intervals over {over}; * p < {ALPHA:g} by Holm over the rows. "
             f"Rendered faces together weigh {RENDERED_WEIGHT:g} of those of the known people, however many there are. "
             "Every other set that is added has the same number of faces."

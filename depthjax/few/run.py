@@ -14,6 +14,7 @@ from depthjax import artifact
 from depthjax._version import __version__
 from depthjax.config import INPUTS, Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
+from depthjax.errors import counted
 from depthjax.evaluate import weights
 from depthjax.evaluate.classification import BOXES
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
@@ -112,7 +113,7 @@ def run_few(
     faces = Faces(train, *_tested(config, test, cache, log), _rendered(config, train, cache, log))
     known, accuracy = {}, {}
     for people, cells in cells_of(config, train.subject).items():
-        log(f"{people} people known: {len(cells)} trainings of {config.few.steps} steps")
+        log(f"{people} people known: {counted(len(cells), 'training')} of {counted(config.few.steps, 'step')}")
         folder, trainings = workdir / "few" / f"people_{people}", config.few.trainings
         results = _group(config, cells, faces, folder, log)
         measured = np.stack(results).reshape(-1, trainings, *results[0].shape)
@@ -146,7 +147,7 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
     settings = {cell: _settings(config, cell, faces, members[cell]) for cell in cells}
     found = {cell: _kept(cell, settings[cell], folder) for cell in cells}
     if all(values is not None for values in found.values()):
-        log(f"{len(cells)} cells were done before, unchanged")
+        log(f"done before, unchanged: {counted(len(cells), 'cell')}")
         return [values for values in found.values() if values is not None]
     keys = jnp.stack([cell.key(config.few.seed) for cell in cells])
     state = train_many(
@@ -186,7 +187,7 @@ def _without_generator(config: Config, cells: Sequence[Cell], faces: Faces, like
         sets = {ALONE: known} | simple_sets(settings, known)
         values[number, 0][where] = accuracies(settings, sets, rows, faces.tested, faces.rendered)
     if cells:
-        log(f"{len(cells)} more draws without a generator")
+        log(f"without a generator: {counted(len(cells), 'more draw')}")
     return values
 
 

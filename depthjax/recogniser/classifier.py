@@ -178,7 +178,7 @@ def load_classifier(path: Path) -> CalibratedClassifier:
         )  # fmt: skip
         found = CalibratedClassifier(
             tensors["weights"], tensors["bias"], float(held["temperature"]), tuple(held["emotions"].split(",")), data,
-            (int(held["height"]), int(held["width"])), Framing(*framing) if framing else None,
+            (int(held["height"]), int(held["width"])), Framing.of(framing) if framing else None,
         )  # fmt: skip
         network = held["network"]
     except (KeyError, TypeError, ValueError) as error:

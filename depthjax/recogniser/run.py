@@ -10,6 +10,7 @@ import numpy as np
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.data.frames import Framing
+from depthjax.errors import counted
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.resampling import Estimate, bootstrap_mean
@@ -21,9 +22,9 @@ BINS = 10  # of the calibration error
 FILE = "recogniser.safetensors"
 CARD = """# An emotion classifier of depth faces
 
-Fitted by depthjax to {faces} faces of {known} people{rendered}.
+Fitted by depthjax to {faces} faces of {known}{rendered}.
 
-Accuracy on {people} people it never saw ({tested} faces): {share}. Expected calibration error {error:.1f} points.
+Accuracy on {people} not seen in the fit ({tested} faces): {share}. Expected calibration error {error:.1f} points.
 
 What it says, by what is shown, in % of a row:
 
@@ -58,7 +59,7 @@ def run_recognise(
     save_classifier(folder / FILE, classifier)
     write_json(folder / "recogniser.json", asdict(found) | {"temperature": classifier.temperature})
     write_text(folder / "recogniser.md", card(found, train, 0 if rendered is None else len(rendered)))
-    log(f"accuracy on {found.people} held-out people: {found.share}")
+    log(f"accuracy on {counted(found.people, 'held-out person', 'held-out people')}: {found.share}")
     return [folder]
 
 
@@ -108,7 +109,7 @@ def card(found: Tested, train: DepthFaces, rendered: int) -> str:
         lines.append(f"| {name} | {' | '.join(f'{100 * count / max(1, sum(row)):.0f}' for count in row)} |")
     others = f", and to {rendered} rendered faces, which together weigh {RENDERED_WEIGHT:g} of these"
     return CARD.format(
-        faces=len(train), known=len(np.unique(train.subject)), rendered=others if rendered else "", people=found.people,
-        tested=found.faces, share=found.share, error=100 * found.calibration_error, table="\n".join(lines),
-        file=FILE,
+        faces=len(train), known=counted(len(np.unique(train.subject)), "person", "people"),
+        rendered=others if rendered else "", people=counted(found.people, "person", "people"), tested=found.faces,
+        share=found.share, error=100 * found.calibration_error, table="\n".join(lines), file=FILE,
     )  # fmt: skip

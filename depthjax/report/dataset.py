@@ -15,6 +15,7 @@ from depthjax.data.cut_page import PAGE
 from depthjax.data.depth_files import GREY_MM
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.stored import StoredFaces
+from depthjax.errors import counted
 from depthjax.report.croissant import USES, croissant, source_of
 from depthjax.report.dataset_numbers import DUPLICATE_MM, FACE_MM, SAMPLE, Numbers, clean, measure, subject_name
 from depthjax.report.faces_image import shade
@@ -104,7 +105,7 @@ def card_content(numbers: Numbers, faces: StoredFaces, settings: configs.Data) -
         ("Seed", str(settings.seed)),
     ]
     if cut := faces.framing:
-        facts.append(("Framing", str(cut._replace(camera=Path(cut.camera).name))))  # of a file no more than the name
+        facts.append(("Framing", str(cut)))
     alike = ("compared with", f"nearer than {DUPLICATE_MM:g} mm", "mm: median (minimum)")
     return {
         "source": source,
@@ -216,12 +217,12 @@ def _label_checks(numbers: Numbers, settings: configs.Data) -> list[tuple[bool, 
     tested = len(numbers.test_subjects)
     return [
         (len(shared) > 0, "alarm", "Same subjects on both sides",
-         f"{len(shared):,} subjects are in the training and in the test faces: set data.split = subject."),
+         f"In the training and in the test faces: {counted(len(shared), 'subject')}. Set data.split = subject."),
         (not there.all(), "alarm", "Emotions without a face", f"{missing}: nothing to learn from."),
         (high / low > MAX_IMBALANCE, "warning", "Imbalanced emotions",
          f"{large} has {high:,} faces, {small} {low:,}: generators and classifiers will favour the first."),
         (partial > 0, "warning", "Emotions missing for some subjects",
-         f"{partial:,} of {len(numbers.subjects):,} subjects lack one: identity and emotion are confounded."),
+         f"{partial:,} of {len(numbers.subjects):,} subjects: identity and emotion are confounded."),
         (own < MIN_SUBJECTS, "warning", "Few subjects",
          f"{own} in all: a generator may memorise them, and intervals over subjects will be wide."),
         (tested < MIN_TEST_SUBJECTS and own >= MIN_SUBJECTS, "warning", "Few test subjects",

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from depthjax import files
 from depthjax.data.crop import CROP_WIDTH_MM
+from depthjax.errors import counted
 from depthjax.report.croissant import USES, source_of
 from depthjax.report.faces_image import gallery
 from depthjax.report.figure_style import Drawn
@@ -171,7 +172,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Revision", str(environment.get("git_revision") or unknown)[:12]),
         ("Faces", f"{kind} ({source}), {side}\u202f×\u202f{side}, {window}"),
         ("Emotions", ", ".join(run.emotions)),
-        *((term, "{images} images of {subjects} subjects".format(**data[part]))
+        *((term, f"{counted(data[part]['images'], 'image')} of {counted(data[part]['subjects'], 'subject')}")
           for part, term in SETS.items() if part in data),
         ("Generated", generated or "none yet"),
         *([("Finest detail", NEW_NOISE)] if config.get("sample", {}).get("noise") else []),

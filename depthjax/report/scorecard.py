@@ -7,6 +7,7 @@ number answers if its interval and that of the set it is compared with do not ov
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from depthjax.errors import counted
 from depthjax.report import formats
 from depthjax.report.formats import ACCURACY, POINTS, Format, Number
 from depthjax.report.stored import StoredEvaluation, method_name
@@ -134,7 +135,8 @@ def extent(evaluation: StoredEvaluation) -> str:
     """Return what the intervals contain, in one line."""
     trainings, subjects = int(evaluation.settings.get("trainings", 1)), evaluation.data["test"]["subjects"]
     if trainings > 1:
-        return f"Means of {trainings} trainings; 95\u202f% intervals over trainings and {subjects} held-out subjects."
+        held_out = counted(subjects, "held-out subject")
+        return f"Means of {trainings} trainings; 95\u202f% intervals over trainings and {held_out}."
     return (
         f"One training: the 95\u202f% intervals are over {subjects} held-out subjects and do not contain how much "
         "another training would differ."
@@ -172,7 +174,7 @@ def _paired(evaluation: StoredEvaluation, question: str, way: str, key: Score, b
     family = rows.where(classifier=key.classifier)
     subjects = max((row.n or 0 for row in family), default=0)
     if subjects and len(family) * 2 / 2**subjects > LEVEL:
-        beside = (*beside, f"; with {subjects} subjects no difference can be significant")
+        beside = (*beside, f"; with {counted(subjects, 'subject')} no difference can be significant")
     return Row(question, measure, answers, beside, "table_1" if key.protocol == "paired_tstr" else "table_4")
 
 

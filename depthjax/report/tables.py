@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from depthjax.config import INPUTS
+from depthjax.errors import counted
 from depthjax.report import formats
 from depthjax.report.formats import ACCURACY, AS_PUBLISHED, CLASSIFIER_NAMES, POINTS, RECOGNITION, Format
 from depthjax.report.paper import PAPER, TABLE_2, TABLE_2_SPREAD, printed, published_column
@@ -153,7 +154,7 @@ def set_sizes(evaluation: StoredEvaluation) -> str:
     generated = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else "".join(map(str, counts)) or "no"
     return (
         f"{train['images']} training faces of {train['subjects']} subjects, {test['images']} held-out faces of "
-        f"{test['subjects']} subjects, {generated} generated faces per method"
+        f"{counted(test['subjects'], 'subject')}, {generated} generated faces per method"
     )
 
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from depthjax.config import Config
 from depthjax.data.depth_range import quantise
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.files import digest, replacing
 from depthjax.fonts import legible, pillow_font
 from depthjax.keys import key_for
@@ -180,7 +180,7 @@ def compiled_steps(
     if streamed:
         shown.log("the training set is larger than data.device_budget: it streams from disk")
     if mesh is not None:
-        shown.log(f"{mesh.size} of {jax.device_count()} devices share a batch of {config.train.batch_size}")
+        shown.log(f"{mesh.size} of {counted(jax.device_count(), 'device')} share a batch of {config.train.batch_size}")
     shown.log(f"training program compiled in {time.perf_counter() - start:.0f} s")
     return program
 

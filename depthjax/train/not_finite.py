@@ -15,7 +15,7 @@ import numpy as np
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.files import read_json, write_json
 from depthjax.train.mesh import is_first
 from depthjax.train.state import TrainState
@@ -66,7 +66,7 @@ def roll_back(config: Config, checkpoints: Path, reasons: list[str], failure: No
     """Record and print why a training goes back; return all reasons. A UserError if that is not allowed (any more)."""
     train = config.train
     if train.on_not_finite == "abort" or len(reasons) >= MAX_ROLLBACKS:
-        after = f", after {len(reasons)} rollbacks" if reasons else ""
+        after = f", after {counted(len(reasons), 'rollback')}" if reasons else ""
         or_else = "" if train.on_not_finite == "rollback" else " or set --config.train.on_not_finite=rollback"
         raise UserError(
             f"{failure}{after}: lower the learning rates (--config.train.generator_lr, "

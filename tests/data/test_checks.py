@@ -129,7 +129,7 @@ def test_a_class_of_one_person_always_fails(tmp_path):
             path.unlink()
     for on_error in ("fail", "skip"):
         error = told(root, on_error=on_error)[1]
-        assert "'fear' has usable faces of 1 subjects" in str(error) and "at least 2" in str(error)
+        assert "'fear' has usable faces of 1 subject," in str(error) and "at least 2" in str(error)
 
 
 def test_too_few_people_in_all_fail_before_the_training(tmp_path):
@@ -140,7 +140,7 @@ def test_names_that_do_not_match_are_problems(tmp_path):
     root = tree(tmp_path)
     Image.fromarray(face(50)).save(root / "fear" / "stray.png")
     lines, error = told(root)
-    assert isinstance(error, UserError) and "1 problems: 1 no match" in lines
+    assert isinstance(error, UserError) and "1 problem: 1 no match" in lines
     assert len(told(root, on_error="skip")[1].faces) == 24
 
 
@@ -167,7 +167,7 @@ def test_the_folders_of_the_emotions(tmp_path):
     lines, checked = told(root)
     assert len(checked.faces) == 24
     assert "left out, not in --config.data.emotions: disgust" in lines
-    assert any("1 files beside the folders" in line for line in lines) and any("1 .txt" in line for line in lines)
+    assert any("1 file beside the folders" in line for line in lines) and any("1 .txt" in line for line in lines)
     error = told(root, emotions=("neutral", "anger"))[1]
     assert "no folder for anger; there is FEAR, disgust, happiness, neutral" in str(error)
     assert "no such folder" in str(told(root / "nowhere")[1])
@@ -222,13 +222,13 @@ def test_a_file_that_may_not_be_read_is_a_problem(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", guarded)
     lines, _ = told(root)
-    assert "1 problems: 1 unreadable" in lines and any("Permission denied" in line for line in lines)
+    assert "1 problem: 1 unreadable" in lines and any("Permission denied" in line for line in lines)
 
 
 def test_pipes_are_not_waited_for(tmp_path):
     root = tree(tmp_path)
     os.mkfifo(root / "fear" / "s6_f0.png")
-    assert "1 problems: 1 not a file" in told(root)[0]
+    assert "1 problem: 1 not a file" in told(root)[0]
 
 
 def test_rows_of_a_stack_are_named(tmp_path):

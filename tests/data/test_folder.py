@@ -16,7 +16,7 @@ from trees import EMOTIONS, SHAPE, face, tree
 from depthjax import pipeline, stages
 from depthjax.config import Config, Data
 from depthjax.data import checks, inputs, load, stored
-from depthjax.data.frames import STORED, Framing
+from depthjax.data.frames import RESAMPLED, STORED, Framing, Mode
 from depthjax.errors import UserError
 
 SILENT = {"progress": lambda line: None}
@@ -291,6 +291,16 @@ def test_the_content_of_a_file_of_intrinsics_and_the_finder_count(root, tmp_path
     (tmp_path / "other.npz").write_bytes(b"other weights")
     monkeypatch.setattr("depthjax.data.frames.WEIGHTS", tmp_path / "other.npz")
     assert all(len(set(each)) == 3 for each in zip(first, second, state(), strict=True))
+
+
+def test_what_a_file_of_intrinsics_said_is_stored_without_its_path(root, tmp_path):
+    camera = tmp_path / "camera.json"
+    camera.write_text('{"fx": 151.5}')  # the width of these crops is 180 mm at the face
+    load.prepare(settings(root, focal_px=str(camera), on_error="skip"), tmp_path / "data", **SILENT)
+    camera.unlink()
+    info = next((tmp_path / "data").rglob("dataset_info.json"))
+    assert stored.read_stored(info.parent).framing == Framing(RESAMPLED, "camera.json", 0, 180.0, Mode(0, 0, 151.5))
+    assert not any(str(camera).encode() in path.read_bytes() for path in info.parent.rglob("*.json"))
 
 
 def test_the_picture_of_what_was_cut_may_be_deleted(tmp_path):

@@ -212,7 +212,7 @@ def test_images_without_a_face_are_problems_and_many_stop_the_stage(folder, tmp_
             save(tree / name.replace("f0", f"f{copy}"), frame)
     empty = np.random.default_rng(0).normal(1500, 2, (424, 512)).astype(np.uint16)
     save(tree / "neutral" / "s0_f2", empty)
-    with pytest.raises(UserError, match="1 problems"):
+    with pytest.raises(UserError, match="1 problem"):
         checked(tree, tmp_path / "spool", page)
     assert Image.open(page).size[0] > 1000  # drawn although nothing is stored
     faces, lines = checked(tree, tmp_path / "spool2", on_error="skip")

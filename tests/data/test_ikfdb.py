@@ -68,7 +68,7 @@ def test_whole_frames_are_cropped_about_the_face(tmp_path):
     lines = []
     with pytest.raises(UserError):
         checks.check(settings(root), root, tmp_path, log=lines.append)
-    assert any(line.startswith("1 problems: 1 ") for line in lines)
+    assert any(line.startswith("1 problem: 1 ") for line in lines)
     assert any("03/fear/0001.png" in line for line in lines)
     faces, _ = prepared(settings(root, on_error="skip"), tmp_path / "data")
     assert faces.shape == CROP and len(faces) == 11

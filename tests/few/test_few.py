@@ -113,7 +113,7 @@ def test_finished_cells_are_trained_no_more(few, capsys, monkeypatch):
     # No cell depends on the epochs of a run: `few.steps` is the length of its trainings.
     for flags in ([], ["--config.train.epochs=9"]):
         assert launch(few[0], *flags) == 0
-        assert "4 cells were done before, unchanged" in capsys.readouterr().out
+        assert "done before, unchanged: 4 cells" in capsys.readouterr().out
 
 
 @pytest.mark.nightly

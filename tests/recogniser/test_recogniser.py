@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -16,8 +17,8 @@ from depthjax.data import load
 from depthjax.data.crop import to_square
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import made_faces
-from depthjax.data.frames import WHOLE, Framing
-from depthjax.errors import UserError
+from depthjax.data.frames import WHOLE, Framing, Mode, decide
+from depthjax.errors import UserError, counted
 from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions, recogniser_inputs
 from depthjax.evaluate.resampling import Estimate
 from depthjax.evaluate.unseen_people import check_names
@@ -143,15 +144,24 @@ def test_a_saved_classifier_is_the_same_and_another_file_is_refused(tmp_path, cr
             depthjax.recognise(wrong, tmp_path / "a.safetensors")
 
 
-def test_whole_frames_are_cut_as_those_of_the_run(tmp_path, load_tool):
-    """A frame and the crop that prepare makes of it are recognised alike; a frame without a face is refused."""
-    scenes, kinect = load_tool("scenes"), Framing(WHOLE, "kinect_v2", 1, 180.0)
+@pytest.fixture(scope="module")
+def upright(load_tool):
+    """Two frames of a Kinect v2."""
+    scenes = load_tool("scenes")
     near = {"camera": scenes.CAMERAS["kinect_v2"], "yaw": 9, "pitch": 5, "distance": (600.0, 650.0), "hand": 0}
-    shots = [scenes.random_shot(np.random.default_rng(i), seed=40, subject=i, **near) for i in (1, 2)]
-    frames = np.array([np.rot90(shot.frame) for shot in shots])  # as prepare found them: to be turned by 90 degrees
+    return [scenes.random_shot(np.random.default_rng(i), seed=40, subject=i, **near).frame for i in (1, 2)]
+
+
+def save_framed(path, framing):
     weights = np.random.default_rng(3).normal(size=(64, 3)).astype(np.float32)
-    fitted = CalibratedClassifier(weights, np.zeros(3, np.float32), 1.0, EMOTIONS, FACE, SHAPE, kinect)
-    save_classifier(tmp_path / "a.safetensors", fitted)
+    save_classifier(path, CalibratedClassifier(weights, np.zeros(3, np.float32), 1.0, EMOTIONS, FACE, SHAPE, framing))
+
+
+def test_whole_frames_are_cut_as_those_of_the_run(tmp_path, upright):
+    """A frame and the crop that prepare makes of it are recognised alike; a frame without a face is refused."""
+    kinect = Framing(WHOLE, "kinect_v2", 1, 180.0)
+    frames = np.array([np.rot90(frame) for frame in upright])  # as prepare found them: to be turned by 90 degrees
+    save_framed(tmp_path / "a.safetensors", kinect)
     crops = np.array([kinect.cut(frame)[0] for frame in frames])
     assert crops.shape == (2, *SHAPE)
     read = load_classifier(tmp_path / "a.safetensors")
@@ -163,6 +173,25 @@ def test_whole_frames_are_cut_as_those_of_the_run(tmp_path, load_tool):
         with pytest.raises(UserError, match=says) as error:
             depthjax.recognise(wrong, tmp_path / "a.safetensors")
         assert "\n" not in str(error.value)
+
+
+def test_a_classifier_holds_what_a_file_of_intrinsics_said(tmp_path, monkeypatch, upright):
+    for number, frame in enumerate(upright):
+        Image.fromarray(frame).save(tmp_path / f"{number}.png")
+    (tmp_path / "camera.json").write_text('{"width": 512, "height": 424, "fx": 365.0, "fy": 365.0}')
+    monkeypatch.chdir(tmp_path)
+    framing = decide(Data(focal_px="camera.json"), sorted(tmp_path.glob("*.png")), print)
+    save_framed(tmp_path / "a.safetensors", framing)
+    crops = np.array([framing.cut(frame)[0] for frame in upright])
+    (tmp_path / "camera.json").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    read = load_classifier(tmp_path / "a.safetensors")
+    assert read.framing == framing == Framing(WHOLE, "camera.json", 0, 180.0, Mode(512, 424, 365.0))
+    assert str(tmp_path) not in (tmp_path / "a.safetensors").read_bytes().decode("latin-1")
+    assert np.allclose(read.recognise(upright), read.recognise(crops))
+    with pytest.raises(UserError, match=r"300x300 pixels: no size of the frames of camera\.json"):
+        read.recognise([upright[0][:300, :300]])
 
 
 def test_a_classifier_of_another_network_or_another_size_is_refused(tmp_path, monkeypatch):
@@ -217,7 +246,7 @@ def test_the_stage_writes_a_classifier_its_card_and_a_confusion_table(tmp_path, 
     assert main([*flags, "--stages=prepare,recognise"]) == 0
     found = json.loads((tmp_path / "recognise" / "recogniser.json").read_text())
     said = capsys.readouterr().out
-    assert f"accuracy on {found['people']} held-out people" in said
+    assert f"accuracy on {counted(found['people'], 'held-out person', 'held-out people')}" in said
     assert np.sum(found["confusion"]) == found["faces"] and 0 <= found["accuracy"]["value"] <= 1
     trace = sum(row[i] for i, row in enumerate(found["confusion"]))
     assert found["accuracy"]["value"] == pytest.approx(trace / found["faces"])
