@@ -46,6 +46,7 @@ def test_an_override_takes_the_type_of_its_field():
         ("train.teacher_batch_stats", "thawed", "not one of"),
         ("data.emotions", "joy,fear", "not among"),
         ("data.emotions", "fear,fear", "twice"),
+        ("data.emotions", "fear", "at least two emotions"),
         ("data.resolution", "100", "multiple of 16"),
         ("data.path", "faces", "read only with data.source = folder"),  # else it would be ignored
         ("train.epochs", "-1", "at least 1"),

@@ -289,16 +289,19 @@ def random_shot(
     hand: float = 0.35,
     things: int = 3,
     headless: float = 0.0,
+    mouth: float | None = None,
+    hair: str | None = None,
 ) -> Shot:
-    """Draw a person, a pose within these degrees, a place, a room and a camera."""
+    """Draw a person, a pose within these degrees, a place, a room and a camera; what is given is not drawn."""
     camera = camera or CAMERAS[str(rng.choice(list(CAMERAS)))]
     near = max(220.0, 0.42 * camera.focal)
     z = float(np.exp(rng.uniform(*np.log(distance or (near, 2200.0)))))
     pose = tuple(rng.uniform(-1, 1, 3) * (yaw, pitch, roll))
     room = np.array([camera.width, camera.height]) / 2 / camera.focal * z - (70, 90)
     at = np.array([*(np.clip(rng.normal(0, 0.35, 2), -1, 1) * np.maximum(room, 0)), z])
-    hair = str(rng.choice(["", "", "long", "high", "fringe"]))
-    mouth = float(rng.uniform(0, 1)) if rng.random() < 0.4 else 0.0
+    drawn_hair = str(rng.choice(["", "", "long", "high", "fringe"]))
+    drawn_mouth = float(rng.uniform(0, 1)) if rng.random() < 0.4 else 0.0
+    hair, mouth = drawn_hair if hair is None else hair, drawn_mouth if mouth is None else mouth
     person = sample_person(load_head_model(), seed=seed, subject=subject)
     scene = person_scene(person, rng, pose=pose, at=at, mouth=mouth, hair=hair, actions=random_actions(rng))
     if rng.random() < headless:

@@ -59,7 +59,7 @@ def collect(numbers: range, *, mistakes: bool) -> tuple[np.ndarray, np.ndarray]:
 def points_of(frame: np.ndarray, focal: float, pixel_mm: float, nose: np.ndarray | None, rng: np.random.Generator, *,
               mistakes: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
     """Yield features and targets of some points of each level: the tip, its surroundings, others."""
-    for level in finder.levels(frame, focal, pixel_mm):
+    for level in reversed(list(finder.levels(frame, focal, pixel_mm))):
         points = finder.candidates(level)
         if not len(points.z):
             continue

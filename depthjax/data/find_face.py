@@ -9,6 +9,7 @@ the same tip, else no face is found. NumPy only: it runs in worker processes.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from depthjax.data.crop import CROP_WIDTH_MM, crop_face
 from depthjax.files import read_arrays
 
 WEIGHTS = Path(__file__).parent / "assets" / "nose_finder.npz"
-RANGE_MM = (200.0, 4000.0)  # where a face may be
+RANGE_MM = (200, 4000)  # where a face may be
 PITCH_MM = 4.0  # of the coarsened frame: at least this a pixel, less than twice that
 SAME_MM = 40.0  # pixels of a block that are farther apart lie on two surfaces
 OCTAVE, STEPS = 16, 24  # widths of a pixel that are told apart: 16 between one and its double, up to 11 mm
@@ -54,19 +55,45 @@ class Nose(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A frame coarsened by `factor`: mm (`inf` where invalid) with a border of `PAD` invalid pixels, and mm a pixel."""
+    """A frame coarsened by `factor`: mm (`inf` where invalid) with a border of `PAD` invalid pixels.
+
+    A pixel of the frame spans `pixel_mm`, or if that is 0 the distance over `focal`.
+    """
 
     depth: np.ndarray
-    pitch: np.ndarray
     factor: int
+    focal: float
+    pixel_mm: float
+
+    def pitch(self, depth: np.ndarray) -> np.ndarray:
+        """Return mm a pixel at these depths."""
+        if self.pixel_mm:
+            return np.full(depth.shape, self.pixel_mm * self.factor, np.float32)
+        return depth * np.float32(self.factor / self.focal)
 
 
 class Points(NamedTuple):
-    """Places of a level: pixel number in the bordered array, mm (a mean over neighbours), mm a pixel, (n,) each."""
+    """Places of a level, (n,) each: pixel number in the bordered array, mm (a mean over neighbours), mm a pixel.
+
+    `step` numbers the pitch, by which `_pixels` tells where to look.
+    """
 
     pixel: np.ndarray
     z: np.ndarray
     pitch: np.ndarray
+    step: np.ndarray
+
+    @classmethod
+    def of(cls, level: Level, pixel: np.ndarray) -> Points:
+        """Return the points at these pixels."""
+        z = level.depth.ravel()[pixel]
+        pitch = level.pitch(z)
+        step = np.rint(np.log2(pitch / PITCH_MM) * OCTAVE).astype(np.intp).clip(0, STEPS)
+        return cls(pixel, z, pitch, step)
+
+    def at(self, chosen: np.ndarray) -> Points:
+        """Return some of the points, by number or by mask."""
+        return Points(*(column[chosen] for column in self))
 
 
 def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0, crop: bool = False) -> Nose | None:
@@ -75,20 +102,19 @@ def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0, c
     A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says. Of a
     `crop`, which was made about a face, a lower score is enough.
     """
-    found, mirrored = list[Nose](), list[Nose]()
-    for level in reversed(levels(frame, focal, pixel_mm)):
+    looked_at, found = [], list[Nose]()
+    for level in levels(frame, focal, pixel_mm):
         points = candidates(level)
-        seen = features(level, points)
-        found += _noses(level, points, seen)
-        mirrored += _noses(level, points, seen, mirror=True)
+        looked_at.append((level, points, features(level, points)))
+        found += _noses(*looked_at[-1])
         if any(nose.score >= SURE for nose in found):
             break
     nose = _nearest(found, MIN_CROP_SCORE if crop or pixel_mm else MIN_SCORE)
-    other = _nearest(mirrored, MIN_MIRROR_SCORE)
-    if nose is None or other is None:
+    if nose is None:
         return None
+    other = _nearest([nose for each in looked_at for nose in _noses(*each, mirror=True)], MIN_MIRROR_SCORE)
     pixel = pixel_mm or nose.distance / focal
-    if np.hypot(nose.x - other.x, nose.y - other.y) * pixel > AGREE_MM:
+    if other is None or np.hypot(nose.x - other.x, nose.y - other.y) * pixel > AGREE_MM:
         return None
     return nose._replace(distance=_distance(frame, nose, pixel))
 
@@ -100,21 +126,19 @@ def _nearest(noses: list[Nose], least: float) -> Nose | None:
     return min(good, key=lambda nose: nose.distance, default=None)
 
 
-def levels(frame: np.ndarray, focal: float, pixel_mm: float) -> list[Level]:
-    """Return the frame coarsened by 1, 2, 4 ..., as far as any of it may be a face."""
+def levels(frame: np.ndarray, focal: float, pixel_mm: float) -> Iterator[Level]:
+    """Yield the frame coarsened by ..., 4, 2, 1, beginning where the nearest of it may be a face."""
     depth = frame.astype(np.float32)
-    inside = depth > 0 if pixel_mm else (depth >= RANGE_MM[0]) & (depth <= RANGE_MM[1])
-    depth[~inside] = np.inf
-    nearest = pixel_mm or (float(depth.min()) if inside.any() else np.inf) / focal
-    result, factor = [], 1
-    while True:
-        bordered = np.pad(depth, PAD, constant_values=np.inf)
-        with np.errstate(invalid="ignore"):
-            pitch = np.full(bordered.shape, pixel_mm * factor, np.float32) if pixel_mm else bordered * (factor / focal)
-        result.append(Level(bordered, pitch, factor))
-        if nearest * factor >= PITCH_MM or min(depth.shape) < 16:
-            return result
-        depth, factor = _halved(depth), factor * 2
+    near, far = (1, 65535) if pixel_mm else RANGE_MM
+    np.copyto(depth, np.inf, where=(frame < near) | (frame > far))
+    nearest = pixel_mm or float(depth.min()) / focal
+    coarsened = [depth]
+    while nearest * 2 ** (len(coarsened) - 1) < PITCH_MM and min(coarsened[-1].shape) >= 16:
+        coarsened.append(_halved(coarsened[-1]))
+    for power, depth in reversed(list(enumerate(coarsened))):
+        bordered = np.full([size + 2 * PAD for size in depth.shape], np.inf, np.float32)
+        bordered[PAD:-PAD, PAD:-PAD] = depth
+        yield Level(bordered, 2**power, focal, pixel_mm)
 
 
 def _halved(depth: np.ndarray) -> np.ndarray:
@@ -132,52 +156,65 @@ def _halved(depth: np.ndarray) -> np.ndarray:
 
 def candidates(level: Level) -> Points:
     """Return the points of a level that stand out as a nose does."""
-    depth, pitch, factor = level
-    coarse = pitch < 2 * PITCH_MM
-    wanted = np.isfinite(depth) & (pitch >= PITCH_MM)
-    if factor > 1:
-        wanted &= coarse
-    wanted[1::2] &= ~coarse[1::2]
-    wanted[:, 1::2] &= ~coarse[:, 1::2]
-    index = np.flatnonzero(wanted).astype(np.int32)
-    points = Points(index, depth.ravel()[index], pitch.ravel()[index])
+    width = level.depth.shape[1]
+    # Of a coarsened level every second pixel of every second row; far pixels of the frame itself are all looked at.
+    every = 1 if level.factor == 1 else 2
+    inside = level.depth[PAD:-PAD:every, PAD:-PAD:every]
+    pitch = level.pitch(inside)
+    fine = pitch < 2 * PITCH_MM
+    wanted = np.isfinite(inside) & (pitch >= PITCH_MM)
+    if level.factor > 1:
+        wanted &= fine
+    else:
+        wanted[1::2] &= ~fine[1::2]
+        wanted[:, 1::2] &= ~fine[:, 1::2]
+    row, column = np.nonzero(wanted)
+    points = Points.of(level, (row * every + PAD) * width + column * every + PAD)
     for name, least in FALLS_BACK_MM.items():
-        stands_out = relief(level, points, name).mean(1) >= least
-        points = Points(*(column[stands_out] for column in points))
+        points = points.at(relief(level, points, name).mean(1) >= least)
         if name == "sides":
             points = smoothed(level, points)
-    nearest = np.argsort(points.z)[:MOST]
-    return Points(*(column[nearest] for column in points))
+    return points.at(np.argsort(points.z)[:MOST])
 
 
 def smoothed(level: Level, points: Points) -> Points:
     """Points whose depth is the mean over the pixel and its four neighbours, as far as they are of one surface."""
     width, depth = level.depth.shape[1], level.depth.ravel()
-    around = depth.take(points.pixel[:, None] + np.array([0, -1, 1, -width, width], np.int32)) - points.z[:, None]
+    around = depth.take(points.pixel[:, None] + np.array([0, -1, 1, -width, width])) - points.z[:, None]
     same = np.abs(around) < SAME_MM / 2
     return points._replace(z=points.z + np.where(same, around, 0).sum(1) / same.sum(1))
 
 
 def relief(level: Level, points: Points, name: str) -> np.ndarray:
     """Return the depth at the places of this name about each point, less that of the point, (n, places)."""
-    step = np.rint(np.log2(points.pitch / PITCH_MM) * OCTAVE).astype(np.int32).clip(0, STEPS)
-    seen = level.depth.ravel().take(_steps(name, level.depth.shape[1])[step] + points.pixel[:, None])
-    seen -= points.z[:, None]
+    seen = _around(level, points, name)
     return seen.clip(*CLIP_MM[name], out=seen)
 
 
+def _around(level: Level, points: Points, *names: str) -> np.ndarray:
+    """The relief at the places of these names, not clipped."""
+    at = _pixels(level.depth.shape[1], *names)[points.step]
+    at += points.pixel[:, None]
+    seen = level.depth.ravel().take(at)
+    seen -= points.z[:, None]
+    return seen
+
+
 @functools.lru_cache(64)
-def _steps(name: str, width: int) -> np.ndarray:
-    """How many pixels farther on each place of this name is, for each pitch, in an array of this width."""
+def _pixels(width: int, *names: str) -> np.ndarray:
+    """How many pixels farther on each place of these names is, for each pitch, in an array of this width."""
     pitch = PITCH_MM * 2 ** (np.arange(STEPS + 1) / OCTAVE)
-    pixels = np.rint(PLACES[name] / pitch[:, None, None]).astype(np.int32)
-    return pixels[..., 0] * np.int32(width) + pixels[..., 1]
+    pixels = np.rint(np.concatenate([PLACES[name] for name in names]) / pitch[:, None, None]).astype(np.intp)
+    return pixels[..., 0] * width + pixels[..., 1]
 
 
 def features(level: Level, points: Points) -> np.ndarray:
     """Return what the network sees of each point, (n, 272) float32."""
-    fine, coarse = relief(level, points, "fine"), relief(level, points, "coarse")
-    return np.concatenate([fine / np.float32(50), coarse / np.float32(150)], 1)
+    seen, first = _around(level, points, "fine", "coarse"), len(PLACES["fine"])
+    for name, part, unit in (("fine", seen[:, :first], 50), ("coarse", seen[:, first:], 150)):
+        part.clip(*CLIP_MM[name], out=part)
+        part /= unit
+    return seen
 
 
 def places(level: Level, points: Points) -> np.ndarray:
@@ -196,9 +233,11 @@ def mirrored_order() -> np.ndarray:
 
 
 @functools.cache
-def _weights() -> list[tuple[np.ndarray, np.ndarray]]:
-    arrays = read_arrays(WEIGHTS)
-    return [(arrays[f"w{i}"].astype(np.float32), arrays[f"b{i}"].astype(np.float32)) for i in range(len(arrays) // 2)]
+def _weights(mirror: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    arrays = {name: array.astype(np.float32) for name, array in read_arrays(WEIGHTS).items()}
+    if mirror:  # the inputs in the order of the mirror image, which is its own inverse
+        arrays["w0"] = arrays["w0"][mirrored_order()]
+    return [(arrays[f"w{i}"], arrays[f"b{i}"]) for i in range(len(arrays) // 2)]
 
 
 def judge(seen: np.ndarray, *, mirror: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -206,10 +245,11 @@ def judge(seen: np.ndarray, *, mirror: bool = False) -> tuple[np.ndarray, np.nda
 
     With `mirror`, the mirror image is judged, and the answer turned back.
     """
-    *hidden, last = _weights()
-    seen = seen[:, mirrored_order()] if mirror else seen
+    *hidden, last = _weights(mirror)
     for weight, bias in hidden:
-        seen = np.maximum(seen @ weight + bias, 0)
+        seen = seen @ weight
+        seen += bias
+        np.maximum(seen, 0, out=seen)
     out = seen @ last[0] + last[1]
     offset = out[:, 1:] * np.array([OFFSET_MM, -OFFSET_MM if mirror else OFFSET_MM], np.float32)
     return 1 / (1 + np.exp(-out[:, 0].clip(-30, 30))), offset
@@ -221,7 +261,7 @@ def _noses(level: Level, points: Points, seen: np.ndarray, *, mirror: bool = Fal
         return []
     likely, offset = judge(seen, mirror=mirror)
     chosen = np.argsort(-likely)[:KEPT]
-    likely, offset, points = likely[chosen], offset[chosen], Points(*(column[chosen] for column in points))
+    likely, offset, points = likely[chosen], offset[chosen], points.at(chosen)
     votes = places(level, points) * points.pitch[:, None] + offset
     near = np.exp(-0.5 * ((votes[:, None] - votes) ** 2).sum(-1) / VOTE_MM**2)
     near *= np.abs(points.z[:, None] - points.z) < 100
@@ -257,11 +297,9 @@ def points_about(level: Level, z: float, at: np.ndarray) -> Points:
     if not (0 <= at[0] < height - 2 * PAD and 0 <= at[1] < width - 2 * PAD):
         middle = np.array([0, 0])  # of the border: nothing is there
     reach = 2
-    rows, columns = (np.arange(max(0, m - reach), m + reach + 1, dtype=np.int32) for m in middle)
-    index = (rows[:, None] * np.int32(width) + columns).ravel()
-    index = index[np.abs(level.depth.ravel()[index] - z) < 2 * SAME_MM]
-    points = Points(index, level.depth.ravel()[index], level.pitch.ravel()[index])
-    return smoothed(level, points)
+    rows, columns = (np.arange(max(0, m - reach), m + reach + 1) for m in middle)
+    index = (rows[:, None] * width + columns).ravel()
+    return smoothed(level, Points.of(level, index[np.abs(level.depth.ravel()[index] - z) < 2 * SAME_MM]))
 
 
 def _distance(frame: np.ndarray, nose: Nose, pixel_mm: float) -> float:

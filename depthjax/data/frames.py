@@ -307,5 +307,5 @@ def _refusal(settings: configs.Data, images: list[np.ndarray], framing: Framing,
     return (
         f"{escape(settings.path)}: a face is found in {share:.0%} of {counted(len(images), 'image')}, read as "
         f"{framing.kind} (--config.data.focal_px={framing.camera or 'unknown'}{turned}), and {seen}: are they depth in "
-        "millimetres, not infrared? Else mend the focal length or the turn; docs/how-to/own-faces.md shows right framing"
+        "millimetres, not infrared? Else mend focal length or turn; docs/how-to/own-faces.md shows right framing"
     )

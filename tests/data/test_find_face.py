@@ -66,6 +66,24 @@ def test_few_noses_are_far_off(load_tool):
             assert (missed > 20).sum() <= share * np.isfinite(missed).sum()
 
 
+MISLEADING = {
+    "open mouth": {"mouth": 1.0},
+    "long hair": {"hair": "long"},
+    "fringe": {"hair": "fringe"},
+    "hand": {"hand": 1.0},
+    "near wall": {"wall": 300.0},
+    "tilted": {"pitch": 30.0, "roll": 25.0},
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("changes", MISLEADING.values(), ids=MISLEADING)
+def test_few_noses_are_far_off_beside_what_misleads(scenes, changes):
+    missed = misses(seen(scenes, 60, distance=(400.0, 1300.0), **changes))
+    assert len(missed) > 40 and np.isnan(missed).mean() < 0.3
+    assert (missed > 20).sum() <= max(1, 0.03 * np.isfinite(missed).sum())
+
+
 def test_the_mirror_image_has_the_same_nose_or_there_is_none(frontal, monkeypatch):
     frames = [shot.frame for shot in frontal[:4]]
     turned = [np.ascontiguousarray(frame[:, ::-1]) for frame in frames]

@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from PIL import Image
 from trees import face
 
 from depthjax.__main__ import main
-from depthjax.config import Data
+from depthjax.config import Config, Data
 from depthjax.config_values import override
 from depthjax.data import checks, frames
 from depthjax.data.crop import CROP_SHAPE, NOSE_ROW
@@ -202,6 +204,37 @@ def test_frames_of_an_unknown_camera_ask_for_it(folder, tmp_path):
         checked(root, tmp_path / "spool")
 
 
+@pytest.mark.parametrize(
+    ("size", "camera"),
+    [((424, 512), "kinect_v2"), ((512, 424), "kinect_v2"), ((576, 640), "azure"), ((480, 640), ""), ((240, 320), "")],
+)
+def test_whole_frames_are_known_by_their_size_or_asked_for(size, camera):
+    images = [np.zeros(size, np.uint16)] * 4
+
+    def possible(**changes):
+        return [each[:3] for each in frames._possible(Data(**changes), images, grey=False)]
+
+    if camera:
+        assert possible(rotate="0") == [(frames.WHOLE, camera, 0), (frames.RESAMPLED, "", 0)]
+        assert [turns for kind, _, turns in possible(framing="whole")] == [0, 1, 2, 3]
+    else:
+        with pytest.raises(UserError, match=r"whole frames of an unknown camera.*set --config\.data\.framing=crop"):
+            possible()
+    assert possible(framing="crop", rotate="270") == [(frames.RESAMPLED, "", 3)]
+    assert possible(focal_px="500", rotate="90") == [(frames.WHOLE, "500", 1)]
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_sideways_and_upside_down_crops_are_turned(turn, tmp_path):
+    own = [face(subject, shape=CROP_SHAPE) for subject in range(4)]
+    for subject, depth in enumerate(own):
+        save(tmp_path / f"{subject}", np.rot90(depth, turn))
+    paths = sorted(tmp_path.glob("*.png"))
+    framing = frames.decide(Data(), paths, print)
+    assert framing[:3] == (frames.STORED, "", turn)
+    assert all(np.array_equal(framing.cut(np.asarray(Image.open(p)))[0], d) for p, d in zip(paths, own, strict=True))
+
+
 def test_images_without_a_face_are_problems_and_many_stop_the_stage(folder, tmp_path):
     root, noses = folder("kinect_v2")
     tree, page = tmp_path / "tree", tmp_path / "page.png"
@@ -249,8 +282,6 @@ def test_focal_lengths_of_names_numbers_and_files(tmp_path):
 
 @pytest.mark.parametrize("value", ["0", "-3", "0.0", "1.2.3", ".", "nan", "inf"])
 def test_a_focal_length_is_above_zero(value):
-    from depthjax.config import Config
-
     with pytest.raises(ConfigError, match="must be above 0"):
         override(Config(), {"data.focal_px": value})
     assert override(Config(), {"data.focal_px": "1e3"}).data.focal_px == "1e3"
@@ -329,6 +360,19 @@ def test_rows_of_a_stack_are_looked_at_too(tmp_path):
     images, grey = frames._sample(Data(source="folder"), [tmp_path / "stack.npy"])
     seen = [int(image[0, 0]) for image in images]
     assert len(seen) == frames.SAMPLED and seen[0] == 1 and seen[-1] > 90 and not grey
+
+
+def test_the_page_gives_the_flags_of_each_camera():
+    page = (Path(frames.__file__).parents[2] / "docs" / "how-to" / "own-faces.md").read_text("utf-8")
+    words = page.replace("PIXELS", "365").replace("MM", "205")
+    rows = [re.findall(r"--config\.(data\.\w+)=([\w.]+)", line) for line in words.splitlines() if line[:2] == "| "]
+    flags = [dict(row) for row in rows if row]
+    assert len(flags) >= 9 and all(
+        override(Config(), {"data.source": "folder", "data.path": "x"} | row) for row in flags
+    )
+    assert {row["data.focal_px"] for row in flags if "data.focal_px" in row} == {*frames.CAMERAS, "365"}
+    command = page[: page.index("framing.png")]
+    assert "launch.py --config configs/quick.py" in command and command.count("\n") < 45  # one screen
 
 
 @pytest.mark.nightly
