@@ -118,7 +118,7 @@ def with_tips(level: finder.Level, points: finder.Points, nose: np.ndarray | Non
     if not len(near):
         return points, offset
     place = (nose[1::-1] - (level.factor - 1) / 2) / level.factor + rng.normal(0, 6, 2) / points.pitch[near[0]]
-    more = finder.points_about(level, nose[2], place)
+    more, _ = finder.points_about(level, nose[2:], place[None])
     joined = finder.Points(*(np.concatenate(pair) for pair in zip(points, more, strict=True)))
     return joined, np.concatenate([offset, offsets(level, more, nose)])
 

@@ -20,6 +20,7 @@ from depthjax.files import read_arrays
 
 WEIGHTS = Path(__file__).parent / "assets" / "nose_finder.npz"
 RANGE_MM = (200, 4000)  # where a face may be
+INVALID = 2**16 - 1  # of a level: farther than all that is clipped
 PITCH_MM = 4.0  # of the coarsened frame: at least this a pixel, less than twice that
 SAME_MM = 40.0  # pixels of a block that are farther apart lie on two surfaces
 OCTAVE, STEPS = 16, 24  # widths of a pixel that are told apart: 16 between one and its double, up to 11 mm
@@ -40,6 +41,7 @@ OFFSET_MM = 30.0  # the unit of the network's offsets
 MOST = 1500  # points of a level, the nearest
 KEPT = 48  # points that take part in the vote
 VOTE_MM, LOOKS = 12.0, 3  # width of the vote, and places that are looked at once more
+REACH = 2  # pixels about such a place
 MIN_SCORE, MIN_CROP_SCORE = 0.55, 0.4  # of a face in a whole frame, and in a crop, which was made about one
 SURE = 0.8  # ends the search, from near to far
 MIN_MIRROR_SCORE, AGREE_MM = 0.2, 15.0  # of the tip by the mirror image, and how far apart the two may be
@@ -55,7 +57,7 @@ class Nose(NamedTuple):
 
 
 class Level(NamedTuple):
-    """A frame coarsened by `factor`: mm (`inf` where invalid) with a border of `PAD` invalid pixels.
+    """A frame coarsened by `factor`: float32 mm with a border of `PAD` pixels that are `INVALID`.
 
     A pixel of the frame spans `pixel_mm`, or if that is 0 the distance over `focal`.
     """
@@ -102,7 +104,8 @@ def find_nose(frame: np.ndarray, *, focal: float = 0.0, pixel_mm: float = 0.0, c
     A pixel spans `pixel_mm` at any distance (a crop), or as much as the camera's `focal` length in pixels says. Of a
     `crop`, which was made about a face, a lower score is enough.
     """
-    looked_at, found = [], list[Nose]()
+    looked_at: list[tuple[Level, Points, np.ndarray]] = []
+    found: list[Nose] = []
     for level in levels(frame, focal, pixel_mm):
         points = candidates(level)
         looked_at.append((level, points, features(level, points)))
@@ -128,15 +131,13 @@ def _nearest(noses: list[Nose], least: float) -> Nose | None:
 
 def levels(frame: np.ndarray, focal: float, pixel_mm: float) -> Iterator[Level]:
     """Yield the frame coarsened by ..., 4, 2, 1, beginning where the nearest of it may be a face."""
-    depth = frame.astype(np.float32)
-    near, far = (1, 65535) if pixel_mm else RANGE_MM
-    np.copyto(depth, np.inf, where=(frame < near) | (frame > far))
-    nearest = pixel_mm or float(depth.min()) / focal
-    coarsened = [depth]
+    near, far = (1, INVALID - 1) if pixel_mm else RANGE_MM
+    coarsened = [np.where((frame >= near) & (frame <= far), frame, np.uint16(INVALID))]
+    nearest = pixel_mm or float(coarsened[0].min()) / focal
     while nearest * 2 ** (len(coarsened) - 1) < PITCH_MM and min(coarsened[-1].shape) >= 16:
         coarsened.append(_halved(coarsened[-1]))
     for power, depth in reversed(list(enumerate(coarsened))):
-        bordered = np.full([size + 2 * PAD for size in depth.shape], np.inf, np.float32)
+        bordered = np.full([size + 2 * PAD for size in depth.shape], INVALID, np.float32)
         bordered[PAD:-PAD, PAD:-PAD] = depth
         yield Level(bordered, 2**power, focal, pixel_mm)
 
@@ -144,14 +145,14 @@ def levels(frame: np.ndarray, focal: float, pixel_mm: float) -> Iterator[Level]:
 def _halved(depth: np.ndarray) -> np.ndarray:
     """Blocks of 2x2: the mean of the middle two of the depths, or the nearer of them where they are two surfaces."""
     height, width = (size // 2 * 2 for size in depth.shape)
-    a, b, c, d = (depth[i:height:2, j:width:2] for i in (0, 1) for j in (0, 1))
-    low1, high1, low2, high2 = np.minimum(a, b), np.maximum(a, b), np.minimum(c, d), np.maximum(c, d)
-    inner1, inner2 = np.maximum(low1, low2), np.minimum(high1, high2)
+    above, below = depth[0:height:2, :width], depth[1:height:2, :width]
+    # Rows first: whole rows are fast to compare.
+    low, high = np.minimum(above, below), np.maximum(above, below)
+    inner1, inner2 = np.maximum(low[:, ::2], low[:, 1::2]), np.minimum(high[:, ::2], high[:, 1::2])
     near, far = np.minimum(inner1, inner2), np.maximum(inner1, inner2)
-    nearest = np.minimum(low1, low2)
-    near = np.where(np.isfinite(near), near, nearest)
-    with np.errstate(invalid="ignore"):
-        return np.where(far - near < SAME_MM, (near + far) / 2, near)
+    np.minimum(low[:, ::2], low[:, 1::2], out=near, where=near == INVALID)
+    exact = near.astype(np.float32)
+    return np.where(far - near < SAME_MM, (exact + far) / 2, exact)
 
 
 def candidates(level: Level) -> Points:
@@ -162,7 +163,7 @@ def candidates(level: Level) -> Points:
     inside = level.depth[PAD:-PAD:every, PAD:-PAD:every]
     pitch = level.pitch(inside)
     fine = pitch < 2 * PITCH_MM
-    wanted = np.isfinite(inside) & (pitch >= PITCH_MM)
+    wanted = (inside < INVALID) & (pitch >= PITCH_MM)
     if level.factor > 1:
         wanted &= fine
     else:
@@ -265,41 +266,47 @@ def _noses(level: Level, points: Points, seen: np.ndarray, *, mirror: bool = Fal
     votes = places(level, points) * points.pitch[:, None] + offset
     near = np.exp(-0.5 * ((votes[:, None] - votes) ** 2).sum(-1) / VOTE_MM**2)
     near *= np.abs(points.z[:, None] - points.z) < 100
-    found, free = [], np.ones(len(likely), bool)
+    support, looks = (near * likely).sum(1), []
     for _ in range(LOOKS):
-        support = (near * likely).sum(1) * free
         best = int(support.argmax())
         if support[best] < 0.2:
             break
         weight = near[best] * likely
-        place = (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best]
-        found.append(_again(level, float(points.z[best]), place, mirror))
-        free &= near[best] < 0.01
-    return [nose for nose in found if nose is not None]
+        looks.append((points.z[best], (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best]))
+        support[near[best] >= 0.01] = 0
+    return _again(level, *map(np.array, zip(*looks, strict=True)), mirror) if looks else []
 
 
-def _again(level: Level, z: float, at: np.ndarray, mirror: bool) -> Nose | None:
-    """The tip about a place (row, column) of a level: the mean of what the points about it say."""
-    points = points_about(level, z, at)
-    if len(points.z) < 3:
-        return None
+def _again(level: Level, z: np.ndarray, at: np.ndarray, mirror: bool) -> list[Nose]:
+    """The tip about each place (row, column) of a level: the mean of what the points about it say."""
+    points, place = points_about(level, z, at)
     likely, offset = judge(features(level, points), mirror=mirror)
-    found = places(level, points) + offset / points.pitch[:, None]
-    row, column = (found * likely[:, None]).sum(0) / likely.sum() * level.factor + (level.factor - 1) / 2
-    score = float(np.sort(likely)[-len(likely) // 2 :].mean())
-    return Nose(float(column), float(row), float(np.median(points.z)), score)
+    found = (places(level, points) + offset / points.pitch[:, None]) * likely[:, None]
+    noses = []
+    for number in range(len(z)):
+        own = place == number
+        if (count := int(own.sum())) < 3:
+            continue
+        chance = likely[own]
+        row, column = found[own].sum(0) / chance.sum() * level.factor + (level.factor - 1) / 2
+        score = float(np.sort(chance)[-count // 2 :].mean())
+        noses.append(Nose(float(column), float(row), float(np.median(points.z[own])), score))
+    return noses
 
 
-def points_about(level: Level, z: float, at: np.ndarray) -> Points:
-    """The pixels within a centimetre of a place (row, column) of a level, about as far as `z` mm."""
+def points_about(level: Level, z: np.ndarray, at: np.ndarray) -> tuple[Points, np.ndarray]:
+    """The pixels within a centimetre of each place (k, 2) of a level, about as far as `z` (k,) mm; and whose they are.
+
+    Places are rows and columns.
+    """
     height, width = level.depth.shape
-    middle = np.rint(at).astype(int) + PAD
-    if not (0 <= at[0] < height - 2 * PAD and 0 <= at[1] < width - 2 * PAD):
-        middle = np.array([0, 0])  # of the border: nothing is there
-    reach = 2
-    rows, columns = (np.arange(max(0, m - reach), m + reach + 1) for m in middle)
-    index = (rows[:, None] * width + columns).ravel()
-    return smoothed(level, Points.of(level, index[np.abs(level.depth.ravel()[index] - z) < 2 * SAME_MM]))
+    inside = ((at >= 0) & (at < (height - 2 * PAD, width - 2 * PAD))).all(1)
+    middle = np.where(inside[:, None], np.rint(at).astype(int) + PAD, REACH)  # else in the border: nothing is there
+    around = np.arange(-REACH, REACH + 1)
+    index = (middle[:, :1] * width + middle[:, 1:] + (around[:, None] * width + around).ravel()).ravel()
+    place = np.repeat(np.arange(len(z)), len(around) ** 2)
+    near = np.abs(level.depth.ravel()[index] - z[place]) < 2 * SAME_MM
+    return smoothed(level, Points.of(level, index[near])), place[near]
 
 
 def _distance(frame: np.ndarray, nose: Nose, pixel_mm: float) -> float:
