@@ -157,22 +157,20 @@ def _halved(depth: np.ndarray) -> np.ndarray:
 
 def candidates(level: Level) -> Points:
     """Return the points of a level that stand out as a nose does."""
-    width = level.depth.shape[1]
-    # Of a coarsened level every second pixel of every second row; far pixels of the frame itself are all looked at.
+    # Of a coarsened level every second pixel of every second row; of the frame itself also all wide pixels.
     every = 1 if level.factor == 1 else 2
     inside = level.depth[PAD:-PAD:every, PAD:-PAD:every]
     pitch = level.pitch(inside)
-    fine = pitch < 2 * PITCH_MM
-    wanted = (inside < INVALID) & (pitch >= PITCH_MM)
+    valid, fine = (inside < INVALID) & (pitch >= PITCH_MM), pitch < 2 * PITCH_MM
     if level.factor > 1:
-        wanted &= fine
+        wanted = valid & fine
     else:
-        wanted[1::2] &= ~fine[1::2]
-        wanted[:, 1::2] &= ~fine[:, 1::2]
+        wanted = valid & ~fine
+        wanted[::2, ::2] |= valid[::2, ::2]
     row, column = np.nonzero(wanted)
-    points = Points.of(level, (row * every + PAD) * width + column * every + PAD)
+    points = Points.of(level, (row * every + PAD) * level.depth.shape[1] + column * every + PAD)
     for name, least in FALLS_BACK_MM.items():
-        points = points.at(relief(level, points, name).mean(1) >= least)
+        points = points.at(mean_relief(level, points, name) >= least)
         if name == "sides":
             points = smoothed(level, points)
     return points.at(np.argsort(points.z)[:MOST])
@@ -186,19 +184,14 @@ def smoothed(level: Level, points: Points) -> Points:
     return points._replace(z=points.z + np.where(same, around, 0).sum(1) / same.sum(1))
 
 
-def relief(level: Level, points: Points, name: str) -> np.ndarray:
-    """Return the depth at the places of this name about each point, less that of the point, (n, places)."""
-    seen = _around(level, points, name)
-    return seen.clip(*CLIP_MM[name], out=seen)
-
-
-def _around(level: Level, points: Points, *names: str) -> np.ndarray:
-    """The relief at the places of these names, not clipped."""
-    at = _pixels(level.depth.shape[1], *names)[points.step]
-    at += points.pixel[:, None]
+def mean_relief(level: Level, points: Points, name: str) -> np.ndarray:
+    """Return the mean depth at the places of this name about each point, less that of the point, (n,)."""
+    at = _pixels(level.depth.shape[1], name).T.take(points.step, axis=1)
+    at += points.pixel
     seen = level.depth.ravel().take(at)
-    seen -= points.z[:, None]
-    return seen
+    seen -= points.z
+    mean: np.ndarray = seen.clip(*CLIP_MM[name], out=seen).mean(0)
+    return mean
 
 
 @functools.lru_cache(64)
@@ -211,7 +204,11 @@ def _pixels(width: int, *names: str) -> np.ndarray:
 
 def features(level: Level, points: Points) -> np.ndarray:
     """Return what the network sees of each point, (n, 272) float32."""
-    seen, first = _around(level, points, "fine", "coarse"), len(PLACES["fine"])
+    at = _pixels(level.depth.shape[1], "fine", "coarse")[points.step]
+    at += points.pixel[:, None]
+    seen = level.depth.ravel().take(at)
+    seen -= points.z[:, None]
+    first = len(PLACES["fine"])
     for name, part, unit in (("fine", seen[:, :first], 50), ("coarse", seen[:, first:], 150)):
         part.clip(*CLIP_MM[name], out=part)
         part /= unit
