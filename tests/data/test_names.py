@@ -117,7 +117,7 @@ def test_the_emotion_may_stand_anywhere(tmp_path, form, pattern):
     assert len(checked.faces) == 16 and "left out, not in --config.data.emotions: neutral" in lines
     Image.fromarray(face(50)).save(root / "stray.png")
     lines, error = told(root, pattern=pattern)
-    assert any("problem: 1 no match" in line for line in lines) and str(error).startswith("1 problem in ")
+    assert any("problems: 1 no match" in line for line in lines) and str(error).startswith("1 problem in ")
     assert "no folder for neutral" in str(told(root, pattern="x" + pattern)[1])
 
 
