@@ -271,7 +271,10 @@ def _noses(level: Level, points: Points, seen: np.ndarray, *, mirror: bool = Fal
         weight = near[best] * likely
         looks.append((points.z[best], (votes * weight[:, None]).sum(0) / weight.sum() / points.pitch[best]))
         support[near[best] >= 0.01] = 0
-    return _again(level, *map(np.array, zip(*looks, strict=True)), mirror) if looks else []
+    if not looks:
+        return []
+    z, at = map(np.array, zip(*looks, strict=True))
+    return _again(level, z, at, mirror)
 
 
 def _again(level: Level, z: np.ndarray, at: np.ndarray, mirror: bool) -> list[Nose]:
@@ -302,7 +305,7 @@ def points_about(level: Level, z: np.ndarray, at: np.ndarray) -> tuple[Points, n
     around = np.arange(-REACH, REACH + 1)
     index = (middle[:, :1] * width + middle[:, 1:] + (around[:, None] * width + around).ravel()).ravel()
     place = np.repeat(np.arange(len(z)), len(around) ** 2)
-    near = np.abs(level.depth.ravel()[index] - z[place]) < 2 * SAME_MM
+    near: np.ndarray = np.abs(level.depth.ravel()[index] - z[place]) < 2 * SAME_MM
     return smoothed(level, Points.of(level, index[near])), place[near]
 
 
