@@ -300,8 +300,8 @@ def points_about(level: Level, z: np.ndarray, at: np.ndarray) -> tuple[Points, n
     Places are rows and columns.
     """
     height, width = level.depth.shape
-    inside = ((at >= 0) & (at < (height - 2 * PAD, width - 2 * PAD))).all(1)
-    middle = np.where(inside[:, None], np.rint(at).astype(int) + PAD, REACH)  # else in the border: nothing is there
+    inside = ((at >= 0) & (at < (height - 2 * PAD, width - 2 * PAD))).all(axis=1, keepdims=True)
+    middle = np.where(inside, np.rint(at).astype(int) + PAD, REACH)  # else in the border: nothing is there
     around = np.arange(-REACH, REACH + 1)
     index = (middle[:, :1] * width + middle[:, 1:] + (around[:, None] * width + around).ravel()).ravel()
     place = np.repeat(np.arange(len(z)), len(around) ** 2)
