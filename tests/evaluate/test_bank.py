@@ -29,7 +29,7 @@ def _broken(faces, change):
         case "few":
             first = int(np.flatnonzero(test.emotion == 2)[0])
             few = test.take((test.emotion != 2) | (np.arange(len(test)) == first))
-            return (train, few, methods), "the held-out faces: 1 faces of 'fear'"
+            return (train, few, methods), "the held-out faces: 1 face of 'fear'"
 
 
 @pytest.mark.parametrize("change", ["none", "name", "shape", "emotions", "finite", "few"])
