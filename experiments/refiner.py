@@ -17,8 +17,8 @@ from flax import linen as nn
 
 from depthjax.data.augment import BACKGROUND
 
-STEPS, BATCH, RATE, FIRST = 250, 8, 5e-4, 25  # FIRST: steps of the refiner alone, as it were the identity
-CHANNELS, BLOCKS, KEEP = 8, 2, 3.0  # KEEP: weight of the distance from the rendered face
+STEPS, BATCH, RATE, FIRST = 250, 8, 2e-3, 25  # FIRST: steps of the refiner alone, as it were the identity
+CHANNELS, BLOCKS, KEEP = 8, 2, 1.0  # KEEP: weight of the distance from the rendered face
 PIECE = 100  # faces refined at once
 
 

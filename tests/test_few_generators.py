@@ -117,4 +117,4 @@ def test_the_table_compares_with_copies():
     found = rng.uniform(0.7, 0.8, (3, 4, 2, 6))
     found[:, 2] = found[:, 1] + 0.02
     lines = list(few_generators.table(3, found, ["prior"]))
-    assert "augmented+prior |" in lines[6] and lines[6].count("2.0 (2.0 to 2.0)") == 2
+    assert "augmented + prior |" in lines[6] and lines[6].count("2.0 (2.0 to 2.0) *") == 2
