@@ -23,11 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 
 PARTS = {  # first word of a line of the log: what begins there
-    "controls:": "features",
+    "controls:": "controls",
+    "features": "features",
+    "depthnet": "networks",
     "distances,": "measures",
-    "latent": "inversion",
-    "classifiers:": "classifiers",
-    "embeddings": "embeddings",
+    "classifiers;": "classifiers",  # beside them inversion and embeddings
     "evaluated": "",
 }
 COPIED = ("data", "faces", "samples", "checkpoints", "stages")  # of the run; features are left out

@@ -371,7 +371,6 @@ def main() -> None:
     xla_flags = os.environ.get("XLA_FLAGS", "")
     if flags.counts:
         os.environ["JAX_PLATFORMS"] = "cpu"
-        os.environ["XLA_FLAGS"] = f"{xla_flags} --xla_force_host_platform_device_count=8"
         from benchmarks import memory
 
         return memory.print_counts(devices=8)

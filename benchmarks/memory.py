@@ -9,9 +9,10 @@ nothing; here that pass is left out of every row. A CPU computes bfloat16 in flo
 saves.
 
 Memory is all that the compiled dispatch holds: the state and the training set (960 faces) that it is given, what it
-gives back less what it overwrites, and everything in between. The times are roofline arithmetic, an estimate from
-below: operations over the peak rate or bytes over the memory's rate, whichever takes longer, and a ring all-reduce of
-the gradients that nothing hides; no launches, no waiting.
+gives back less what it overwrites, and everything in between. The second table counts, in the program that each
+device gets once the compiler has shared a step among so many, its operations, its bytes and what it sends. Its times
+are an estimate from below: operations over the peak rate or bytes over the memory's rate, whichever takes longer, and
+ring all-reduces that nothing hides; no launches, no waiting.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,20 +60,24 @@ ROWS: tuple[tuple[int, dict[str, Any]], ...] = (
     (300, {"accumulate": 10, "dtype": "bfloat16"}),
 )
 NETWORK_RATE = 50e9  # the same between machines of 8: one adapter of 400 Gbit/s for each GPU
-COUNTS = (1, 2, 4, 6, 8, 16, 64)  # of devices; the batch must divide
+SHARED = ((1, 64), (8, 8), (64, 1), (8, 64), (64, 64))  # devices, and faces on each: one batch of 64, then more faces
+SIZES = {"pred": 1, "bf16": 2, "s32": 4, "u32": 4, "f32": 4}  # bytes of a number
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Operations and bytes of a step: `fixed` and for `each` face of the batch, from two batch sizes."""
+class Counts:
+    """What each device does in a step, by the compiler."""
 
-    fixed: tuple[float, float]
-    each: tuple[float, float]
+    operations: float
+    moved: float  # bytes
+    collectives: dict[str, int]  # kind to how many
+    sent: float  # bytes that they combine
 
-    def of(self, faces: float) -> tuple[float, float]:
-        """Operations and bytes of one step of that many faces."""
-        operations, moved = (f + faces * e for f, e in zip(self.fixed, self.each, strict=True))
-        return operations, moved
+    def seconds(self, devices: int) -> tuple[float, float]:
+        """On H100s: of the work, and of what is sent."""
+        rate = LINK_RATE if devices <= 8 else NETWORK_RATE
+        work = max(self.operations / PEAK, self.moved / MEMORY_RATE)
+        return work, 2 * (1 - 1 / devices) * self.sent / rate
 
 
 def main() -> None:
@@ -79,16 +85,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="the first row of each table")
     flags = parser.parse_args()
+    jax.config.update("jax_num_cpu_devices", max(devices for devices, _ in SHARED))
     print("| batch | settings | in between, GB | in all, GB |\n|---|---|---|---|", flush=True)
     for batch_size, fields in ROWS[:1] if flags.quick else ROWS:
         between, total = memory(sized(batch_size, fields))
         settings = ", ".join(f"{name}={value}" for name, value in fields.items()) or "as they are"
         print(f"| {batch_size} | {settings} | {between / GIGABYTE:.2f} | {total / GIGABYTE:.2f} |", flush=True)
-    print("\n| batch | GPUs | operations | bytes | all-reduce | a step | images/s | efficiency |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    cost = measured_cost()
-    for batch_size in (32,) if flags.quick else (32, 64, 300):
-        print("\n".join(scaling(cost, batch_size)), flush=True)
+    print_shared(SHARED[:1] if flags.quick else SHARED)
 
 
 def sized(batch_size: int, fields: dict[str, Any]) -> Config:
@@ -112,52 +115,44 @@ def memory(config: Config) -> tuple[float, float]:
     return found.temp_size_in_bytes, kept + found.temp_size_in_bytes
 
 
-def measured_cost() -> Cost:
-    """By XLA's count, of two programs: all of it is linear in the batch size."""
-    few, many = 4, 32
-    of_few, of_many = (step_cost(sized(size, {})) for size in (few, many))
-    each = tuple((b - a) / (many - few) for a, b in zip(of_few, of_many, strict=True))
-    fixed = tuple(a - few * e for a, e in zip(of_few, each, strict=True))
-    return Cost((fixed[0], fixed[1]), (each[0], each[1]))
+def print_shared(shared: Sequence[tuple[int, int]]) -> None:
+    """Print a row for each (devices, faces on each), as far as there are devices."""
+    titles = "devices | faces on each | operations | bytes | sends | bytes sent | work | sending | faces/s | efficiency"
+    print(f"\n| {titles} |\n{'|---' * 10}|", flush=True)
+    alone = 0.0  # faces a second of the first row's device
+    for devices, faces in (row for row in shared if row[0] <= jax.device_count()):
+        counts = step_counts(sized(devices * faces, {}), devices)
+        work, sending = counts.seconds(devices)
+        rate = devices * faces / (work + sending)
+        alone = alone or rate
+        cells = [str(devices), str(faces), f"{counts.operations / 1e12:.3f} T", f"{counts.moved / GIGABYTE:.1f} GB"]
+        cells += [kinds(counts), f"{counts.sent / 1e6:.1f} MB", f"{1e3 * work:.2f} ms", f"{1e3 * sending:.2f} ms"]
+        cells += [f"{rate:,.0f}", f"{100 * rate / alone / devices:.0f} %"]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def step_cost(config: Config) -> tuple[float, float]:
-    """Operations and bytes of one step."""
-    state = jax.eval_shape(lambda: init_state(jax.random.key(0), config))
-    key, batch = jax.eval_shape(lambda: jax.random.key(0)), shapes(config, config.train.batch_size)
-    update = jax.jit(make_update(config), donate_argnums=0)
-    found: Any = compiled(update.lower(state, batch, key)).cost_analysis()
-    return found["flops"], found["bytes accessed"]
+def step_counts(config: Config, devices: int) -> Counts:
+    """Counts of the step that so many devices of this machine share, as training shares it."""
+    state, key = jax.eval_shape(lambda: (init_state(jax.random.key(0), config), jax.random.key(0)))
+    update = make_update(config)
+    options: dict[str, Any] = {}
+    if devices > 1:
+        mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), (AXIS,))
+        whole = replicated(mesh)
+        options = {"in_shardings": (whole, split(mesh), whole), "out_shardings": whole}
+    step = jax.jit(update, donate_argnums=0, **options)
+    program = compiled(step.lower(state, shapes(config, config.train.batch_size), key))
+    cost: Any = program.cost_analysis()
+    names = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+    found = re.findall(rf"= (.*?) ({names})(?:-start)?\(", program.as_text())
+    numbers = [of for result, _ in found for of in re.findall(r"(\w+)\[([\d,]*)\]", result)]
+    sent = sum(SIZES[kind] * math.prod(map(int, filter(None, shape.split(",")))) for kind, shape in numbers)
+    return Counts(cost["flops"], cost["bytes accessed"], Counter(kind for _, kind in found), sent)
 
 
-def scaling(cost: Cost, batch_size: int) -> list[str]:
-    """Rows of the second table: numbers of devices that divide the batch, and what no number of them goes below."""
-    alone = sum(estimate(cost, batch_size, 1)[2:])
-    rows = []
-    for count in (*(c for c in COUNTS if batch_size % c == 0), math.inf):
-        operations, moved, work, reduced = estimate(cost, batch_size, count)
-        seconds = work + reduced
-        cells = [str(batch_size), "ever more" if count == math.inf else str(count)]
-        cells += [f"{1e3 * s:.2f} ms" for s in (operations, moved, reduced, seconds)]
-        cells += [f"{batch_size / seconds:,.0f}", f"{100 * alone / count / seconds:.0f} %"]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
-
-
-def estimate(cost: Cost, batch_size: int, count: float) -> tuple[float, float, float, float]:
-    """Seconds of a step on `count` GPUs: its operations, its bytes, the longer of the two, and the all-reduce."""
-    operations, moved = cost.of(batch_size / count)
-    of_operations, of_bytes = operations / PEAK, moved / MEMORY_RATE
-    rate = NETWORK_RATE if 8 < count < math.inf else LINK_RATE  # ever more: as if all were one machine
-    reduced = 2 * (1 - 1 / count) * 4 * parameters() / rate
-    return of_operations, of_bytes, max(of_operations, of_bytes), reduced
-
-
-def parameters() -> int:
-    """Weights of both networks: what has a gradient."""
-    config = paper.get_config()
-    params = jax.eval_shape(lambda: init_state(jax.random.key(0), config)).params
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
+def kinds(counts: Counts) -> str:
+    """Kinds of collectives and their numbers, in words."""
+    return ", ".join(f"{count} {kind}" for kind, count in counts.collectives.items()) or "–"
 
 
 def shapes(config: Config, count: int) -> Batch:
@@ -173,32 +168,22 @@ def print_counts(devices: int) -> None:
     """Print what a step of 32 is by the compiler's count, at three resolutions, and what an H100's peaks allow."""
     from benchmarks import train_step
 
+    jax.config.update("jax_num_cpu_devices", devices)
     names = [f"operations, {name}" for name in PEAKS]
     titles = ["batch 32, full width", "operations", "bytes", *names, "bytes", f"{devices} devices send"]
     print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
     for side in (64, 128, 256):
         config, _ = train_step.sized(side, 512, 64, 32)
-        operations, moved = step_cost(config)
+        counts, shared = step_counts(config, 1), step_counts(config, devices)
+        operations, moved = counts.operations, counts.moved
         times = [operations / peak for peak in PEAKS.values()] + [moved / MEMORY_RATE]
         cells = [f"{side}x{side}", f"{operations / 1e12:.3f} T", f"{moved / 1e9:.1f} GB"]
-        cells += [f"{1e3 * seconds:.2f} ms" for seconds in times] + [collectives(config, devices)]
+        cells += [f"{1e3 * seconds:.2f} ms" for seconds in times]
+        cells += [f"{kinds(shared)}; {shared.sent / 1e6:.0f} MB"]
         print(f"| {' | '.join(cells)} |", flush=True)
     peaks = ", ".join(f"{peak / 1e12:.0f}e12 ({name})" for name, peak in PEAKS.items())
     print(f"\nPeaks of an H100 SXM, dense: {peaks} operations and {MEMORY_RATE / 1e12:.2f}e12 bytes a second.")
     print("Counted in the program for a CPU, in float32: a GPU's is fused otherwise, and bfloat16 moves fewer bytes.")
-
-
-def collectives(config: Config, devices: int) -> str:
-    """Kinds and numbers of what a compiled step sends between devices that share its batch."""
-    mesh = jax.sharding.Mesh(np.asarray(jax.devices()[:devices]), (AXIS,))
-    whole = replicated(mesh)
-    state, key = jax.eval_shape(lambda: (init_state(jax.random.key(0), config), jax.random.key(0)))
-    update = jax.jit(make_update(config), in_shardings=(whole, split(mesh), whole), out_shardings=whole)
-    text = compiled(update.lower(state, shapes(config, config.train.batch_size), key)).as_text()
-    kinds = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
-    found = Counter(re.findall(rf" ({kinds})(?:-start)?\(", text))
-    gradients = 4e-6 * sum(leaf.size for leaf in jax.tree.leaves(state.params))
-    return ", ".join(f"{count} {kind}" for kind, count in found.items()) + f"; gradients {gradients:.0f} MB"
 
 
 def compiled(lowered: Any) -> Any:

@@ -1,7 +1,7 @@
 """The bound of a training step on this machine: each convolution at the rate of a matrix product of its shape.
 
 Command: python -m benchmarks.roofline [--size NAME] [--rounds N]
-Needs:   nothing. Sizes are those of benchmarks/train_step.py.
+Needs:   nothing. Sizes are those of benchmarks/train_step.py; all cores count that the process may use.
 
 A convolution is a matrix product of patches. Here, that product alone is timed, by jax and by NumPy's BLAS, and the
 faster one counts: making patches, activations, batch statistics, Adam and the teachers' averages are free. So the sum
@@ -42,7 +42,7 @@ def main() -> None:
     """Print a row for each product, their sum, and our step beside it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=SIZES, action="append", help="default: both of less than full width")
-    parser.add_argument("--rounds", type=int, default=15, help="of each product; the median counts")
+    parser.add_argument("--rounds", type=int, default=15, help="of each product and of our step; the median counts")
     flags = parser.parse_args()
     for name in flags.size or [name for name in SIZES if "full width" not in name]:
         config, batch = sized(*SIZES[name])
@@ -55,7 +55,7 @@ def main() -> None:
             cells = f"{done:.2f} | {product.gflop / seconds:.0f} | {1e3 * spent:.2f}"
             print(f"| {product.layer} | {shape} | {product.times} | {cells} |", flush=True)
             total, flops = total + spent, flops + done
-        step = timed(ours(config, batch), 5) / STEPS
+        step = timed(ours(config, batch), flags.rounds) / STEPS
         print(f"\nproducts {1e3 * total:.1f} ms ({flops:.1f} GFLOP), our step {1e3 * step:.1f} ms", flush=True)
 
 

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
@@ -74,17 +76,18 @@ def evaluate(
     bank = build_bank(config, train, test, methods, cache, log)
     log("distances, similarity, diversity, memorisation, emotions")
     measured = measure_faces(config, bank)
-    log("latent inversion" if inversions else "no generator to invert")
-    measured += inversion_scores(config, bank, inversions or {})
-    parts = [unseen_subjects(config, bank, log)]
-    parts.append(published(config, bank, log))
-    log("embeddings for the figures")
+    log("classifiers; beside them latent inversion and embeddings")
+    # What would leave cores idle by itself runs beside the fits. One BLAS thread a call: the same numbers on any cores.
+    with ThreadPoolExecutor(1) as beside, threadpool_limits(1, "blas"):
+        inverted = beside.submit(inversion_scores, config, bank, inversions or {})
+        embedded = beside.submit(_embedding, config, bank)
+        parts = [unseen_subjects(config, bank, log), published(config, bank, log)]
     found = Evaluation(
-        scores=Scores([row for part in parts for row in part.rows] + measured),
+        scores=Scores([row for part in parts for row in part.rows] + measured + inverted.result()),
         data=_data(config, bank, available),
         settings=_settings(config, bank),
         nearest=_nearest(bank, rows),
-        embedding=_embedding(config, bank),
+        embedding=embedded.result(),
         runs={name: values for part in parts for name, values in part.runs.items()},
     )
     log("evaluated")
