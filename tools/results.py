@@ -4,13 +4,13 @@
     python tools/results.py --evolution runs/quick/evolve/table
     python tools/results.py --ablation runs/ablation
     python tools/results.py --trainings runs/trainings
-    python tools/results.py --few embedded=runs/few --few ict=runs/few_ict --levers runs/other
+    python tools/results.py --few embedded=runs/few --few ict=runs/few_ict --levers runs/other --generators runs/few_ict
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
 evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
 experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py;
-the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, and `few levers` from that of
-experiments/few_levers.py.
+the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, and `few levers` and `few
+generators` from those of experiments/few_levers.py and experiments/few_generators.py.
 Each replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that does not
 exist is made. With --print the tables are only printed.
 """
@@ -271,6 +271,7 @@ def main() -> None:
     parser.add_argument("--trainings", type=Path, help="a work folder of experiments/trainings.py")
     parser.add_argument("--few", action="append", default=[], help="DOMAIN=WORKDIR of the stage few; several times")
     parser.add_argument("--levers", type=Path, help="a folder of experiments/few_levers.py: how choices were made")
+    parser.add_argument("--generators", type=Path, nargs="+", help="folders of experiments/few_generators.py")
     parser.add_argument("--print", action="store_true", help="print the tables and write nothing")
     options = parser.parse_args()
     # Name of the marks: page and text.
@@ -291,8 +292,11 @@ def main() -> None:
             blocks[f"few {domain}"] = ("few-people", few_text(Path(workdir)))
         if options.levers:
             blocks["few levers"] = ("few-people", experiment_text(options.levers, "few_levers"))
+        if options.generators:
+            text = "\n\n".join(experiment_text(folder, "few_generators") for folder in options.generators)
+            blocks["few generators"] = ("few-people", text)
         if not blocks:
-            raise UserError("nothing to do: give --workdir, --evolution, --ablation, --trainings, --few or --levers")
+            raise UserError(f"nothing to do: {parser.format_usage().strip()}")
         for mark, (page, text) in blocks.items():
             print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
     except UserError as error:
