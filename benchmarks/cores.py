@@ -95,11 +95,16 @@ def main() -> None:
         return
     command = [sys.executable, "-m", "benchmarks.cores", "--seconds", str(flags.seconds), "--child"]
     cores, begin = sorted(os.sched_getaffinity(0))[:2], str(time.time() + READY)
+    if len(cores) < 2:
+        sys.exit("error: this process may use one core only: two are needed")
     environment = os.environ | ONE_THREAD
     running = [
         subprocess.Popen([*command, str(core), begin], env=environment, stdout=subprocess.PIPE) for core in cores
     ]
-    first, second = (json.loads(process.communicate()[0]) for process in running)
+    printed = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        sys.exit("error: a core began late or failed (its reason is above): try again with nothing else running")
+    first, second = map(json.loads, printed)
     print(f"| work | one core | each of two at once | ratio |\n{'|---' * 4}|")
     for name in WORKS:
         alone, both = first[name][0], (first[name][1] + second[name][1]) / 2

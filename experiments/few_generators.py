@@ -3,7 +3,8 @@
 Command: python -m experiments.few_generators --workdir runs/few_ict [--people 3,8] [--draws 4]
 Device:  one CPU core, about nine minutes a draw, and five for the prior. WORKDIR has prepared faces of `few`.
 
-Each way gives `sample.count` faces of each emotion, added to the known people's faces and their augmented copies:
+Each way gives `sample.count` faces of each emotion (rendered and refined: three times as many), added to the known
+people's faces and their augmented copies:
 with the weight of a known face each, and so that together they weigh RENDERED_WEIGHT of the known ones. Known and
 tested people are those of `few`. Nothing here was chosen by the tested people: settings are the cited papers', or were
 set once on others (`tools/render_ict.py --seed 1`). Writes few_generators.md, few_generators.npz and
@@ -47,7 +48,7 @@ from depthjax.data.faces import DepthFaces, made_faces
 from depthjax.data.generate import generate
 from depthjax.data.inputs import network_inputs
 from depthjax.data.noise import noise_spectrum, with_training_noise
-from depthjax.errors import without_traceback
+from depthjax.errors import UserError, without_traceback
 from depthjax.evaluate.classification import DEPTHNET, RECOGNISER
 from depthjax.evaluate.controls import RENDERED_WEIGHT, rendered_set
 from depthjax.evaluate.resampling import holm
@@ -56,7 +57,7 @@ from depthjax.few.accuracy import accuracies, inputs_of
 from depthjax.few.cell import ALONE, AUGMENTED, RENDERED, simple_sets
 from depthjax.few.effects import mean_over_people
 from depthjax.few.people import Cell, draw_people
-from depthjax.files import read_arrays, read_json, write_arrays, write_text
+from depthjax.files import digest, read_arrays, read_json, write_arrays, write_text
 from depthjax.library import load_config
 from depthjax.models.dcgan import decode
 from depthjax.pipeline import prepared_faces
@@ -103,8 +104,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=4)
     parser.add_argument("--ways", default=",".join(WAYS))
     flags = parser.parse_args()
+    asked = flags.ways.split(",")
+    if unknown := set(asked) - set(WAYS):
+        raise UserError(f"--ways: there is no '{min(unknown)}': choose from {', '.join(WAYS)}")
     given, lines, found = common(flags.workdir), [], {}
-    ways = [way for way in WAYS if way in flags.ways.split(",")]
+    ways = [way for way in WAYS if way in asked]
     for count in map(int, flags.people.split(",")):
         found[str(count)] = measured(given, count, flags.draws, ways, flags.workdir)
         lines += table(count, found[str(count)], ways)
@@ -125,7 +129,9 @@ def common(workdir: Path) -> Given:
 
 def prior_of(config: Config, train: DepthFaces, workdir: Path) -> Pair:
     """Return the variables of both teachers after a training on other rendered people, kept in the work folder."""
-    wide, path = replace(config, evaluate=replace(config.evaluate, seed=10**6)), workdir / "few_generators_prior.npz"
+    wide = replace(config, evaluate=replace(config.evaluate, seed=10**6))
+    made_with = digest(PRIOR_FACES, PRIOR_STEPS, str(config.data), str(config.model), str(config.train))[:12]
+    path = workdir / f"few_generators_prior-{made_with}.npz"
     shapes = teacher_variables(start(config, jax.random.key(1)).state)
     if not path.exists():
         began = time.monotonic()

@@ -76,6 +76,7 @@ class PairCritic(nn.Module):
         return nn.Dense(1, kernel_init=xavier_uniform, name="linear")(x)[:, 0]
 
 
+@partial(jax.jit, static_argnums=0)
 def start(config: Config, key: jax.Array, prior: Pair | None = None) -> Carry:
     """Return a fresh carry; with the variables of a prior's teachers, both networks begin as these."""
     state, critic = init_state(key, config), PairCritic(len(config.data.emotions))

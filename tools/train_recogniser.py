@@ -155,7 +155,7 @@ def train(faces: Faces, work: Path) -> tuple[Learner, np.ndarray]:
         update, state = solver.update(gradient, learner.opt_state, learner.params)
         return Learner(optax.apply_updates(learner.params, update), stats, state), hits
 
-    path = work / f"checkpoint-{digest(SETTINGS, faces.relief)[:16]}.npz"
+    path = work / f"checkpoint-{digest(SETTINGS, *faces)[:16]}.npz"
     labels = np.stack([faces.emotion, faces.subject], 1)
     done, learner, hits = restored(path, learner)
     for epoch in range(done, EPOCHS):

@@ -76,18 +76,27 @@ def evaluate(
     bank = build_bank(config, train, test, methods, cache, log)
     log("distances, similarity, diversity, memorisation, emotions")
     measured = measure_faces(config, bank)
-    log("classifiers; beside them latent inversion and embeddings")
-    # What would leave cores idle by itself runs beside the fits. One BLAS thread a call: the same numbers on any cores.
-    with ThreadPoolExecutor(1) as beside, threadpool_limits(1, "blas"):
-        inverted = beside.submit(inversion_scores, config, bank, inversions or {})
-        embedded = beside.submit(_embedding, config, bank)
-        parts = [unseen_subjects(config, bank, log), published(config, bank, log)]
+    log("classifiers; beside them embeddings" + (" and latent inversion" if inversions else ""))
+    # What would leave cores idle by itself runs beside the fits, as they do with one BLAS thread a call.
+    beside = ThreadPoolExecutor(1)
+    try:
+        with threadpool_limits(1, "blas"):
+            inverted = beside.submit(inversion_scores, config, bank, inversions or {})
+            embedded = beside.submit(_embedding, config, bank)
+            parts = [unseen_subjects(config, bank, log)]
+            measured += inverted.result()
+            parts.append(published(config, bank, log))
+            embedding = embedded.result()
+    except BaseException:
+        beside.shutdown(wait=False, cancel_futures=True)  # what is under way may take longer than a user waits
+        raise
+    beside.shutdown()
     found = Evaluation(
-        scores=Scores([row for part in parts for row in part.rows] + measured + inverted.result()),
+        scores=Scores([row for part in parts for row in part.rows] + measured),
         data=_data(config, bank, available),
         settings=_settings(config, bank),
         nearest=_nearest(bank, rows),
-        embedding=embedded.result(),
+        embedding=embedding,
         runs={name: values for part in parts for name, values in part.runs.items()},
     )
     log("evaluated")
