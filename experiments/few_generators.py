@@ -44,26 +44,25 @@ from sklearn.pipeline import make_pipeline
 from depthjax.cdcgan_kd import random_latents
 from depthjax.config import Config
 from depthjax.data.augment import BACKGROUND
-from depthjax.data.faces import DepthFaces, made_faces
+from depthjax.data.faces import DepthFaces, joined, made_faces
 from depthjax.data.generate import generate
 from depthjax.data.inputs import network_inputs
 from depthjax.data.noise import noise_spectrum, with_training_noise
 from depthjax.errors import UserError, without_traceback
 from depthjax.evaluate.classification import DEPTHNET, RECOGNISER
-from depthjax.evaluate.controls import RENDERED_WEIGHT, rendered_set
+from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set
 from depthjax.evaluate.resampling import holm
 from depthjax.evaluate.spaces import box_means
 from depthjax.few.accuracy import accuracies, inputs_of
 from depthjax.few.cell import ALONE, AUGMENTED, RENDERED, simple_sets
 from depthjax.few.effects import mean_over_people
 from depthjax.few.people import Cell, draw_people
-from depthjax.files import digest, read_arrays, read_json, write_arrays, write_text
-from depthjax.library import load_config
+from depthjax.files import digest, read_arrays, write_arrays, write_text
 from depthjax.models.dcgan import decode
 from depthjax.pipeline import prepared_faces
 from depthjax.train.state import Pair, networks
 from depthjax.train.step import Batch, teacher_variables
-from experiments.few_levers import fitted, points
+from experiments.few_levers import config_of, fitted, points
 from experiments.few_rules import FROZEN, Carry, Few, Rule, make_loop, start
 from experiments.refiner import refined
 
@@ -119,12 +118,11 @@ def main() -> None:
 
 def common(workdir: Path) -> Given:
     """Read the prepared faces, render people, and train the prior on others."""
-    stored = read_json(workdir / "config.json")["data"]
-    config = load_config("few", {f"data.{name}": of for name, of in stored.items() if of not in (None, "")})
+    config = config_of(workdir, "few")
     config = replace(config, evaluate=replace(config.evaluate, classifiers=CLASSIFIERS))
     train, test = (prepared_faces(config, workdir, part) for part in ("train", "test"))
-    rendered, prior = rendered_set(config, train, 3 * config.sample.count), prior_of(config, train, workdir)
-    return Given(config, train, test, rendered, prior, expression_changes(config))
+    rendered = rendered_set(config, train, RENDERED_TIMES * config.sample.count)
+    return Given(config, train, test, rendered, prior_of(config, train, workdir), expression_changes(config))
 
 
 def prior_of(config: Config, train: DepthFaces, workdir: Path) -> Pair:
@@ -228,7 +226,7 @@ def sampled(config: Config, teachers: Pair, known: DepthFaces, count: int, name:
 
 def chosen(config: Config, sets: dict[str, DepthFaces], pool: DepthFaces) -> DepthFaces:
     """Return the faces of each emotion that shapes show worst, among those that two other classifiers confirm."""
-    both = _with_copies(sets)
+    both = joined([sets[ALONE], sets[AUGMENTED]])
     shapes = make_pipeline(PCA(SHAPES), LogisticRegression(max_iter=1000)).fit(box_means(both.images), both.emotion)
     own = shapes.predict_proba(box_means(pool.images))[np.arange(len(pool)), pool.emotion]
     known, of_pool = (inputs_of(config, faces) for faces in (both, pool))
@@ -238,12 +236,6 @@ def chosen(config: Config, sets: dict[str, DepthFaces], pool: DepthFaces) -> Dep
     order = np.argsort(own, kind="stable")
     rows = [order[pool.emotion[order] == label][: config.sample.count] for label in range(len(pool.emotions))]
     return pool.take(np.concatenate(rows))
-
-
-def _with_copies(sets: dict[str, DepthFaces]) -> DepthFaces:
-    known, copies = sets[ALONE], sets[AUGMENTED]
-    images, emotion = (np.concatenate([getattr(of, name) for of in (known, copies)]) for name in ("images", "emotion"))
-    return made_faces(images, emotion, known.emotions, known.depth_range)
 
 
 def expression_changes(config: Config, people: int = 150) -> dict[int, np.ndarray]:

@@ -67,10 +67,10 @@ def main() -> None:
     print(text)
 
 
-def config_of(workdir: Path) -> Config:
-    """Return the quick config with the data settings of the folder."""
+def config_of(workdir: Path, name: str = "quick") -> Config:
+    """Return a config with the data settings of the folder."""
     stored = read_json(workdir / "config.json")["data"]
-    return load_config("quick", {f"data.{name}": value for name, value in stored.items() if value is not None})
+    return load_config(name, {f"data.{field}": value for field, value in stored.items() if value is not None})
 
 
 READERS: dict[str, Callable[[DepthFaces, str], np.ndarray]] = {
