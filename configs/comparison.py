@@ -20,7 +20,7 @@ def get_config() -> Config:
     return replace(
         base,
         name="comparison",
-        baselines=replace(base.baselines, methods=BASELINE_METHODS, vae_width=128, vae_epochs=50, rs_imle_epochs=240),
+        baselines=replace(base.baselines, methods=BASELINE_METHODS, vae_width=128, vae_epochs=50, rs_imle_epochs=200),
         evolve=replace(base.evolve, population=400),
         # As many as the paper has.
         sample=replace(base.sample, methods=(*BASELINE_METHODS, *OWN_METHODS), count=400, lowpass=1.0),

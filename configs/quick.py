@@ -25,7 +25,7 @@ def get_config() -> Config:
         model=replace(base.model, generator_width=128, discriminator_width=16, output_lowpass=1.0, validity_mask=True),
         train=replace(
             base.train,
-            epochs=120,
+            epochs=100,
             save_every_epochs=10,  # a killed run loses a minute at most
             batch_size=8,
             generator_lr=2e-4,
@@ -36,7 +36,7 @@ def get_config() -> Config:
         # Every member of the population is a result: as many as are to be sampled.
         evolve=replace(
             base.evolve,
-            algorithm="novelty",
+            algorithm="k_dpp",
             fitness="natural",
             islands=1,
             population=100,

@@ -162,7 +162,7 @@ class Evolve:
     """The latent evolution: the paper's genetic algorithm (its equations 2 and 3), or another."""
 
     seed: int = 0
-    algorithm: Literal["paper", "novelty", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
+    algorithm: Literal["paper", "k_dpp", "mr15_ga", "samr_ga", "cma_es", "sep_cma_es"] = "paper"
     fitness: str = "realism"  # or paper, released, natural, or FILE.py:FUNCTION of one's own
     population: Annotated[int, multiple_of(2)] = 20
     generations: Annotated[int, at_least(1)] = 100
@@ -180,15 +180,9 @@ class Evolve:
     classifier_steps: Annotated[int, at_least(1)] = 600
     # Of fitness = natural. Nearly a condition: a face without a clear emotion is useless.
     emotion_weight: float = 60.0
-    # Of algorithm = novelty, whose winners are its population: let that be sample.count, on one island.
-    feasible_fitness: float = -1.2  # from which on only novelty counts
-    # Share of the population that is selected to cover the training faces; the rest for novelty.
-    coverage_share: Annotated[float, between(0, 1)] = 0.25
-    # How much the mean should be that of the training faces, beside distance: of shapes, and of emotion features.
-    shape_balance: Annotated[float, at_least(0)] = 1.0
-    emotion_balance: Annotated[float, at_least(0)] = 10.0
-    angle: float = 0.5  # radians by which a latent is turned into noise
-    mix_probability: Annotated[float, between(0, 1)] = 0.5  # of being mixed with another latent before
+    # Of algorithm = k_dpp, whose winners are its population: let that be sample.count, on one island.
+    # Radians by which a latent is turned into noise: the fewer, the more varied the faces, and the less like real ones.
+    angle: float = 1.2
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
 
 

@@ -247,8 +247,8 @@ def sample(config: Config, workdir: Path, log: Log) -> list[Path]:
         named = ", ".join(f"{n} {e}" for n, e in zip(counts, config.data.emotions, strict=True) if n)
         log(f"{method}: {named} in {folders[-1]}")
         if counts.max() < config.sample.count:
-            novelty = config.evolve.algorithm == "novelty"
-            how_many = "evolve.population" if novelty else "evolve.islands x evolve.hall_of_fame"
+            diverse = config.evolve.algorithm == "k_dpp"
+            how_many = "evolve.population" if diverse else "evolve.islands x evolve.hall_of_fame"
             log(f"{method}: the evolution kept no more ({how_many} sets how many)")
     return folders
 

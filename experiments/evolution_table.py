@@ -3,10 +3,11 @@
     python -m experiments.evolution_table --config configs/quick.py --workdir runs/quick
 
 For each seed, N faces an emotion by each row. From one pool of random latents: the first; the best of each group;
-farthest first (k-centre), of all and of the feasible; truncation; greedy k-DPP; facility location; kernel herding;
-those that novelty search would select. By search: gradient ascent through the generator (at equal floating-point
-operations; all else at equal numbers of decoded faces); the paper's genetic algorithm with its released fitness, and
-with `realism`; dominated novelty search, and a wider one.
+farthest first (k-centre), of all and of the feasible; truncation; greedy k-DPP; facility location; kernel herding. By
+search: gradient ascent through the generator (at equal floating-point operations; all else at equal numbers of decoded
+faces); the paper's genetic algorithm with its released fitness, and with `realism`; the evolution `k_dpp`, with new
+random latents as offspring (`accumulated`), as in `quick` (`evolved`), and with offspring nearer to their parents
+(`evolved_wide`).
 
 What chooses does not judge: selections read shapes (near to the space `relief`) and emotion classifiers that were
 trained on the training faces; `depthnet` and classifiers on held-out subjects judge. Columns in `relief` show what was
@@ -70,18 +71,17 @@ from experiments.references import REFERENCES, descriptors_of, select_references
 ISLAND = 20  # population and hall of fame of the paper's algorithm
 SHOWN = 12  # faces a row and emotion of the picture
 GRADIENT = "gradient"
-# What each evolution has instead of the config's settings; `novelty_wide` lets faces and their mean differ more from
-# the training faces.
-NOVELTY = {"algorithm": "novelty", "fitness": "natural", "islands": 1}
-WIDE = {"feasible_fitness": -2.0, "emotion_weight": 100.0, "mix_probability": 1.0, "shape_balance": 0.5}
+# What each evolution has instead of the config's settings. The offspring of `accumulated` are new random latents.
+DIVERSE = {"algorithm": "k_dpp", "fitness": "natural", "islands": 1}
 EVOLVED: dict[str, dict[str, Any]] = {
     "paper": {"algorithm": "paper", "fitness": "released"},
     "paper_realism": {"algorithm": "paper", "fitness": "realism"},
-    "novelty": NOVELTY,
-    "novelty_wide": NOVELTY | WIDE | {"emotion_balance": 3.0},
+    "accumulated": DIVERSE | {"angle": np.pi / 2},
+    "evolved": DIVERSE | {"angle": 1.2},
+    "evolved_wide": DIVERSE | {"angle": 0.5},
 }
 ROWS = (*REFERENCES, GRADIENT, *EVOLVED)
-COMPARED_WITH = ("random", "no_generations", "novelty")  # rows that each other row is subtracted from
+COMPARED_WITH = ("random", "k_dpp", "evolved")  # rows that each other row is subtracted from
 SPACES = ("depthnet", "relief")
 HEADS = {"kid": "KID to", "coverage": "coverage of", "density": "density among"}
 TO = {"train": "training faces", "test": "held-out faces"}
@@ -110,11 +110,11 @@ COLUMNS = columns()
 def settings_of(name: str, config: Config, count: int, generations: int) -> Evolve:
     """Return the settings of an evolution to `count` faces an emotion.
 
-    Novelty search has one population of as many; the paper's algorithm its population of 20, as often as it takes:
+    A diverse evolution has one population of as many; the paper's algorithm its population of 20, as often as it takes:
     every island's hall of fame counts.
     """
     settings = replace(config.evolve, generations=generations, **EVOLVED[name])
-    if settings.algorithm == "novelty":
+    if settings.algorithm == "k_dpp":
         return replace(settings, population=count)
     size = min(ISLAND, count)
     return replace(settings, population=size, hall_of_fame=size, islands=-(-count // size))
@@ -130,7 +130,7 @@ def latents_of(
 ) -> dict[str, np.ndarray]:
     """Return the latents (classes, N, d) of each row; `known` are the training faces' descriptors of each emotion."""
     key, count, generations = key_for(seed, "evolution table"), options.count, options.generations
-    settings, cost = settings_of("novelty", config, count, generations), count * (generations + 1)
+    settings, cost = settings_of("evolved", config, count, generations), count * (generations + 1)
     found: dict[str, np.ndarray] = {}
     if set(rows) & set(REFERENCES):
         found |= select_references(
@@ -333,7 +333,7 @@ def draw(path: Path, methods: dict[str, DepthFaces], held_out: DepthFaces) -> No
 def parsed() -> argparse.Namespace:
     """Return the flags."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, required=True, help="of the run; its section evolve tunes `novelty`")
+    parser.add_argument("--config", type=Path, required=True, help="of the run")
     parser.add_argument("--workdir", type=Path, required=True, help="a folder in which train has finished")
     parser.add_argument("--out", type=Path, help="default: evolve/table in the work folder")
     parser.add_argument("--count", type=int, default=400, help="N, faces of an emotion")

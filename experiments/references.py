@@ -1,9 +1,8 @@
 """What evolution must beat with the same number of decoded faces: selections from one pool of random latents.
 
-Each selection is a pure function of one emotion's pool to (n,) indices. The three of `selections` compare faces by the
-same features that novelty search reads, shapes and emotion features, with the median distance between training faces
-as the bandwidth. Facility location covers the pool, not the training faces: there it would be paid for copies, and at
-an end once each of them is reached.
+Each selection is a pure function of one emotion's pool to (n,) indices. k-DPP, facility location and herding compare
+faces by shapes and emotion features, with the bandwidth of the evolution `k_dpp`. Facility location covers the pool,
+not the training faces: there it would be paid for copies, and at an end once each of them is reached.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from depthjax import config
-from depthjax.evaluate.diversity import median_distance
-from depthjax.evolve import novelty
+from depthjax.evolve import k_dpp as evolution
 from depthjax.evolve.fitness import EVERYTHING, Measures, Weights, of_emotion, weights_of, worst_if_not_finite
-from depthjax.evolve.program import Networks, Program, compiled, measure_faces, with_settings
+from depthjax.evolve.program import Networks, Program, compiled, measure_faces
 from depthjax.evolve.statistics import AT_ONCE, Statistics, compare_faces
 from experiments import selections
 
@@ -32,10 +30,11 @@ class Pool(NamedTuple):
     fitness: jax.Array  # (m,)
     shapes: jax.Array  # (m, k) descriptors
     descriptors: jax.Array  # (m, k + r) shapes, then emotion features
-    params: novelty.Params  # by which novelty search would select
+    bandwidth: jax.Array  # () of the kernel
     known: np.ndarray  # (t, k + r) descriptors of the training faces
 
 
+FEASIBLE = -1.2  # fitness `natural` from which on a face is taken by those that do not weigh it
 Select = Callable[[Pool, int], jax.Array | np.ndarray]
 
 
@@ -55,51 +54,44 @@ def truncation(pool: Pool, count: int) -> jax.Array:
     return jnp.argsort(-pool.fitness, stable=True)[:count]
 
 
-@partial(jax.jit, static_argnums=1)
-def k_centre(pool: Pool, count: int) -> jax.Array:
-    """Select farthest first, from the fittest on (Gonzalez 1985)."""
-    usable, first = jnp.isfinite(pool.fitness), jnp.argmax(pool.fitness)
-    constraints = novelty.no_constraints(len(pool.shapes))
-    return novelty.k_centre_greedy(pool.shapes, usable, first, constraints, count=count)[0]
+def k_centre(pool: Pool, count: int) -> np.ndarray:
+    """Select farthest first by shape, from the fittest on."""
+    return _farthest_first(pool, np.flatnonzero(np.isfinite(pool.fitness)), count)
+
+
+def k_centre_feasible(pool: Pool, count: int) -> np.ndarray:
+    """Select farthest first among the feasible."""
+    return _farthest_first(pool, feasible(pool, count), count)
+
+
+def _farthest_first(pool: Pool, rows: np.ndarray, count: int) -> np.ndarray:
+    first = int(np.asarray(pool.fitness)[rows].argmax())
+    return rows[selections.k_centre(np.asarray(pool.shapes)[rows], first, count)]
 
 
 @partial(jax.jit, static_argnums=1)
-def k_centre_feasible(pool: Pool, count: int) -> jax.Array:
-    """Select farthest first among those that novelty search takes as equals; the others, where these run out."""
-    enough = pool.fitness >= pool.params.feasible_fitness
-    return k_centre(pool._replace(fitness=jnp.where(enough, pool.fitness, -jnp.inf)), count)
-
-
-@partial(jax.jit, static_argnums=1)
-def no_generations(pool: Pool, count: int) -> jax.Array:
-    """Select as novelty search does, without its variation."""
-    return novelty.survivors(pool.fitness, pool.descriptors, pool.params, count=count)
-
-
-def k_dpp(pool: Pool, count: int) -> np.ndarray:
-    """Select by the greedy k-DPP whose quality is exp(fitness / 2), so that L_ii is exp(fitness)."""
-    rows = np.flatnonzero(np.isfinite(pool.fitness))
-    features, fitness = np.asarray(pool.descriptors)[rows], np.asarray(pool.fitness)[rows]
-    return rows[selections.k_dpp(features, fitness, median_distance(pool.known), count)]
+def k_dpp(pool: Pool, count: int) -> jax.Array:
+    """Select as the evolution `k_dpp` does from parents and offspring, from all at once."""
+    return evolution.k_dpp(pool.fitness, pool.descriptors, pool.bandwidth, count=count)
 
 
 def facility_location(pool: Pool, count: int) -> np.ndarray:
     """Select the feasible faces that stand best for all feasible faces of the pool."""
     rows = feasible(pool, count)
     features = np.asarray(pool.descriptors)[rows]
-    return rows[selections.facility_location(features, median_distance(pool.known), count)]
+    return rows[selections.facility_location(features, float(pool.bandwidth), count)]
 
 
 def herding(pool: Pool, count: int) -> np.ndarray:
     """Select the feasible faces whose mean kernel comes nearest to that of the training faces."""
     rows = feasible(pool, count)
     features = np.asarray(pool.descriptors)[rows]
-    return rows[selections.herding(features, pool.known, median_distance(pool.known), count)]
+    return rows[selections.herding(features, pool.known, float(pool.bandwidth), count)]
 
 
 def feasible(pool: Pool, count: int) -> np.ndarray:
-    """Return the rows that novelty search takes as equals; if they are fewer than `count`, the fittest."""
-    enough = np.flatnonzero(np.asarray(pool.fitness) >= float(pool.params.feasible_fitness))
+    """Return the rows that FEASIBLE allows; if they are fewer than `count`, the fittest."""
+    enough = np.flatnonzero(np.asarray(pool.fitness) >= FEASIBLE)
     return enough if len(enough) >= count else np.asarray(truncation(pool, count))
 
 
@@ -112,7 +104,6 @@ REFERENCES: dict[str, Select] = {
     "k_dpp": k_dpp,
     "facility_location": facility_location,
     "herding": herding,
-    "no_generations": no_generations,
 }
 
 
@@ -134,13 +125,13 @@ def select_references(
         key: of the pool.
         networks, real: as in `run.evolve`, with a relief.
         known: of each emotion, the descriptors of the training faces: `descriptors_of`.
-        settings: fitness and its weights, and what novelty search selects by.
+        settings: fitness and its weights.
         count: faces of each emotion to select.
         evaluations: faces of each emotion to decode, at least `count`.
     """
     if count > evaluations:
         raise ValueError("the references need at least as many evaluations as faces")
-    params, relief = with_settings(novelty.Params(), settings), real.relief
+    relief = real.relief
     assert relief is not None
     program = replace(program, reads=EVERYTHING, mesh=None)
     latents = random_latents(key, len(known), evaluations, program.algorithm.num_dims)
@@ -148,10 +139,8 @@ def select_references(
     found: dict[str, list[np.ndarray]] = {name: [] for name in REFERENCES}
     for emotion, own in enumerate(known):
         shapes, features = faces.descriptor[emotion], faces.emotion_features[emotion]
-        targets = novelty.targets_of(relief, jnp.int32(emotion))
-        pool = Pool(
-            fitness[emotion], shapes, jnp.concatenate([shapes, features], 1), params.replace(targets=targets), own
-        )
+        both = jnp.concatenate([shapes, features], 1)
+        pool = Pool(fitness[emotion], shapes, both, relief.bandwidth[emotion], own)
         for name, select in REFERENCES.items():
             found[name].append(np.asarray(latents[emotion])[np.asarray(select(pool, count))])
     return {name: np.stack(of_emotions) for name, of_emotions in found.items()}
@@ -164,7 +153,7 @@ def descriptors_of(real: Statistics, images: np.ndarray, emotion: np.ndarray) ->
     chunks = [slice(i, i + AT_ONCE) for i in range(0, len(images), AT_ONCE)]
     parts = [compare_faces(relief, jnp.asarray(images[i]), jnp.asarray(emotion[i])) for i in chunks]
     found = np.concatenate([np.concatenate([part.descriptor, part.emotion_features], 1) for part in parts])
-    return [found[emotion == label].astype(np.float64) for label in range(len(relief.counts))]
+    return [found[emotion == label].astype(np.float64) for label in range(len(relief.bandwidth))]
 
 
 def random_latents(key: jax.Array, classes: int, count: int, size: int) -> jax.Array:

@@ -1,7 +1,7 @@
-"""Three principled ways to choose faces from a pool: greedy k-DPP, facility location and kernel herding.
+"""Ways to choose faces from a pool beside a k-DPP: farthest first, facility location and kernel herding.
 
-All use the kernel exp(-distance² / (2 bandwidth²)) of features (n, d), compute its rows as they are needed, and return
-(count,) different indices in the order of choice.
+The last two use the kernel exp(-distance² / (2 bandwidth²)) of features (n, d), and compute its rows as they are
+needed. All return (count,) different indices in the order of choice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 AT_ONCE = 512  # rows of the kernel
-TINY = 1e-12  # what rounding leaves of a variance of 1
 
 
 def gaussian_kernel(x: np.ndarray, y: np.ndarray, bandwidth: float) -> np.ndarray:
@@ -20,20 +19,14 @@ def gaussian_kernel(x: np.ndarray, y: np.ndarray, bandwidth: float) -> np.ndarra
     return np.exp(-cdist(x, y, "sqeuclidean") / (2 * bandwidth**2))
 
 
-def k_dpp(features: np.ndarray, log_quality: np.ndarray, bandwidth: float, count: int) -> np.ndarray:
-    """Return the greedy maximum of det L of the chosen, L_ij = exp(l_i / 2) K_ij exp(l_j / 2), l the log-quality (n,).
-
-    Each choice maximises l plus the log of the variance that is left by those chosen before, kept up to date by rows of
-    a Cholesky factor (Chen, Zhang and Zhou 2018, arXiv 1709.05135, algorithm 1).
-    """
-    factor, variance = np.zeros((count, len(features))), np.ones(len(features))
-    gain, chosen = log_quality.astype(np.float64), np.zeros(count, np.int64)
-    for i in range(count):
-        best = chosen[i] = np.argmax(gain + np.log(variance))
-        kernel = gaussian_kernel(features[[best]], features, bandwidth)[0]
-        factor[i] = (kernel - factor[:i, best] @ factor[:i]) / np.sqrt(variance[best])
-        variance = np.maximum(variance - factor[i] ** 2, TINY)
-        gain[best] = -np.inf
+def k_centre(features: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Return indices from `first` on, each the farthest from those chosen before (Gonzalez 1985)."""
+    chosen, squared = np.zeros(count, np.int64), np.full(len(features), np.inf)
+    chosen[0] = first
+    for i in range(1, count):
+        squared = np.minimum(squared, ((features - features[chosen[i - 1]]) ** 2).sum(1))
+        squared[chosen[:i]] = -1
+        chosen[i] = squared.argmax()
     return chosen
 
 

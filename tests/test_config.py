@@ -82,7 +82,7 @@ def test_settings_that_contradict_each_other_are_refused():
         ("mutation_sigma", "fast", "not a number"),
         ("mutation_sigma", "0.1,nan", "finite"),
         ("population", "4,7", "multiple of 2"),
-        ("coverage_share", "0.5,1.5", "between 0 and 1"),
+        ("gene_probability", "0.5,1.5", "between 0 and 1"),
         ("generations", "0", "at least 1"),
         ("elite", "1,20", "must be above the elite = 20"),
     ],

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from depthjax import config
 from depthjax.evolve.fitness import FITNESS, Fitness, Measures, reads_of
-from depthjax.evolve.novelty import DominatedNovelty
+from depthjax.evolve.k_dpp import DiverseEvolution
 from depthjax.evolve.paper_ga import PaperGA
 from depthjax.evolve.statistics import Relief, compare_faces, empty_share
 
@@ -42,7 +42,7 @@ class Program:
     reads: tuple[str, ...]  # which of `logit` and `relief` are measured
     islands: int  # independent populations of each emotion
     generations: int  # after the first, random one
-    hall_of_fame: int  # winners of each island; novelty search keeps its population instead
+    hall_of_fame: int  # winners of each island; k_dpp keeps its population instead
     images_at_once: int  # largest batch of the generator; bounds memory
     mesh: Mesh | None = None  # devices in a row, which share the faces of every generation; None: a single one
     watched: bool = False  # whether the program reports its progress while it runs
@@ -66,14 +66,14 @@ def make_program(
     if settings.dtype == "bfloat16":
         generator = generator.clone(dtype=jnp.bfloat16)
     fitness = fitness or FITNESS[settings.fitness]
-    by_novelty = ("relief",) if settings.algorithm == "novelty" else ()
+    by_descriptors = ("relief",) if settings.algorithm == "k_dpp" else ()
     algorithm = _algorithm(settings.algorithm, settings.population, latent_size, settings.tournament, settings.elite)
     return Program(
         generator=generator,
         discriminator=discriminator,
         algorithm=algorithm,
         fitness=fitness,
-        reads=tuple(sorted({*reads_of(fitness), *by_novelty})),
+        reads=tuple(sorted({*reads_of(fitness), *by_descriptors})),
         islands=settings.islands,
         generations=settings.generations,
         hall_of_fame=settings.hall_of_fame,
@@ -87,7 +87,7 @@ def _algorithm(name: str, population: int, latent_size: int, tournament: int, el
     latent = jnp.zeros(latent_size)
     if name == "paper":
         return PaperGA(population, latent, tournament_size=tournament, elite=elite)
-    return (DominatedNovelty if name == "novelty" else EVOSAX[name])(population, latent)
+    return (DiverseEvolution if name == "k_dpp" else EVOSAX[name])(population, latent)
 
 
 def images_within(megabytes: int, generator: nn.Module) -> int:

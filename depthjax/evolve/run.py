@@ -19,7 +19,7 @@ from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 from depthjax import config
 from depthjax.errors import UserError
 from depthjax.evolve.fitness import BALL, EVERYTHING, Weights, of_emotion, weights_of, worst_if_not_finite
-from depthjax.evolve.novelty import DominatedNovelty, targets_of
+from depthjax.evolve.k_dpp import DiverseEvolution
 from depthjax.evolve.paper_ga import Hall, PaperGA, known_cost, ranked, update_hall
 from depthjax.evolve.program import Networks, Program, compiled, measure_faces, params_of, replicate, vmapped
 from depthjax.evolve.statistics import Statistics
@@ -91,7 +91,7 @@ def evolve_together(
 ) -> Evolution:
     """Run x experiments with keys (x,), which differ in rates and weights, in one dispatch; each as if alone."""
     if "relief" in program.reads and real.relief is None:
-        raise ValueError("novelty search, and a fitness that reads training faces, need Statistics.relief")
+        raise ValueError("the algorithm k_dpp, and a fitness that reads training faces, need Statistics.relief")
     arguments = arguments_of(program, keys, networks, real, experiments)
     program = replace(program, watched=progress is not None)
     with listening(progress, program.generations):
@@ -119,9 +119,8 @@ def run_experiments(program: Program, keys: jax.Array, networks: Networks, param
     experiment, emotion, island = (index.reshape(-1) for index in jnp.indices(shape))
     key = jax.vmap(jax.random.fold_in)(jax.vmap(jax.random.fold_in)(keys[experiment], emotion), island)
     params, weights = jax.tree.map(lambda leaf: leaf[experiment], (params, weights))
-    if isinstance(program.algorithm, DominatedNovelty) and networks.relief is not None:
-        targets = jax.vmap(targets_of, in_axes=(None, 0))(networks.relief, emotion)
-        params = params.replace(targets=targets)
+    if isinstance(program.algorithm, DiverseEvolution) and networks.relief is not None:
+        params = params.replace(bandwidth=networks.relief.bandwidth[emotion])
     own = Populations(key, emotion, params, jax.vmap(of_emotion)(weights, emotion))
     found = evolve_populations(program, networks, own)
     return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), found)
@@ -134,8 +133,8 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
     """
     algorithm, b = program.algorithm, len(own.emotion)
     size, d = algorithm.population_size, algorithm.num_dims
-    # Novelty search: its population is the result. The paper's algorithm alone leaves copies of parents.
-    keeps_population = isinstance(algorithm, DominatedNovelty)
+    # Of a diverse evolution, the population is the result. The paper's algorithm alone leaves copies of parents.
+    keeps_population = isinstance(algorithm, DiverseEvolution)
     leaves_copies = isinstance(algorithm, PaperGA)
     unknown = jnp.full((b, size), jnp.nan)
     fold_in = jax.vmap(jax.random.fold_in, in_axes=(0, None))
@@ -163,7 +162,7 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
     first = (jnp.zeros((b, d)),) if by_mean else (latents, cost)
     state = vmapped(algorithm.init)(begin, *first, own.params)
     if keeps_population:
-        state = state.replace(descriptors=descriptors)
+        state = state.replace(descriptors=descriptors, offspring_descriptors=descriptors)
     slots = program.hall_of_fame
     empty = Hall(jnp.full((b, slots, d), jnp.nan), jnp.full((b, slots), jnp.inf))
     hall = empty if keeps_population else jax.vmap(update_hall)(empty, latents, cost)

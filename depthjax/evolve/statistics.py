@@ -30,7 +30,6 @@ class EmotionFeatures(NamedTuple):
 
     offset: jax.Array  # (r,) to be subtracted after the projection
     projection: jax.Array  # (networks * hidden, r); scaled so that the components' mean variance is 1
-    means: jax.Array  # (classes, r)
 
 
 class Relief(NamedTuple):
@@ -40,7 +39,7 @@ class Relief(NamedTuple):
     projection: jax.Array  # (1024, 16)
     faces: jax.Array  # (classes, m, 16) training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other subjects
-    counts: jax.Array  # (classes,) how many faces there are, each once; the rest of the m repeats them
+    bandwidth: jax.Array  # (classes,) median distance of two subjects' faces, by shape and emotion features together
     classifiers: Variables | None = None  # of the emotion classifiers; None: none were trained
     emotion_features: EmotionFeatures | None = None
 
@@ -118,28 +117,6 @@ def statistics_of(
     means, stds, empty, small = (np.concatenate(column) for column in zip(*map(_measured, parts), strict=True))
     members = [np.flatnonzero(emotion == label) for label in range(classes)]
     bands = [np.percentile(np.stack([means, stds, empty], 1)[rows], BAND, axis=0) for rows in members]
-    relief, copy_distance = _relief_of(small, subject, members)
-    found = Statistics(
-        logit_median=_single([np.median(logit[rows]) for rows in members]),
-        band_low=_single([low for low, _ in bands]),
-        band_high=_single([high for _, high in bands]),
-        copy_distance=copy_distance,
-        relief=relief,
-    )
-    if not classifier_steps:
-        return found
-    fitted = fit_classifiers(small, emotion, subject, classes=classes, steps=classifier_steps, seed=seed)
-    where, offset, projection = _projected(fitted.hidden)
-    features = EmotionFeatures(offset, projection, _single([where[rows].mean(0) for rows in members]))
-    return found._replace(
-        log_probability_median=_single([np.median(fitted.log_probability[rows]) for rows in members]),
-        relief=relief._replace(classifiers=fitted.variables, emotion_features=features),
-        classifier_accuracy=_single(fitted.accuracy),
-    )
-
-
-def _relief_of(small: np.ndarray, subject: np.ndarray, members: list[np.ndarray]) -> tuple[Relief, jax.Array]:
-    """Return the relief without classifiers, and the distance (classes,) below which a face is a copy."""
     where, offset, projection = _projected(small.reshape(len(small), -1))
     distances = [_to_others(where[rows], subject[rows]) for rows in members]
     size = max(len(rows) for rows in members)
@@ -148,9 +125,28 @@ def _relief_of(small: np.ndarray, subject: np.ndarray, members: list[np.ndarray]
         projection=projection,
         faces=_single([where[np.resize(rows, size)] for rows in members]),
         radii=_single([np.resize(_radii(distance), size) for distance in distances]),
-        counts=jnp.asarray([len(rows) for rows in members], jnp.int32),
+        bandwidth=_bandwidths(where, subject, members),
     )
-    return relief, _single([np.percentile(distance.min(1), COPY) for distance in distances])
+    found = Statistics(
+        logit_median=_single([np.median(logit[rows]) for rows in members]),
+        band_low=_single([low for low, _ in bands]),
+        band_high=_single([high for _, high in bands]),
+        copy_distance=_single([np.percentile(distance.min(1), COPY) for distance in distances]),
+        relief=relief,
+    )
+    if not classifier_steps:
+        return found
+    fitted = fit_classifiers(small, emotion, subject, classes=classes, steps=classifier_steps, seed=seed)
+    features, *axes = _projected(fitted.hidden)
+    return found._replace(
+        log_probability_median=_single([np.median(fitted.log_probability[rows]) for rows in members]),
+        relief=relief._replace(
+            classifiers=fitted.variables,
+            emotion_features=EmotionFeatures(*axes),
+            bandwidth=_bandwidths(np.concatenate([where, features], 1), subject, members),
+        ),
+        classifier_accuracy=_single(fitted.accuracy),
+    )
 
 
 def _projected(values: np.ndarray) -> tuple[np.ndarray, jax.Array, jax.Array]:
@@ -194,6 +190,13 @@ def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
     same = subject[:, None] == subject[None]
     distances[np.eye(len(distances), dtype=bool) if same.all() else same] = np.inf
     return distances
+
+
+def _bandwidths(descriptors: np.ndarray, subject: np.ndarray, members: list[np.ndarray]) -> jax.Array:
+    """Return the median distance (classes,) of two faces of an emotion and two subjects, 1 where all are one."""
+    apart = [_to_others(descriptors[rows], subject[rows]) for rows in members]
+    medians = [float(np.median(distance[np.isfinite(distance)])) if len(distance) > 1 else 0.0 for distance in apart]
+    return _single([median if median > 0 else 1.0 for median in medians])
 
 
 def _radii(distances: np.ndarray) -> np.ndarray:

@@ -139,7 +139,7 @@ def _check_counts(config: Config) -> None:
     methods, evolve, count = config.sample.methods, config.evolve, config.sample.count
     if not set(methods) & set(OWN_METHODS):
         raise UserError(f"few: --config.sample.methods must name at least one of {', '.join(OWN_METHODS)}")
-    kept = evolve.islands * (evolve.population if evolve.algorithm == "novelty" else evolve.hall_of_fame)
+    kept = evolve.islands * (evolve.population if evolve.algorithm == "k_dpp" else evolve.hall_of_fame)
     if OWN_METHODS[1] in methods and kept < count:
         raise UserError(
             f"few: an evolution keeps {kept} faces of each emotion, fewer than --config.sample.count={count}: every "

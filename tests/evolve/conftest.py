@@ -19,7 +19,7 @@ CLASSES, LATENT, SIDE, SUBJECTS, FRAMES = 2, 8, 16, 12, 2
 SIZES = {"population": 8, "generations": 3, "islands": 2, "hall_of_fame": 5}
 PAPER = Evolve(fitness="paper", **SIZES)
 RELEASED = Evolve(fitness="released", **SIZES)
-NOVELTY = Evolve(algorithm="novelty", fitness="natural", **SIZES)
+DIVERSE = Evolve(algorithm="k_dpp", fitness="natural", **SIZES)
 compare_faces = jax.jit(statistics.compare_faces)  # as the package runs it, in a larger program
 
 

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from depthjax.evolve import run
 from depthjax.evolve.run import run_together
-from tests.evolve.conftest import NOVELTY, PAPER, make_world
+from tests.evolve.conftest import DIVERSE, PAPER, make_world
 from tests.train.on_devices import collectives
 
 
@@ -38,7 +38,7 @@ def main():
     inputs = world.networks, world.real
     for count in map(int, sys.argv[1].split(",")):
         mesh = Mesh(np.asarray(jax.devices()[:count]), ("faces",)) if count > 1 else None
-        for name, settings in {"paper": PAPER, "novelty": NOVELTY}.items():
+        for name, settings in {"paper": PAPER, "k_dpp": DIVERSE}.items():
             reports: list[int] = []
             program = world.program(settings, mesh=mesh)
             made = run.evolve(program, key, *inputs, settings, progress=reports.append)

@@ -25,14 +25,14 @@ def found():
 
 
 @pytest.mark.parametrize("count", MANY)
-@pytest.mark.parametrize("case", ["paper", "novelty", "sweep"])
+@pytest.mark.parametrize("case", ["paper", "k_dpp", "sweep"])
 def test_any_number_of_devices_makes_the_same_evolution(found, case, count):
     # Neither 3 nor 8 x images_at_once divides the 2 emotions x 2 islands x 8 latents.
     one, several = found[f"{case} 1"], found[f"{case} {count}"]
     assert one.keys() == several.keys()
     for name, values in one.items():
         np.testing.assert_allclose(several[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
-    assert found[f"reports paper {count}"] == found[f"reports novelty {count}"] == list(range(4))
+    assert found[f"reports paper {count}"] == found[f"reports k_dpp {count}"] == list(range(4))
     assert np.ptp(one["mean" if case != "sweep" else "mean_fitness"]) > 0
 
 

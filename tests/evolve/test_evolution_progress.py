@@ -10,26 +10,26 @@ from configs import smoke
 from depthjax import evolving
 from depthjax.config import Evolve
 from depthjax.evolve import run
-from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, SIDE, World
+from tests.evolve.conftest import CLASSES, DIVERSE, LATENT, SIDE, World
 
 
 @pytest.mark.nightly  # test_sweep.py looks at the reports of several experiments
 def test_generations_are_reported_and_nothing_is_changed(world: World) -> None:
     reports: list[int] = []
-    watched = world.evolve(NOVELTY, progress=reports.append)
+    watched = world.evolve(DIVERSE, progress=reports.append)
     assert reports == [0, 1, 2, 3]
-    plain = world.evolve(NOVELTY)
+    plain = world.evolve(DIVERSE)
     assert reports == [0, 1, 2, 3] and not run._listeners
     jax.tree.map(np.testing.assert_array_equal, watched, plain)
     again: list[int] = []
-    world.evolve(NOVELTY, progress=again.append)  # the same program, another listener
+    world.evolve(DIVERSE, progress=again.append)  # the same program, another listener
     assert again == [0, 1, 2, 3]
 
 
 @pytest.mark.nightly
 def test_a_long_evolution_reports_at_most_twenty_times(world: World) -> None:
     reports: list[int] = []
-    world.evolve(replace(NOVELTY, generations=45), progress=reports.append)
+    world.evolve(replace(DIVERSE, generations=45), progress=reports.append)
     assert reports == list(range(0, 46, 3))
 
 

@@ -9,7 +9,7 @@ from depthjax.evolve.fitness import weights_of
 from depthjax.evolve.program import compiled
 from experiments.gradient_ascent import affordable_steps, ascend, flops, step_on_sphere
 from experiments.references import measured, random_latents
-from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, SIZES, World
+from tests.evolve.conftest import CLASSES, DIVERSE, LATENT, SIZES, World
 
 REALISM = Evolve(fitness="realism", **SIZES)
 
@@ -39,9 +39,9 @@ def test_climbs_end_higher_on_their_sphere(world: World) -> None:
 
 
 def test_steps_are_those_that_the_same_operations_pay_for(world: World) -> None:
-    program = world.program(NOVELTY)
+    program = world.program(DIVERSE)
     networks = world.networks._replace(relief=world.real.relief)
-    weights = weights_of(NOVELTY, world.real)
+    weights = weights_of(DIVERSE, world.real)
     look, step = (flops(program, networks, weights, gradient=gradient) for gradient in (False, True))
     assert 1.5 * look < step < 5 * look
     steps = affordable_steps(program, networks, weights, 21)
@@ -49,7 +49,7 @@ def test_steps_are_those_that_the_same_operations_pay_for(world: World) -> None:
 
 
 def test_every_classifier_is_counted(world: World) -> None:
-    program, weights = world.program(NOVELTY), weights_of(NOVELTY, world.real)
+    program, weights = world.program(DIVERSE), weights_of(DIVERSE, world.real)
     relief = world.real.relief
     assert relief is not None
     features = relief.emotion_features

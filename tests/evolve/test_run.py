@@ -17,11 +17,11 @@ from depthjax.evolve.program import EVOSAX, Networks, images_within, make_progra
 from depthjax.evolve.run import Evolution, check_finite, evolve
 from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Generator
-from tests.evolve.conftest import CLASSES, LATENT, NOVELTY, PAPER, RELEASED, SIZES, World
+from tests.evolve.conftest import CLASSES, DIVERSE, LATENT, PAPER, RELEASED, SIZES, World
 
-ELITIST = ("paper", "novelty", "mr15_ga")  # whose population keeps its best
+ELITIST = ("paper", "k_dpp", "mr15_ga")  # whose population keeps its best
 LONG = ("mr15_ga", "samr_ga", "sep_cma_es")
-ALGORITHMS = ("paper", "novelty", *EVOSAX)
+ALGORITHMS = ("paper", "k_dpp", *EVOSAX)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +49,13 @@ def test_the_config_knows_every_algorithm() -> None:
     "name", [pytest.param(n, marks=[pytest.mark.nightly] if n in LONG else []) for n in ALGORITHMS]
 )
 def test_contract_of_every_algorithm(world: World, name: str) -> None:
-    # Novelty search reads training faces in any case; elsewhere `natural`, which does so too, takes long to compile.
-    fitness, most = ("natural", 0.0) if name == "novelty" else ("released", 10.0)
+    # k_dpp reads training faces in any case; elsewhere `natural`, which does so too, takes long to compile.
+    fitness, most = ("natural", 0.0) if name == "k_dpp" else ("released", 10.0)
     settings = Evolve(algorithm=name, fitness=fitness, **SIZES)
     # Keys of this kind compile in a third of the time; the paper's program is compiled for the others here.
     key = jax.random.key(0, impl=None if name == "paper" else "unsafe_rbg")
     found = world.evolve(settings, key)
-    hall = 8 if name == "novelty" else 5
+    hall = 8 if name == "k_dpp" else 5
     assert found.winners.shape == (CLASSES, 2, hall, LATENT) and found.winner_fitness.shape == (CLASSES, 2, hall)
     assert found.best.shape == found.mean.shape == found.std.shape == (CLASSES, 2, 4)
     assert all(np.isfinite(part).all() and part.dtype == np.float32 for part in found[:5])
@@ -143,7 +143,7 @@ def test_the_generator_sees_one_flat_batch_and_weights_stay_arguments() -> None:
 
 
 def test_bfloat16_is_the_same_generator_except_for_rounding(world: World) -> None:
-    program = world.program(Evolve(algorithm="novelty", fitness="natural", dtype="bfloat16"))
+    program = world.program(Evolve(algorithm="k_dpp", fitness="natural", dtype="bfloat16"))
     latents, emotion = jax.random.normal(jax.random.key(0), (4, LATENT)), jnp.zeros(4, jnp.int32)
     nets = (world.generator, program.generator)
     exact, rounded = (net.apply(world.networks.generator, latents, emotion, train=False) for net in nets)
@@ -154,15 +154,15 @@ def test_bfloat16_is_the_same_generator_except_for_rounding(world: World) -> Non
 def test_a_program_is_hashable_and_says_what_is_read(world: World) -> None:
     assert world.program(PAPER) == world.program(PAPER) and len({world.program(PAPER), world.program(PAPER)}) == 1
     assert world.program(PAPER) != world.program(Evolve(**{**vars(PAPER), "population": 10}))
-    assert world.program(PAPER).reads == () and world.program(NOVELTY).reads == ("relief",)
+    assert world.program(PAPER).reads == () and world.program(DIVERSE).reads == ("relief",)
     own = world.program(PAPER, fitness=lambda face, latent, weights: face.std)
     assert own.reads == EVERYTHING
 
 
 def test_a_fitness_that_reads_training_faces_needs_them(world: World) -> None:
-    program, bare = world.program(NOVELTY), Statistics(world.real.logit_median)
+    program, bare = world.program(DIVERSE), Statistics(world.real.logit_median)
     with pytest.raises(ValueError, match="relief"):
-        evolve(program, jax.random.key(0), world.networks, bare, NOVELTY)
+        evolve(program, jax.random.key(0), world.networks, bare, DIVERSE)
 
 
 def test_the_memory_budget_bounds_the_batch() -> None:

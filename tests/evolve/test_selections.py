@@ -1,9 +1,10 @@
-"""Principled choices against brute force: determinants, sums and weights computed anew for each step."""
+"""Principled choices against brute force: distances, sums and weights computed anew for each step."""
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
-from experiments.selections import facility_location, gaussian_kernel, herding, k_dpp
+from experiments.selections import facility_location, gaussian_kernel, herding, k_centre
 
 BANDWIDTH = 0.8
 
@@ -17,23 +18,12 @@ def test_the_kernel_is_one_at_itself_and_falls_with_the_squared_distance() -> No
     np.testing.assert_allclose(found, np.exp(-np.array([[0, 4], [9, 1]]) / 8))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_k_dpp_takes_the_largest_determinant_at_each_step(seed: int) -> None:
-    features, quality = points(12, seed), np.random.default_rng(seed).normal(size=12)
-    scale = np.exp(quality / 2)
-    likelihood = scale[:, None] * gaussian_kernel(features, features, BANDWIDTH) * scale
-    chosen: list[int] = []
-    for _ in range(6):
-        left = [i for i in range(12) if i not in chosen]
-        chosen.append(max(left, key=lambda i: np.linalg.det(likelihood[np.ix_([*chosen, i], [*chosen, i])])))
-    assert k_dpp(features, quality, BANDWIDTH, 6).tolist() == chosen
-
-
-def test_k_dpp_weighs_quality_against_likeness_and_survives_duplicates() -> None:
-    line = np.array([[0.0], [0.0], [0.01], [5.0]])
-    assert k_dpp(line, np.array([1.0, 0.9, 0.9, -3.0]), 1.0, 2).tolist() == [0, 3]
-    assert k_dpp(line, np.array([1.0, 0.9, 0.9, -30.0]), 1.0, 2).tolist() == [0, 2]
-    assert sorted(k_dpp(line, np.zeros(4), 1.0, 4)) == [0, 1, 2, 3]
+def test_k_centre_takes_the_farthest_at_each_step() -> None:
+    features, chosen = points(30), [4]
+    for _ in range(11):
+        chosen.append(int(cdist(features, features[chosen]).min(1).argmax()))
+    assert k_centre(features, 4, 12).tolist() == chosen
+    assert sorted(k_centre(np.zeros((5, 2)), 3, 5)) == list(range(5))
 
 
 @pytest.mark.parametrize("seed", range(3))

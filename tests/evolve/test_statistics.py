@@ -7,7 +7,6 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from depthjax.evolve import statistics
-from depthjax.evolve.novelty import targets_of
 from tests.evolve.conftest import CLASSES, World, compare_faces
 
 OPTIONS = {"classes": CLASSES, "classifier_steps": 2, "seed": 0}
@@ -65,15 +64,13 @@ def test_empty_share_counts_what_a_tanh_cannot_reach() -> None:
     assert np.isclose(statistics.empty_share(jnp.asarray(images))[0], 0.25)
 
 
-def test_targets_are_the_training_faces_of_an_emotion_each_once(world: World) -> None:
-    images, emotion, subject, logit = world.faces
-    emotion = np.where(subject < 9, emotion, 0)  # fewer faces of the other one
-    real = statistics.statistics_of(images, emotion, subject, logit, **OPTIONS)
-    assert real.relief is not None and real.relief.emotion_features is not None
-    seen = compare_faces(real.relief, jnp.asarray(images), jnp.asarray(emotion))
+def test_the_bandwidth_is_the_median_distance_of_two_subjects(world: World) -> None:
+    images, emotion, subject, _ = world.faces
+    relief = world.real.relief
+    assert relief is not None
+    seen = compare_faces(relief, jnp.asarray(images), jnp.asarray(emotion))
+    whole = np.concatenate([seen.descriptor, seen.emotion_features], 1).astype(np.float64)
     for label in range(CLASSES):
         own = emotion == label
-        targets = targets_of(real.relief, jnp.int32(label))
-        assert np.isfinite(targets.radii).sum() == own.sum()
-        whole = np.concatenate([seen.descriptor, seen.emotion_features], 1)[own]
-        np.testing.assert_allclose(targets.mean, whole.mean(0), atol=2e-3)
+        apart = cdist(whole[own], whole[own])[subject[own][:, None] != subject[own][None]]
+        assert np.isclose(relief.bandwidth[label], np.median(apart), rtol=1e-3)

@@ -9,19 +9,19 @@ import pytest
 from depthjax.config import Evolve, Sweep
 from depthjax.evolve.run import grid, run_together
 from depthjax.keys import key_for
-from tests.evolve.conftest import CLASSES, NOVELTY, RELEASED, World
+from tests.evolve.conftest import CLASSES, DIVERSE, RELEASED, World
 
 
 def test_the_grid_has_every_combination() -> None:
     sweep = Sweep(seeds=2, grid={"angle": (0.1, 0.2), "population": (4, 6, 8)})
-    made = grid(replace(NOVELTY, seed=5), sweep)
+    made = grid(replace(DIVERSE, seed=5), sweep)
     assert len(made) == len(set(made)) == 12
     assert {s.seed for s in made} == {5, 6} and {s.angle for s in made} == {0.1, 0.2}
     assert [s.population for s in made[:4]] == [4, 4, 6, 6]  # the last field varies fastest, but for the seed
 
 
 def test_sizes_take_a_program_each(world: World) -> None:
-    made = grid(NOVELTY, Sweep(seeds=2, grid={"angle": (0.1, 0.2), "population": (4, 6), "islands": (1, 2)}))
+    made = grid(DIVERSE, Sweep(seeds=2, grid={"angle": (0.1, 0.2), "population": (4, 6), "islands": (1, 2)}))
     programs = [world.program(settings) for settings in made]
     assert len(set(programs)) == 4 and programs[0] == programs[1] == programs[8]
 
@@ -29,14 +29,14 @@ def test_sizes_take_a_program_each(world: World) -> None:
 CASES = (
     (RELEASED, {"mutation_sigma": (0.1, 0.4)}),
     pytest.param(
-        NOVELTY,
-        {"coverage_share": (0.0, 0.8), "shape_balance": (5.0,), "emotion_weight": (0.5,)},
+        DIVERSE,
+        {"angle": (0.2, 0.8), "emotion_weight": (0.5,)},
         marks=pytest.mark.nightly,
     ),
 )
 
 
-@pytest.mark.parametrize(("base", "values"), CASES, ids=["released", "novelty"])
+@pytest.mark.parametrize(("base", "values"), CASES, ids=["released", "k_dpp"])
 def test_experiments_together_are_each_what_it_is_alone(world: World, base: Evolve, values: dict[str, Any]) -> None:
     made = grid(base, Sweep(seeds=2, grid=values))
     reports: list[int] = []
@@ -56,5 +56,5 @@ def test_experiments_together_are_each_what_it_is_alone(world: World, base: Evol
 
 def test_experiments_of_other_sizes_are_refused(world: World) -> None:
     with pytest.raises(ValueError, match="not of this program"):
-        together = [NOVELTY, replace(NOVELTY, population=10)]
-        run_together(world.program(NOVELTY), together, world.networks, world.real)
+        together = [DIVERSE, replace(DIVERSE, population=10)]
+        run_together(world.program(DIVERSE), together, world.networks, world.real)
