@@ -195,13 +195,19 @@ def _spread(rows: Iterable[Score | None]) -> str:
 def report_text(evaluation: StoredEvaluation) -> str:
     """Return the scorecard, the tables that are not of the published protocol, and the pairs of methods."""
     tables = [as_table(evaluation, scorecard(evaluation)), *all_tables(evaluation).values(), pairs(evaluation)]
+    own = [table for table in tables if "published" not in table.name]
+    return "\n".join(map(markdown_text, with_notes(evaluation, own)))
+
+
+def with_notes(evaluation: StoredEvaluation, tables: Iterable[Table]) -> list[Table]:
+    """Return the tables that have rows, with notes that say what intervals over trainings contain."""
     interval = ("Interval", extent(evaluation))
-    texts = []
-    for table in tables:
-        notes = (interval, *(OWN_NOTES.get(note[0], note) for note in table.notes if note[0] not in INTERVALS))
-        if table.rows and "published" not in table.name:
-            texts.append(markdown_text(replace(table, notes=notes)))
-    return "\n".join(texts)
+
+    def own(table: Table) -> Table:
+        notes = (OWN_NOTES.get(note[0], note) for note in table.notes if note[0] not in INTERVALS)
+        return replace(table, notes=(interval, *notes))
+
+    return [own(table) for table in tables if table.rows]
 
 
 def pairs(evaluation: StoredEvaluation) -> Table:

@@ -95,11 +95,12 @@ def test_ablation_trains_evaluates_and_resumes(tmp_path, monkeypatch):
     rows = (ablation.Recipe("ours", tiny, filtered=True), ablation.Recipe("other", tiny))
     monkeypatch.setattr(ablation, "load_config", lambda path: tiny)
     monkeypatch.setattr(ablation, "recipes", lambda base: rows)
-    command = ["--workdir", str(tmp_path), "--budget", "1"]
+    command = ["--workdir", str(tmp_path), "--budget", "1", "--only", "ours,other"]
     ablation.main(command)
     table = (tmp_path / "ablation.md").read_text().splitlines()
-    assert [line.split(" | ")[0] for line in table[2:]] == ["| ours", "| other"]
-    assert all(cell.strip(" |") not in ("–", "") for line in table[2:] for cell in line.strip("|").split("|")[4:6])
+    assert [line.split(" | ")[0] for line in table[2:4]] == ["| ours", "| other"]
+    assert all(cell.strip(" |") not in ("–", "") for line in table[2:4] for cell in line.strip("|").split("|")[6:9])
+    assert any("Beside augmented copies" in line or "augmented copies" in line for line in table[4:])
     assert (tmp_path / "ablation.csv").read_text().startswith("seed,method,protocol")
     monkeypatch.setattr(ablation, "train", lambda *_: pytest.fail("it is trained"))
     monkeypatch.setattr(ablation, "evaluate", lambda *_, **__: pytest.fail("it is evaluated"))
