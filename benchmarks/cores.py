@@ -22,7 +22,7 @@ from statistics import median
 
 import numpy as np
 
-from depthjax.evaluate.parallel import ONE_THREAD
+from depthjax.parallel import ONE_THREAD
 
 FACES, FEATURES, BINS = 1560, 1854, 64  # of a fit of the evaluation of `quick`: faces, values of each, their quantiles
 READY, PAUSE = 12.0, 1.0  # seconds until both processes can begin, and between two works

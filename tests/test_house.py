@@ -7,8 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "depthjax"
 FLOW = ("_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file",
-        "config_bounds", "config", "config_values", "config_file", "fonts", "keys", "precision", "progress", "stages",
-        "environment", "data", "models", "train", "baselines", "evolve", "evaluate",
+        "config_bounds", "config", "config_values", "config_file", "fonts", "keys", "parallel", "precision", "progress",
+        "stages", "environment", "data", "models", "train", "baselines", "evolve", "evaluate",
         "report", "export", "evolving", "cdcgan_kd", "methods", "recogniser", "few", "pipeline", "library",
         "__main__")  # fmt: skip
 # What a package may import besides itself and BASE.
@@ -31,7 +31,7 @@ ALLOWED = {
     "__main__": {"config_file", "environment", "pipeline", "report", "stages"},
 }  # fmt: skip
 BASE = {"_version", "errors", "scores", "signals", "lock", "files", "artifact", "safetensors_file", "config_bounds",
-        "config", "config_values", "config_file", "fonts", "keys", "precision", "progress"}  # fmt: skip
+        "config", "config_values", "config_file", "fonts", "keys", "parallel", "precision", "progress"}  # fmt: skip
 PURE = (
     "models",
     "evolve",

@@ -9,7 +9,7 @@ import pytest
 MAIN = """
 import hashlib, sys, threading, time
 from depthjax import signals
-from depthjax.evaluate.parallel import in_threads
+from depthjax.parallel import in_threads
 signals.GRACE = float(sys.argv[2])
 
 def busy():  # no signal handler of Python's runs before this is over
@@ -69,7 +69,7 @@ WORKERS = """
 import multiprocessing, sys
 import numpy as np
 from depthjax import signals
-from depthjax.evaluate.parallel import end_processes, in_processes
+from depthjax.parallel import end_processes, in_processes
 in_processes(np.square, np.arange(8))
 print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 if sys.argv[1] == "ended":

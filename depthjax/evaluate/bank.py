@@ -21,7 +21,6 @@ from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, RECOG
 from depthjax.evaluate.controls import control_sets
 from depthjax.evaluate.diversity import median_distance
 from depthjax.evaluate.handcrafted import cached_features
-from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.spaces import (
     RELIEF_DIMENSIONS,
@@ -34,6 +33,7 @@ from depthjax.evaluate.spaces import (
     nearest,
 )
 from depthjax.files import cached_arrays, digest
+from depthjax.parallel import end_processes
 
 DEPTHNET_DIMENSIONS = 32
 BANDWIDTH_FACES = 1000  # the bandwidth of kernels is taken from about this many training faces

@@ -19,8 +19,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from depthjax.errors import UserError
 from depthjax.evaluate.network import SmallNetwork
-from depthjax.evaluate.parallel import in_threads
 from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_interval
+from depthjax.parallel import in_threads
 
 MEASURES = ("accuracy", "precision", "recall", "f1")
 TEST_FRACTION = 0.2  # of the published protocol

@@ -12,8 +12,8 @@ from skimage.filters import sobel
 from skimage.transform import resize
 
 from depthjax.data.depth_range import quantise
-from depthjax.evaluate.parallel import in_processes
 from depthjax.files import cached_arrays, digest
+from depthjax.parallel import in_processes
 
 VERSION = 2  # of the definition below: raise it when a value may change, and stale caches are left alone
 ORIENTATIONS, CELL, BLOCK = 9, 16, 2  # of HOG

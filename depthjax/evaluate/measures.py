@@ -27,7 +27,6 @@ from depthjax.evaluate.distances import (
 )
 from depthjax.evaluate.diversity import gaussian_kernel, ms_ssim, rke_score, score, vendi_score
 from depthjax.evaluate.memorisation import likelihoods, near_share, nearest_similarity, planted, signs
-from depthjax.evaluate.parallel import each_in_process, in_threads
 from depthjax.evaluate.resampling import (
     EqualDraws,
     Estimate,
@@ -40,6 +39,7 @@ from depthjax.evaluate.resampling import (
     with_interval,
 )
 from depthjax.evaluate.spaces import Sides, residual_ratio
+from depthjax.parallel import each_in_process, in_threads
 from depthjax.scores import Score
 
 LABELLED_FACES = 4000  # of a set, for KID: its kernel between faces grows with their square

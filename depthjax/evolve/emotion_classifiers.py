@@ -18,6 +18,7 @@ from flax import linen as nn
 from depthjax.data.noise import BACKGROUND
 from depthjax.keys import key_for
 from depthjax.models.conv import DownConv
+from depthjax.parallel import in_threads
 
 FOLDS = 4  # of subjects, each left out by one network
 STEEP = 0.1  # difference of neighbouring pixels (of 2 between -1 and 1) at which slopes saturate
@@ -130,28 +131,35 @@ def fit_classifiers(
 def _trained(
     shapes: np.ndarray, emotion: np.ndarray, seen: np.ndarray, *, classes: int, steps: int, seed: int
 ) -> Variables:
-    """Train a network on each row of `seen` (networks, n), all of them in one vmapped program."""
+    """Train a network on each row of `seen` (networks, n), and stack their variables.
+
+    Each runs by itself: vmapped, their convolutions become grouped ones, at two thirds of the speed on a CPU.
+    """
     faces, labels = jnp.asarray(shapes, jnp.float32), jnp.asarray(emotion, jnp.int32)
-    # The faces that a network may see come first; it draws from as many as there are.
-    order = jnp.asarray(np.argsort(~seen, axis=1, kind="stable"), jnp.int32)
-    counts = jnp.asarray(seen.sum(1), jnp.int32)
-    # These words fix the random draws of stored runs.
-    inits, keys = (jnp.stack([key_for(seed, word, i) for i in range(len(seen))]) for word in ("reader init", "reader"))
     net = EmotionClassifier(classes)
-    carry = _begin(net, inits, faces[:1])
-    for i in range(steps):  # a loop inside the program is ten times slower on a CPU
-        carry = _step(net, carry, faces, labels, order, counts, keys, i, steps)
-    return carry[0]
+
+    def trained(network: int) -> Variables:
+        # The faces that a network may see come first; it draws from as many as there are.
+        order = jnp.asarray(np.argsort(~seen[network], kind="stable"), jnp.int32)
+        count = jnp.int32(seen[network].sum())
+        # These words fix the random draws of stored runs.
+        init, key = (key_for(seed, word, network) for word in ("reader init", "reader"))
+        carry = _begin(net, init, faces[:1])
+        for i in range(steps):  # a loop inside the program is ten times slower on a CPU
+            carry = _step(net, carry, faces, labels, order, count, key, i, steps)
+        return carry[0]
+
+    every = in_threads(trained, range(len(seen)))
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *every)
 
 
 @partial(jax.jit, static_argnums=0)
-def _begin(net: EmotionClassifier, keys: jax.Array, face: jax.Array) -> Carry:
-    variables = jax.vmap(lambda key: net.init(key, face, False))(keys)
-    return variables, jax.vmap(optax.adamw(RATE).init)(variables)
+def _begin(net: EmotionClassifier, key: jax.Array, face: jax.Array) -> Carry:
+    variables = net.init(key, face, False)
+    return variables, optax.adamw(RATE).init(variables)
 
 
 @partial(jax.jit, static_argnums=0)
-@partial(jax.vmap, in_axes=(None, 0, None, None, 0, 0, 0, None, None))
 def _step(
     net: EmotionClassifier,
     carry: Carry,
@@ -160,10 +168,10 @@ def _step(
     order: jax.Array,
     count: jax.Array,
     key: jax.Array,
-    number: jax.Array,
-    steps: jax.Array,
+    number: jax.Array | int,
+    steps: jax.Array | int,
 ) -> Carry:
-    """Train every network on a batch drawn from the first `count` faces of its `order`."""
+    """Train a network on a batch drawn from the first `count` faces of its `order`."""
     draw, vary, drop = jax.random.split(jax.random.fold_in(key, number), 3)
     rows = order[jax.random.randint(draw, (BATCH,), 0, count, jnp.int32)]
     faces = augmented(vary, shapes[rows])

@@ -18,13 +18,13 @@ from depthjax.errors import counted
 from depthjax.evaluate import weights
 from depthjax.evaluate.classification import BOXES
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
-from depthjax.evaluate.parallel import end_processes
 from depthjax.evaluate.resampling import thinned
 from depthjax.evaluate.run import MAX_FACES
 from depthjax.few.accuracy import Inputs, accuracies, inputs_of
 from depthjax.few.cell import ALONE, added_sets, needs_generator, row_names, simple_sets
 from depthjax.few.people import Cell, cells_of, check_people, further_cells
 from depthjax.files import digest, file_digest, read_arrays, write_arrays
+from depthjax.parallel import end_processes
 from depthjax.progress import Log, no_log
 from depthjax.train.checkpoint import FREE_FIELDS
 from depthjax.train.many import teachers_of, train_many

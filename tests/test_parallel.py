@@ -4,7 +4,7 @@ import joblib
 import numpy as np
 import pytest
 
-from depthjax.evaluate.parallel import each_in_process, in_processes, in_threads
+from depthjax.parallel import each_in_process, in_processes, in_threads
 
 
 def test_items_of_a_generator_are_drawn_when_a_thread_is_free():
