@@ -180,8 +180,8 @@ class Evolve:
     classifier_steps: Annotated[int, at_least(1)] = 600
     # Of fitness = natural. Nearly a condition: a face without a clear emotion is useless.
     emotion_weight: float = 60.0
-    # Of algorithm = k_dpp, whose winners are its population: let that be sample.count, on one island.
-    # Radians by which a latent is turned into noise: the fewer, the more varied the faces, and the less like real ones.
+    # Of algorithm = k_dpp, which returns its whole population: set that to sample.count, and islands to 1.
+    # Radians by which an offspring turns from its parent towards noise. Fewer: more varied, less like training faces.
     angle: float = 1.2
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the generator while it evolves
 
@@ -217,7 +217,7 @@ class Baselines:
     vae_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
     rs_imle_epochs: Annotated[int | None, at_least(1)] = None  # none: train.epochs
     # A latent is rejected whose face is nearer to a training face: root mean square difference, in [0, 2].
-    rs_imle_epsilon: Annotated[float, at_least(0)] = 0.1
+    rs_imle_epsilon: Annotated[float, at_least(0)] = 0.08
     rs_imle_lr: Annotated[float, above(0)] = 1e-3  # at the start of a cosine to zero
     # Of subjects; the values below are chosen by the likelihood of the subjects held out in turn.
     folds: Annotated[int, at_least(2)] = 4

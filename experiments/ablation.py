@@ -5,9 +5,10 @@ Command: python -m experiments.ablation [--config configs/quick.py] [--workdir r
 Device:  two CPU cores, about ten minutes a training. Stopped, the same command resumes.
 
 Every recipe gets the same number of floating-point operations, as XLA counts them. All recipes of a seed are evaluated
-together, as the stage evaluate does it. Without --only, three recipes are trained three times each; an ingredient once.
-Writes `ablation.csv` (every score with its seed) and `ablation.md`: means, smallest and largest over seeds; and where
-all recipes have the same seeds, the scorecard, the accuracies beside augmented copies and the recipes pair by pair,
+together, as the stage evaluate does it but without latent inversion. Default: as released, repaired and ours, three
+trainings each; an ingredient named in --only is trained once.
+Writes `ablation.csv` (every score with its seed) and `ablation.md`: means, smallest and largest over seeds; and over
+the seeds that all recipes have, the scorecard, the accuracies beside augmented copies and the recipes pair by pair,
 with intervals over trainings and subjects.
 Ingredients that were not shown to help have left the package: docs/results/recipes.md has their table, and the commit.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,14 @@ from depthjax.data.faces import DepthFaces
 from depthjax.data.noise import read_noise, with_training_noise
 from depthjax.errors import UserError, without_traceback
 from depthjax.evaluate.run import evaluate
-from depthjax.files import digest, read_arrays, read_json, write_arrays, write_json, write_text
+from depthjax.files import digest, read_arrays, write_arrays, write_json, write_text
 from depthjax.methods import as_faces, asked_emotions
 from depthjax.models.dcgan import decode
 from depthjax.report.scorecard import as_table, scorecard
 from depthjax.report.stored import StoredEvaluation, read_evaluation
 from depthjax.report.table import markdown_text
 from depthjax.report.tables import table_4
-from depthjax.scores import Score, Scores, read_scores
+from depthjax.scores import Score, Scores
 from depthjax.train.loop import train
 from depthjax.train.state import init_state, networks
 from depthjax.train.step import Batch, make_update, teacher_variables
@@ -159,8 +160,8 @@ def main(arguments: list[str]) -> None:
         scores = {seed: evaluation.scores for seed, evaluation in found.items()}
         write_text(workdir / "ablation.csv", csv_text(scores))
         text = markdown(scores, [recipe.name for recipe in rows])
-        same = len({tuple(evaluation.methods) for evaluation in found.values()}) == 1
-        write_text(workdir / "ablation.md", text + (joint_text(list(found.values())) if same else ""))
+        complete = [found[seed] for seed in found if all(seed in recipe.seeds for recipe in rows)]
+        write_text(workdir / "ablation.md", text + (joint_text(complete) if complete else ""))
     print(workdir / "ablation.md")
 
 
@@ -251,9 +252,9 @@ def evaluated(
         write_arrays(folder / "evaluation" / "runs.npz", **found.runs)
         write_json(folder / "evaluation.json", replace(found, scores=Scores(scores)).to_json())
         write_text(folder / "digest", mark)
-    stored = read_evaluation(folder)
-    assert stored is not None
-    return stored
+    evaluation = read_evaluation(folder)
+    assert evaluation is not None
+    return evaluation
 
 
 def joint_text(found: Sequence[StoredEvaluation]) -> str:
@@ -261,15 +262,6 @@ def joint_text(found: Sequence[StoredEvaluation]) -> str:
     evaluation = together(found)
     tables = [as_table(evaluation, scorecard(evaluation)), table_4(evaluation), pairs(evaluation)]
     return "".join(f"\n{markdown_text(table)}" for table in with_notes(evaluation, tables))
-
-
-def stored(path: Path, mark: str, make: Callable[[], Scores]) -> Scores:
-    """Return the scores that are stored under this mark, or make and store them."""
-    if path.exists() and (found := read_json(path))["digest"] == mark:
-        return read_scores(found["scores"], str(path))
-    scores = make()
-    write_json(path, {"digest": mark, "scores": scores.to_records()})
-    return scores
 
 
 def csv_text(found: dict[int, Scores]) -> str:

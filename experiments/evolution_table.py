@@ -23,7 +23,7 @@ import csv
 import io
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,13 +58,12 @@ from depthjax.evaluate.memorisation import near_share
 from depthjax.evaluate.spaces import Sides
 from depthjax.evolve.run import evolve
 from depthjax.evolving import Inputs, evolution_inputs, program_of
-from depthjax.files import digest, read_arrays, replacing, write_arrays, write_json, write_text
+from depthjax.files import digest, read_arrays, read_json, replacing, write_arrays, write_json, write_text
 from depthjax.keys import key_for
 from depthjax.methods import as_faces
 from depthjax.models.dcgan import decode
-from depthjax.scores import Score, Scores
+from depthjax.scores import Score, Scores, read_scores
 from depthjax.train.state import networks
-from experiments.ablation import stored
 from experiments.gradient_ascent import ANGLE, ascend
 from experiments.references import REFERENCES, descriptors_of, select_references
 
@@ -77,7 +76,7 @@ EVOLVED: dict[str, dict[str, Any]] = {
     "paper": {"algorithm": "paper", "fitness": "released"},
     "paper_realism": {"algorithm": "paper", "fitness": "realism"},
     "accumulated": DIVERSE | {"angle": np.pi / 2},
-    "evolved": DIVERSE | {"angle": 1.2},
+    "evolved": DIVERSE,
     "evolved_wide": DIVERSE | {"angle": 0.5},
 }
 ROWS = (*REFERENCES, GRADIENT, *EVOLVED)
@@ -253,6 +252,15 @@ def of_seed(
     )
     make = partial(evaluated, config, train, held_out, methods, options.out / "features")
     return Scores([*stored(options.out / f"{stem}.json", mark, make), *norms(latents)])
+
+
+def stored(path: Path, mark: str, make: Callable[[], Scores]) -> Scores:
+    """Return the scores that are stored under this mark, or make and store them."""
+    if path.exists() and (found := read_json(path))["digest"] == mark:
+        return read_scores(found["scores"], str(path))
+    scores = make()
+    write_json(path, {"digest": mark, "scores": scores.to_records()})
+    return scores
 
 
 def table(found: Sequence[Scores], rows: Sequence[str], against: str = "") -> list[list[str]]:

@@ -56,7 +56,7 @@ def truncation(pool: Pool, count: int) -> jax.Array:
 
 def k_centre(pool: Pool, count: int) -> np.ndarray:
     """Select farthest first by shape, from the fittest on."""
-    return _farthest_first(pool, np.flatnonzero(np.isfinite(pool.fitness)), count)
+    return _farthest_first(pool, feasible(pool, count, np.finfo(np.float32).min), count)
 
 
 def k_centre_feasible(pool: Pool, count: int) -> np.ndarray:
@@ -89,9 +89,9 @@ def herding(pool: Pool, count: int) -> np.ndarray:
     return rows[selections.herding(features, pool.known, float(pool.bandwidth), count)]
 
 
-def feasible(pool: Pool, count: int) -> np.ndarray:
-    """Return the rows that FEASIBLE allows; if they are fewer than `count`, the fittest."""
-    enough = np.flatnonzero(np.asarray(pool.fitness) >= FEASIBLE)
+def feasible(pool: Pool, count: int, lowest: float | None = None) -> np.ndarray:
+    """Return the rows whose fitness is at least `lowest`, or FEASIBLE; if they are fewer than `count`, the fittest."""
+    enough = np.flatnonzero(np.asarray(pool.fitness) >= (FEASIBLE if lowest is None else lowest))
     return enough if len(enough) >= count else np.asarray(truncation(pool, count))
 
 

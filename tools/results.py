@@ -7,7 +7,7 @@
     python tools/results.py --few embedded=runs/few --few ict=runs/few_ict --levers runs/other --generators runs/few_ict
 
 The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
-evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the table of
+evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the tables of
 experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py;
 the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, and `few levers` and `few
 generators` from those of experiments/few_levers.py and experiments/few_generators.py.
@@ -283,7 +283,7 @@ def main() -> None:
         if options.evolution:
             blocks["evolution"] = ("evolution", evolution_text(options.evolution))
         if options.ablation:
-            blocks["recipes"] = ("recipes", experiment_text(options.ablation, "ablation"))
+            blocks["recipes"] = ("recipes", experiment_text(options.ablation, "ablation").replace("## ", "### "))
         if options.trainings:
             text = experiment_text(options.trainings, "trainings").replace("## ", "### ")
             name = read_json(options.trainings / "prepared" / "config.json")["name"]

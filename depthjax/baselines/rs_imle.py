@@ -37,7 +37,7 @@ FIELDS = (
     "train.mirror", "train.batch_size", "baselines.rs_imle_epsilon", "baselines.rs_imle_lr",
 )  # fmt: skip
 POOL = 640  # latents of an emotion in each round
-PASSES = 2  # over the training faces in a round
+PASSES = 20  # over the training faces in a round: with 2, all faces of an emotion become one
 PART = 32  # latents decoded at once
 BOXES = (1, 2, 4, 8, 16)  # pixels on a side, over which faces are compared
 METRICS = ("loss", "rejected")

@@ -18,8 +18,8 @@ from depthjax.config import Evolve
 from depthjax.evolve.paper_ga import blank_state
 from depthjax.precision import EXACT
 
-MIN_VARIANCE = 1e-6  # what float32 leaves of a variance of 1
-LOWEST = -1e30  # log-quality of a face without a finite fitness: it comes before those that are selected already
+MIN_VARIANCE = 1e-6  # float32 resolves no less of 1; so a copy costs at most 13.8 points of fitness, ln(1e6)
+LOWEST = -1e30  # log-quality of a face without a finite fitness: below any other, above -inf of those chosen
 
 
 @struct.dataclass
@@ -67,10 +67,11 @@ def turn(key: jax.Array, latents: jax.Array, *, angle: float | jax.Array) -> jax
 
 
 def k_dpp(log_quality: jax.Array, features: jax.Array, bandwidth: float | jax.Array, *, count: int) -> jax.Array:
-    """Return indices (count,) of the greedy maximum of det L, L_ij = exp(l_i / 2) K_ij exp(l_j / 2), as chosen.
+    """Return indices (count,) of the greedy maximum of det L, L_ij = exp(l_i / 2) K_ij exp(l_j / 2).
 
-    Each choice maximises its log-quality l, (n,), plus the log of the variance that those chosen before leave to it;
-    rows of a Cholesky factor keep it up to date. Points whose quality or features (n, k) are not finite come last.
+    They are in order of choice: each maximises its log-quality l, (n,), plus the log of the variance that those before
+    leave to it. Rows of a Cholesky factor keep it up to date. Points whose quality or features (n, k) are not finite
+    come last.
     """
     usable = jnp.isfinite(log_quality) & jnp.isfinite(features).all(1)
     features = jnp.where(usable[:, None], features, 0.0)
@@ -80,7 +81,9 @@ def k_dpp(log_quality: jax.Array, features: jax.Array, bandwidth: float | jax.Ar
         best = jnp.argmax(gain + jnp.log(variance))
         kernel = jnp.exp(-((features - features[best][None]) ** 2).sum(1) / (2 * bandwidth**2))
         row = kernel - jnp.matmul(factor[:, best], factor, precision=EXACT)
-        row = row / jnp.sqrt(variance[best])
+        # What is left of a variance at its floor is rounding error.
+        row = jnp.where(variance[best] > MIN_VARIANCE, row / jnp.sqrt(variance[best]), 0.0)
+        row = jnp.clip(row, -jnp.sqrt(variance), jnp.sqrt(variance))
         variance = jnp.maximum(variance - row**2, MIN_VARIANCE)
         return (gain.at[best].set(-jnp.inf), variance, factor.at[number].set(row)), best
 

@@ -1,9 +1,9 @@
 """What the fitness knows of the training faces: computed once from the training split, stored with the run.
 
 Shapes are compared in principal components of 32x32 pixels; emotions are classified by networks trained on the
-training faces (`evolve.emotion_classifiers`), not by the shipped network that evaluates the run. But distances to
-the training faces that the evaluation reports (coverage, density, KID in relief, the nearest training face) are
-what evolution optimises, too.
+training faces (`evolve.emotion_classifiers`), not by the shipped network that evaluates the run. But the fitness
+`natural` rewards faces near a training face: the evaluation's distances to training faces in relief are partly what
+evolution optimises.
 """
 
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ class Relief(NamedTuple):
     projection: jax.Array  # (1024, 16)
     faces: jax.Array  # (classes, m, 16) training faces, some twice where an emotion has fewer than others
     radii: jax.Array  # (classes, m) distance from each to the fifth nearest face of other subjects
-    bandwidth: jax.Array  # (classes,) median distance of two subjects' faces, by shape and emotion features together
+    bandwidth: jax.Array  # (classes,) median distance of two subjects' faces, by shape and emotion features
     classifiers: Variables | None = None  # of the emotion classifiers; None: none were trained
     emotion_features: EmotionFeatures | None = None
 
@@ -193,7 +193,7 @@ def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
 
 
 def _bandwidths(descriptors: np.ndarray, subject: np.ndarray, members: list[np.ndarray]) -> jax.Array:
-    """Return the median distance (classes,) of two faces of an emotion and two subjects, 1 where all are one."""
+    """Return the median distance (classes,) of two subjects' faces of an emotion; of one subject, of its own faces."""
     apart = [_to_others(descriptors[rows], subject[rows]) for rows in members]
     medians = [float(np.median(distance[np.isfinite(distance)])) if len(distance) > 1 else 0.0 for distance in apart]
     return _single([median if median > 0 else 1.0 for median in medians])

@@ -118,7 +118,7 @@ def one_per_subject(train: dict[str, np.ndarray], emotion: int, count: int) -> n
 
 def spaced_samples(samples: dict[str, np.ndarray], emotion: int, count: int) -> np.ndarray:
     """Return generated faces of an emotion at even distances in stored order, (up to count, h, w)."""
-    # The first ones alone do not represent an evolved set: the most novel or the fittest come first.
+    # The first ones alone do not represent an evolved set: the fittest come first.
     members = np.flatnonzero(samples["emotion"] == emotion)
     shown = min(count, len(members))
     return samples["images"][members[np.arange(shown) * len(members) // max(1, shown)]]

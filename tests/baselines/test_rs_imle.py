@@ -21,6 +21,7 @@ KEY = jax.random.key(4)
 def small_pool():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rs_imle, "POOL", 32)
+        patch.setattr(rs_imle, "PASSES", 2)
         yield
 
 

@@ -56,6 +56,14 @@ def test_all_are_chosen_once_and_those_without_a_finite_value_last() -> None:
     assert found[:2] == [0, 2] and sorted(found) == list(range(5))
 
 
+@pytest.mark.parametrize("dimensions, jitter", [(2, 0.0), (3, 0.0), (32, 1e-3)])
+def test_no_point_is_chosen_twice_where_float32_sees_no_difference(dimensions: int, jitter: float) -> None:
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.standard_normal((200, dimensions)), 4, 0) + jitter * rng.standard_normal((800, dimensions))
+    found = np.asarray(k_dpp(jnp.zeros(800), jnp.float32(features), 2.0, count=400))
+    assert len(set(found.tolist())) == 400
+
+
 def test_the_population_becomes_likelier_under_the_k_dpp(world: World) -> None:
     settings = Evolve(**{**vars(DIVERSE), "generations": 12})
     relief = world.real.relief
