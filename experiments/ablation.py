@@ -9,7 +9,7 @@ together, as the stage evaluate does it but without latent inversion. Default: a
 trainings each; an ingredient named in --only is trained once.
 Writes `ablation.csv` (every score with its seed) and `ablation.md`: means, smallest and largest over seeds; and over
 the seeds that all recipes have, the scorecard, the accuracies beside augmented copies and the recipes pair by pair,
-with intervals over trainings and subjects.
+with intervals over trainings and subjects. `faces.png` shows faces of the first seed.
 Ingredients that were not shown to help have left the package: docs/results/recipes.md has their table, and the commit.
 """
 
@@ -49,6 +49,7 @@ from depthjax.scores import Score, Scores
 from depthjax.train.loop import train
 from depthjax.train.state import init_state, networks
 from depthjax.train.step import Batch, make_update, teacher_variables
+from experiments.evolution_table import draw
 from experiments.pixel_ratios import checkerboard_ratio, invalid_ratio
 from experiments.trainings import pairs, together, with_notes
 
@@ -155,6 +156,8 @@ def main(arguments: list[str]) -> None:
             print(f"seed {seed}: {recipe.name}, {config.train.epochs} epochs", flush=True)
             made[recipe.name] = trained(recipe, config, faces, workdir)
             jax.clear_caches()
+        if not found:
+            draw(workdir / "faces.png", made, held_out)
         folder = workdir / "evaluations" / str(seed)
         found[seed] = evaluated(base, faces, held_out, made, folder, workdir / "features")
         scores = {seed: evaluation.scores for seed, evaluation in found.items()}

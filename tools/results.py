@@ -6,11 +6,12 @@
     python tools/results.py --trainings runs/trainings
     python tools/results.py --few embedded=runs/few --few ict=runs/few_ict --levers runs/other --generators runs/few_ict
 
-The first writes docs/results/NAME.md, where NAME is that of the run's config, and docs/images/NAME.png; the second
-evolution.md from the files of experiments/evolution_table.py; the third recipes.md from the tables of
-experiments/ablation.py; the fourth the block `NAME trainings` of NAME.md from the tables of experiments/trainings.py;
-the fifth the blocks `few DOMAIN` of few-people.md from the tables of the stage `few`, and `few levers` and `few
-generators` from those of experiments/few_levers.py and experiments/few_generators.py.
+The first writes docs/results/NAME.md, where NAME is that of the run's config; the second evolution.md from the files
+of experiments/evolution_table.py; the third recipes.md from the tables of experiments/ablation.py; the fourth the block
+`NAME trainings` of NAME.md from the tables of experiments/trainings.py; the fifth the blocks `few DOMAIN` of
+few-people.md from the tables of the stage `few`, and `few levers` and `few generators` from those of
+experiments/few_levers.py and experiments/few_generators.py.
+The first four write docs/images/PAGE.png, too (of several trainings, the first).
 Each replaces what stands between the marks `<!-- results NAME -->` and `<!-- /results NAME -->`; a page that does not
 exist is made. With --print the tables are only printed.
 """
@@ -255,9 +256,10 @@ def write_block(name: str, text: str, folder: Path, page: str = "") -> Path:
     return path
 
 
-def _write_picture(workdir: Path, name: str) -> None:
-    picture = Image.open(workdir / "figures" / "overview.png").convert("L")
-    picture = picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS)
+def _write_picture(source: Path, name: str) -> None:
+    picture, width = Image.open(source).convert("L"), WIDTH
+    if picture.width > width:
+        picture = picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
     with replacing(ROOT / "docs" / "images" / f"{name}.png") as file:
         picture.save(file, format="PNG", optimize=True)
 
@@ -276,17 +278,23 @@ def main() -> None:
     options = parser.parse_args()
     # Name of the marks: page and text.
     blocks: dict[str, tuple[str, str]] = {}
+    pictures: dict[str, Path] = {}
     try:
         if options.workdir:
             name = read_json(options.workdir / "config.json")["name"]
             blocks[name] = (name, run_text(options.workdir))
+            pictures[name] = options.workdir / "figures" / "overview.png"
         if options.evolution:
             blocks["evolution"] = ("evolution", evolution_text(options.evolution))
+            pictures["evolution"] = options.evolution / "faces.png"
         if options.ablation:
             blocks["recipes"] = ("recipes", experiment_text(options.ablation, "ablation").replace("## ", "### "))
+            pictures["recipes"] = options.ablation / "faces.png"
         if options.trainings:
             text = experiment_text(options.trainings, "trainings").replace("## ", "### ")
             name = read_json(options.trainings / "prepared" / "config.json")["name"]
+            if drawn := sorted(options.trainings.glob("*/figures/overview.png")):
+                pictures[name] = drawn[0]
             blocks[f"{name} trainings"] = (name, text)
         for domain, _, workdir in (given.partition("=") for given in options.few):
             blocks[f"few {domain}"] = ("few-people", few_text(Path(workdir)))
@@ -301,8 +309,9 @@ def main() -> None:
             print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
     except UserError as error:
         sys.exit(f"error: {error}")
-    if options.workdir and not options.print:
-        _write_picture(options.workdir, read_json(options.workdir / "config.json")["name"])
+    for name, source in pictures.items():
+        if source.exists() and not options.print:
+            _write_picture(source, name)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,16 @@ def test_the_population_becomes_likelier_under_the_k_dpp(world: World) -> None:
         assert value(late, label) > value(early, label)
 
 
+def test_each_emotion_has_its_own_bandwidth(world: World) -> None:
+    settings, relief = Evolve(**{**vars(DIVERSE), "generations": 1}), world.real.relief
+    assert relief is not None
+    wide = relief._replace(bandwidth=relief.bandwidth.at[0].multiply(100))
+    before = world.evolve(settings).winners
+    after = world._replace(real=world.real._replace(relief=wide)).evolve(settings).winners
+    assert not np.array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1:], before[1:])
+
+
 @pytest.mark.parametrize("angle", [0.0, 0.7, np.pi / 2])
 def test_offspring_are_distributed_as_their_parents_and_correlated_by_the_cosine(angle: float) -> None:
     latents = np.random.default_rng(1).standard_normal((DRAWS, 6)).astype(np.float32)
