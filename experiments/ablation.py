@@ -5,8 +5,8 @@ Command: python -m experiments.ablation [--config configs/quick.py] [--workdir r
 Device:  two CPU cores, about ten minutes a training. Stopped, the same command resumes.
 
 Every recipe gets the same number of floating-point operations, as XLA counts them. All recipes of a seed are evaluated
-together, as the stage evaluate does it but without latent inversion. Default: as released, repaired and ours, three
-trainings each; an ingredient named in --only is trained once.
+together, as the stage evaluate does it but without latent inversion. Default: as released, repaired, ours, and
+ours without distillation, three trainings each; another ingredient that is named in --only is trained once.
 Writes `ablation.csv` (every score with its seed) and `ablation.md`: means, smallest and largest over seeds; and over
 the seeds that all recipes have, the scorecard, the accuracies beside augmented copies and the recipes pair by pair,
 with intervals over trainings and subjects. `faces.png` shows faces of the first seed.
@@ -53,6 +53,7 @@ from experiments.evolution_table import draw
 from experiments.pixel_ratios import checkerboard_ratio, invalid_ratio
 from experiments.trainings import pairs, together, with_notes
 
+DEFAULT = "as released,repaired,ours,ours - distillation"
 BUDGET = 1e13  # floating-point operations of a training: half of the quick run
 
 # Ingredient of ours: the settings that the repaired recipe has instead. It is the paper's, but at half its width and
@@ -128,7 +129,7 @@ def recipes(ours: Config) -> tuple[Recipe, ...]:
         Recipe("repaired", repaired, (0, 1, 2)),
         Recipe("ours", ours, (0, 1, 2)),
         *(Recipe(f"ours - {name}", changed(ours, instead)) for name, instead in REPAIRED.items()),
-        Recipe("ours - distillation", changed(ours, NO_DISTILLATION)),
+        Recipe("ours - distillation", changed(ours, NO_DISTILLATION), (0, 1, 2)),
     )
 
 
@@ -174,8 +175,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=Path("configs/quick.py"))
     parser.add_argument("--workdir", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--budget", type=float, default=BUDGET, help="floating-point operations of a training")
-    names = "names of recipes, separated by commas (default: as released,repaired,ours)"
-    parser.add_argument("--only", default="as released,repaired,ours", help=names)
+    parser.add_argument("--only", default=DEFAULT, help=f"names of recipes, separated by commas (default: {DEFAULT})")
     return parser.parse_args(arguments)
 
 
