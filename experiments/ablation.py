@@ -111,7 +111,7 @@ TABLE = (
         Column(f"{name}, %", "accuracy", "tstr", classifier=key, factor=100, decimals=1)
         for key, name in CLASSIFIER_NAMES.items()
     ),
-    Column("emotion as requested, %", "agreement", "emotion", factor=100, decimals=1),
+    Column("emotion as requested, %", "agreement", "emotion", "depthnet", factor=100, decimals=1),
     Column("near a training face, %", "near_share", "memorisation", "relief", factor=100, decimals=1),
     Column("detail", "residual_ratio", "distance", "relief"),
     Column("checkerboard", "checkerboard", "distance", "pixels"),

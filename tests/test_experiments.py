@@ -99,7 +99,8 @@ def test_ablation_trains_evaluates_and_resumes(tmp_path, monkeypatch):
     ablation.main(command)
     table = (tmp_path / "ablation.md").read_text().splitlines()
     assert [line.split(" | ")[0] for line in table[2:4]] == ["| ours", "| other"]
-    assert all(cell.strip(" |") not in ("–", "") for line in table[2:4] for cell in line.strip("|").split("|")[6:9])
+    cells = [line.strip("|").split("|") for line in table[2:4]]
+    assert all(row[place].strip() not in ("–", "") for row in cells for place in (6, 7, 8, 10))
     joint = "\n".join(table[4:])
     assert all(part in joint for part in ("## Table 4.", "## Methods pair by pair", "Means of 2 trainings"))
     assert (tmp_path / "ablation.csv").read_text().startswith("seed,method,protocol")
