@@ -309,9 +309,11 @@ def main() -> None:
             print(text if options.print else write_block(mark, text, ROOT / "docs" / "results", page))
     except UserError as error:
         sys.exit(f"error: {error}")
-    for name, source in pictures.items():
-        if source.exists() and not options.print:
+    for name, source in ({} if options.print else pictures).items():
+        if source.exists():
             _write_picture(source, name)
+        else:
+            print(f"{source} is not there: docs/images/{name}.png stays as it was", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def statistics_of(
         projection=projection,
         faces=_single([where[np.resize(rows, size)] for rows in members]),
         radii=_single([np.resize(_radii(distance), size) for distance in distances]),
-        bandwidth=_bandwidths(where, subject, members),
+        bandwidth=_bandwidths(distances),
     )
     found = Statistics(
         logit_median=_single([np.median(logit[rows]) for rows in members]),
@@ -138,12 +138,13 @@ def statistics_of(
         return found
     fitted = fit_classifiers(small, emotion, subject, classes=classes, steps=classifier_steps, seed=seed)
     features, *axes = _projected(fitted.hidden)
+    both = np.concatenate([where, features], 1)
     return found._replace(
         log_probability_median=_single([np.median(fitted.log_probability[rows]) for rows in members]),
         relief=relief._replace(
             classifiers=fitted.variables,
             emotion_features=EmotionFeatures(*axes),
-            bandwidth=_bandwidths(np.concatenate([where, features], 1), subject, members),
+            bandwidth=_bandwidths([_to_others(both[rows], subject[rows]) for rows in members]),
         ),
         classifier_accuracy=_single(fitted.accuracy),
     )
@@ -192,10 +193,9 @@ def _to_others(values: np.ndarray, subject: np.ndarray) -> np.ndarray:
     return distances
 
 
-def _bandwidths(descriptors: np.ndarray, subject: np.ndarray, members: list[np.ndarray]) -> jax.Array:
-    """Return the median distance (classes,) of two subjects' faces of an emotion; of one subject, of its own faces."""
-    apart = [_to_others(descriptors[rows], subject[rows]) for rows in members]
-    medians = [float(np.median(distance[np.isfinite(distance)])) if len(distance) > 1 else 0.0 for distance in apart]
+def _bandwidths(distances: list[np.ndarray]) -> jax.Array:
+    """Return the median (classes,) of what `_to_others` gives for each emotion; 1 where that is nothing or 0."""
+    medians = [float(np.median(own[np.isfinite(own)])) if len(own) > 1 else 0.0 for own in distances]
     return _single([median if median > 0 else 1.0 for median in medians])
 
 
