@@ -114,7 +114,7 @@ def evolve_latents(config: Config, inputs: Inputs, folder: Path, log: Log, *, qu
         found = evolve(program, key_for(settings.seed, "evolve"), *inputs, settings, progress=progress)
         arrays = jax.tree.map(np.asarray, found)
     check_finite(arrays, emotions)
-    write_arrays(history, best=arrays.best, mean=arrays.mean, std=arrays.std)
+    write_arrays(history, best=arrays.best, mean=arrays.mean, std=arrays.std, variety=arrays.variety)
     write_arrays(winners, latents=arrays.winners, fitness=arrays.winner_fitness)
     log(f"{arrays.evaluations.sum()} evaluations of the generator")
     fitness.unlink(missing_ok=True)

@@ -17,9 +17,10 @@ say() { printf '%(%H:%M:%S)T  %s\n' -1 "$*"; }
 
 say "base: debootstrap, with the packages of this machine's own mirror"
 mirror=${MIRROR:-$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -1 || true)}
+[ -n "$mirror" ] || { say "no Debian mirror in /etc/apt: name one, MIRROR=https://HOST/debian docker/check.sh"; exit 2; }
 if [ ! -e "$folder/base/usr/bin/python3" ]; then
   debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,tini \
-    bookworm "$folder/base" "${mirror:-https://deb.debian.org/debian}"
+    bookworm "$folder/base" "$mirror"
   # Published base images come without what apt has fetched.
   rm -rf "$folder"/base/var/cache/apt/* "$folder"/base/var/lib/apt/lists/*
 fi

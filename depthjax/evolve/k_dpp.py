@@ -79,7 +79,7 @@ def k_dpp(log_quality: jax.Array, features: jax.Array, bandwidth: float | jax.Ar
     def choose(carry: Any, number: jax.Array) -> tuple[Any, jax.Array]:
         gain, variance, factor = carry  # (n,), (n,), (count, n)
         best = jnp.argmax(gain + jnp.log(variance))
-        kernel = jnp.exp(-((features - features[best][None]) ** 2).sum(1) / (2 * bandwidth**2))
+        kernel = gaussian_kernel(features, features[best], bandwidth)
         row = kernel - jnp.matmul(factor[:, best], factor, precision=EXACT)
         # What is left of a variance at its floor is rounding error.
         row = jnp.where(variance[best] > MIN_VARIANCE, row / jnp.sqrt(variance[best]), 0.0)
@@ -90,3 +90,17 @@ def k_dpp(log_quality: jax.Array, features: jax.Array, bandwidth: float | jax.Ar
     n = len(features)
     begin = jnp.where(usable, log_quality, LOWEST), jnp.ones(n), jnp.zeros((count, n))
     return jax.lax.scan(choose, begin, jnp.arange(count))[1]
+
+
+def gaussian_kernel(features: jax.Array, one: jax.Array, bandwidth: float | jax.Array) -> jax.Array:
+    """Return the similarity in [0, 1], (n,), of features (n, k) to one of them, (k,)."""
+    return jnp.exp(-((features - one[None]) ** 2).sum(1) / (2 * bandwidth**2))
+
+
+def effective_number(features: jax.Array, bandwidth: float | jax.Array) -> jax.Array:
+    """Return RKE, 1 / mean(K_ij^2): how many of the faces of features (n, k) differ, from 1 to n.
+
+    Jalali, Li and Farnia 2023, order 2. NaN where a feature is not finite.
+    """
+    rows = jax.lax.map(lambda one: (gaussian_kernel(features, one, bandwidth) ** 2).mean(), features)
+    return 1 / rows.mean()

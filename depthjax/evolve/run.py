@@ -19,7 +19,7 @@ from evosax.algorithms.distribution_based.base import DistributionBasedAlgorithm
 from depthjax import config
 from depthjax.errors import UserError
 from depthjax.evolve.fitness import BALL, EVERYTHING, Weights, of_emotion, weights_of, worst_if_not_finite
-from depthjax.evolve.k_dpp import DiverseEvolution
+from depthjax.evolve.k_dpp import DiverseEvolution, effective_number
 from depthjax.evolve.paper_ga import Hall, PaperGA, known_cost, ranked, update_hall
 from depthjax.evolve.program import Networks, Program, compiled, measure_faces, params_of, replicate, vmapped
 from depthjax.evolve.statistics import Statistics
@@ -35,13 +35,15 @@ class Evolution(NamedTuple):
     """One experiment; several run together have a leading axis (experiments,).
 
     `best`, `mean` and `std` are the fitness of the population (larger is better) at the start and after each
-    generation, over its individuals with a finite one. A hall of fame with fewer distinct individuals of
-    finite fitness than slots ends in slots of fitness -inf and NaN latents.
+    generation, over its individuals with a finite one. `variety` is the RKE of the population by the kernel that k_dpp
+    selects with, NaN for other algorithms. A hall of fame with fewer distinct individuals of finite fitness than slots
+    ends in slots of fitness -inf and NaN latents.
     """
 
     best: jax.Array  # (classes, islands, generations + 1)
     mean: jax.Array
     std: jax.Array
+    variety: jax.Array  # effective number of different faces, from 1 to the size of the population
     winners: jax.Array  # (classes, islands, hall, d), best first
     winner_fitness: jax.Array  # (classes, islands, hall)
     evaluations: jax.Array  # (classes, islands) int32, decoded faces
@@ -139,7 +141,12 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
     unknown = jnp.full((b, size), jnp.nan)
     fold_in = jax.vmap(jax.random.fold_in, in_axes=(0, None))
 
-    def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, jax.Array]]:
+    def variety(state: Any) -> jax.Array:
+        if not keeps_population:
+            return jnp.full(b, jnp.nan)
+        return jax.vmap(effective_number)(state.descriptors, own.params.bandwidth)
+
+    def generation(carry: tuple[Any, Hall], number: jax.Array) -> tuple[tuple[Any, Hall], tuple[jax.Array, ...]]:
         state, hall = carry
         if program.watched:
             _report(number - 1, program.generations)
@@ -152,7 +159,7 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
         state, _ = vmapped(algorithm.tell)(keys[:, 1], latents, cost, state, own.params)
         if not keeps_population:
             hall = jax.vmap(update_hall)(hall, latents, cost)
-        return (state, hall), (getattr(state, "fitness", cost), jnp.isnan(known).sum(-1))
+        return (state, hall), (getattr(state, "fitness", cost), variety(state), jnp.isnan(known).sum(-1))
 
     begin = fold_in(own.key, jnp.int32(0))
     latents = jax.vmap(lambda key: jax.random.normal(key, (size, d), jnp.float32))(begin)
@@ -167,14 +174,15 @@ def evolve_populations(program: Program, networks: Networks, own: Populations) -
     empty = Hall(jnp.full((b, slots, d), jnp.nan), jnp.full((b, slots), jnp.inf))
     hall = empty if keeps_population else jax.vmap(update_hall)(empty, latents, cost)
 
-    numbers = jnp.arange(1, program.generations + 1)
-    (state, hall), (costs, decoded) = jax.lax.scan(generation, (state, hall), numbers)
+    numbers, first_variety = jnp.arange(1, program.generations + 1), variety(state)
+    (state, hall), (costs, varieties, decoded) = jax.lax.scan(generation, (state, hall), numbers)
     if keeps_population:
         hall = jax.vmap(partial(ranked, size=size))(state.population, state.fitness)
     fitness = -jnp.concatenate([cost[None], costs])  # (generations + 1, b, n)
     finite = jnp.isfinite(fitness)
     best, mean, std = fitness.max(-1), fitness.mean(-1, where=finite), fitness.std(-1, where=finite)
-    return Evolution(best.T, mean.T, std.T, hall.latents, -hall.cost, size + decoded.sum(0))
+    varieties = jnp.concatenate([first_variety[None], varieties])
+    return Evolution(best.T, mean.T, std.T, varieties.T, hall.latents, -hall.cost, size + decoded.sum(0))
 
 
 def _evaluate(

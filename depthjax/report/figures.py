@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from depthjax.report import figure_style as style
 from depthjax.report import figures_faces, figures_scores, figures_spaces
 from depthjax.report.figures_faces import face_figure_name
-from depthjax.report.stored import Run, StoredEvaluation
+from depthjax.report.stored import Arrays, Run, StoredEvaluation
 
 # Outcomes of a sweep, and their labels.
 OUTCOMES = {
@@ -90,18 +90,31 @@ def losses(run: Run) -> Figure | None:
 
 
 def evolution(run: Run) -> Figure | None:
-    """Draw best and mean fitness over the generations, median and range of the islands (paper: figure 15)."""
+    """Draw best and mean fitness over the generations (paper: figure 15)."""
     if run.history is None:
         return None
-    about = f"lines: median of {run.history['best'].shape[1]} islands; shaded: their range"
-    looks = {"best": ("best", style.VERMILION, "-"), "mean": (f"mean of the population ({about})", style.INK, "--")}
     unit = f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})"
+    lines = {"best": ("best", style.VERMILION, "-"), "mean": ("mean of the population", style.INK, "--")}
+    return _generations(run, run.history, lines, unit)
+
+
+def variety(run: Run) -> Figure | None:
+    """Draw the effective number of different faces of the population over the generations, if it was measured."""
+    if run.history is None or not np.isfinite(run.history["variety"]).all():
+        return None
+    return _generations(run, run.history, {"variety": ("population", style.BLUE, "-")}, "different faces (RKE)")
+
+
+def _generations(run: Run, history: Arrays, lines: dict[str, tuple[str, str, str]], unit: str) -> Figure:
+    """Lines over the generations, a panel an emotion: median and range of the islands."""
     figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4, unit=unit)
     for label, axes in enumerate(panels):
-        for name, (words, colour, dashes) in looks.items():
-            values = run.history[name][label]  # (islands, generations + 1)
+        for name, (words, colour, dashes) in lines.items():
+            values = history[name][label]  # (islands, generations + 1)
             generations = np.arange(values.shape[1])
-            axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
+            if len(values) > 1:
+                words += f" (median of {len(values)} islands; shaded: their range)"
+                axes.fill_between(generations, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
             axes.plot(generations, np.median(values, 0), color=colour, linestyle=dashes, label=words)
         axes.set_xlabel("generation")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
@@ -208,8 +221,11 @@ FIGURES = (
         "of them; between, a lower loss is not better. Distillation losses ↓ compare each network with its teacher.",
         "Three line charts over the epochs: adversarial losses, distillation losses, discriminator accuracy."),
     FigureSpec("evolution", evolution,
-        "Fitness ↑ is what the search maximises; it says nothing by itself about quality. Lines: median of the "
-        "independent islands; shaded: their range.",
+        "Fitness ↑ is what the search maximises; it says nothing by itself about quality.",
         "Best and mean fitness over the generations, a panel for each emotion."),
+    FigureSpec("variety", variety,
+        "How many different faces the population is worth (RKE by the kernel that selects) ↑. It is measured in the "
+        "features that the search selects by: the tables of diversity judge in others.",
+        "Effective number of different faces over the generations, a panel for each emotion."),
 )  # fmt: skip
 OVERVIEW = FIGURES[0]

@@ -75,7 +75,7 @@ SECTIONS = (
             "not whether they help to recognise emotions of other subjects."),
     Section("training", "Training", "Training", ("figure losses",),
             "There are no training metrics yet.", "train,report"),
-    Section("evolution", "Evolution", "Evolution", ("figure evolution",),
+    Section("evolution", "Evolution", "Evolution", ("figure evolution", "figure variety"),
             "No latents have been evolved yet.", "evolve,sample,report"),
 )  # fmt: skip
 

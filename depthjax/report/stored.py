@@ -15,6 +15,7 @@ from depthjax.errors import UserError
 from depthjax.scores import Scores, read_scores
 
 Arrays = dict[str, np.ndarray]
+HISTORY = ("best", "mean", "variety")  # of a population, by generation
 METRICS = ("epoch", "g_loss", "g_adv", "g_kd", "d_loss", "d_adv_real", "d_adv_fake", "d_kd", "d_acc_real", "d_acc_fake")
 
 
@@ -91,7 +92,7 @@ class Run:
     # images (n, h, w), emotion, subject, frame of the training faces, as the networks see them
     train: Arrays | None
     samples: dict[str, Arrays]  # the same arrays, less subject and frame, for each method
-    history: Arrays | None  # best and mean fitness, (classes, islands, generations + 1)
+    history: Arrays | None  # HISTORY, (classes, islands, generations + 1) each
     evaluation: StoredEvaluation | None  # evaluation.json with evaluation/runs.npz
     # for each set NAME `emotion/NAME` and `lda/NAME` (m,), `tsne/NAME` (m, 2), `correlation/NAME` (4, 4)
     embedding: Arrays | None = None
@@ -128,7 +129,7 @@ def read_run(workdir: Path) -> Run:
         metrics=_metrics(workdir / "metrics.jsonl"),
         train=read_inputs(train) if train.exists() else None,
         samples=_samples(samples, config),
-        history=_arrays(workdir / "evolve" / "history.npz", is_history, "best and mean of each emotion", "evolve"),
+        history=_arrays(workdir / "evolve" / "history.npz", is_history, "a history of each emotion", "evolve"),
         evaluation=read_evaluation(workdir),
         embedding=_arrays(evaluation / "embedding.npz", is_embedding, "points of its sets", "evaluate"),
         nearest=_arrays(evaluation / "nearest.npz", _is_nearest, "rows and distances of the nearest faces", "evaluate"),
@@ -206,7 +207,7 @@ def _is_faces(arrays: Arrays) -> bool:
 
 
 def _is_history(arrays: Arrays, classes: int) -> bool:
-    return all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in ("best", "mean"))
+    return all(name in arrays and arrays[name].ndim == 3 and len(arrays[name]) == classes for name in HISTORY)
 
 
 def _is_embedding(arrays: Arrays, classes: int) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from depthjax.config import Evolve
+from depthjax.evaluate.diversity import gaussian_kernel, rke_score
 from depthjax.evolve import k_dpp as diverse
 from depthjax.evolve.k_dpp import turn
 from depthjax.evolve.run import Evolution
@@ -54,6 +55,13 @@ def test_all_are_chosen_once_and_those_without_a_finite_value_last() -> None:
     features = jnp.asarray([[0.0], [1.0], [0.0], [2.0], [jnp.inf]])
     found = k_dpp(fitness, features, 1.0, count=5).tolist()
     assert found[:2] == [0, 2] and sorted(found) == list(range(5))
+
+
+def test_the_effective_number_of_faces_is_the_rke_of_the_evaluation() -> None:
+    features = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float32)
+    found = diverse.effective_number(jnp.asarray(features), 1.7)
+    assert np.isclose(found, rke_score(gaussian_kernel(features, 1.7)), rtol=1e-5)
+    assert np.isclose(diverse.effective_number(jnp.repeat(jnp.eye(4) * 100, 3, axis=0), 1.0), 4)  # four faces, thrice
 
 
 @pytest.mark.parametrize("dimensions, jitter", [(2, 0.0), (3, 0.0), (32, 1e-3)])

@@ -57,8 +57,10 @@ def test_contract_of_every_algorithm(world: World, name: str) -> None:
     found = world.evolve(settings, key)
     hall = 8 if name == "k_dpp" else 5
     assert found.winners.shape == (CLASSES, 2, hall, LATENT) and found.winner_fitness.shape == (CLASSES, 2, hall)
-    assert found.best.shape == found.mean.shape == found.std.shape == (CLASSES, 2, 4)
-    assert all(np.isfinite(part).all() and part.dtype == np.float32 for part in found[:5])
+    assert found.best.shape == found.mean.shape == found.std.shape == found.variety.shape == (CLASSES, 2, 4)
+    numbers = (found.best, found.mean, found.std, found.winners, found.winner_fitness)
+    assert all(np.isfinite(part).all() and part.dtype == np.float32 for part in numbers)
+    assert np.all((found.variety > 1) & (found.variety <= hall)) if name == "k_dpp" else np.isnan(found.variety).all()
     assert np.all(np.diff(found.winner_fitness) <= 0) and np.all(found.winner_fitness <= most)
     assert np.all(found.best >= found.mean)
     np.testing.assert_allclose(found.winner_fitness[..., 0], np.maximum.accumulate(found.best, -1)[..., -1], atol=1e-6)

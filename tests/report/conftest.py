@@ -81,7 +81,7 @@ def fabricate(workdir: Path, *, emotions: tuple[str, ...] = EMOTIONS, size: int 
     files.write_arrays(workdir / "evaluation" / "nearest.npz", **_nearest(sets))
     files.write_text(workdir / "metrics.jsonl", "".join(json.dumps(_row(e, rng)) + "\n" for e in range(1, 46)))
     climb = 5 + 3 * (1 - np.exp(-np.arange(101) / 20)) + 0.2 * rng.standard_normal((count, 5, 101)).cumsum(-1) / 10
-    history = {"best": climb, "mean": climb - 1, "std": 0 * climb}
+    history = {"best": climb, "mean": climb - 1, "std": 0 * climb, "variety": climb}
     files.write_arrays(workdir / "evolve" / "history.npz", **{k: v.astype(np.float32) for k, v in history.items()})
     files.write_json(workdir / "evaluation.json", fake_evaluation(emotions))
     files.write_arrays(workdir / "evaluation" / "runs.npz", **fake_runs())
