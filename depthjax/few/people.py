@@ -16,7 +16,7 @@ from depthjax.evaluate.unseen_people import check_names, check_split
 from depthjax.keys import fold, host_seed, key_for
 from depthjax.train.loop import check_batch
 
-MIN_TESTED = 2  # people: an interval needs as many
+MIN_KNOWN, MIN_TESTED = 2, 2  # people: an interval needs as many to test on
 MAX_DRAWS = 20  # of rows without a generator, which take seconds
 
 
@@ -51,11 +51,15 @@ class Cell:
 
 
 def cells_of(config: Config, subject: np.ndarray) -> dict[int, list[Cell]]:
-    """Return the cells of each number of people in `few.people`, drawn from the subjects of (n,) training faces."""
+    """Return the cells of each number of people in `few.people`, drawn from the subjects of (n,) training faces.
+
+    Where fewer people may be known than are asked for, all are known, once. Of others there are `few.draws`, or fewer:
+    as many as have nobody in common, at least two.
+    """
     everyone, few = np.unique(subject), config.few
     found = {}
-    for people in dict.fromkeys(asked or len(everyone) for asked in few.people):
-        count = few.draws if people < len(everyone) else 1
+    for people in dict.fromkeys(min(asked or len(everyone), len(everyone)) for asked in few.people):
+        count = min(few.draws, max(2, len(everyone) // people)) if people < len(everyone) else 1
         draws = draw_people(everyone, people, count, seed=few.seed)
         found[people] = [
             Cell(people, number, training, tuple(map(int, drawn)))
@@ -63,6 +67,22 @@ def cells_of(config: Config, subject: np.ndarray) -> dict[int, list[Cell]]:
             for training in range(few.trainings)
         ]
     return found
+
+
+def limits(config: Config, subject: np.ndarray) -> list[str]:
+    """Return a line for each number of people of `few.people` with which the people there are limit the experiment."""
+    most, few = len(np.unique(subject)), config.few
+    lines = [
+        f"--config.few.people={asked}: only {most} people may be known: all of them are, once"
+        for asked in few.people
+        if asked > most
+    ]
+    for people, cells in cells_of(config, subject).items():
+        draws = len(cells) // few.trainings
+        if people < most and draws < few.draws:
+            why = "more would share people" if draws * people <= most else "they share people as it is"
+            lines.append(f"{people} of {most} people known: {draws} draws are made, not {few.draws}: {why}")
+    return lines
 
 
 def further_cells(config: Config, subject: np.ndarray, people: int) -> list[Cell]:
@@ -105,15 +125,11 @@ def check_people(config: Config, train: DepthFaces, test: DepthFaces, names: Seq
     """
     check_names(config, names, "few")
     known, tested = np.unique(train.subject), np.unique(test.subject)
-    most = max(config.few.people)
-    there = f"of {len(known) + len(tested)} people {len(tested)} are to be tested on and {len(known)} may be known"
-    if most > len(known):
+    if len(tested) < MIN_TESTED or len(known) < MIN_KNOWN:
         raise UserError(
-            f"few: {there}, fewer than --config.few.people={most}: ask for fewer, add people, or lower "
-            f"--config.data.test_fraction (now {config.data.test_fraction:g})"
+            f"few: of {len(known) + len(tested)} people {len(tested)} are to be tested on and {len(known)} may be "
+            f"known: at least {MIN_TESTED} and {MIN_KNOWN} are needed: add people"
         )
-    if len(tested) < MIN_TESTED or len(known) < 2:
-        raise UserError(f"few: {there}: at least {MIN_TESTED} and 2 are needed: add people")
     _check_emotions(train, names)
     for cells in cells_of(config, train.subject).values():
         check_batch(config, min(np.isin(train.subject, cell.subjects).sum() for cell in cells))

@@ -193,7 +193,7 @@ def _percent(value: float) -> str:
 
 def markdown(found: Found, table: Table) -> str:
     """Return `few.md`: a table for each number of people, and the sentences."""
-    parts = ["# Few people", *sentences(found, table), CHOSEN]
+    parts = ["# Few people"]
     for people, values in found.accuracy.items():
         trainings, draws = values.shape[1], len(found.complete(people))
         parts.append(f"## {counted(people, 'person', 'people')} known")
@@ -212,6 +212,7 @@ def markdown(found: Found, table: Table) -> str:
         if np.unique(known := found.known[people]).size < known.size:
             parts.append("Some people are in several draws: draws are not independent, and intervals are too narrow.")
         parts.append("\n".join(_lines(found, table, people)))
+    parts += ["## What to use", CHOSEN, *sentences(found, table)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -22,7 +22,7 @@ from depthjax.evaluate.resampling import thinned
 from depthjax.evaluate.run import MAX_FACES
 from depthjax.few.accuracy import Inputs, accuracies, inputs_of
 from depthjax.few.cell import ALONE, added_sets, needs_generator, row_names, simple_sets
-from depthjax.few.people import Cell, cells_of, check_people, further_cells
+from depthjax.few.people import Cell, cells_of, check_people, further_cells, limits
 from depthjax.files import digest, file_digest, read_arrays, write_arrays
 from depthjax.parallel import end_processes
 from depthjax.progress import Log, no_log
@@ -109,6 +109,8 @@ def run_few(
         UserError: what `check_people` refuses, before anything is trained.
     """
     check_people(config, train, test, names)
+    for line in limits(config, train.subject):
+        log(line)
     cache = workdir / "features"
     faces = Faces(train, *_tested(config, test, cache, log), _rendered(config, train, cache, log))
     known, accuracy = {}, {}

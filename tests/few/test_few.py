@@ -120,7 +120,7 @@ def test_finished_cells_are_trained_no_more(few, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--config.few.people=9"], "2 are to be tested on and 8 may be known, fewer than --config.few.people=9"),
+        (["--config.data.test_fraction=0.9"], "9 are to be tested on and 1 may be known: at least 2 and 2 are needed"),
         (["--config.few.people=1"], "must be at least 2, or 0"),
         (["--config.sample.count=13"], "keeps 12 faces of each emotion"),
     ],

@@ -8,7 +8,7 @@ from depthjax import load_config
 from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import UserError
-from depthjax.few.people import cells_of, check_few, check_people, draw_people, further_cells
+from depthjax.few.people import cells_of, check_few, check_people, draw_people, further_cells, limits
 from tests.conftest import SMOKE
 from tests.data.trees import tree
 
@@ -40,10 +40,10 @@ def test_nobody_is_in_two_draws_while_people_are_left():
 
 def test_all_people_are_drawn_once(config):
     cells = cells_of(config, faces(range(8)).subject)
-    assert [len(of) for of in cells.values()] == [8, 2] and list(cells) == [3, 8]
+    assert [len(of) for of in cells.values()] == [4, 2] and list(cells) == [3, 8]
     assert {cell.subjects for cell in cells[8]} == {tuple(range(8))}
     keys = [jax.random.key_data(cell.key(0)).tobytes() for of in cells.values() for cell in of]
-    assert len(set(keys)) == 10
+    assert len(set(keys)) == 6
 
 
 def test_further_draws_have_nobody_in_common_with_any(config):
@@ -55,17 +55,39 @@ def test_further_draws_have_nobody_in_common_with_any(config):
 
 
 def test_a_cell_has_seeds_of_its_own_and_the_same_every_time(config):
-    cells = cells_of(config, faces(range(8)).subject)[3]
+    cells = cells_of(config, faces(range(16)).subject)[3]
     seeds = [(c.sample.seed, c.evolve.seed, c.evaluate.seed) for c in (cell.settings(config) for cell in cells)]
     assert len(set(np.ravel(seeds))) == 3 * len(cells)
-    more = cells_of(replace(config, few=replace(config.few, draws=5)), faces(range(8)).subject)[3]
-    assert more[: len(cells)] == cells
+    more = cells_of(replace(config, few=replace(config.few, draws=5)), faces(range(16)).subject)[3]
+    assert more[: len(cells)] == cells and len(more) == len(cells) + 2
 
 
-def test_fewer_people_than_asked_for_are_refused(config):
-    ask = replace(config, few=replace(config.few, people=(3, 9)))
-    with pytest.raises(UserError, match=r"of 10 people 2 are to be tested on and 8 may be known, fewer than .*=9"):
-        check_people(ask, faces(range(8)), faces((8, 9)), NAMES)
+def sizes(config, known):
+    """The draws of each number of people, and the lines that tell of limits."""
+    subject = faces(range(known)).subject
+    draws = {people: len(cells) // config.few.trainings for people, cells in cells_of(config, subject).items()}
+    return draws, limits(config, subject)
+
+
+@pytest.mark.parametrize(
+    ("known", "draws", "told"),
+    [
+        (48, {3: 5, 8: 5}, []),
+        # 17 people and the default share of tested ones: 10 may be known.
+        (10, {3: 3, 8: 2}, ["3 draws are made, not 5: more would share", "2 draws are made, not 5: they share"]),
+        (7, {3: 2, 7: 1}, ["people=8: only 7 people may be known: all of them", "2 draws are made, not 5: more would"]),
+        (2, {2: 1}, ["people=3: only 2", "people=8: only 2"]),
+    ],
+)
+def test_few_people_are_drawn_less_often_and_it_is_told(config, known, draws, told):
+    of, lines = sizes(replace(config, few=replace(config.few, people=(3, 8), draws=5)), known)
+    assert of == draws and len(lines) == len(told)
+    assert all(words in line for words, line in zip(told, lines, strict=True))
+
+
+def test_too_few_people_are_refused(config):
+    with pytest.raises(UserError, match=r"of 3 people 2 are to be tested on and 1 may be known: at least 2 and 2"):
+        check_people(config, faces(range(1)), faces((8, 9)), NAMES)
     with pytest.raises(UserError, match="of 9 people 1 are to be tested on"):
         check_people(config, faces(range(8)), faces((8,)), NAMES)
     check_people(config, faces(range(8)), faces((8, 9)), NAMES)
