@@ -86,7 +86,8 @@ SSIM = Format("Nearest SSIM", "≈", 3, "each face against its most similar trai
 PSNR = Format("Nearest PSNR", "≈", 2, "the same in decibels; far above the reference suggests copies.", unit="dB")
 EMOTION_SCORE = Format("Emotion score", "↑", 2, "Inception score computed with depthnet; at most the number of "
                        "emotions.")  # fmt: skip
-AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one.")
+AGREEMENT = _percent("Emotion as requested", "share of faces whose predicted emotion is the requested one; above the "
+                     "reference is no merit: weak expressions are missing then.", "≈")  # fmt: skip
 VENDI = Format("Vendi", "≈", 1, "effective number of different faces within an emotion, of n subjects of each set.")
 RKE = Format("RKE", "≈", 1, "the same by the Rényi entropy of order 2, which gives rare faces less weight.")
 MS_SSIM = Format("MS-SSIM", "≈", 3, "similarity of two faces of one set and emotion; lower is more diverse, noise "

@@ -1,9 +1,13 @@
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from depthjax.data.crop import CROP_SHAPE, crop_face, nose_distance, to_square
-from depthjax.data.generate import generate
+from depthjax.data.generate import _shots, generate
+from depthjax.data.head_model import load_head_model
+from depthjax.data.people import ACTIONS, sample_person
 
 
 def test_frames_are_crops_in_millimetres(frames):
@@ -18,6 +22,19 @@ def test_a_subject_is_the_same_whoever_else_is_rendered(frames):
     emotions = ("neutral", "happiness", "surprise")
     alone = list(generate(subjects=range(1, 2), emotions=emotions, frames=4, seed=3, full_sequence=False))
     assert all(np.array_equal(a.crops, b.crops) for a, b in zip(alone, frames[3:], strict=True))
+
+
+def test_emotions_with_names_of_one_length_are_shot_apart():
+    model = load_head_model()
+    person = sample_person(model, seed=3, subject=0)
+    same = {len(a): [b for b in ACTIONS if len(b) == len(a)] for a in ACTIONS}
+    names = max(same.values(), key=len)
+    assert len(names) > 1  # such as neutral, sadness, disgust
+    nose = [
+        np.asarray(_shots(model, person, name, frames=2, seed=3, full_sequence=False, wide=False).position)
+        for name in names
+    ]
+    assert all(np.abs(a - b).min() > 0.1 for a, b in itertools.combinations(nose, 2))  # mm
 
 
 def test_people_differ_more_than_frames(frames):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from depthjax.evaluate.c2st import FOLDS, _folds, balance, c2st, c2st_of_halves
 from depthjax.evaluate.classification import Labelled, union
@@ -41,6 +42,16 @@ def test_sets_that_differ_are_told_apart_by_means_or_by_spread_alone():
     assert apart.value > 0.98 and apart.n == len(x) + len(far)
     wide = c2st(x, people(30, first=50, scale=3.0), seed=0, **OPTIONS)
     assert wide.value > 0.75 and wide.low < wide.value < wide.high
+
+
+def test_two_gaussians_are_told_apart_as_often_as_any_classifier_could():
+    """Two normal distributions, shifted by d, are told apart with probability Phi(d / 2): the Bayes rate."""
+    rng = np.random.default_rng(0)
+    for shift in (0.5, 1.0, 2.0):
+        points = rng.normal(size=(2, 600, 3))
+        points[1, :, 0] += shift
+        sets = [Labelled(of, np.zeros(600, int), np.arange(600) + 600 * i) for i, of in enumerate(points)]
+        assert c2st(*sets, seed=0, **OPTIONS).value == pytest.approx(norm.cdf(shift / 2), abs=0.03)
 
 
 def test_copies_are_told_from_their_sources_by_mistake():
