@@ -70,7 +70,7 @@ SPACES = {"depthnet": "depthnet", "relief": "relief (chooses)"}
 EVOLUTION = (
     Quantity("TSTR, XGBoost", "XGBoost on held-out subjects, % ↑", 1, percent=True, interval=True),
     Quantity("TSTR, random forest", "Random forest on held-out subjects, % ↑", 1, percent=True, interval=True),
-    Quantity("emotion as requested", "emotion as requested, depthnet, % ↑", 1, percent=True),
+    Quantity("emotion as requested", "emotion as requested, depthnet, % ≈", 1, percent=True),
     *(
         quantity
         for space, name in SPACES.items()
