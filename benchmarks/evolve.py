@@ -1,4 +1,4 @@
-"""The latent genetic algorithm against DEAP + PyTorch as released: one image at a time, the same operators and sizes.
+"""The latent genetic algorithm against DEAP + PyTorch: as released, one image at a time, and a generation as one batch.
 
 Command: python -m benchmarks.evolve [--case NAME] [--generations N] [--rounds N] [--json FILE]
 
@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from depthjax.evolve.statistics import Statistics
 from depthjax.models.dcgan import Discriminator, Generator
 
 LATENT, CLASSES = 256, 3
+PEERS = "DEAP + PyTorch, one image at a time", "DEAP + PyTorch, a generation as one batch"
 RELEASED = Evolve(fitness="released", islands=1)
 
 
@@ -87,22 +88,24 @@ def timed(run: Callable[[], int]) -> Timing:
     return Timing(time.perf_counter() - wall, time.process_time() - processor, evaluations)
 
 
-def compare(case: Case) -> Row:
-    """One row: ours and DEAP's rounds in turn, after ours was compiled."""
+def compare(case: Case) -> Iterator[Row]:
+    """A row for each peer: ours and DEAP's rounds in turn, after ours was compiled."""
     from benchmarks.deap_peer import deap_run  # needs the bench extra
 
     random.seed(0)
-    peer_settings = replace(RELEASED, generations=case.generations)
-    run, run_peer = our_run(case), deap_run(peer_settings, case.resolution, case.width, CLASSES, LATENT)
+    sizes = replace(RELEASED, generations=case.generations), case.resolution, case.width, CLASSES, LATENT
+    peers = {PEERS[batched]: deap_run(*sizes, batched=batched) for batched in (False, True)}
+    run = our_run(case)
     first = timed(run)
-    rounds = [(timed(run), timed(run_peer)) for _ in range(case.rounds)]
-    ours, peer = min(r[0] for r in rounds), min(r[1] for r in rounds)
+    rounds = [(timed(run), *map(timed, peers.values())) for _ in range(case.rounds)]
+    ours, *others = (min(of) for of in zip(*rounds, strict=True))
     size = f"{case.resolution}x{case.resolution} width {case.width}, 3 x {case.generations} x {RELEASED.population}"
-    note = (
-        f"evaluations {ours.evaluations} / {peer.evaluations}; processor time {ours.processor:.1f} / "
-        f"{peer.processor:.1f} s; first call, with compilation, {first.wall:.1f} s"
-    )
-    return Row(f"evolve {size}", "DEAP + PyTorch", ours.wall, peer.wall, note)
+    for name, peer in zip(peers, others, strict=True):
+        note = (
+            f"evaluations {ours.evaluations} / {peer.evaluations}; processor time {ours.processor:.1f} / "
+            f"{peer.processor:.1f} s; first call, with compilation, {first.wall:.1f} s"
+        )
+        yield Row(f"evolve {size}", name, ours.wall, peer.wall, note)
 
 
 def main() -> None:
@@ -120,7 +123,7 @@ def main() -> None:
         chosen = [replace(case, generations=min(case.generations, flags.generations)) for case in chosen]
     if flags.rounds:
         chosen = [replace(case, rounds=min(case.rounds, flags.rounds)) for case in chosen]
-    report([compare(case) for case in chosen], flags.json)
+    report([row for case in chosen for row in compare(case)], flags.json)
 
 
 if __name__ == "__main__":
