@@ -10,7 +10,7 @@ import numpy as np
 
 from depthjax.config import OWN_METHODS, Config
 from depthjax.data.faces import DepthFaces
-from depthjax.errors import UserError
+from depthjax.errors import UserError, counted
 from depthjax.evaluate.classification import check_classifiers
 from depthjax.evaluate.unseen_people import check_names, check_split
 from depthjax.keys import fold, host_seed, key_for
@@ -144,7 +144,7 @@ def _check_emotions(train: DepthFaces, names: Sequence[str]) -> None:
     ]
     if lacking:
         (name, emotion), others = lacking[0], len({name for name, _ in lacking}) - 1
-        more = f" ({others} more people lack an emotion)" if others else ""
+        more = f" ({counted(others, 'other lacks', 'others lack')} an emotion, too)" if others else ""
         raise UserError(
             f"few: there is no face of '{emotion}' of {name}{more}: everyone known must show every emotion: leave "
             "that person out, or the emotion out of --config.data.emotions"

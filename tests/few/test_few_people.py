@@ -100,7 +100,7 @@ def test_a_draw_with_less_than_a_batch_is_refused_whichever_size_is_trained_firs
 
 
 def test_an_emotion_that_a_person_lacks_is_named(config):
-    with pytest.raises(UserError, match=r"no face of 'fear' of person 4 \(1 more people"):
+    with pytest.raises(UserError, match=r"no face of 'fear' of person 4 \(1 other lacks an emotion, too\)"):
         check_people(config, faces(range(8), [(4, 2), (6, 0)]), faces((8, 9)), NAMES)
 
 
