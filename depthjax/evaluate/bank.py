@@ -21,7 +21,7 @@ from depthjax.evaluate.classification import BOXES, DEPTHNET, HANDCRAFTED, RECOG
 from depthjax.evaluate.controls import control_sets
 from depthjax.evaluate.diversity import median_distance
 from depthjax.evaluate.handcrafted import cached_features
-from depthjax.evaluate.recogniser import recogniser_features
+from depthjax.evaluate.recogniser import features_and_logits
 from depthjax.evaluate.spaces import (
     RELIEF_DIMENSIONS,
     Coordinates,
@@ -135,7 +135,7 @@ def build_bank(
         logits = {name: arrays["logits"].astype(np.float64) for name, arrays in outputs.items()}
         probabilities["inception"] = {name: softmax(values, axis=1) for name, values in logits.items()}
     asked = "recogniser" in config.evaluate.classifiers
-    recogniser = {name: recogniser_features(faces, config.data.crop) for name, faces in sets.items() if asked}
+    recogniser = {name: features_and_logits(faces, config.data.crop) for name, faces in sets.items() if asked}
     return FeatureBank(
         train, test, methods, controls, fused, features, means, recogniser, relief, spaces, probabilities
     )

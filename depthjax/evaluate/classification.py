@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from depthjax.errors import UserError
+from depthjax.evaluate.adapted_head import AdaptedHead
 from depthjax.evaluate.network import SmallNetwork
 from depthjax.evaluate.resampling import Estimate, bootstrap_counts, percentile_interval
 from depthjax.parallel import in_threads
@@ -50,10 +51,11 @@ CLASSIFIERS: dict[str, Callable[[int], Any]] = {
     "xgboost": _xgboost,
     "depthnet": lambda seed: LogisticRegression(C=PENALTY, max_iter=1000, random_state=seed),
     "network": SmallNetwork,
-    "recogniser": lambda seed: LogisticRegression(C=PENALTY, max_iter=1000, random_state=seed),
+    "recogniser": lambda seed: AdaptedHead(),
 }
 TREES = ("random_forest", "decision_tree", "xgboost")  # of the published protocol
 HANDCRAFTED, DEPTHNET, BOXES, RECOGNISER = "handcrafted", "depthnet", "boxes", "recogniser"  # kinds of `INPUTS`
+AS_THEY_ARE = (BOXES, RECOGNISER)  # not standardised: pixels in one unit; features that a head is given for
 PENALTY = 0.01  # C of the logistic regression, on standardised features
 # Fewer seeds than asked for: XGBoost at its defaults and the logistic regression draw nothing at random, so a second
 # seed would repeat the first; a single tree only breaks ties at random; a network takes seconds.

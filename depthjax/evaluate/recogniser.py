@@ -1,6 +1,7 @@
 """What the shipped weights of the recogniser's network read in depth faces of any config."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,17 @@ def feature_size() -> int:
     return int(load_weights()["params"]["features"]["kernel"].shape[1])
 
 
+def own_head(emotions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (d, classes) and bias (classes,) of the network's own answer; 0 for emotions it does not know."""
+    head = load_weights()["params"]["emotion"]
+    weights, bias = np.zeros((feature_size(), len(emotions)), np.float32), np.zeros(len(emotions), np.float32)
+    for column, name in enumerate(emotions):
+        if name in EMOTIONS:
+            weights[:, column] = head["kernel"][:, EMOTIONS.index(name)]
+            bias[column] = head["bias"][EMOTIONS.index(name)]
+    return weights, bias
+
+
 def read_emotions(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> Read:
     """Return what the network reads in (n, height, width) depth faces in [-1, 1]: the mean over a face and its mirror.
 
@@ -63,6 +75,13 @@ def read_emotions(images: np.ndarray, *, depth_range: DepthRange, crop: str) -> 
 def recogniser_features(faces: DepthFaces, crop: str) -> np.ndarray:
     """Return the features of a set of faces, (n, d) float32."""
     return read_emotions(faces.images, depth_range=faces.depth_range, crop=crop).features
+
+
+def features_and_logits(faces: DepthFaces, crop: str) -> np.ndarray:
+    """Return the features, then the network's own logits of the faces' emotions, (n, d + classes) float32."""
+    features = recogniser_features(faces, crop)
+    weights, bias = own_head(faces.emotions)
+    return np.hstack([features, features @ weights + bias])
 
 
 def recogniser_inputs(images: np.ndarray, depth_range: DepthRange, crop: str) -> np.ndarray:

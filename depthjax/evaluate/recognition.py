@@ -11,7 +11,7 @@ import numpy as np
 from depthjax.config import INPUTS, Config
 from depthjax.evaluate.bank import FeatureBank, Log, classifier_seeds, seed_of
 from depthjax.evaluate.classification import (
-    BOXES,
+    AS_THEY_ARE,
     HANDCRAFTED,
     MEASURES,
     TREES,
@@ -218,8 +218,9 @@ def _longest_first(config: Config) -> list[str]:
 
 def _split(bank: FeatureBank, fitted: Names, tested: Names, inputs: str, bins: int | None) -> Split:
     train, test = (union(*(bank.labelled(name, inputs) for name in names)) for names in (fitted, tested))
-    # Boxes are an image, in one unit already; trees alone gain from quantiles.
-    return unseen_subjects_split(train, test, bins=bins if inputs == HANDCRAFTED else None, standardise=inputs != BOXES)
+    # Trees alone gain from quantiles.
+    bins, standardise = bins if inputs == HANDCRAFTED else None, inputs not in AS_THEY_ARE
+    return unseen_subjects_split(train, test, bins=bins, standardise=standardise)
 
 
 def published(config: Config, bank: FeatureBank, log: Log) -> Recognition:

@@ -11,6 +11,7 @@ import numpy as np
 from depthjax.config import INPUTS, Config
 from depthjax.data.faces import DepthFaces, joined
 from depthjax.evaluate.classification import (
+    AS_THEY_ARE,
     BOXES,
     DEPTHNET,
     HANDCRAFTED,
@@ -26,7 +27,7 @@ from depthjax.evaluate.classification import (
 from depthjax.evaluate.controls import RENDERED_WEIGHT
 from depthjax.evaluate.depthnet import depthnet_features
 from depthjax.evaluate.handcrafted import cached_features, fused_features
-from depthjax.evaluate.recogniser import recogniser_features
+from depthjax.evaluate.recogniser import features_and_logits
 from depthjax.evaluate.spaces import box_means
 from depthjax.few.cell import ALONE, RENDERED
 
@@ -41,7 +42,7 @@ def inputs_of(config: Config, faces: DepthFaces, cache: Path | None = None) -> I
         if kind == HANDCRAFTED:
             values = cached_features(images, size=size, cache=cache) if cache else fused_features(images, size=size)
         elif kind == RECOGNISER:
-            values = recogniser_features(faces, config.data.crop)
+            values = features_and_logits(faces, config.data.crop)
         elif kind == DEPTHNET:
             values = depthnet_features(images, depth_range=faces.depth_range, crop=config.data.crop).features
         else:
@@ -99,7 +100,7 @@ def _weights(sizes: Mapping[str, int], shares: Mapping[str, float]) -> np.ndarra
 def _split(config: Config, train: Iterable[Labelled], test: Labelled, kind: str) -> Split:
     # Only trees read quantiles, and a network reads depths as they are.
     bins = config.evaluate.bins if kind == HANDCRAFTED else None
-    return unseen_subjects_split(union(*train), test, bins=bins, standardise=kind != BOXES)
+    return unseen_subjects_split(union(*train), test, bins=bins, standardise=kind not in AS_THEY_ARE)
 
 
 def _inputs_of_all(config: Config, sets: Mapping[str, DepthFaces]) -> dict[str, Inputs]:

@@ -16,6 +16,7 @@ from depthjax.config import INPUTS, Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import counted
 from depthjax.evaluate import weights
+from depthjax.evaluate.adapted_head import BIAS_PENALTY, WEIGHT_PENALTY
 from depthjax.evaluate.classification import BOXES
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.resampling import thinned
@@ -211,7 +212,7 @@ def _settings(config: Config, cell: Cell, faces: Faces, rows: np.ndarray) -> dic
         np.ascontiguousarray(faces.train.images[rows]), faces.train.emotion[rows], faces.train.subject[rows]
     )
     identity = [cell.people, cell.draw, cell.training, list(cell.subjects)]
-    made_of = [*row_names(config), RENDERED_TIMES, RENDERED_WEIGHT, *weights.digests()]
+    made_of = [*row_names(config), RENDERED_TIMES, RENDERED_WEIGHT, WEIGHT_PENALTY, BIAS_PENALTY, *weights.digests()]
     return {"fingerprint": digest(__version__, sections, code, identity, images, faces.digest, made_of)}
 
 

@@ -1,8 +1,8 @@
-"""A classifier of emotions for one's own faces: logistic regression on the recogniser's features, calibrated.
+"""A classifier of emotions for one's own faces: the recogniser's network, its last layer adapted, calibrated.
 
-It learns from the faces of the people one has and, with less weight, from faces of rendered people: what emotions look
-like on others, where few are known (`docs/results/few-people.md`). Its probabilities are calibrated on people whom it
-did not see in the fit (Guo et al. 2017, temperature scaling).
+The network learned from rendered people what emotions look like; the faces of the people one has change its last layer
+(`depthjax.evaluate.adapted_head`). Its probabilities are calibrated on people whom it did not see in the fit (Guo et
+al. 2017, temperature scaling).
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
-from sklearn.preprocessing import StandardScaler
 
 from depthjax.config import Data
 from depthjax.data.depth_files import Unfit
@@ -27,9 +25,8 @@ from depthjax.data.frames import STORED, Framing
 from depthjax.data.inputs import network_inputs
 from depthjax.data.plausible import check_plausible
 from depthjax.errors import UserError
-from depthjax.evaluate.classification import PENALTY
-from depthjax.evaluate.controls import RENDERED_WEIGHT
-from depthjax.evaluate.recogniser import feature_size, read_emotions, recogniser_features
+from depthjax.evaluate.adapted_head import fit_change
+from depthjax.evaluate.recogniser import feature_size, own_head, read_emotions, recogniser_features
 from depthjax.evaluate.weights import RECOGNISER as WEIGHTS
 from depthjax.files import file_digest
 from depthjax.safetensors_file import read_safetensors, write_safetensors
@@ -103,53 +100,38 @@ def _check_crops(depth: np.ndarray, data: Data) -> None:
 
 
 def fit_classifier(
-    known: DepthFaces, rendered: DepthFaces | None, data: Data, shape: tuple[int, int], framing: Framing | None = None
+    known: DepthFaces, data: Data, shape: tuple[int, int], framing: Framing | None = None
 ) -> CalibratedClassifier:
-    """Fit a classifier to faces of known people, and of rendered ones if the renderer knows the emotions."""
-    features, others = (None if of is None else recogniser_features(of, data.crop) for of in (known, rendered))
-    assert features is not None
-    weights, bias = _fit(features, known.emotion, others, None if rendered is None else rendered.emotion)
-    temperature = _temperature(features, known, others, rendered)
-    return CalibratedClassifier(weights, bias, temperature, known.emotions, data, shape, framing)
+    """Fit a classifier to faces of known people."""
+    features = recogniser_features(known, data.crop)
+    head = own_head(known.emotions)
+    weights, bias = _fit(features, known.emotion, *head)
+    return CalibratedClassifier(
+        weights, bias, _temperature(features, known, *head), known.emotions, data, shape, framing
+    )
 
 
 def _fit(
-    features: np.ndarray, emotion: np.ndarray, others: np.ndarray | None, other_emotion: np.ndarray | None
+    features: np.ndarray, emotion: np.ndarray, weights: np.ndarray, bias: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights and bias for features as they are, not standardised."""
-    weight = np.ones(len(features))
-    if others is not None and other_emotion is not None:
-        weight = np.append(weight, np.full(len(others), RENDERED_WEIGHT * len(features) / len(others)))
-        features, emotion = np.concatenate([features, others]), np.append(emotion, other_emotion)
-    scaler = StandardScaler().fit(features)
-    model = LogisticRegression(C=PENALTY, max_iter=1000).fit(scaler.transform(features), emotion, weight)
-    weights, bias = model.coef_.T, model.intercept_
-    if weights.shape[1] == 1:  # of two classes it has the logit of the second alone
-        weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
-    weights = weights / scaler.scale_[:, None]
-    return weights, bias - scaler.mean_ @ weights
+    """Return the weights and bias that those given become by the faces."""
+    change = fit_change(features, features @ weights + bias, emotion)
+    return weights + change[0], bias + change[1]
 
 
-def _temperature(
-    features: np.ndarray, known: DepthFaces, others: np.ndarray | None, rendered: DepthFaces | None
-) -> float:
+def _temperature(features: np.ndarray, known: DepthFaces, weights: np.ndarray, bias: np.ndarray) -> float:
     """Return the temperature that is likeliest for people left out of the fit; 1 where it cannot be found."""
-    people, classes = np.unique(known.subject), len(known.emotions)
+    people = np.unique(known.subject)
     if len(people) < 2:
         return 1.0
-    logits = np.full((len(known), classes), np.nan)
+    logits = np.zeros((len(known), len(known.emotions)))
     for kept, out in GroupKFold(min(FOLDS, len(people))).split(features, groups=known.subject):
-        if rendered is not None or len(np.unique(known.emotion[kept])) == classes:
-            other_emotion = None if rendered is None else rendered.emotion
-            weights, bias = _fit(features[kept], known.emotion[kept], others, other_emotion)
-            logits[out] = features[out] @ weights + bias
-    seen = ~np.isnan(logits[:, 0])
-    if not seen.any():
-        return 1.0
+        fitted = _fit(features[kept], known.emotion[kept], weights, bias)
+        logits[out] = features[out] @ fitted[0] + fitted[1]
 
     def loss(log_temperature: float) -> float:
-        rows = log_softmax(logits[seen] / np.exp(log_temperature), axis=1)
-        return float(-rows[np.arange(seen.sum()), known.emotion[seen]].mean())
+        rows = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-rows[np.arange(len(rows)), known.emotion].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=TEMPERATURES, method="bounded").x))
 

@@ -11,7 +11,6 @@ from depthjax.config import Config
 from depthjax.data.faces import DepthFaces
 from depthjax.data.frames import Framing
 from depthjax.errors import counted
-from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.recogniser import recogniser_features
 from depthjax.evaluate.resampling import Estimate, bootstrap_mean
 from depthjax.files import write_json, write_text
@@ -22,7 +21,7 @@ BINS = 10  # of the calibration error
 FILE = "recogniser.safetensors"
 CARD = """# An emotion classifier of depth faces
 
-Fitted by depthjax to {faces} faces of {known}{rendered}.
+Fitted by depthjax to {faces} faces of {known}.
 
 Accuracy on {people} not seen in the fit ({tested} faces): {share}. Expected calibration error {error:.1f} points.
 
@@ -46,19 +45,12 @@ def run_recognise(
     framing: Framing | None = None,
 ) -> list[Path]:  # fmt: skip
     """Fit, test, and write the classifier, its card and its numbers into `recognise/`; `framing` made the crops."""
-    rendered = None
-    if unknown := unknown_to_renderer(train.emotions):
-        log(f"without rendered faces: the renderer does not know {', '.join(unknown)}")
-    else:
-        count = RENDERED_TIMES * config.sample.count
-        log(f"rendering {count} faces of each emotion")
-        rendered = rendered_set(config, train, count)
-    classifier = fit_classifier(train, rendered, config.data, shape, framing)
+    classifier = fit_classifier(train, config.data, shape, framing)
     found = tested_on(classifier, test, draws=config.evaluate.bootstrap, seed=config.evaluate.seed)
     folder = workdir / "recognise"
     save_classifier(folder / FILE, classifier)
     write_json(folder / "recogniser.json", asdict(found) | {"temperature": classifier.temperature})
-    write_text(folder / "recogniser.md", card(found, train, 0 if rendered is None else len(rendered)))
+    write_text(folder / "recogniser.md", card(found, train))
     log(f"accuracy on {counted(found.people, 'held-out person', 'held-out people')}: {found.share}")
     return [folder]
 
@@ -102,14 +94,13 @@ def calibration_error(confidence: np.ndarray, right: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(right))
 
 
-def card(found: Tested, train: DepthFaces, rendered: int) -> str:
+def card(found: Tested, train: DepthFaces) -> str:
     """Return `recogniser.md`."""
     lines = [f"| {' | '.join(['shown', *found.emotions])} |", "|---" * (len(found.emotions) + 1) + "|"]
     for name, row in zip(found.emotions, found.confusion, strict=True):
         lines.append(f"| {name} | {' | '.join(f'{100 * count / max(1, sum(row)):.0f}' for count in row)} |")
-    others = f", and to {rendered} rendered faces, which together weigh {RENDERED_WEIGHT:g} of these"
     return CARD.format(
         faces=len(train), known=counted(len(np.unique(train.subject)), "person", "people"),
-        rendered=others if rendered else "", people=counted(found.people, "person", "people"), tested=found.faces,
+        people=counted(found.people, "person", "people"), tested=found.faces,
         share=found.share, error=100 * found.calibration_error, table="\n".join(lines), file=FILE,
     )  # fmt: skip

@@ -11,7 +11,7 @@ CLASSIFIER_NAMES = {
     "xgboost": "XGBoost",
     "depthnet": "depthnet + logistic regression",
     "network": "small network",
-    "recogniser": "recogniser + logistic regression",
+    "recogniser": "recogniser, adapted",
 }
 ABSENT = "not computed"
 

@@ -31,8 +31,9 @@ CLASSIFIERS_EXPLAINED = (
     ("depthnet + logistic regression", "features of a network that was trained beforehand on other, rendered "
      "subjects."),
     ("Small network", "convolutional, trained from the given faces alone; no augmentation of its own."),
-    ("recogniser + logistic regression", "features of the network of the stage recognise, which was trained "
-     "beforehand on rendered subjects of a wider population, none of them in a default run."),
+    ("recogniser, adapted", "the network of the stage recognise, which was trained beforehand on rendered subjects of "
+     "a wider population, none of them in a default run; its last layer is fitted to the given faces and penalised "
+     "for leaving its own answer."),
 )  # fmt: skip
 RANGE = ("Interval", "95\u202f%, bootstrap over subjects and generated faces, or the middle of draws of n faces.")
 

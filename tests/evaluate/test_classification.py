@@ -86,7 +86,7 @@ def test_union_keeps_all_rows(labelled):
     assert len(both) == 36 and set(both.subject) == {0, 5, 6}
 
 
-@pytest.mark.parametrize("classifier", [name for name in CLASSIFIERS if name != "network"])
+@pytest.mark.parametrize("classifier", [name for name in CLASSIFIERS if name not in ("network", "recogniser")])
 def test_classifiers_learn_and_repeat_themselves(classifier, labelled):
     split = unseen_subjects_split(labelled(6, shift=4.0), labelled(3, first=20, shift=4.0))
     tasks = {seed: FitTask(split, classifier, seed % 2) for seed in range(4)}

@@ -7,8 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 import depthjax
 from depthjax.__main__ import main
@@ -62,6 +60,9 @@ def test_a_face_and_its_mirror_are_read_alike(crops):
 def features(monkeypatch):
     """Let features be the first row of an image, so that a test can choose them."""
     monkeypatch.setattr(classifiers, "recogniser_features", lambda faces, crop: faces.images[:, 0])
+    monkeypatch.setattr(
+        classifiers, "own_head", lambda emotions: (np.zeros((6, len(emotions))), np.zeros(len(emotions)))
+    )
 
 
 def faces(rng, people, count, emotions=EMOTIONS, spread=1.0, person=0.0):
@@ -73,37 +74,10 @@ def faces(rng, people, count, emotions=EMOTIONS, spread=1.0, person=0.0):
     return replace(made, subject=subject)
 
 
-@pytest.mark.parametrize("emotions", [EMOTIONS, EMOTIONS[:2]])
-def test_logits_are_those_of_scikit_learn(features, emotions):
-    known = faces(np.random.default_rng(0), 4, 5, emotions)
-    fitted = replace(fit_classifier(known, None, FACE, SHAPE), temperature=1.0)
-    scaler = StandardScaler().fit(known.images[:, 0])
-    model = LogisticRegression(C=classifiers.PENALTY, max_iter=1000).fit(
-        scaler.transform(known.images[:, 0]), known.emotion
-    )
-    expected = model.predict_proba(scaler.transform(known.images[:, 0]))
-    assert np.allclose(np.exp(fitted.log_probabilities(known.images[:, 0])), expected, atol=1e-5)
-
-
-def test_rendered_faces_together_have_one_weight_however_many_they_are(features):
-    rng = np.random.default_rng(1)
-    known, rendered = faces(rng, 3, 4), faces(rng, 5, 6)
-    twice = rendered.take(np.tile(np.arange(len(rendered)), 2))
-    # The scale of a feature follows the number of faces; so it is the same in all sets here.
-    for of in (known, rendered, twice):
-        of.images[:, 0] = StandardScaler().fit_transform(of.images[:, 0])
-    once, again = (fit_classifier(known, of, FACE, SHAPE) for of in (rendered, twice))
-    alone = fit_classifier(known, None, FACE, SHAPE)
-    assert np.allclose(once.weights, again.weights, atol=1e-3)
-    assert not np.allclose(once.weights, alone.weights, atol=1e-2)
-
-
 def test_confidence_is_that_of_people_left_out(features):
     """Where people differ, a classifier is too sure of those it has not seen; so it gets a higher temperature."""
     rng = np.random.default_rng(2)
-    alike, different = (
-        fit_classifier(faces(rng, 12, 6, spread=2.0, person=of), None, FACE, SHAPE) for of in (0.0, 3.0)
-    )
+    alike, different = (fit_classifier(faces(rng, 12, 6, spread=2.0, person=of), FACE, SHAPE) for of in (0.0, 3.0))
     assert different.temperature > 1.5 * alike.temperature > 0
 
 
@@ -215,11 +189,10 @@ def test_an_unknown_crop_and_values_that_are_not_finite_are_refused():
         read_emotions(images, depth_range=DEPTH_RANGE, crop="face")
 
 
-def test_the_card_speaks_of_rendered_faces_only_if_there_were_some():
+def test_the_card_says_what_it_was_fitted_to():
     train = faces(np.random.default_rng(0), 2, 1)
     tested = run.Tested(EMOTIONS, 2, 6, Estimate(0.5, 0.4, 0.6, 2), [[2, 0, 0]] * 3, 0.1)
-    assert "to 6 faces of 2 people.\n" in card(tested, train, 0)
-    assert "2 people, and to 12 rendered faces, which together weigh 0.3 of these.\n" in card(tested, train, 12)
+    assert "to 6 faces of 2 people.\n" in card(tested, train)
 
 
 @pytest.mark.parametrize(
