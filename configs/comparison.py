@@ -4,7 +4,7 @@ All methods learn from mirrored faces, and get new noise and a low-pass. The pla
 RS-IMLE as many operations.
 
 Command: python launch.py --config configs/comparison.py
-Device:  two CPU cores, about 30 minutes (estimated).
+Device:  two CPU cores, about 26 minutes.
 
 It trains each method once, and its intervals do not contain what another training would change. For claims, train five
 times: python -m experiments.trainings --config configs/comparison.py --workdir runs/trainings --seeds 0,1,2,3,4
