@@ -6,7 +6,7 @@ drawn five times, with a training on each draw; the 96 people to test on are in 
 Command: python launch.py --config configs/few.py
          python launch.py --config configs/few.py --config.data.source=folder --config.data.path=PATH \
              --config.data.pattern='s{subject}_f{frame}' --config.data.emotions=neutral,happiness
-Device:  two CPU cores, about 30 minutes for 3 and 8 people (estimated). A stopped command goes on where it was.
+Device:  two CPU cores, about 20 minutes for 3 and 8 people. A stopped command goes on where it was.
          --config.few.people=3,8,16,0 adds 16 people, and all (0): twice the time.
 """
 

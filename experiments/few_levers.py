@@ -89,7 +89,7 @@ READERS: dict[str, Callable[[DepthFaces, str], np.ndarray]] = {
 
 def table(config: Config, train: DepthFaces, test: DepthFaces, counts: list[int], draws: int) -> Iterator[str]:
     """Yield the lines of a Markdown table: a row for each way, a column for each number of people."""
-    yield from own_answers(config, test)
+    yield from own_answers(config, train, test)
     yield ""
     yield "| " + " | ".join(["features", "trained on", *(f"{count} people" for count in counts)]) + " |"
     yield "|" + "---|" * (2 + len(counts))
@@ -109,29 +109,42 @@ def table(config: Config, train: DepthFaces, test: DepthFaces, counts: list[int]
         yield "| " + " | ".join([*rival, *map(points, gains)]) + " |"
 
 
-def own_answers(config: Config, test: DepthFaces) -> Iterator[str]:
-    """Yield how often the network is right that has seen no face of this sensor, for all emotions and without fear."""
-    read = read_emotions(test.images, depth_range=test.depth_range, crop=config.data.crop).log_probabilities
+def own_answers(config: Config, train: DepthFaces, test: DepthFaces) -> Iterator[str]:
+    """Yield how often the network is right that has seen no label of this sensor, for all emotions and without fear.
+
+    As it is; and with biases found on frames without labels, of the other people or of those tested.
+    """
     for without in ("", "fear"):
         names = [name for name in test.emotions if name != without]
-        asked = np.flatnonzero(np.isin(np.array(test.emotions)[test.emotion], names))
-        actual = np.array([names.index(test.emotions[label]) for label in test.emotion[asked]])
-        logits = read[asked][:, [EMOTIONS.index(name) for name in names]].astype(np.float64)
-        for what, answer in (("as it is", logits), ("as many of each emotion", balanced(logits))):
-            right = answer.argmax(1) == actual
+        columns = [EMOTIONS.index(name) for name in names]
+        asked = {name: of.take(np.isin(np.array(of.emotions)[of.emotion], names))
+                 for name, of in (("train", train), ("test", test))}  # fmt: skip
+        logits = {
+            name: read_emotions(of.images, depth_range=of.depth_range, crop=config.data.crop).log_probabilities
+            for name, of in asked.items()
+        }
+        others, own = (logits[name][:, columns].astype(np.float64) for name in ("train", "test"))
+        actual = np.array([names.index(test.emotions[label]) for label in asked["test"].emotion])
+        biases = {
+            "as it is": np.zeros(len(names)),
+            "biases by unlabelled frames of other people": balancing(others),
+            "biases by the tested frames": balancing(own),
+        }
+        for what, bias in biases.items():
+            right = (own + bias).argmax(1) == actual
             shares = ", ".join(f"{name} {100 * right[actual == i].mean():.0f}" for i, name in enumerate(names))
-            yield f"- Own answer, {what}, of {len(names)} emotions: {100 * right.mean():.1f} % ({shares})."
+            yield f"- Own answer of {len(names)} emotions, {what}: {100 * right.mean():.1f} % ({shares})."
 
 
-def balanced(logits: np.ndarray) -> np.ndarray:
-    """Return logits (n, classes) with biases that make all classes as likely, on average over these unlabelled faces.
+def balancing(logits: np.ndarray) -> np.ndarray:
+    """Return biases (classes,) that make all classes as likely, on average over unlabelled faces: logits (n, classes).
 
     It needs to know that they are as frequent, and no label.
     """
     bias = np.zeros(logits.shape[1])
     for _ in range(BALANCINGS):
         bias -= 0.5 * np.log(softmax(logits + bias, axis=1).mean(0) * logits.shape[1])
-    return logits + bias
+    return bias
 
 
 def points(gain: Estimate) -> str:
