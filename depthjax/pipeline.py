@@ -389,5 +389,5 @@ SWEEP = Stage("sweep", ("evolve", "sweep"), (TRAIN,), sweep)
 FEW = Stage(
     "few", ("data", "model", "train", "evolve", "sample", "evaluate", "few"), (PREPARE,), few, reads=lambda _: digests()
 )
-RECOGNISE = Stage("recognise", ("data", "sample", "evaluate"), (PREPARE,), recognise, reads=lambda _: digests())
+RECOGNISE = Stage("recognise", ("data", "evaluate"), (PREPARE,), recognise, reads=lambda _: digests())
 ALL = {s.name: s for s in (PREPARE, TRAIN, BASELINES, EVOLVE, SAMPLE, EVALUATE, REPORT, EXPORT, SWEEP, FEW, RECOGNISE)}

@@ -215,7 +215,7 @@ def test_groups_of_near_duplicates_are_no_people():
 
 def test_the_stage_writes_a_classifier_its_card_and_a_confusion_table(tmp_path, capsys):
     small = [f"--config.data.{name}={value}" for name, value in {"subjects": 6, "frames": 2}.items()]
-    flags = ["--config=smoke", f"--workdir={tmp_path}", "--config.sample.count=2", *small]
+    flags = ["--config=smoke", f"--workdir={tmp_path}", *small]
     assert main([*flags, "--stages=prepare,recognise"]) == 0
     found = json.loads((tmp_path / "recognise" / "recogniser.json").read_text())
     said = capsys.readouterr().out
