@@ -1,8 +1,8 @@
 """A linear classifier that starts from another's answer and leaves it only as far as the faces ask for.
 
 The penalty is on what changes, not on the weights themselves: L2-SP (Li, Grandvalet and Davoine 2018, arXiv 1802.01483,
-equation 1). Of few faces the answer is that of the network that read them, with its biases put right; of many it is
-their own. The penalties were chosen on people who are in no reported number (docs/results/few-people.md).
+equation 1). It stands beside the mean loss, so it is the same for few faces and for many. WEIGHT_PENALTY was chosen on
+people who are in no reported number (docs/results/few-people.md); BIAS_PENALTY was set once.
 """
 
 from __future__ import annotations
