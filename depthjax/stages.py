@@ -17,7 +17,7 @@ from depthjax.files import digest, file_digest, tree_digest
 if TYPE_CHECKING:
     from depthjax.progress import Log
 
-LAYOUT = 5  # of the work folder; raised when stages come to write other files
+LAYOUT = 6  # of the work folder; raised when stages come to write other files
 STAGES = ("prepare", "train", "baselines", "evolve", "sample", "evaluate", "report")  # in order
 OPTIONAL = ("export", "sweep", "few", "recognise")  # run only when asked for by name
 KNOWN = (*STAGES, *OPTIONAL)
