@@ -248,7 +248,8 @@ class Evaluate:
     seed: int = 0
     # Seeds of the random forest; tree and network run three at most, XGBoost and depthnet, which draw nothing, one.
     seeds: Annotated[int, at_least(1)] = 3
-    # depthnet: logistic regression on the shipped network's features; network: a small one, trained on the faces given.
+    # depthnet: logistic regression on the shipped network's features; network: a small one, trained on the faces given;
+    # recogniser: the network of the stage recognise, its last layer adapted to them.
     classifiers: tuple[str, ...] = ("random_forest", "decision_tree", "xgboost", "depthnet", "network")
     # Quantiles that features are rounded to for trees, such as 64: two thirds of the time. None: as they are.
     bins: Annotated[int | None, at_least(2)] = None

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-from unittest import mock
 
 import numpy as np
 from scipy.special import softmax
@@ -26,8 +25,7 @@ from depthjax.config import EMOTIONS, Config
 from depthjax.data.faces import DepthFaces, joined
 from depthjax.data.noise import noise_spectrum, with_training_noise
 from depthjax.errors import without_traceback
-from depthjax.evaluate import adapted_head
-from depthjax.evaluate.adapted_head import fit_change
+from depthjax.evaluate.adapted_head import PENALTIES, adapt
 from depthjax.evaluate.classification import PENALTY
 from depthjax.evaluate.controls import RENDERED_WEIGHT, control_sets, rendered_set
 from depthjax.evaluate.depthnet import depthnet_features
@@ -42,7 +40,7 @@ from depthjax.pipeline import prepared_faces
 RENDERED, COPIES = 300, 100  # faces of each emotion
 WEIGHTS = (0.1, 0.3, 1.0, 3.0)  # of all rendered faces together, as a share of the known ones
 BALANCINGS = 200  # passes until the shares do not change
-PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # of what the recogniser's last layer changes
+WEIGHT_PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)  # of what the recogniser's last layer changes
 ADAPTED = "recogniser, adapted"
 # What was taken, and what it is compared with: the classifiers that are best without rendered faces.
 TAKEN = (ADAPTED, "+ augmented copies, penalty 1")
@@ -114,24 +112,25 @@ def own_answers(config: Config, train: DepthFaces, test: DepthFaces) -> Iterator
 
     As it is; and with biases found on frames without labels, of the other people or of those tested.
     """
+    others, own = (
+        read_emotions(of.images, depth_range=of.depth_range, crop=config.data.crop).log_probabilities
+        for of in (train, test)
+    )
     for without in ("", "fear"):
         names = [name for name in test.emotions if name != without]
-        columns = [EMOTIONS.index(name) for name in names]
-        asked = {name: of.take(np.isin(np.array(of.emotions)[of.emotion], names))
-                 for name, of in (("train", train), ("test", test))}  # fmt: skip
-        logits = {
-            name: read_emotions(of.images, depth_range=of.depth_range, crop=config.data.crop).log_probabilities
-            for name, of in asked.items()
-        }
-        others, own = (logits[name][:, columns].astype(np.float64) for name in ("train", "test"))
-        actual = np.array([names.index(test.emotions[label]) for label in asked["test"].emotion])
+        columns, labels = ([of.index(name) for name in names] for of in (EMOTIONS, test.emotions))
+        unlabelled, asked = (
+            of[np.isin(faces.emotion, labels)][:, columns].astype(np.float64)
+            for of, faces in ((others, train), (own, test))
+        )
+        actual = np.searchsorted(labels, test.emotion[np.isin(test.emotion, labels)])
         biases = {
             "as it is": np.zeros(len(names)),
-            "biases by unlabelled frames of other people": balancing(others),
-            "biases by the tested frames": balancing(own),
+            "biases by unlabelled frames of other people": balancing(unlabelled),
+            "biases by the tested frames": balancing(asked),
         }
         for what, bias in biases.items():
-            right = (own + bias).argmax(1) == actual
+            right = (asked + bias).argmax(1) == actual
             shares = ", ".join(f"{name} {100 * right[actual == i].mean():.0f}" for i, name in enumerate(names))
             yield f"- Own answer of {len(names)} emotions, {what}: {100 * right.mean():.1f} % ({shares})."
 
@@ -191,21 +190,20 @@ def adapted(
     features: dict[str, np.ndarray], known: DepthFaces, copies: DepthFaces, rendered: DepthFaces
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each way to adapt the recogniser's last layer, and what it then says of the test faces."""
-    weights, bias = own_head(known.emotions)
+    head = own_head(known.emotions)
 
-    def adapted_to(*names: str, share: float = 0.0) -> np.ndarray:
+    def adapted_to(*names: str, penalty: float = PENALTIES[0], share: float = 0.0) -> np.ndarray:
         faces = {"known": known, "copies": copies, "rendered": rendered}
         rows = np.concatenate([features[name] for name in names])
         each = [np.full(len(faces[name]), share if name == "rendered" else 1.0) for name in names]
         emotion = np.concatenate([faces[name].emotion for name in names])
-        change = fit_change(rows, rows @ weights + bias, emotion, np.concatenate(each))
-        answer: np.ndarray = (features["test"] @ (weights + change[0]) + bias + change[1]).argmax(1)
+        weights, bias = adapt(head, rows, emotion, np.concatenate(each), (penalty, PENALTIES[1]))
+        answer: np.ndarray = (features["test"] @ weights + bias).argmax(1)
         return answer
 
-    for penalty in PENALTIES:
-        with mock.patch.object(adapted_head, "WEIGHT_PENALTY", penalty):
-            yield f"their faces alone, penalty {penalty:g}", adapted_to("known")
-            yield f"+ augmented copies, penalty {penalty:g}", adapted_to("known", "copies")
+    for penalty in WEIGHT_PENALTIES:
+        yield f"their faces alone, penalty {penalty:g}", adapted_to("known", penalty=penalty)
+        yield f"+ augmented copies, penalty {penalty:g}", adapted_to("known", "copies", penalty=penalty)
     share = RENDERED_WEIGHT * len(known) / len(rendered)
     yield "+ augmented copies and rendered faces, penalty 1", adapted_to("known", "copies", "rendered", share=share)
 

@@ -1,8 +1,8 @@
 """A linear classifier that starts from another's answer and leaves it only as far as the faces ask for.
 
 The penalty is on what changes, not on the weights themselves: L2-SP (Li, Grandvalet and Davoine 2018, arXiv 1802.01483,
-equation 1). It stands beside the mean loss, so it is the same for few faces and for many. WEIGHT_PENALTY was chosen on
-people who are in no reported number (docs/results/few-people.md); BIAS_PENALTY was set once.
+equation 1). It stands beside the mean loss, so it is the same for few faces and for many. That of weights was chosen on
+people who are in no reported number (docs/results/few-people.md); that of biases was set once.
 """
 
 from __future__ import annotations
@@ -13,24 +13,46 @@ from scipy.special import logsumexp
 
 from depthjax.evaluate.recogniser import feature_size
 
-WEIGHT_PENALTY, BIAS_PENALTY = 1.0, 0.1  # of squared changes, beside the mean cross-entropy of the faces
+PENALTIES = 1.0, 0.1  # of squared changes of weights and of biases, beside the mean cross-entropy of the faces
 STEPS = 300  # of L-BFGS, at most
 
 
-def fit_change(
-    features: np.ndarray, logits: np.ndarray, emotion: np.ndarray, weight: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of weights (d, classes) and bias (classes,) that suits the faces best.
+Head = tuple[np.ndarray, np.ndarray]  # weights (d, classes) and bias (classes,)
 
-    It minimises the weighted mean cross-entropy of `logits + features @ weights + bias`, plus half of WEIGHT_PENALTY
-    and BIAS_PENALTY times the squares of the change.
+
+def adapt(
+    head: Head,
+    features: np.ndarray,
+    emotion: np.ndarray,
+    weight: np.ndarray | None = None,
+    penalties: tuple[float, float] = PENALTIES,
+) -> Head:
+    """Return the head that this one becomes by the faces; arguments as those of `fit_change`."""
+    weights, bias = head
+    change = fit_change(features, features @ weights + bias, emotion, weight, penalties)
+    return weights + change[0], bias + change[1]
+
+
+def fit_change(
+    features: np.ndarray,
+    logits: np.ndarray,
+    emotion: np.ndarray,
+    weight: np.ndarray | None = None,
+    penalties: tuple[float, float] = PENALTIES,
+) -> Head:
+    """Return the change of weights and bias that suits the faces best.
+
+    It minimises the weighted mean cross-entropy of `logits + features @ weights + bias`, plus half of the penalties
+    times the squares of the change.
 
     Args:
         features: (n, d).
         logits: (n, classes), of the classifier that is changed.
         emotion: (n,) in [0, classes).
         weight: (n,) of each face; 1 by default.
+        penalties: of weights and of biases.
     """
+    of_weights, of_bias = penalties
     n, d, classes = len(features), features.shape[1], logits.shape[1]
     shares = np.full(n, 1 / n) if weight is None else weight / weight.sum()
     features, asked = features.astype(np.float64), np.eye(classes)[emotion]
@@ -40,8 +62,8 @@ def fit_change(
         z = logits + features @ weights + bias
         log_p = z - logsumexp(z, axis=1, keepdims=True)
         slope = shares[:, None] * (np.exp(log_p) - asked)
-        penalty = WEIGHT_PENALTY * (weights**2).sum() + BIAS_PENALTY * (bias**2).sum()
-        gradient = features.T @ slope + WEIGHT_PENALTY * weights, slope.sum(0) + BIAS_PENALTY * bias
+        penalty = of_weights * (weights**2).sum() + of_bias * (bias**2).sum()
+        gradient = features.T @ slope + of_weights * weights, slope.sum(0) + of_bias * bias
         value = penalty / 2 - (shares * (log_p * asked).sum(1)).sum()
         return value, np.concatenate([part.ravel() for part in gradient])
 

@@ -57,7 +57,7 @@ TREES = ("random_forest", "decision_tree", "xgboost")  # of the published protoc
 HANDCRAFTED, DEPTHNET, BOXES, RECOGNISER = "handcrafted", "depthnet", "boxes", "recogniser"  # kinds of `INPUTS`
 AS_THEY_ARE = (BOXES, RECOGNISER)  # not standardised: pixels in one unit; features that a head is given for
 PENALTY = 0.01  # C of the logistic regression, on standardised features
-# Fewer seeds than asked for: XGBoost at its defaults and the logistic regression draw nothing at random, so a second
+# Fewer seeds than asked for: XGBoost at its defaults and the linear classifiers draw nothing at random, so a second
 # seed would repeat the first; a single tree only breaks ties at random; a network takes seconds.
 MAX_SEEDS = {"xgboost": 1, "depthnet": 1, "recogniser": 1, "decision_tree": 3, "network": 3}
 

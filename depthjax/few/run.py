@@ -16,7 +16,7 @@ from depthjax.config import INPUTS, Config, own_fitness, to_dict
 from depthjax.data.faces import DepthFaces
 from depthjax.errors import counted
 from depthjax.evaluate import weights
-from depthjax.evaluate.adapted_head import BIAS_PENALTY, WEIGHT_PENALTY
+from depthjax.evaluate.adapted_head import PENALTIES
 from depthjax.evaluate.classification import BOXES
 from depthjax.evaluate.controls import RENDERED_TIMES, RENDERED_WEIGHT, rendered_set, unknown_to_renderer
 from depthjax.evaluate.resampling import thinned
@@ -177,7 +177,7 @@ def _group(config: Config, cells: Sequence[Cell], faces: Faces, folder: Path, lo
 def _without_generator(config: Config, cells: Sequence[Cell], faces: Faces, like: np.ndarray, log: Log) -> np.ndarray:
     """Return the accuracies of further draws, shaped as `like` but for the draws: NaN where a network is trained."""
     values = np.full((len(cells), *like.shape[1:]), np.nan, np.float32)
-    # Nothing of the trees or of logistic regression takes more than seconds.
+    # Nothing of the trees or of the linear classifiers takes more than seconds.
     names = tuple(name for name in config.evaluate.classifiers if INPUTS[name] != BOXES)
     rows = tuple(row for row in row_names(config) if not needs_generator(row))
     own = replace(config, evaluate=replace(config.evaluate, classifiers=names))
@@ -212,7 +212,7 @@ def _settings(config: Config, cell: Cell, faces: Faces, rows: np.ndarray) -> dic
         np.ascontiguousarray(faces.train.images[rows]), faces.train.emotion[rows], faces.train.subject[rows]
     )
     identity = [cell.people, cell.draw, cell.training, list(cell.subjects)]
-    made_of = [*row_names(config), RENDERED_TIMES, RENDERED_WEIGHT, WEIGHT_PENALTY, BIAS_PENALTY, *weights.digests()]
+    made_of = [*row_names(config), RENDERED_TIMES, RENDERED_WEIGHT, *PENALTIES, *weights.digests()]
     return {"fingerprint": digest(__version__, sections, code, identity, images, faces.digest, made_of)}
 
 

@@ -25,7 +25,7 @@ from depthjax.data.frames import STORED, Framing
 from depthjax.data.inputs import network_inputs
 from depthjax.data.plausible import check_plausible
 from depthjax.errors import UserError
-from depthjax.evaluate.adapted_head import fit_change
+from depthjax.evaluate.adapted_head import Head, adapt
 from depthjax.evaluate.recogniser import feature_size, own_head, read_emotions, recogniser_features
 from depthjax.evaluate.weights import RECOGNISER as WEIGHTS
 from depthjax.files import file_digest
@@ -105,29 +105,21 @@ def fit_classifier(
     """Fit a classifier to faces of known people."""
     features = recogniser_features(known, data.crop)
     head = own_head(known.emotions)
-    weights, bias = _fit(features, known.emotion, *head)
+    temperature = _temperature(head, features, known)
     return CalibratedClassifier(
-        weights, bias, _temperature(features, known, *head), known.emotions, data, shape, framing
+        *adapt(head, features, known.emotion), temperature, known.emotions, data, shape, framing
     )
 
 
-def _fit(
-    features: np.ndarray, emotion: np.ndarray, weights: np.ndarray, bias: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights and bias that those given become by the faces."""
-    change = fit_change(features, features @ weights + bias, emotion)
-    return weights + change[0], bias + change[1]
-
-
-def _temperature(features: np.ndarray, known: DepthFaces, weights: np.ndarray, bias: np.ndarray) -> float:
+def _temperature(head: Head, features: np.ndarray, known: DepthFaces) -> float:
     """Return the temperature that is likeliest for people left out of the fit; 1 where it cannot be found."""
     people = np.unique(known.subject)
     if len(people) < 2:
         return 1.0
     logits = np.zeros((len(known), len(known.emotions)))
     for kept, out in GroupKFold(min(FOLDS, len(people))).split(features, groups=known.subject):
-        fitted = _fit(features[kept], known.emotion[kept], weights, bias)
-        logits[out] = features[out] @ fitted[0] + fitted[1]
+        weights, bias = adapt(head, features[kept], known.emotion[kept])
+        logits[out] = features[out] @ weights + bias
 
     def loss(log_temperature: float) -> float:
         rows = log_softmax(logits / np.exp(log_temperature), axis=1)

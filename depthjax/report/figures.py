@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from depthjax.report import figure_style as style
 from depthjax.report import figures_faces, figures_scores, figures_spaces
 from depthjax.report.figures_faces import face_figure_name
-from depthjax.report.stored import Arrays, Run, StoredEvaluation
+from depthjax.report.stored import Run, StoredEvaluation
 
 # Outcomes of a sweep, and their labels.
 OUTCOMES = {
@@ -91,22 +91,21 @@ def losses(run: Run) -> Figure | None:
 
 def evolution(run: Run) -> Figure | None:
     """Draw best and mean fitness over the generations (paper: figure 15)."""
-    if run.history is None:
-        return None
     unit = f"fitness ({run.config.get('evolve', {}).get('fitness', 'as configured')})"
     lines = {"best": ("best", style.VERMILION, "-"), "mean": ("mean of the population", style.INK, "--")}
-    return _generations(run, run.history, lines, unit)
+    return _generations(run, lines, unit)
 
 
 def variety(run: Run) -> Figure | None:
     """Draw the effective number of different faces of the population over the generations, if it was measured."""
-    if run.history is None or not np.isfinite(run.history["variety"]).all():
+    return _generations(run, {"variety": ("population", style.BLUE, "-")}, "different faces (RKE)")
+
+
+def _generations(run: Run, lines: dict[str, tuple[str, str, str]], unit: str) -> Figure | None:
+    """Draw parts of the history, if they were measured, a panel an emotion: median and range of the islands."""
+    history = run.history
+    if history is None or not all(np.isfinite(history[name]).all() for name in lines):
         return None
-    return _generations(run, run.history, {"variety": ("population", style.BLUE, "-")}, "different faces (RKE)")
-
-
-def _generations(run: Run, history: Arrays, lines: dict[str, tuple[str, str, str]], unit: str) -> Figure:
-    """Lines over the generations, a panel an emotion: median and range of the islands."""
     figure, panels = style.small_multiples(run.emotions, height=3.0, more=0.4, unit=unit)
     for label, axes in enumerate(panels):
         for name, (words, colour, dashes) in lines.items():

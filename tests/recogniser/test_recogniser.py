@@ -17,6 +17,7 @@ from depthjax.data.depth_range import DepthRange
 from depthjax.data.faces import made_faces
 from depthjax.data.frames import WHOLE, Framing, Mode, decide
 from depthjax.errors import UserError, counted
+from depthjax.evaluate.adapted_head import adapt
 from depthjax.evaluate.recogniser import DEPTH_RANGE, WEIGHTS, read_emotions, recogniser_inputs
 from depthjax.evaluate.resampling import Estimate
 from depthjax.evaluate.unseen_people import check_names
@@ -72,6 +73,17 @@ def faces(rng, people, count, emotions=EMOTIONS, spread=1.0, person=0.0):
     values += person * rng.normal(size=(people, len(emotions), 6))[subject, emotion]
     made = made_faces(values[:, None].astype(np.float32), emotion, emotions, DEPTH_RANGE)
     return replace(made, subject=subject)
+
+
+def test_the_classifier_starts_from_the_networks_own_answer(features, monkeypatch):
+    known = faces(np.random.default_rng(0), 4, 5)
+    start = np.random.default_rng(1).normal(size=(6, 3)), np.array([5.0, 0.0, -5.0])
+    monkeypatch.setattr(classifiers, "own_head", lambda emotions: start)
+    fitted = fit_classifier(known, FACE, SHAPE)
+    weights, bias = adapt(start, known.images[:, 0], known.emotion)
+    assert np.allclose(fitted.weights, weights) and np.allclose(fitted.bias, bias)
+    # The bias is far from where it would end from nothing.
+    assert fitted.bias[0] - fitted.bias[2] > 3
 
 
 def test_confidence_is_that_of_people_left_out(features):
